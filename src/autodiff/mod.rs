@@ -1,0 +1,241 @@
+//! Differentiation over the IR: directional derivatives and their transposes at one point, in `f64`.
+//!
+//! At a kink the derivative of [`Function::derivative`] is used; ties in a maximum or a sort go to the first element.
+//! Nothing here is a proof.
+
+use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Values};
+
+/// A network linearised at a point.
+pub struct Linearisation<'a> {
+    network: &'a Network,
+    values: Values<f64>,
+}
+
+impl<'a> Linearisation<'a> {
+    /// # Errors
+    /// [`EvaluationError::InputSize`].
+    pub fn new(network: &'a Network, input: &[f64]) -> Result<Self, EvaluationError> {
+        Values::at(network, input).map(|values| Self { network, values })
+    }
+
+    /// The network's output at the point.
+    #[must_use]
+    pub fn output(&self) -> &[f64] {
+        self.value(self.network.output())
+    }
+
+    fn value(&self, id: NodeId) -> &[f64] {
+        self.values.get(id.index())
+    }
+
+    /// `J·direction`: forward mode.
+    #[must_use]
+    pub fn forward(&self, direction: &[f64]) -> Vec<f64> {
+        let mut tangents: Vec<Vec<f64>> = vec![Vec::new(); self.network.nodes().len()];
+        tangents[self.network.input().index()] = direction.to_vec();
+        for id in self.network.ids().filter(|&id| self.network.node(id).variable && id != self.network.input()) {
+            let node = self.network.node(id);
+            let mut tangent = vec![0.0; node.size()];
+            self.for_each_partial(id, node, |operand, from, to, partial| {
+                if let Some(value) = tangents[operand.index()].get(from) {
+                    tangent[to] += partial * value;
+                }
+            });
+            tangents[id.index()] = tangent;
+        }
+        std::mem::take(&mut tangents[self.network.output().index()])
+    }
+
+    /// `Jᵀ·cotangent`: reverse mode.
+    #[must_use]
+    pub fn backward(&self, cotangent: &[f64]) -> Vec<f64> {
+        let mut adjoints: Vec<Vec<f64>> =
+            self.network.nodes().iter().map(|node| if node.variable { vec![0.0; node.size()] } else { Vec::new() }).collect();
+        adjoints[self.network.output().index()] = cotangent.to_vec();
+        for id in self.network.ids().collect::<Vec<_>>().into_iter().rev() {
+            let node = self.network.node(id);
+            if !node.variable || id == self.network.input() {
+                continue;
+            }
+            let adjoint = std::mem::take(&mut adjoints[id.index()]);
+            self.for_each_partial(id, node, |operand, from, to, partial| {
+                if let Some(target) = adjoints[operand.index()].get_mut(from) {
+                    *target += partial * adjoint[to];
+                }
+            });
+        }
+        std::mem::take(&mut adjoints[self.network.input().index()])
+    }
+
+    /// Calls `visit(operand, element of the operand, element of the result, ∂result/∂operand)` for every partial
+    /// derivative with respect to a variable operand that is not known to vanish.
+    fn for_each_partial(&self, id: NodeId, node: &Node, mut visit: impl FnMut(NodeId, usize, usize, f64)) {
+        let operands = &node.operands;
+        let variable = |position: usize| self.network.node(operands[position]).variable;
+        let value = |position: usize| self.value(operands[position]);
+        match &node.op {
+            Op::Input | Op::Constant(_) => {}
+            Op::Reshape => (0..node.size()).for_each(|i| visit(operands[0], i, i, 1.0)),
+            Op::Rearrange(sources) => {
+                for (to, source) in sources.iter().enumerate() {
+                    let operand = source.operand as usize;
+                    if variable(operand) {
+                        visit(operands[operand], source.element as usize, to, 1.0);
+                    }
+                }
+            }
+            Op::MatMul => self.matmul_partials(node, visit),
+            Op::Conv(geometry) => geometry.for_each_output(|to, taps| {
+                for tap in taps {
+                    if variable(0) {
+                        visit(operands[0], tap.input, to, value(1)[tap.weight]);
+                    }
+                    if variable(1) {
+                        visit(operands[1], tap.weight, to, value(0)[tap.input]);
+                    }
+                }
+            }),
+            Op::Binary(binary) => {
+                let (a, b) = (value(0), value(1));
+                for i in 0..node.size() {
+                    let partials = match binary {
+                        Binary::Add => (1.0, 1.0),
+                        Binary::Sub => (1.0, -1.0),
+                        Binary::Mul => (b[i], a[i]),
+                        Binary::Div => (1.0 / b[i], -a[i] / (b[i] * b[i])),
+                        Binary::Max if a[i] >= b[i] => (1.0, 0.0),
+                        Binary::Min if a[i] <= b[i] => (1.0, 0.0),
+                        Binary::Max | Binary::Min => (0.0, 1.0),
+                    };
+                    visit(operands[0], i, i, partials.0);
+                    visit(operands[1], i, i, partials.1);
+                }
+            }
+            Op::Function(function) => {
+                value(0).iter().enumerate().for_each(|(i, &x)| visit(operands[0], i, i, function.derivative(x)));
+            }
+            Op::PRelu => {
+                for (i, (&x, &slope)) in value(0).iter().zip(value(1)).enumerate() {
+                    visit(operands[0], i, i, if x > 0.0 { 1.0 } else { slope });
+                    visit(operands[1], i, i, x.min(0.0));
+                }
+            }
+            Op::Reduce(reduction) => {
+                let size = value(0).len() / node.size().max(1);
+                for (to, row) in value(0).chunks(size.max(1)).enumerate() {
+                    let chosen = |better: fn(f64, f64) -> bool| {
+                        row.iter().enumerate().fold(0, |best, (i, &x)| if better(x, row[best]) { i } else { best })
+                    };
+                    match reduction {
+                        Reduction::Sum => (0..size).for_each(|i| visit(operands[0], to * size + i, to, 1.0)),
+                        #[allow(clippy::cast_precision_loss)] // a row has fewer than 2⁵³ elements
+                        Reduction::Mean => (0..size).for_each(|i| visit(operands[0], to * size + i, to, 1.0 / size as f64)),
+                        Reduction::Max => visit(operands[0], to * size + chosen(|a, b| a > b), to, 1.0),
+                        Reduction::Min => visit(operands[0], to * size + chosen(|a, b| a < b), to, 1.0),
+                    }
+                }
+            }
+            Op::Sort { descending } => {
+                let size = node.shape.last().copied().unwrap_or(1).max(1);
+                for (row, values) in value(0).chunks(size).enumerate() {
+                    let mut order: Vec<usize> = (0..values.len()).collect();
+                    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+                    if *descending {
+                        order.reverse();
+                    }
+                    order.iter().enumerate().for_each(|(to, &from)| visit(operands[0], row * size + from, row * size + to, 1.0));
+                }
+            }
+            Op::Softmax => {
+                let size = node.shape.last().copied().unwrap_or(1).max(1);
+                for (row, p) in self.value(id).chunks(size).enumerate() {
+                    for (i, j) in (0..p.len()).flat_map(|i| (0..p.len()).map(move |j| (i, j))) {
+                        let partial = if i == j { p[i] * (1.0 - p[i]) } else { -p[i] * p[j] };
+                        visit(operands[0], row * size + j, row * size + i, partial);
+                    }
+                }
+            }
+        }
+    }
+
+    fn matmul_partials(&self, node: &Node, mut visit: impl FnMut(NodeId, usize, usize, f64)) {
+        let [batch, m, n] = node.shape[..] else { return };
+        let (left, right) = (node.operands[0], node.operands[1]);
+        let (a, b) = (self.value(left), self.value(right));
+        let k = a.len() / (batch * m).max(1);
+        for row in 0..batch * m {
+            for inner in 0..k {
+                let from_left = row * k + inner;
+                for column in 0..n {
+                    let from_right = (row / m * k + inner) * n + column;
+                    let to = row * n + column;
+                    if self.network.node(left).variable {
+                        visit(left, from_left, to, b[from_right]);
+                    }
+                    if self.network.node(right).variable {
+                        visit(right, from_right, to, a[from_left]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{ConvAxis, ConvGeometry, Function, NetworkBuilder, Source, Tensor, evaluate};
+
+    /// One network with every differentiable operation in it.
+    fn everything() -> Network {
+        let mut b = NetworkBuilder::new();
+        let weights = |n: usize| (0..n).map(|i| (i as f64 * 1.7 + 0.3).sin()).collect::<Vec<_>>();
+        let constant = |b: &mut NetworkBuilder, shape: Vec<usize>| {
+            let tensor = Tensor::new(shape.clone(), weights(shape.iter().product())).unwrap();
+            b.push("c", "", Op::Constant(tensor), &[], shape).unwrap()
+        };
+        let x = b.push("x", "", Op::Input, &[], vec![1, 1, 6]).unwrap();
+        let axis = ConvAxis { input: 6, output: 6, kernel: 3, stride: 1, dilation: 1, pad_begin: 1 };
+        let geometry = ConvGeometry { transposed: false, batch: 1, groups: 1, in_channels: 1, out_channels: 2, axes: vec![axis] };
+        let w = constant(&mut b, vec![2, 1, 3]);
+        let conv = b.push("conv", "", Op::Conv(geometry), &[x, w], vec![1, 2, 6]).unwrap();
+        let tanh = b.push("tanh", "", Op::Function(Function::Tanh), &[conv], vec![1, 2, 6]).unwrap();
+        let flat = b.push("flat", "", Op::Reshape, &[tanh], vec![1, 1, 12]).unwrap();
+        let w = constant(&mut b, vec![1, 12, 6]);
+        let y = b.push("mm", "", Op::MatMul, &[flat, w], vec![1, 1, 6]).unwrap();
+        let product = b.push("mul", "", Op::Binary(Binary::Mul), &[x, y], vec![1, 1, 6]).unwrap();
+        let slope = constant(&mut b, vec![1, 1, 6]);
+        let prelu = b.push("prelu", "", Op::PRelu, &[product, slope], vec![1, 1, 6]).unwrap();
+        let max = b.push("max", "", Op::Binary(Binary::Max), &[prelu, x], vec![1, 1, 6]).unwrap();
+        let rows = b.push("rows", "", Op::Reshape, &[max], vec![2, 3]).unwrap();
+        let sort = b.push("sort", "", Op::Sort { descending: true }, &[rows], vec![2, 3]).unwrap();
+        let soft = b.push("softmax", "", Op::Softmax, &[rows], vec![2, 3]).unwrap();
+        let quotient = b.push("div", "", Op::Binary(Binary::Div), &[sort, soft], vec![2, 3]).unwrap();
+        let mean = b.push("mean", "", Op::Reduce(Reduction::Mean), &[quotient], vec![2]).unwrap();
+        let top = b.push("top", "", Op::Reduce(Reduction::Max), &[sort], vec![2]).unwrap();
+        let sources =
+            vec![Source { operand: 0, element: 1 }, Source { operand: 1, element: 0 }, Source { operand: 0, element: 0 }];
+        let out = b.push("out", "", Op::Rearrange(sources), &[mean, top], vec![3]).unwrap();
+        b.finish(out).unwrap()
+    }
+
+    #[test]
+    fn forward_mode_agrees_with_central_differences_and_with_reverse_mode() {
+        let network = everything();
+        let x = [0.3, -1.1, 0.7, 0.2, -0.4, 0.9];
+        let at = Linearisation::new(&network, &x).unwrap();
+        let d = [0.5, -0.2, 0.1, 0.9, -0.7, 0.3];
+        let shifted = |h: f64| {
+            let point: Vec<f64> = x.iter().zip(&d).map(|(x, d)| x + h * d).collect();
+            evaluate(&network, &point).unwrap()
+        };
+        let (plus, minus) = (shifted(1e-6), shifted(-1e-6));
+        let forward = at.forward(&d);
+        for ((p, m), f) in plus.iter().zip(&minus).zip(&forward) {
+            assert!(((p - m) / 2e-6 - f).abs() < 1e-7 * (1.0 + f.abs()), "{p} {m} {f}");
+        }
+        let u = [0.4, -1.3, 0.8];
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        assert!((dot(&forward, &u) - dot(&at.backward(&u), &d)).abs() < 1e-12);
+    }
+}

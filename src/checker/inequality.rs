@@ -1,0 +1,67 @@
+//! One matrix inequality: rebuilt from the network, proved in sound arithmetic.
+
+use super::refusal::ClaimRefusal;
+use crate::certificate::{Bundle, Inequality, Sorts};
+use crate::form::{Form, QuadraticForm, Rows, Segment, SortForm};
+use crate::ir::Network;
+use crate::sound::round::sqrt_up;
+
+impl From<Sorts> for SortForm {
+    fn from(sorts: Sorts) -> Self {
+        match sorts {
+            Sorts::Comparators => Self::Comparators,
+            Sorts::Groups => Self::Groups,
+        }
+    }
+}
+
+/// Proves the ℓ2 Lipschitz constant of a segment by its matrix inequality and returns it, rounded up.
+///
+/// # Errors
+/// [`ClaimRefusal`].
+pub fn prove_inequality(
+    network: &Network,
+    segment: Segment,
+    inequality: &Inequality,
+    bundle: &Bundle,
+) -> Result<f64, ClaimRefusal> {
+    let multipliers = bundle.resolve(&inequality.multipliers).ok_or(ClaimRefusal::MissingVector)?;
+    let form = Form::new(network, segment, inequality.sorts.into())?;
+    let rows = Rows::new(&form)?;
+    prove_matrix(&form, &rows, inequality.squared_bound.value(), &multipliers).map_err(|reason| reason.named(network, segment))
+}
+
+/// Why the matrix of a form proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatrixRefusal {
+    /// A multiplier is negative or not finite, or their number is wrong.
+    Multipliers,
+    NotDefinite(crate::sound::cholesky::NotProved),
+}
+
+impl MatrixRefusal {
+    fn named(self, network: &Network, segment: Segment) -> ClaimRefusal {
+        match self {
+            Self::Multipliers => {
+                ClaimRefusal::Shape { what: "the multipliers are not one finite, non-negative number per group" }
+            }
+            Self::NotDefinite(reason) => {
+                let name = |id| &network.node(id).name;
+                let what = format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to));
+                ClaimRefusal::NotDefinite { what, reason }
+            }
+        }
+    }
+}
+
+/// Proves `√ρ` for a form whose rows are at hand; passes use it to find a `ρ` that closes.
+///
+/// # Errors
+/// [`MatrixRefusal`].
+pub fn prove_matrix(form: &Form, rows: &Rows, squared_bound: f64, multipliers: &[f64]) -> Result<f64, MatrixRefusal> {
+    QuadraticForm::new(form, rows, squared_bound, multipliers)
+        .ok_or(MatrixRefusal::Multipliers)?
+        .prove()
+        .map_err(MatrixRefusal::NotDefinite)?;
+    Ok(sqrt_up(squared_bound))
+}

@@ -1,0 +1,26 @@
+//! Certified lower bounds: a quotient of differences that two concrete points attain.
+
+use super::refusal::ClaimRefusal;
+use crate::ir::{Network, Values};
+use crate::sound::Enclosure;
+use crate::sound::round::{div_down, sqrt_down, sqrt_up};
+
+/// A lower bound of `‖f(x) − f(y)‖/‖x − y‖`, evaluated with enclosures.
+///
+/// # Errors
+/// When the points do not fit, coincide, or an operator cannot be enclosed.
+pub fn attained_quotient(network: &Network, first: &[f64], second: &[f64]) -> Result<f64, ClaimRefusal> {
+    let exact = |point: &[f64]| point.iter().map(|&x| Enclosure::exact(x)).collect::<Vec<_>>();
+    let (first, second) = (exact(first), exact(second));
+    let output = |point: &[Enclosure]| Values::at(network, point).map(|values| values.get(network.output().index()).to_vec());
+    let (at_first, at_second) = (output(&first)?, output(&second)?);
+    let squared =
+        |a: &[Enclosure], b: &[Enclosure]| a.iter().zip(b).fold(Enclosure::ZERO, |sum, (a, b)| sum + (*a - *b).square());
+    let quotient =
+        div_down(sqrt_down(squared(&at_first, &at_second).lower().max(0.0)), sqrt_up(squared(&first, &second).upper()));
+    if quotient.is_finite() && quotient >= 0.0 {
+        Ok(quotient)
+    } else {
+        Err(ClaimRefusal::Shape { what: "the pair of points has no finite quotient" })
+    }
+}

@@ -1,0 +1,50 @@
+//! Why a certificate, or a claim in it, is not accepted.
+
+use crate::form::FormError;
+use crate::sound::cholesky::NotProved;
+
+/// A refusal. It says nothing about the network: the claim may be true and its witness damaged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the certificate's schema `{found}` is not one this version reads (`{known}`)")]
+    UnknownSchema { found: String, known: &'static str },
+    #[error("the certificate's contents do not have the digest it states")]
+    DigestMismatch,
+    #[error("the bundle does not have the digest that the certificate states")]
+    BundleMismatch,
+    #[error("the certificate is about another model: it names {expected}, the model given is {found}")]
+    AnotherModel { expected: String, found: String },
+    #[error("the external data of the model is not what the certificate names")]
+    AnotherExternalData,
+    #[error("the certificate makes no claim")]
+    NoClaims,
+    #[error("two claims share the id `{id}`")]
+    DuplicateClaim { id: String },
+    #[error("claim `{id}`: {reason}")]
+    Claim { id: String, reason: Box<ClaimRefusal> },
+}
+
+/// Why one claim is not accepted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ClaimRefusal {
+    #[error("it states the assurance `{stated:?}` where `{found:?}` was found")]
+    Assurance { stated: crate::certificate::Assurance, found: crate::certificate::Assurance },
+    #[error("`{field}` is not a finite number with its own outward decimal")]
+    Number { field: &'static str },
+    #[error("`{field}` and its witness are not both present")]
+    Incomplete { field: &'static str },
+    #[error("the witness names a vector that the bundle does not hold")]
+    MissingVector,
+    #[error("the witness does not fit the network: {what}")]
+    Shape { what: &'static str },
+    #[error(transparent)]
+    Form(#[from] FormError),
+    #[error("{what}: positive definiteness is not proved: {reason}")]
+    NotDefinite { what: String, reason: NotProved },
+    #[error("node `{node}` ({operator}) has no norm rule")]
+    NoRule { node: String, operator: String },
+    #[error("`{field}` is {claimed:e} where {proved:e} is proved")]
+    NotReached { field: &'static str, claimed: f64, proved: f64 },
+    #[error("the outputs at the pair of points cannot be enclosed: {0}")]
+    Evaluation(#[from] crate::ir::EvaluationError),
+}

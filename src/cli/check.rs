@@ -1,0 +1,69 @@
+//! `verify check CERTIFICATE… --model MODEL`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::output::Output;
+use super::{ExitStatus, Failure, OutputArguments, OutputFormat, identity};
+use crate::certificate::{Certificate, ReadError};
+use crate::checker::{check_claim, check_identity};
+use crate::onnx::Model;
+use crate::report::{CheckedClaim, CheckedFile};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Certificates to check
+    #[arg(required = true, value_name = "CERTIFICATE")]
+    certificates: Vec<PathBuf>,
+    /// The model that they are about
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
+    let output = Output::new(&arguments.output);
+    let model = super::load(&arguments.model, &output)?;
+    let mut files = Vec::new();
+    for path in &arguments.certificates {
+        files.push(check_file(path, &model)?);
+    }
+    let text = match output.format {
+        OutputFormat::Text => files.iter().map(ToString::to_string).collect(),
+        OutputFormat::Json => crate::report::json(&files).map_err(Failure::error)?,
+    };
+    output.results(&text)?;
+    let refused = files.iter().any(|file| file.refusal.is_some());
+    Ok(if refused { ExitStatus::Refused } else { ExitStatus::Established })
+}
+
+/// Checks one certificate. An unreadable file is a usage error; a malformed one is a refusal.
+fn check_file(path: &Path, model: &Model) -> Result<CheckedFile, Failure> {
+    let name = path.display().to_string();
+    match Certificate::read(path) {
+        Ok((certificate, bundle)) => Ok(check(name, &certificate, &bundle, model)),
+        Err(error @ ReadError::Io { .. }) => Err(Failure::error(error)),
+        Err(error) => Ok(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(error.to_string()) }),
+    }
+}
+
+/// Checks a certificate that is at hand, claim by claim, up to the first refusal.
+pub fn check(name: String, certificate: &Certificate, bundle: &crate::certificate::Bundle, model: &Model) -> CheckedFile {
+    let mut file = CheckedFile { certificate: name, claims: Vec::new(), refusal: None };
+    if let Err(refusal) = check_identity(certificate, bundle, &identity(model)) {
+        file.refusal = Some(refusal.to_string());
+        return file;
+    }
+    for claim in &certificate.claims {
+        let start = Instant::now();
+        match check_claim(claim, &model.network, bundle) {
+            Ok(assurance) => file.claims.push(CheckedClaim::new(claim, assurance, start.elapsed())),
+            Err(refusal) => {
+                file.refusal = Some(refusal.to_string());
+                break;
+            }
+        }
+    }
+    file
+}

@@ -1,0 +1,28 @@
+//! `verify inspect MODEL`.
+
+use std::path::PathBuf;
+
+use super::output::Output;
+use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
+use crate::report::{InspectReport, json};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The network: an ONNX file, possibly gzipped
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
+    let output = Output::new(&arguments.output);
+    let model = super::load(&arguments.model, &output)?;
+    let report = InspectReport::new(&arguments.model, &model);
+    let text = match output.format {
+        OutputFormat::Text => report.to_string(),
+        OutputFormat::Json => json(&report).map_err(Failure::error)?,
+    };
+    output.results(&text)?;
+    Ok(ExitStatus::Established)
+}

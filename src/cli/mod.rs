@@ -1,0 +1,182 @@
+//! The command line: raw flags to meaning, one file per command, exit codes.
+//!
+//! stdout carries results only; progress, warnings and hints go to stderr. Nothing here proves or decides anything.
+
+mod check;
+#[cfg(feature = "passes")]
+mod inspect;
+#[cfg(feature = "passes")]
+mod lipschitz;
+mod output;
+#[cfg(feature = "passes")]
+mod progress;
+#[cfg(feature = "passes")]
+mod schema;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::certificate::{ExternalFile, ModelIdentity};
+use crate::onnx::{LoadError, Model};
+use output::Output;
+
+/// How a run ended. The numbers are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// Everything that was asked for is established.
+    Established = 0,
+    /// Usage, configuration, or a model that cannot be used.
+    Error = 2,
+    /// Nothing is wrong, but nothing is established either: time, memory, a witness that does not close.
+    Inconclusive = 3,
+    /// A certificate was refused.
+    Refused = 4,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why a run ended early: what to print on stderr, and how to exit.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: ExitStatus,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    fn error(message: impl ToString) -> Self {
+        Self { status: ExitStatus::Error, message: message.to_string(), hint: None }
+    }
+
+    fn model(path: &Path, error: &LoadError) -> Self {
+        Self { status: ExitStatus::Error, message: format!("{}: {error}", path.display()), hint: error.hint() }
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything that was asked for is established
+  1  a policy is violated or a property refuted
+  2  usage error, or a model that cannot be used
+  3  inconclusive: time, memory, or a witness that does not close
+  4  a certificate was refused";
+
+#[cfg(feature = "passes")]
+const EXAMPLES: &str = "\
+Examples:
+  verify model.onnx --lipschitz l2
+  verify check model.certificate.json --model model.onnx
+  verify inspect model.onnx";
+
+#[cfg(not(feature = "passes"))]
+const EXAMPLES: &str = "\
+Examples:
+  verify check model.certificate.json --model model.onnx";
+
+/// Certificates for neural networks: an ONNX file goes in, claims with independently checkable proofs come out.
+#[derive(Parser)]
+#[command(name = "verify", version, arg_required_else_help = true, args_conflicts_with_subcommands = true)]
+#[command(subcommand_negates_reqs = true, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[cfg(feature = "passes")]
+    #[command(flatten)]
+    analysis: lipschitz::Analysis,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Prove the claims of certificates again; no solver is involved
+    Check(check::Arguments),
+    /// Show a model's operators, shapes, activation groups, and what can be certified
+    #[cfg(feature = "passes")]
+    Inspect(inspect::Arguments),
+    /// Print the JSON Schema of a file format
+    #[cfg(feature = "passes")]
+    Schema(schema::Arguments),
+}
+
+/// Formats of results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Where results go, and how.
+#[derive(clap::Args, Clone, Debug)]
+pub struct OutputArguments {
+    /// Format of the results
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", env = "VERIFY_OUTPUT_FORMAT")]
+    output_format: OutputFormat,
+    /// Write the results to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// No progress, notes or warnings on standard error
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// More on standard error: what is being done, and why
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Runs the command line and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match CommandLine::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are results; everything else is a usage error.
+            let status = if error.use_stderr() { ExitStatus::Error } else { ExitStatus::Established };
+            // Nothing can be done about a closed stream.
+            let _ = error.print();
+            return status.into();
+        }
+    };
+    match dispatch(arguments) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            if let Some(hint) = failure.hint {
+                eprintln!("hint: {hint}");
+            }
+            failure.status.into()
+        }
+    }
+}
+
+fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {
+    match arguments.command {
+        Some(Command::Check(arguments)) => check::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Inspect(arguments)) => inspect::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Schema(arguments)) => schema::run(&arguments),
+        #[cfg(feature = "passes")]
+        None => lipschitz::run(&arguments.analysis),
+        #[cfg(not(feature = "passes"))]
+        None => Err(Failure::error("no command was given")),
+    }
+}
+
+fn load(path: &Path, output: &Output) -> Result<Model, Failure> {
+    let model = crate::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
+    model.notes.iter().for_each(|note| output.note(note));
+    Ok(model)
+}
+
+fn identity(model: &Model) -> ModelIdentity {
+    let external =
+        |file: &crate::onnx::ExternalFile| ExternalFile { location: file.location.clone(), digest: file.digest.clone() };
+    ModelIdentity { digest: model.digest.clone(), external: model.external.iter().map(external).collect() }
+}

@@ -1,0 +1,59 @@
+//! Where words go: results to stdout or a file, everything else to stderr.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{Failure, OutputArguments, OutputFormat};
+
+/// The streams of one run.
+pub struct Output {
+    pub format: OutputFormat,
+    file: Option<PathBuf>,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Output {
+    pub fn new(arguments: &OutputArguments) -> Self {
+        Self {
+            format: arguments.output_format,
+            file: arguments.output.clone(),
+            quiet: arguments.quiet,
+            verbose: arguments.verbose,
+        }
+    }
+
+    #[cfg(feature = "passes")]
+    pub const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Something the reader should know.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("note: {text}");
+        }
+    }
+
+    /// Something that only the curious want to know.
+    #[cfg(feature = "passes")]
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Writes the results, in whole or not at all. A reader that went away is no error.
+    pub fn results(&self, text: &str) -> Result<(), Failure> {
+        let Some(path) = &self.file else {
+            let mut stdout = std::io::stdout().lock();
+            return match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    Err(Failure::error(format!("cannot write to standard output: {error}")))
+                }
+                _ => Ok(()),
+            };
+        };
+        std::fs::write(path, text).map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))
+    }
+}

@@ -1,0 +1,79 @@
+//! TRUSTED. The one exact form behind every Lipschitz bound: a network as rows over (input, bounded parts).
+//!
+//! Every activation is an exact linear part and a part bounded by a quadratic constraint; every signal is a linear
+//! combination of coordinates: the inputs and the results of bounded parts. One matrix,
+//!
+//! ```text
+//! F(ρ, λ) = ρ·I_x − CᵀC − Σ_g λ_g·Q_g,     Q_g = −αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY,
+//! ```
+//!
+//! covers ReLU, tanh, GELU, MaxMin, GroupSort, Householder, softmax and residual graphs: `F ⪰ 0` with `λ ≥ 0` proves
+//! that the Lipschitz constant from ℓ2 to ℓ2 is at most `√ρ`. The checker builds the matrix here from the model alone;
+//! engines take their data here too, so both mean the same program. This room must not know any solver.
+//!
+//! [`Form::new`] keeps signals symbolic and exact (`combination`, `group`, `sorting`, `build`); [`Rows`] evaluates
+//! them in double-double arithmetic with a rigorous radius (`rows`); [`QuadraticForm`] is the matrix (`matrix`).
+
+mod build;
+mod combination;
+mod enclosed;
+mod group;
+mod layer;
+mod matrix;
+mod rows;
+mod sorting;
+
+pub use build::Segment;
+pub use combination::{Atom, Combination};
+pub use group::Group;
+pub use layer::{LinearLayer, LinearMap, Weights};
+pub use matrix::QuadraticForm;
+pub use rows::{GroupRows, Rows};
+
+use crate::ir::{EvaluationError, Network};
+
+/// How a sort is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortForm {
+    /// As a sorting network with one multiplier per comparator where the group is small: the tighter form.
+    #[default]
+    Comparators,
+    /// One multiplier per group: the smaller matrix.
+    Groups,
+}
+
+/// A network, or a segment of one, as linear layers and groups over coordinates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Form {
+    /// The first so many coordinates are the inputs.
+    pub inputs: usize,
+    /// All coordinates: the order of the matrix.
+    pub dimension: usize,
+    /// In order of computation: a layer's inputs use earlier layers only.
+    pub layers: Vec<LinearLayer>,
+    pub groups: Vec<Group>,
+    pub outputs: Vec<Combination>,
+}
+
+/// Why a network has no form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    #[error("node `{node}` ({operator}) has no Lipschitz rule: {reason}")]
+    Unsupported { node: String, operator: String, reason: &'static str },
+    #[error("constants cannot be enclosed: {0}")]
+    Constant(EvaluationError),
+    #[error("the output does not depend on the input through `{node}` alone")]
+    NotACut { node: String },
+    #[error("the symbolic form of the network is larger than the limit")]
+    TooLarge,
+}
+
+impl Form {
+    /// The form of a segment of a network.
+    ///
+    /// # Errors
+    /// [`FormError`], naming the node that has no rule.
+    pub fn new(network: &Network, segment: Segment, sorts: SortForm) -> Result<Self, FormError> {
+        build::build(network, segment, sorts)
+    }
+}

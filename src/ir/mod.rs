@@ -1,0 +1,17 @@
+//! The intermediate representation: [`Network`], a graph of a dozen operations, and its evaluation.
+//!
+//! Model formats are lowered to it and every pass reads it. It must not know any file format, pass or solver. Weights are
+//! nodes of their own, so weight tying and arithmetic on constants stay visible; constants that the model file computes
+//! (`γ/√(σ²+ε)`) stay operations, so that a checker can enclose them instead of trusting a rounded value.
+
+mod conv;
+mod evaluate;
+mod function;
+mod network;
+mod tensor;
+
+pub use conv::{ConvAxis, ConvGeometry, Tap};
+pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
+pub use function::{Function, SlopeRange};
+pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};
+pub use tensor::{Tensor, element_count};

@@ -1,0 +1,334 @@
+//! `Network`: a directed acyclic graph of a dozen operations over shaped tensors, batch size one.
+//!
+//! Invariant: a `Network` is well formed. Every operand precedes its node, every shape follows from its operands, every
+//! index is in range; [`NetworkBuilder::push`] refuses anything else, so later rooms never check again.
+
+use super::conv::ConvGeometry;
+use super::function::Function;
+use super::tensor::{Tensor, element_count};
+
+/// Position of a node in its network; operands always have smaller ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where an element of a [`Op::Rearrange`] comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Which operand.
+    pub operand: u32,
+    /// Flat index into it.
+    pub element: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Max,
+    Min,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
+}
+
+/// One operation. Operands are the node's inputs, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// The network's input, of the node's shape.
+    Input,
+    Constant(Tensor),
+    /// The operand's elements in their order, under another shape.
+    Reshape,
+    /// Any movement of elements: transposes, slices, concatenations, gathers, broadcasts, paddings, pooling windows.
+    /// One source per output element.
+    Rearrange(Vec<Source>),
+    /// `[batch, m, k] × [batch, k, n] → [batch, m, n]`.
+    MatMul,
+    /// Operands: input and weights, shaped as the geometry says.
+    Conv(ConvGeometry),
+    /// Two operands of the same shape.
+    Binary(Binary),
+    Function(Function),
+    /// Operands `x` and `slope` of the same shape: `x` for `x ≥ 0`, `slope·x` otherwise.
+    PRelu,
+    /// `[groups, size] → [groups]` over the last axis.
+    Reduce(Reduction),
+    /// `[groups, size]`: each row sorted.
+    Sort {
+        descending: bool,
+    },
+    /// `[groups, size]`: each row normalised.
+    Softmax,
+}
+
+/// A node: an operation, its operands, and the graph node it was made from (for messages).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Name of the node in the model file.
+    pub name: String,
+    /// Operator of the node in the model file.
+    pub operator: String,
+    pub op: Op,
+    pub operands: Vec<NodeId>,
+    pub shape: Vec<usize>,
+    /// Does the input reach this node?
+    pub variable: bool,
+}
+
+impl Node {
+    /// Number of elements of the node's value.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Why an operation cannot be added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    #[error("operand {0} does not exist")]
+    UnknownOperand(usize),
+    #[error("{operation} does not accept operands of shapes {shapes:?} with result {result:?}")]
+    Mismatch { operation: &'static str, shapes: Vec<Vec<usize>>, result: Vec<usize> },
+    #[error("a tensor of shape {0:?} is larger than the limit of {MAX_ELEMENTS} elements")]
+    TooLarge(Vec<usize>),
+    #[error("a network has exactly one input")]
+    SecondInput,
+    #[error("more than {MAX_NODES} nodes")]
+    TooManyNodes,
+}
+
+/// Largest tensor that is ever built.
+pub const MAX_ELEMENTS: usize = 1 << 27;
+/// Largest number of nodes.
+pub const MAX_NODES: usize = 1 << 20;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    nodes: Vec<Node>,
+    input: NodeId,
+    output: NodeId,
+}
+
+impl Network {
+    /// All nodes, operands before users.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    #[must_use]
+    pub const fn input(&self) -> NodeId {
+        self.input
+    }
+
+    #[must_use]
+    pub const fn output(&self) -> NodeId {
+        self.output
+    }
+
+    #[must_use]
+    pub fn input_size(&self) -> usize {
+        self.node(self.input).size()
+    }
+
+    #[must_use]
+    pub fn output_size(&self) -> usize {
+        self.node(self.output).size()
+    }
+
+    /// The ids of all nodes, operands before users.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(NodeId)
+    }
+}
+
+/// Builds a [`Network`] node by node.
+#[derive(Default)]
+pub struct NetworkBuilder {
+    nodes: Vec<Node>,
+    input: Option<NodeId>,
+}
+
+impl NetworkBuilder {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Adds a node of the given result shape.
+    ///
+    /// # Errors
+    /// When the operation does not map operands of these shapes to that shape, or a limit is exceeded.
+    pub fn push(
+        &mut self,
+        name: &str,
+        operator: &str,
+        op: Op,
+        operands: &[NodeId],
+        shape: Vec<usize>,
+    ) -> Result<NodeId, ShapeError> {
+        if let Some(unknown) = operands.iter().find(|id| id.index() >= self.nodes.len()) {
+            return Err(ShapeError::UnknownOperand(unknown.index()));
+        }
+        if element_count(&shape).is_none_or(|count| count > MAX_ELEMENTS) {
+            return Err(ShapeError::TooLarge(shape));
+        }
+        let id = u32::try_from(self.nodes.len())
+            .ok()
+            .filter(|&id| (id as usize) < MAX_NODES)
+            .map(NodeId)
+            .ok_or(ShapeError::TooManyNodes)?;
+        let shapes: Vec<&[usize]> = operands.iter().map(|&o| self.node(o).shape.as_slice()).collect();
+        if !accepts(&op, &shapes, &shape) {
+            return Err(ShapeError::Mismatch {
+                operation: op.name(),
+                shapes: shapes.into_iter().map(<[usize]>::to_vec).collect(),
+                result: shape,
+            });
+        }
+        let is_input = op == Op::Input;
+        if is_input && self.input.replace(id).is_some() {
+            return Err(ShapeError::SecondInput);
+        }
+        let variable = is_input || operands.iter().any(|&o| self.node(o).variable);
+        let operands = operands.to_vec();
+        self.nodes.push(Node { name: name.to_owned(), operator: operator.to_owned(), op, operands, shape, variable });
+        Ok(id)
+    }
+
+    /// The network that computes `output`, without the nodes that it does not need. `None` without an input.
+    #[must_use]
+    pub fn finish(self, output: NodeId) -> Option<Network> {
+        let input = self.input?;
+        let mut needed = vec![false; self.nodes.len()];
+        needed[output.index()] = true;
+        needed[input.index()] = true;
+        for index in (0..self.nodes.len()).rev() {
+            if needed[index] {
+                self.nodes[index].operands.iter().for_each(|o| needed[o.index()] = true);
+            }
+        }
+        let mut renamed = vec![NodeId(0); self.nodes.len()];
+        let mut nodes: Vec<Node> = Vec::new();
+        for (index, mut node) in self.nodes.into_iter().enumerate().filter(|(index, _)| needed[*index]) {
+            renamed[index] = NodeId(u32::try_from(nodes.len()).ok()?);
+            node.operands.iter_mut().for_each(|o| *o = renamed[o.index()]);
+            nodes.push(node);
+        }
+        Some(Network { nodes, input: renamed[input.index()], output: renamed[output.index()] })
+    }
+}
+
+impl Op {
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Input => "Input",
+            Self::Constant(_) => "Constant",
+            Self::Reshape => "Reshape",
+            Self::Rearrange(_) => "Rearrange",
+            Self::MatMul => "MatMul",
+            Self::Conv(_) => "Conv",
+            Self::Binary(_) => "elementwise operation",
+            Self::Function(function) => function.name(),
+            Self::PRelu => "PRelu",
+            Self::Reduce(_) => "Reduce",
+            Self::Sort { .. } => "Sort",
+            Self::Softmax => "Softmax",
+        }
+    }
+}
+
+/// Does `op` map operands of shapes `operands` to a result of shape `result`?
+fn accepts(op: &Op, operands: &[&[usize]], result: &[usize]) -> bool {
+    let count = |shape: &[usize]| element_count(shape).unwrap_or(usize::MAX);
+    match (op, operands) {
+        (Op::Input, []) => true,
+        (Op::Constant(tensor), []) => tensor.shape() == result,
+        (Op::Reshape, [x]) => count(x) == count(result),
+        (Op::Rearrange(sources), _) => {
+            sources.len() == count(result)
+                && sources.iter().all(|source| {
+                    operands.get(source.operand as usize).is_some_and(|shape| (source.element as usize) < count(shape))
+                })
+        }
+        (Op::MatMul, [a, b]) => match (*a, *b, result) {
+            (&[ab, am, ak], &[bb, bk, bn], &[rb, rm, rn]) => ab == bb && ak == bk && (rb, rm, rn) == (ab, am, bn),
+            _ => false,
+        },
+        (Op::Conv(geometry), [x, w]) => {
+            geometry.is_valid()
+                && geometry.input_shape() == *x
+                && geometry.weight_shape() == *w
+                && geometry.output_shape() == result
+        }
+        (Op::Binary(_) | Op::PRelu, [a, b]) => *a == *b && *a == result,
+        (Op::Function(_), [x]) => *x == result,
+        (Op::Reduce(_), [x]) => matches!((*x, result), (&[groups, size], &[r]) if groups == r && size > 0),
+        (Op::Sort { .. } | Op::Softmax, [x]) => x.len() == 2 && *x == result,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_operations_are_refused() {
+        let mut builder = NetworkBuilder::new();
+        let x = builder.push("x", "", Op::Input, &[], vec![1, 2]).unwrap();
+        let missing = NodeId(7);
+        let sources = vec![Source { operand: 0, element: 2 }];
+        for (op, operands, shape) in [
+            (Op::Input, vec![], vec![1]),
+            (Op::Constant(Tensor::scalar(1.0)), vec![], vec![2]),
+            (Op::Reshape, vec![x], vec![3]),
+            (Op::Rearrange(sources), vec![x], vec![1]),
+            (Op::MatMul, vec![x, x], vec![1, 2]),
+            (Op::Binary(Binary::Add), vec![x], vec![1, 2]),
+            (Op::Reduce(Reduction::Sum), vec![x], vec![2]),
+            (Op::Function(Function::Relu), vec![missing], vec![1, 2]),
+            (Op::Reshape, vec![x], vec![usize::MAX, 2]),
+        ] {
+            assert!(builder.push("n", "", op.clone(), &operands, shape).is_err(), "{op:?}");
+        }
+    }
+
+    #[test]
+    fn finishing_drops_what_the_output_does_not_need() {
+        let mut builder = NetworkBuilder::new();
+        let unused = builder.push("c", "", Op::Constant(Tensor::scalar(1.0)), &[], vec![]).unwrap();
+        let x = builder.push("x", "", Op::Input, &[], vec![2]).unwrap();
+        let y = builder.push("y", "Relu", Op::Function(Function::Relu), &[x], vec![2]).unwrap();
+        assert!(!builder.node(unused).variable && builder.node(y).variable);
+        let network = builder.finish(y).unwrap();
+        assert_eq!(network.nodes().len(), 2);
+        assert_eq!(network.node(network.output()).operands, vec![network.input()]);
+    }
+}

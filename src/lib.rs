@@ -1,0 +1,48 @@
+//! # nnverify
+//!
+//! A neural-network verifier and auditor: an ONNX file goes in, *certificates* come out, each a claim with a witness that
+//! a small independent checker proves again in sound arithmetic.
+//!
+//! ```text
+//!  model.onnx ──[onnx]──> [ir] Network
+//!                           │        │
+//!        untrusted          │        │        TRUSTED
+//!  [pass] ─ [solver]        │        │
+//!  [autodiff]               ├─> [certificate] ─> [checker] ─> verdict ─> [cli], [report]
+//!                           │   (claim+witness)      │
+//!                           └────────────────── [form], [sound]
+//! ```
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`onnx`] | ONNX files: decoded with limits, lowered, errors that name the node |
+//! | [`ir`] | `Network`: a graph of a dozen operations; evaluation over any arithmetic; functions and their slope ranges |
+//! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
+//! | [`form`] | the one exact form: a network as rows over (input, bounded parts), and its matrix |
+//! | [`certificate`] | claims, witnesses, digests, versions |
+//! | [`checker`] | proves claims again, or refuses with a reason |
+//! | `pass` | finds claims and witnesses; never says that anything is proved |
+//! | `solver` | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
+//! | `autodiff` | derivatives over the IR |
+//! | [`report`], [`cli`] | what people and programs read |
+//!
+//! Invariants: the trusted rooms import only each other, `ir` and `onnx`; no solver status or tolerance appears in a
+//! checking rule; a refusal is a value, never a panic; NaN proves nothing. With `--no-default-features --features checker`
+//! only the trusted rooms and `verify check` are built.
+
+#[cfg(feature = "passes")]
+pub mod autodiff;
+pub mod certificate;
+pub mod checker;
+#[cfg(feature = "checker")]
+pub mod cli;
+pub mod form;
+pub mod ir;
+pub mod onnx;
+#[cfg(feature = "passes")]
+pub mod pass;
+#[cfg(feature = "checker")]
+pub mod report;
+#[cfg(feature = "passes")]
+pub mod solver;
+pub mod sound;

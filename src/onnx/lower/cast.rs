@@ -1,0 +1,118 @@
+//! Casts: identities on real numbers, exact conversions of constants, refusals of everything that would round or step.
+
+use super::super::error::NodeError;
+use super::super::proto::DataType;
+use super::super::value::Value;
+use super::comparison::Step;
+use super::site::Site;
+use super::slot::Slot;
+use crate::ir::Tensor;
+
+pub(super) fn cast(site: &mut Site) -> Result<Slot, NodeError> {
+    let to = site.optional_int("to")?.ok_or_else(|| NodeError::attribute("to", "is missing"))?;
+    let target = i32::try_from(to).ok().and_then(|to| DataType::try_from(to).ok()).unwrap_or(DataType::Undefined);
+    convert(site, target)
+}
+
+pub(super) fn cast_like(site: &mut Site) -> Result<Slot, NodeError> {
+    match site.input(1)? {
+        Slot::Node(_) => convert(site, DataType::Float),
+        _ => Err(NodeError::unsupported("the type that it casts to is not known")),
+    }
+}
+
+fn convert(site: &mut Site, target: DataType) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let floating = matches!(target, DataType::Float | DataType::Double);
+    match &x {
+        Slot::Node(_) if floating => Ok(x),
+        Slot::Node(id) => match site.graph.exact(*id).map(<[f64]>::to_vec) {
+            Some(values) => {
+                let value = Tensor::new(site.shape(&x), values).map(Value::Float);
+                let value = value.ok_or_else(|| NodeError::invalid("a shape does not fit its values"))?;
+                constant(site, &value, target)
+            }
+            None => Err(NodeError::unsupported(format!(
+                "a cast of floating point values to {target:?} rounds, so it is discontinuous"
+            ))),
+        },
+        Slot::Step(step) => match &**step {
+            Step::Truth(comparison) if floating => Ok(Slot::Step(Step::Indicator(comparison.clone()).into())),
+            Step::Truth(_) if target == DataType::Bool => Ok(x),
+            Step::Indicator(_) if floating => Ok(x),
+            _ => Err(step.refusal()),
+        },
+        Slot::Constant(held) => match &held.value {
+            // Moving a tensor through a cast must not separate it from its other uses.
+            Value::Float(tensor) if floating && fits(tensor.data(), target) => Ok(x.clone()),
+            value => constant(site, &value.clone(), target),
+        },
+    }
+}
+
+/// Can all values be stored in the type without rounding?
+fn fits(values: &[f64], target: DataType) -> bool {
+    #[allow(clippy::cast_possible_truncation)] // what is tested
+    let narrow = |value: f64| value.is_nan() || f64::from(value as f32) == value;
+    target == DataType::Double || values.iter().all(|&value| narrow(value))
+}
+
+fn constant(site: &mut Site, value: &Value, target: DataType) -> Result<Slot, NodeError> {
+    let shape = value.shape().to_vec();
+    if let Some((low, high)) = integer_range(target) {
+        let data: Option<Vec<i64>> = match value {
+            Value::Float(t) => t.data().iter().map(|&value| truncated(value)).collect(),
+            Value::Int(t) => Some(t.data().to_vec()),
+            Value::Bool(t) => Some(t.data().iter().map(|&truth| i64::from(truth)).collect()),
+        };
+        let data = data.filter(|data| data.iter().all(|value| (low..=high).contains(value)));
+        let data = data.ok_or_else(|| NodeError::unsupported(format!("a value is out of range for {target:?}")))?;
+        return site.int_constant(shape, data);
+    }
+    if target == DataType::Bool {
+        let data = match value {
+            Value::Float(t) => t.data().iter().map(|&value| value != 0.0).collect(),
+            Value::Int(t) => t.data().iter().map(|&value| value != 0).collect(),
+            Value::Bool(t) => t.data().to_vec(),
+        };
+        return site.bool_constant(shape, data);
+    }
+    if !matches!(target, DataType::Float | DataType::Double) {
+        return Err(NodeError::unsupported(format!("a cast to {target:?} would round")));
+    }
+    let data: Option<Vec<f64>> = match value {
+        Value::Float(t) => Some(t.data().to_vec()),
+        Value::Int(t) => t.data().iter().map(|&value| widened(value)).collect(),
+        Value::Bool(t) => Some(t.data().iter().map(|&truth| f64::from(u8::from(truth))).collect()),
+    };
+    let tensor = data.filter(|data| fits(data, target)).and_then(|data| Tensor::new(shape, data));
+    let tensor = tensor.ok_or_else(|| NodeError::unsupported(format!("a cast of a constant to {target:?} would round")))?;
+    site.constant(Value::Float(tensor))
+}
+
+/// The values of an integer type that this program can hold.
+fn integer_range(target: DataType) -> Option<(i64, i64)> {
+    Some(match target {
+        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+        DataType::Int64 => (i64::MIN, i64::MAX),
+        DataType::Uint8 => (0, u8::MAX.into()),
+        DataType::Uint16 => (0, u16::MAX.into()),
+        DataType::Uint32 => (0, u32::MAX.into()),
+        DataType::Uint64 => (0, i64::MAX),
+        _ => return None,
+    })
+}
+
+/// Towards zero, as ONNX defines it; only where the result is exact.
+fn truncated(value: f64) -> Option<i64> {
+    let whole = value.trunc();
+    #[allow(clippy::cast_possible_truncation)] // within ±2⁵³
+    (whole.abs() <= 9_007_199_254_740_992.0).then_some(whole as i64)
+}
+
+fn widened(value: i64) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss)] // within ±2⁵³
+    (value.unsigned_abs() <= 1 << 53).then_some(value as f64)
+}

@@ -1,0 +1,243 @@
+//! Comparisons. Between constants they fold; a comparison of values that depend on the input is a step function, which is
+//! discontinuous: it stays a [`Step`] until a pattern proves that the steps cancel, and any other use is refused.
+
+use super::super::error::NodeError;
+use super::super::value::Value;
+use super::folding::broadcast_source;
+use super::householder;
+use super::indices::broadcast_shapes;
+use super::site::Site;
+use super::slot::Slot;
+use crate::ir::NodeId;
+
+/// A comparison whose operands depend on the input.
+#[derive(Clone)]
+pub(super) struct Comparison {
+    node: String,
+    operator: String,
+    pub shape: Vec<usize>,
+    /// Where it is true, if it compares with zero.
+    pub side: Option<Side>,
+}
+
+/// One side of zero.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Side {
+    pub subject: NodeId,
+    /// The side above zero.
+    pub positive: bool,
+    /// Is zero itself included?
+    pub zero: bool,
+}
+
+impl Side {
+    pub fn complement(self) -> Self {
+        Self { positive: !self.positive, zero: !self.zero, ..self }
+    }
+}
+
+/// What a comparison has been made into so far.
+pub(super) enum Step {
+    Truth(Comparison),
+    /// 1 where true, 0 elsewhere.
+    Indicator(Comparison),
+    /// A value where true, 0 elsewhere.
+    Gated(NodeId, Comparison),
+}
+
+impl Step {
+    fn comparison(&self) -> &Comparison {
+        match self {
+            Self::Truth(comparison) | Self::Indicator(comparison) | Self::Gated(_, comparison) => comparison,
+        }
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        &self.comparison().shape
+    }
+
+    pub fn refusal(&self) -> NodeError {
+        let Comparison { node, operator, .. } = self.comparison();
+        NodeError::unsupported_with_hint(
+            format!(
+                "it uses the comparison `{node}` ({operator}) of values that depend on the input: a step function is \
+                 discontinuous and has no Lipschitz constant"
+            ),
+            "only the Householder activation may compare, and only where both sides agree exactly at zero (θ = 2φ)",
+        )
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Relation {
+    fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
+        match self {
+            Self::Equal => a == b,
+            Self::Less => a < b,
+            Self::LessOrEqual => a <= b,
+            Self::Greater => a > b,
+            Self::GreaterOrEqual => a >= b,
+        }
+    }
+
+    fn swapped(self) -> Self {
+        match self {
+            Self::Equal => Self::Equal,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+        }
+    }
+
+    fn side(self, subject: NodeId) -> Option<Side> {
+        let positive = matches!(self, Self::Greater | Self::GreaterOrEqual);
+        let zero = matches!(self, Self::LessOrEqual | Self::GreaterOrEqual);
+        (self != Self::Equal).then_some(Side { subject, positive, zero })
+    }
+}
+
+pub(super) fn equal(site: &mut Site) -> Result<Slot, NodeError> {
+    compare(site, Relation::Equal)
+}
+
+pub(super) fn less(site: &mut Site) -> Result<Slot, NodeError> {
+    compare(site, Relation::Less)
+}
+
+pub(super) fn less_or_equal(site: &mut Site) -> Result<Slot, NodeError> {
+    compare(site, Relation::LessOrEqual)
+}
+
+pub(super) fn greater(site: &mut Site) -> Result<Slot, NodeError> {
+    compare(site, Relation::Greater)
+}
+
+pub(super) fn greater_or_equal(site: &mut Site) -> Result<Slot, NodeError> {
+    compare(site, Relation::GreaterOrEqual)
+}
+
+fn compare(site: &mut Site, relation: Relation) -> Result<Slot, NodeError> {
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    let shape = broadcast_shapes(&site.shape(&a), &site.shape(&b))?;
+    if let (Some(a), Some(b)) = (a.value(), b.value()) {
+        let (a, b) = (site.broadcast_value(a, &shape)?, site.broadcast_value(b, &shape)?);
+        let truths = match (&a, &b) {
+            (Value::Int(a), Value::Int(b)) => pairwise(relation, a.data(), b.data()),
+            (Value::Bool(a), Value::Bool(b)) => pairwise(relation, a.data(), b.data()),
+            (Value::Float(a), Value::Float(b)) => pairwise(relation, a.data(), b.data()),
+            _ => return Err(NodeError::invalid("compares tensors of different types")),
+        };
+        return site.bool_constant(shape, truths);
+    }
+    let zero = |site: &Site, slot: &Slot| site.uniform(slot) == Some(0.0);
+    let side = match (&a, &b) {
+        (Slot::Node(subject), other) if zero(site, other) => relation.side(*subject),
+        (other, Slot::Node(subject)) if zero(site, other) => relation.swapped().side(*subject),
+        (Slot::Step(step), _) | (_, Slot::Step(step)) => return Err(step.refusal()),
+        _ => None,
+    };
+    let side = side.filter(|side| site.graph.builder.node(side.subject).shape == shape);
+    let comparison = Comparison { node: site.name.to_owned(), operator: site.proto.op_type.clone(), shape, side };
+    Ok(Slot::Step(Step::Truth(comparison).into()))
+}
+
+fn pairwise<T: PartialOrd>(relation: Relation, a: &[T], b: &[T]) -> Vec<bool> {
+    a.iter().zip(b).map(|(a, b)| relation.holds(a, b)).collect()
+}
+
+/// `Not` of constants and of comparisons.
+pub(super) fn not(site: &mut Site) -> Result<Slot, NodeError> {
+    match site.input(0)? {
+        Slot::Step(step) => match &*step {
+            Step::Truth(comparison) => Ok(Slot::Step(Step::Truth(complement(comparison)).into())),
+            _ => Err(NodeError::invalid("negates a tensor that is not boolean")),
+        },
+        slot => {
+            let truths = slot.value().and_then(Value::as_bools).ok_or_else(|| NodeError::invalid("needs truth values"))?;
+            site.bool_constant(site.shape(&slot), truths.iter().map(|truth| !truth).collect())
+        }
+    }
+}
+
+fn complement(comparison: &Comparison) -> Comparison {
+    Comparison { side: comparison.side.map(Side::complement), ..comparison.clone() }
+}
+
+/// `x·[u ≤ 0]`, or `None` if neither factor is an indicator.
+pub(super) fn product(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot>, NodeError> {
+    let (step, value) = match (a, b) {
+        (Slot::Step(step), value) | (value, Slot::Step(step)) => (step, value),
+        _ => return Ok(None),
+    };
+    let Step::Indicator(comparison) = &**step else { return Err(step.refusal()) };
+    let value = site.graph.node(value)?;
+    if site.graph.builder.node(value).shape != comparison.shape {
+        return Err(step.refusal());
+    }
+    Ok(Some(Slot::Step(Step::Gated(value, comparison.clone()).into())))
+}
+
+/// `z·[u ≤ 0] + R·[u > 0]`, or `None` if neither summand is gated.
+pub(super) fn sum(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot>, NodeError> {
+    let (step, other) = match (a, b) {
+        (Slot::Step(step), other) | (other, Slot::Step(step)) => (step, other),
+        _ => return Ok(None),
+    };
+    if let (Step::Gated(x, when), Slot::Step(other)) = (&**step, other)
+        && let Step::Gated(y, otherwise) = &**other
+        && let (Some(side), Some(rest)) = (when.side, otherwise.side)
+        && rest == side.complement()
+        && let Some(slot) = householder::select(site, side, *x, *y)?
+    {
+        return Ok(Some(slot));
+    }
+    Err(step.refusal())
+}
+
+/// `1 − [u ≤ 0]`, or `None` if there is no indicator.
+pub(super) fn difference(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot>, NodeError> {
+    let Slot::Step(step) = b else {
+        let Slot::Step(step) = a else { return Ok(None) };
+        return Err(step.refusal());
+    };
+    match &**step {
+        Step::Indicator(comparison) if site.uniform(a) == Some(1.0) && site.shape(a).iter().all(|&extent| extent == 1) => {
+            if broadcast_shapes(&site.shape(a), &comparison.shape)? != comparison.shape {
+                return Err(step.refusal());
+            }
+            Ok(Some(Slot::Step(Step::Indicator(complement(comparison)).into())))
+        }
+        _ => Err(step.refusal()),
+    }
+}
+
+/// A choice between two values: by a constant condition a movement of elements, by a comparison only in a known pattern.
+pub(super) fn choose(site: &mut Site) -> Result<Slot, NodeError> {
+    let (condition, a, b) = (site.input(0)?, site.input(1)?, site.input(2)?);
+    let shape = broadcast_shapes(&broadcast_shapes(&site.shape(&condition), &site.shape(&a))?, &site.shape(&b))?;
+    if let Slot::Step(step) = &condition {
+        let Step::Truth(Comparison { side: Some(side), shape: own, .. }) = &**step else { return Err(step.refusal()) };
+        if [own, &site.shape(&a), &site.shape(&b)].iter().any(|own| **own != shape) {
+            return Err(step.refusal());
+        }
+        let (a, b) = (site.graph.node(&a)?, site.graph.node(&b)?);
+        return householder::select(site, *side, a, b)?.ok_or_else(|| step.refusal());
+    }
+    let Some(condition @ Value::Bool(_)) = condition.value() else {
+        return Err(NodeError::unsupported("its condition is not known before the network runs"));
+    };
+    let condition = site.broadcast_value(condition, &shape)?;
+    let (from_a, from_b) = (site.shape(&a), site.shape(&b));
+    let mut truths = condition.as_bools().unwrap_or_default().iter();
+    let element = broadcast_source(&[&from_a, &from_b], &shape);
+    site.rearrange(&[a, b], shape, |index| element(usize::from(truths.next() != Some(&true)), index))
+}

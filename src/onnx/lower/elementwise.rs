@@ -1,0 +1,128 @@
+//! Elementwise arithmetic.
+
+use super::super::error::NodeError;
+use super::folding::{self, Arithmetic};
+use super::site::Site;
+use super::slot::Slot;
+use super::{comparison, gates};
+use crate::ir::{Binary, Function};
+
+pub(super) fn add(site: &mut Site) -> Result<Slot, NodeError> {
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    sum_of(site, &a, &b)
+}
+
+fn sum_of(site: &mut Site, a: &Slot, b: &Slot) -> Result<Slot, NodeError> {
+    match comparison::sum(site, a, b)? {
+        Some(slot) => Ok(slot),
+        None => arithmetic(site, a, b, Binary::Add, i64::checked_add),
+    }
+}
+
+pub(super) fn subtract(site: &mut Site) -> Result<Slot, NodeError> {
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    match comparison::difference(site, &a, &b)? {
+        Some(slot) => Ok(slot),
+        None => arithmetic(site, &a, &b, Binary::Sub, i64::checked_sub),
+    }
+}
+
+pub(super) fn multiply(site: &mut Site) -> Result<Slot, NodeError> {
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    if let Some(slot) = comparison::product(site, &a, &b)? {
+        return Ok(slot);
+    }
+    match gates::product(site, &a, &b)? {
+        Some(slot) => Ok(slot),
+        None => arithmetic(site, &a, &b, Binary::Mul, i64::checked_mul),
+    }
+}
+
+pub(super) fn divide(site: &mut Site) -> Result<Slot, NodeError> {
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    arithmetic(site, &a, &b, Binary::Div, folding::divide)
+}
+
+fn arithmetic(site: &mut Site, a: &Slot, b: &Slot, binary: Binary, integer: Arithmetic) -> Result<Slot, NodeError> {
+    match folding::integers(site, a, b, integer)? {
+        Some(slot) => Ok(slot),
+        None => site.binary(binary, a, b),
+    }
+}
+
+pub(super) fn maximum(site: &mut Site) -> Result<Slot, NodeError> {
+    variadic(site, |site, a, b| arithmetic(site, a, b, Binary::Max, |a, b| Some(a.max(b))))
+}
+
+pub(super) fn minimum(site: &mut Site) -> Result<Slot, NodeError> {
+    variadic(site, |site, a, b| arithmetic(site, a, b, Binary::Min, |a, b| Some(a.min(b))))
+}
+
+pub(super) fn sum(site: &mut Site) -> Result<Slot, NodeError> {
+    variadic(site, sum_of)
+}
+
+pub(super) fn mean(site: &mut Site) -> Result<Slot, NodeError> {
+    let total = sum(site)?;
+    if site.inputs.len() == 1 {
+        return Ok(total);
+    }
+    #[allow(clippy::cast_precision_loss)] // a node has far fewer than 2⁵³ inputs
+    let count = site.scalar(site.inputs.len() as f64);
+    site.binary(Binary::Div, &total, &count)
+}
+
+fn variadic(site: &mut Site, combine: impl Fn(&mut Site, &Slot, &Slot) -> Result<Slot, NodeError>) -> Result<Slot, NodeError> {
+    let inputs = site.all_inputs()?;
+    let (first, rest) = inputs.split_first().ok_or_else(|| NodeError::invalid("it has no inputs"))?;
+    rest.iter().try_fold(first.clone(), |result, slot| combine(site, &result, slot))
+}
+
+pub(super) fn negate(site: &mut Site) -> Result<Slot, NodeError> {
+    unary(site, Function::Neg, i64::checked_neg)
+}
+
+pub(super) fn absolute(site: &mut Site) -> Result<Slot, NodeError> {
+    unary(site, Function::Abs, i64::checked_abs)
+}
+
+fn unary(site: &mut Site, function: Function, integer: fn(i64) -> Option<i64>) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let Some(ints) = x.value().and_then(super::super::value::Value::as_ints) else { return site.function(function, &x) };
+    let data: Option<Vec<i64>> = ints.iter().map(|&i| integer(i)).collect();
+    let data = data.ok_or_else(|| NodeError::invalid("its integer arithmetic overflows"))?;
+    site.int_constant(site.shape(&x), data)
+}
+
+pub(super) fn reciprocal(site: &mut Site) -> Result<Slot, NodeError> {
+    let (x, one) = (site.input(0)?, site.scalar(1.0));
+    site.binary(Binary::Div, &one, &x)
+}
+
+/// Powers with an exponent for which products, a quotient or a root are exactly the same function.
+pub(super) fn power(site: &mut Site) -> Result<Slot, NodeError> {
+    let (x, exponent) = (site.input(0)?, site.input(1)?);
+    let value = match exponent.value().and_then(super::super::value::Value::as_ints) {
+        Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => i8::try_from(*first).ok().map(f64::from),
+        _ => site.uniform(&exponent),
+    };
+    let shape = super::indices::broadcast_shapes(&site.shape(&x), &site.shape(&exponent))?;
+    let x = if x.is_discrete() { x } else { site.broadcast(&x, &shape)? };
+    let one = site.scalar(1.0);
+    match value {
+        Some(1.0) => Ok(x),
+        Some(2.0) => arithmetic(site, &x, &x, Binary::Mul, i64::checked_mul),
+        Some(3.0) => {
+            let square = arithmetic(site, &x, &x, Binary::Mul, i64::checked_mul)?;
+            arithmetic(site, &square, &x, Binary::Mul, i64::checked_mul)
+        }
+        Some(0.5) => site.function(Function::Sqrt, &x),
+        Some(-1.0) => site.binary(Binary::Div, &one, &x),
+        Some(-0.5) => {
+            let root = site.function(Function::Sqrt, &x)?;
+            site.binary(Binary::Div, &one, &root)
+        }
+        Some(other) => Err(NodeError::unsupported(format!("the exponent is {other}; supported are 1, 2, 3, 1/2, -1/2, -1"))),
+        None => Err(NodeError::unsupported("the exponent is not one constant")),
+    }
+}

@@ -1,0 +1,194 @@
+//! Arithmetic on constant integers and truth values, and movement of constants: both exact.
+
+use super::super::error::NodeError;
+use super::super::value::{BoolTensor, IntTensor, Value};
+use super::indices::{broadcast_shapes, extent, flat, for_each_index, signed, source, strides};
+use super::site::Site;
+use super::slot::Slot;
+use crate::ir::{Source, Tensor};
+
+/// The moved elements of constants of one kind.
+pub(super) fn gather(constants: &[&Value], shape: &[usize], sources: &[Source]) -> Option<Value> {
+    fn pick<'v, T: Copy + 'v>(
+        constants: &[&'v Value],
+        sources: &[Source],
+        data: impl Fn(&'v Value) -> Option<&'v [T]>,
+    ) -> Option<Vec<T>> {
+        let data: Vec<&[T]> = constants.iter().map(|value| data(value)).collect::<Option<_>>()?;
+        sources.iter().map(|s| data.get(s.operand as usize)?.get(s.element as usize).copied()).collect()
+    }
+    let shape = shape.to_vec();
+    match constants.first()? {
+        Value::Float(_) => Tensor::new(shape, pick(constants, sources, |v| v.as_float().map(Tensor::data))?).map(Value::Float),
+        Value::Int(_) => IntTensor::new(shape, pick(constants, sources, Value::as_ints)?).map(Value::Int),
+        Value::Bool(_) => BoolTensor::new(shape, pick(constants, sources, Value::as_bools)?).map(Value::Bool),
+    }
+}
+
+impl Site<'_> {
+    /// The value of a constant under a larger shape.
+    pub fn broadcast_value(&mut self, value: &Value, shape: &[usize]) -> Result<Value, NodeError> {
+        let own = value.shape().to_vec();
+        if own == shape {
+            return Ok(value.clone());
+        }
+        let mut sources = Vec::with_capacity(self.graph.charge(shape)?);
+        let element = broadcast_source(&[&own], shape);
+        for_each_index(shape, |index| sources.push(element(0, index)));
+        gather(&[value], shape, &sources).ok_or_else(|| NodeError::invalid(format!("{own:?} does not broadcast to {shape:?}")))
+    }
+}
+
+/// For operands of these shapes broadcast to `shape`: the element of an operand at an index.
+pub(super) fn broadcast_source(operands: &[&[usize]], shape: &[usize]) -> impl Fn(usize, &[usize]) -> Source + use<> {
+    let steps: Vec<Vec<usize>> = operands
+        .iter()
+        .map(|own| {
+            let mut steps = vec![0; shape.len().saturating_sub(own.len())];
+            steps.extend(strides(own).into_iter().zip(*own).map(|(step, &extent)| if extent == 1 { 0 } else { step }));
+            steps
+        })
+        .collect();
+    move |operand, index| source(operand, steps.get(operand).map_or(usize::MAX, |steps| flat(index, steps)))
+}
+
+/// Integer arithmetic that fails instead of wrapping around.
+pub(super) type Arithmetic = fn(i64, i64) -> Option<i64>;
+
+/// ONNX divides integers towards zero.
+pub(super) fn divide(a: i64, b: i64) -> Option<i64> {
+    a.checked_div(b)
+}
+
+/// Both operands, if they are integers, combined element by element.
+pub(super) fn integers(site: &mut Site, a: &Slot, b: &Slot, combine: Arithmetic) -> Result<Option<Slot>, NodeError> {
+    let (Some(Value::Int(a)), Some(Value::Int(b))) = (a.value(), b.value()) else { return Ok(None) };
+    let shape = broadcast_shapes(a.shape(), b.shape())?;
+    let (a, b) = (Value::Int(a.clone()), Value::Int(b.clone()));
+    let (a, b) = (site.broadcast_value(&a, &shape)?, site.broadcast_value(&b, &shape)?);
+    let pairs = a.as_ints().unwrap_or_default().iter().zip(b.as_ints().unwrap_or_default());
+    let data: Option<Vec<i64>> = pairs.map(|(&a, &b)| combine(a, b)).collect();
+    let data = data.ok_or_else(|| NodeError::invalid("its integer arithmetic overflows or divides by zero"))?;
+    site.int_constant(shape, data).map(Some)
+}
+
+pub(super) fn modulo(site: &mut Site) -> Result<Slot, NodeError> {
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    // With `fmod` the result has the sign of the dividend, otherwise that of the divisor.
+    let combine: Arithmetic = if site.flag("fmod", false)? {
+        i64::checked_rem
+    } else {
+        |a, b| {
+            let rest = a.checked_rem(b)?;
+            if rest != 0 && (rest < 0) != (b < 0) { rest.checked_add(b) } else { Some(rest) }
+        }
+    };
+    integers(site, &a, &b, combine)?
+        .ok_or_else(|| NodeError::unsupported("the remainder of floating point values is discontinuous"))
+}
+
+pub(super) fn and(site: &mut Site) -> Result<Slot, NodeError> {
+    logic(site, |a, b| a && b)
+}
+
+pub(super) fn or(site: &mut Site) -> Result<Slot, NodeError> {
+    logic(site, |a, b| a || b)
+}
+
+fn logic(site: &mut Site, combine: fn(bool, bool) -> bool) -> Result<Slot, NodeError> {
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    if let Slot::Step(step) = &a {
+        return Err(step.refusal());
+    }
+    if let Slot::Step(step) = &b {
+        return Err(step.refusal());
+    }
+    let (Some(Value::Bool(a)), Some(Value::Bool(b))) = (a.value(), b.value()) else {
+        return Err(NodeError::invalid("needs truth values"));
+    };
+    let shape = broadcast_shapes(a.shape(), b.shape())?;
+    let (a, b) = (Value::Bool(a.clone()), Value::Bool(b.clone()));
+    let (a, b) = (site.broadcast_value(&a, &shape)?, site.broadcast_value(&b, &shape)?);
+    let pairs = a.as_bools().unwrap_or_default().iter().zip(b.as_bools().unwrap_or_default());
+    let data = pairs.map(|(&a, &b)| combine(a, b)).collect();
+    site.bool_constant(shape, data)
+}
+
+/// `Shape`, with its optional range of axes.
+pub(super) fn shape(site: &mut Site) -> Result<Slot, NodeError> {
+    let shape = site.shape(&site.input(0)?);
+    let rank = signed(shape.len());
+    let bound = |value: i64| if value < 0 { value.saturating_add(rank) } else { value }.clamp(0, rank);
+    let start = bound(site.int("start", 0)?);
+    let end = bound(site.int("end", rank)?).max(start);
+    let data: Vec<i64> =
+        shape.iter().skip(extent(start, "start")?).take(extent(end - start, "length")?).map(|&extent| signed(extent)).collect();
+    site.int_constant(vec![data.len()], data)
+}
+
+pub(super) fn size(site: &mut Site) -> Result<Slot, NodeError> {
+    let count = site.shape(&site.input(0)?).iter().product();
+    site.int_constant(Vec::new(), vec![signed(count)])
+}
+
+/// `Range` of integers.
+pub(super) fn range(site: &mut Site) -> Result<Slot, NodeError> {
+    let mut bounds = [0i64; 3];
+    for (index, bound) in bounds.iter_mut().enumerate() {
+        let [value] = site.ints_input(index)?[..] else { return Err(NodeError::invalid("its bounds are not scalars")) };
+        *bound = value;
+    }
+    let [start, limit, delta] = bounds.map(i128::from);
+    if delta == 0 {
+        return Err(NodeError::invalid("its step is zero"));
+    }
+    let span = limit - start;
+    let count = if (span < 0) == (delta < 0) { (span.abs() + delta.abs() - 1) / delta.abs() } else { 0 };
+    let count = usize::try_from(count).map_err(|_| NodeError::invalid("it is too long"))?;
+    site.graph.charge(&[count])?;
+    let data: Option<Vec<i64>> = (0..count).map(|i| i64::try_from(start + delta * i128::try_from(i).ok()?).ok()).collect();
+    let data = data.ok_or_else(|| NodeError::invalid("its values overflow"))?;
+    site.int_constant(vec![count], data)
+}
+
+/// `ConstantOfShape`: one value everywhere.
+pub(super) fn constant_of_shape(site: &mut Site) -> Result<Slot, NodeError> {
+    let extents = site.ints_input(0)?;
+    let shape = extents.iter().map(|&e| extent(e, "an extent")).collect::<Result<Vec<_>, _>>()?;
+    let fill = match site.optional_tensor("value")? {
+        None => Value::Float(Tensor::scalar(0.0)),
+        Some(tensor) => site.decode(tensor)?,
+    };
+    let count = site.graph.charge(&shape)?;
+    let filled = match &fill {
+        Value::Float(t) => t.data().first().and_then(|&v| Tensor::new(shape, vec![v; count])).map(Value::Float),
+        Value::Int(t) => t.data().first().and_then(|&v| IntTensor::new(shape, vec![v; count])).map(Value::Int),
+        Value::Bool(t) => t.data().first().and_then(|&v| BoolTensor::new(shape, vec![v; count])).map(Value::Bool),
+    };
+    let filled = filled.filter(|_| fill.size() == 1).ok_or_else(|| NodeError::attribute("value", "does not hold one element"))?;
+    site.constant(filled)
+}
+
+/// `Constant`, in all its spellings.
+pub(super) fn constant(site: &mut Site) -> Result<Slot, NodeError> {
+    let mut given = Vec::new();
+    if let Some(tensor) = site.optional_tensor("value")? {
+        given.push(site.decode(tensor)?);
+    }
+    if let Some(value) = site.optional_float_unchecked("value_float")? {
+        given.push(Value::Float(Tensor::scalar(value)));
+    }
+    if let Some(values) = site.optional_floats("value_floats")? {
+        given.extend(Tensor::new(vec![values.len()], values).map(Value::Float));
+    }
+    if let Some(value) = site.optional_int("value_int")? {
+        given.extend(IntTensor::new(Vec::new(), vec![value]).map(Value::Int));
+    }
+    if let Some(values) = site.optional_ints("value_ints")? {
+        given.extend(IntTensor::new(vec![values.len()], values.to_vec()).map(Value::Int));
+    }
+    match <[Value; 1]>::try_from(given) {
+        Ok([value]) => site.constant(value),
+        Err(given) => Err(NodeError::invalid(format!("holds {} values where one is expected", given.len()))),
+    }
+}

@@ -1,0 +1,227 @@
+//! Lowering: from the graph of an ONNX file to a [`Network`].
+//!
+//! Invariants: nothing is guessed — an operator, attribute or pattern that is not fully understood is an error that names its
+//! node; nothing is rounded — constants are moved and integers folded, but floating point arithmetic on constants becomes
+//! nodes of the network. Only what the output depends on is lowered, in one pass without recursion.
+
+mod activation;
+mod attributes;
+mod build;
+mod cast;
+mod comparison;
+mod conv;
+mod elementwise;
+mod exact;
+mod folding;
+mod gates;
+mod householder;
+mod indexing;
+mod indices;
+mod interface;
+mod linear;
+mod movement;
+mod normalization;
+mod operators;
+mod order;
+mod pooling;
+mod reduce;
+mod site;
+mod slot;
+mod windows;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::error::{FormatError, GraphError, LoadError, NodeError};
+use super::external::ExternalData;
+use super::proto::{ModelProto, NodeProto, TensorProto};
+use super::value::decode_tensor;
+use crate::ir::{Network, Op};
+use build::Graph;
+use operators::Lower;
+use order::{Origin, Plan, label};
+use site::Site;
+use slot::{CONSTANT, INITIALIZER, Slot};
+
+/// A name and a shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+/// What a model was lowered to.
+pub(super) struct Lowered {
+    pub network: Network,
+    pub opset: i64,
+    pub operators: Vec<(String, usize)>,
+    pub parameters: usize,
+    pub input: Port,
+    pub output: Port,
+    pub notes: Vec<String>,
+}
+
+pub(super) fn lower(model: ModelProto, external: &mut ExternalData) -> Result<Lowered, LoadError> {
+    if let Some(function) = model.functions.first() {
+        let (domain, name) = (function.domain.clone(), function.name.clone());
+        return Err(FormatError::Functions { domain, name }.into());
+    }
+    let opset = interface::opset(&model.opset_import)?;
+    let mut graph = model.graph.ok_or(FormatError::NoGraph)?;
+    if let Some(sparse) = graph.sparse_initializer.first() {
+        let name = sparse.values.as_ref().map(|values| values.name.clone()).unwrap_or_default();
+        return Err(GraphError::SparseInitializer { name }.into());
+    }
+    let tensors: Vec<Option<TensorProto>> = std::mem::take(&mut graph.initializer).into_iter().map(Some).collect();
+    let names: HashSet<&str> = tensors.iter().flatten().map(|tensor| tensor.name.as_str()).collect();
+    let input = interface::input(&graph, &names)?;
+    let output = interface::output(&graph)?;
+    let (shape, notes) = interface::shape(input)?;
+    let plan = order::plan(&graph, &tensors, &[&input.name], &output.name)?;
+    let input = Port { name: input.name.clone(), shape };
+
+    let mut walk = Walk { opset, slots: HashMap::new(), remaining: plan.uses.clone(), tensors, built: Graph::default() };
+    walk.push_input(&input)?;
+    for &index in &plan.order {
+        walk.step(&graph.node[index], &plan, external)?;
+    }
+    let output_name = &output.name;
+    let constant = || GraphError::ConstantOutput { value: output_name.clone() };
+    let slot = walk.read(output_name, &plan, external)?.ok_or_else(constant)?;
+    let producer = match plan.origins.get(output_name) {
+        Some(Origin::Node(index)) => graph.node.get(*index),
+        _ => None,
+    };
+    let id = match walk.built.node(&slot) {
+        Ok(id) if walk.built.builder.node(id).variable => id,
+        Err(error) if matches!(slot, Slot::Step(_)) => return Err(at(producer, opset, error)),
+        _ => return Err(constant().into()),
+    };
+    let output = Port { name: output_name.clone(), shape: walk.built.builder.node(id).shape.clone() };
+    if output.shape.contains(&0) {
+        let reason = format!("is empty: its shape is {:?}", output.shape);
+        return Err(GraphError::Value { role: "output", value: output.name, reason, hint: None }.into());
+    }
+    let network = walk.built.builder.finish(id).ok_or(GraphError::NoInput)?;
+    let mut operators = BTreeMap::new();
+    for &index in &plan.order {
+        *operators.entry(graph.node[index].op_type.clone()).or_insert(0) += 1;
+    }
+    let parameters = parameters(&network);
+    Ok(Lowered { network, opset, operators: operators.into_iter().collect(), parameters, input, output, notes })
+}
+
+/// Elements of the constants that stand in the file.
+fn parameters(network: &Network) -> usize {
+    let stated = |operator: &str| matches!(operator, INITIALIZER | CONSTANT);
+    let constants = network.nodes().iter().filter(|node| matches!(node.op, Op::Constant(_)) && stated(&node.operator));
+    constants.map(crate::ir::Node::size).sum()
+}
+
+fn at(node: Option<&NodeProto>, opset: i64, error: NodeError) -> LoadError {
+    match node {
+        Some(node) => LoadError::node(label(node), &node.op_type, opset, error),
+        None => LoadError::node("", "", opset, error),
+    }
+}
+
+/// The walk over the nodes.
+struct Walk {
+    opset: i64,
+    slots: HashMap<String, Slot>,
+    /// How often each value is still to be read; then its slot is dropped.
+    remaining: HashMap<String, usize>,
+    tensors: Vec<Option<TensorProto>>,
+    built: Graph,
+}
+
+impl Walk {
+    fn push_input(&mut self, input: &Port) -> Result<(), LoadError> {
+        let refuse = |error: NodeError| GraphError::Value {
+            role: "input",
+            value: input.name.clone(),
+            reason: error.to_string(),
+            hint: None,
+        };
+        let id = self.built.push((&input.name, "Input"), Op::Input, &[], input.shape.clone()).map_err(refuse)?;
+        self.slots.insert(input.name.clone(), Slot::Node(id));
+        Ok(())
+    }
+
+    /// The slot of a value, for one of its readers; an initialiser is decoded when it is first read.
+    fn read(&mut self, value: &str, plan: &Plan, external: &mut ExternalData) -> Result<Option<Slot>, LoadError> {
+        let slot = match self.slots.get(value) {
+            Some(slot) => slot.clone(),
+            None => match plan.origins.get(value) {
+                Some(Origin::Initializer(index)) => {
+                    let Some(tensor) = self.tensors.get_mut(*index).and_then(Option::take) else { return Ok(None) };
+                    let decoded = decode_tensor(&tensor, external).map_err(|kind| LoadError::tensor(&tensor.name, kind))?;
+                    let slot = Slot::constant(decoded, value, INITIALIZER);
+                    self.keep(value, &slot, plan);
+                    slot
+                }
+                _ => return Ok(None),
+            },
+        };
+        if let Some(remaining) = self.remaining.get_mut(value) {
+            *remaining = remaining.saturating_sub(1);
+            if *remaining == 0 {
+                self.slots.remove(value);
+            }
+        }
+        Ok(Some(slot))
+    }
+
+    fn keep(&mut self, value: &str, slot: &Slot, plan: &Plan) {
+        if let Slot::Constant(constant) = slot
+            && plan.uses.get(value).is_some_and(|&uses| uses > 1)
+        {
+            constant.shared.set(true);
+        }
+        self.slots.insert(value.to_owned(), slot.clone());
+    }
+
+    fn step(&mut self, node: &NodeProto, plan: &Plan, external: &mut ExternalData) -> Result<(), LoadError> {
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for value in &node.input {
+            inputs.push(if value.is_empty() { None } else { self.read(value, plan, external)? });
+        }
+        let outputs =
+            self.apply(node, inputs, external).map_err(|error| LoadError::node(label(node), &node.op_type, self.opset, error))?;
+        for (position, value) in node.output.iter().enumerate() {
+            if value.is_empty() || !plan.uses.contains_key(value) {
+                continue;
+            }
+            let Some(slot) = outputs.get(position) else {
+                let reason = format!("its output {} (`{value}`) is used", position + 1);
+                let error = NodeError::unsupported(reason);
+                return Err(LoadError::node(label(node), &node.op_type, self.opset, error));
+            };
+            self.keep(value, slot, plan);
+        }
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        node: &NodeProto,
+        inputs: Vec<Option<Slot>>,
+        external: &mut ExternalData,
+    ) -> Result<Vec<Slot>, NodeError> {
+        if !interface::is_default(&node.domain) {
+            return Err(operators::unsupported(&node.op_type, &node.domain));
+        }
+        let attributes: Vec<&str> = node.attribute.iter().map(|attribute| attribute.name.as_str()).collect();
+        // Trailing omitted inputs are as good as none.
+        let given = inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let operator = operators::find(&node.op_type, self.opset, given, &attributes)?;
+        let name = match (operator.name, node.output.first()) {
+            (CONSTANT, Some(output)) => output,
+            _ => label(node),
+        };
+        let mut site = Site { proto: node, name, opset: self.opset, inputs, graph: &mut self.built, external };
+        match operator.lower {
+            Lower::One(lower) => lower(&mut site).map(|slot| vec![slot]),
+            Lower::Many(lower) => lower(&mut site),
+        }
+    }
+}

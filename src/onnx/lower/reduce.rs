@@ -1,0 +1,182 @@
+//! Reductions over axes, sorting and softmax: the axes are moved to the end, then rows are reduced.
+
+use super::super::error::NodeError;
+use super::super::value::Value;
+use super::indices::{axes, axis, extent, for_each_index, product, signed};
+use super::site::Site;
+use super::slot::Slot;
+use crate::ir::{Binary, Function, Op, Reduction};
+
+pub(super) fn sum(site: &mut Site) -> Result<Slot, NodeError> {
+    reduce(site, Reduction::Sum, 13, Some(|a, b| i64::checked_add(a, b)))
+}
+
+pub(super) fn mean(site: &mut Site) -> Result<Slot, NodeError> {
+    reduce(site, Reduction::Mean, 18, None)
+}
+
+pub(super) fn max(site: &mut Site) -> Result<Slot, NodeError> {
+    reduce(site, Reduction::Max, 18, Some(|a, b| Some(a.max(b))))
+}
+
+pub(super) fn min(site: &mut Site) -> Result<Slot, NodeError> {
+    reduce(site, Reduction::Min, 18, Some(|a, b| Some(a.min(b))))
+}
+
+/// Products, of integers only.
+pub(super) fn prod(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let axes = Axes::read(site, &x, 18)?;
+    integers(site, &x, &axes, i64::checked_mul)?.ok_or_else(|| NodeError::unsupported("the product of floating point elements"))
+}
+
+pub(super) fn sum_of_squares(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let axes = Axes::read_for_norm(site, &x)?;
+    let squares = site.binary(Binary::Mul, &x, &x)?;
+    axes.reduce(site, Reduction::Sum, &squares)
+}
+
+pub(super) fn sum_of_magnitudes(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let axes = Axes::read_for_norm(site, &x)?;
+    let magnitudes = site.function(Function::Abs, &x)?;
+    axes.reduce(site, Reduction::Sum, &magnitudes)
+}
+
+/// Which axes are reduced, and what remains of them.
+struct Axes {
+    reduced: Vec<usize>,
+    shape: Vec<usize>,
+    keep: bool,
+}
+
+fn reduce(site: &mut Site, reduction: Reduction, since: i64, integer: Option<Combine>) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let axes = Axes::read(site, &x, since)?;
+    if let Some(combine) = integer
+        && let Some(slot) = integers(site, &x, &axes, combine)?
+    {
+        return Ok(slot);
+    }
+    axes.reduce(site, reduction, &x)
+}
+
+type Combine = fn(i64, i64) -> Option<i64>;
+
+impl Axes {
+    /// `since` is the operator set where the axes became an input.
+    fn read(site: &Site, x: &Slot, since: i64) -> Result<Self, NodeError> {
+        let shape = site.shape(x);
+        let listed = site.ints_by_version("axes", 1, since)?.unwrap_or_default();
+        let nothing = site.flag("noop_with_empty_axes", false)?;
+        let reduced = if listed.is_empty() && !nothing { (0..shape.len()).collect() } else { axes(&listed, shape.len())? };
+        Ok(Self { reduced, shape, keep: site.flag("keepdims", true)? })
+    }
+
+    /// Without axes to reduce, definitions disagree on whether the elements are still squared or made positive.
+    fn read_for_norm(site: &Site, x: &Slot) -> Result<Self, NodeError> {
+        let axes = Self::read(site, x, 18)?;
+        if axes.reduced.is_empty() && !axes.shape.is_empty() {
+            return Err(NodeError::unsupported("it reduces over no axis"));
+        }
+        Ok(axes)
+    }
+
+    fn is_reduced(&self, axis: usize) -> bool {
+        self.reduced.binary_search(&axis).is_ok()
+    }
+
+    fn result(&self) -> Vec<usize> {
+        let extents = self.shape.iter().enumerate();
+        if self.keep {
+            return extents.map(|(axis, &extent)| if self.is_reduced(axis) { 1 } else { extent }).collect();
+        }
+        extents.filter(|(axis, _)| !self.is_reduced(*axis)).map(|(_, &extent)| extent).collect()
+    }
+
+    fn reduce(&self, site: &mut Site, reduction: Reduction, x: &Slot) -> Result<Slot, NodeError> {
+        let kept = (0..self.shape.len()).filter(|&axis| !self.is_reduced(axis));
+        let order: Vec<usize> = kept.chain(self.reduced.iter().copied()).collect();
+        let moved = site.transpose(x, &order)?;
+        let result = site.reduce_last(reduction, &moved, self.reduced.len())?;
+        site.reshape(&result, self.result())
+    }
+}
+
+/// The same for constant integers, exactly.
+fn integers(site: &mut Site, x: &Slot, axes: &Axes, combine: Combine) -> Result<Option<Slot>, NodeError> {
+    let Some(ints) = x.value().and_then(Value::as_ints) else { return Ok(None) };
+    let order: Vec<usize> = (0..axes.shape.len()).filter(|&axis| !axes.is_reduced(axis)).collect();
+    let kept: Vec<usize> = order.iter().map(|&axis| axes.shape[axis]).collect();
+    let steps = super::indices::strides(&kept);
+    let mut totals: Vec<Option<i64>> = vec![None; product(&kept)];
+    let mut elements = ints.iter();
+    let mut sound = true;
+    for_each_index(&axes.shape, |index| {
+        let place: usize = order.iter().zip(&steps).map(|(&axis, step)| index[axis] * step).sum();
+        if let (Some(&element), Some(total)) = (elements.next(), totals.get_mut(place)) {
+            let next = total.map_or(Some(element), |total| combine(total, element));
+            sound &= next.is_some();
+            *total = next;
+        }
+    });
+    let data: Option<Vec<i64>> = totals.into_iter().collect();
+    let data =
+        data.filter(|_| sound).ok_or_else(|| NodeError::invalid("its integer arithmetic overflows, or has no elements"))?;
+    site.int_constant(axes.result(), data).map(Some)
+}
+
+/// An operation on rows along one axis, which is moved to the end and back.
+fn along(site: &mut Site, x: &Slot, at: usize, op: Op) -> Result<Slot, NodeError> {
+    let shape = site.shape(x);
+    let rank = shape.len();
+    let order: Vec<usize> = (0..rank).filter(|&axis| axis != at).chain([at]).collect();
+    let moved = site.transpose(x, &order)?;
+    let moved_shape = site.shape(&moved);
+    let width = shape[at];
+    let groups = product(&shape[..at]).saturating_mul(product(&shape[at + 1..]));
+    let rows = site.reshape(&moved, vec![groups, width])?;
+    let result = site.push(op, &[&rows], vec![groups, width])?;
+    let result = site.reshape(&result, moved_shape)?;
+    let back: Vec<usize> = (0..rank).map(|axis| order.iter().position(|&a| a == axis).unwrap_or(axis)).collect();
+    site.transpose(&result, &back)
+}
+
+/// A complete sort; only its values.
+pub(super) fn top_k(site: &mut Site) -> Result<Vec<Slot>, NodeError> {
+    let x = site.input(0)?;
+    let shape = site.shape(&x);
+    let at = axis(site.int("axis", -1)?, shape.len())?;
+    let count = if site.opset < 10 {
+        site.optional_int("k")?.ok_or_else(|| NodeError::attribute("k", "is missing"))?
+    } else {
+        let [count] = site.ints_input(1)?[..] else { return Err(NodeError::invalid("its K is not one number")) };
+        count
+    };
+    if extent(count, "K")? != shape[at] {
+        let reason = format!("it keeps {count} of {} elements; only a complete sort is supported", shape[at]);
+        return Err(NodeError::unsupported(reason));
+    }
+    if !site.flag("sorted", true)? && shape[at] > 1 {
+        return Err(NodeError::unsupported("its values are not sorted, so their order is unspecified"));
+    }
+    let descending = site.flag("largest", true)?;
+    along(site, &x, at, Op::Sort { descending }).map(|values| vec![values])
+}
+
+pub(super) fn softmax(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let shape = site.shape(&x);
+    if site.opset >= 13 {
+        let at = axis(site.int("axis", -1)?, shape.len())?;
+        return along(site, &x, at, Op::Softmax);
+    }
+    // Older sets normalise over all axes from this one on.
+    let at = site.int("axis", 1)?;
+    let at = if at == signed(shape.len()) { shape.len() } else { axis(at, shape.len())? };
+    let flat = vec![product(&shape[..at]), product(&shape[at..])];
+    let rows = site.reshape(&x, flat.clone())?;
+    let result = site.push(Op::Softmax, &[&rows], flat)?;
+    site.reshape(&result, shape)
+}

@@ -1,0 +1,62 @@
+//! What a value of the graph is while it is being lowered.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::super::value::Value;
+use super::comparison::Step;
+use crate::ir::{NodeId, Tensor};
+
+/// A graph value: a constant known exactly, a node of the network, or a comparison waiting to be understood.
+#[derive(Clone)]
+pub(super) enum Slot {
+    Constant(Rc<Constant>),
+    Node(NodeId),
+    Step(Rc<Step>),
+}
+
+/// A constant that is not (or not only) a node of the network.
+pub(super) struct Constant {
+    pub value: Value,
+    /// Name of the tensor in the file, or of the node that made it.
+    pub name: String,
+    /// `Initializer`, `Constant`, or the operator that made it.
+    pub operator: String,
+    /// Is it read more than once? Then it stays one node, so that the tie between its uses remains visible.
+    pub shared: Cell<bool>,
+    /// Its node, once there is one.
+    pub node: Cell<Option<NodeId>>,
+}
+
+/// [`Constant::operator`] of tensors that stand in the file; all others are made by the lowering.
+pub(super) const INITIALIZER: &str = "Initializer";
+pub(super) const CONSTANT: &str = "Constant";
+
+impl Slot {
+    pub fn constant(value: Value, name: &str, operator: &str) -> Self {
+        Self::Constant(Rc::new(Constant {
+            value,
+            name: name.to_owned(),
+            operator: operator.to_owned(),
+            shared: Cell::new(false),
+            node: Cell::new(None),
+        }))
+    }
+
+    pub fn scalar(value: f64, name: &str, operator: &str) -> Self {
+        Self::constant(Value::Float(Tensor::scalar(value)), name, operator)
+    }
+
+    /// The constant's value, unless this is a node or a step.
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Constant(constant) => Some(&constant.value),
+            _ => None,
+        }
+    }
+
+    /// Is this a constant of integers or truth values, on which arithmetic is exact?
+    pub fn is_discrete(&self) -> bool {
+        matches!(self.value(), Some(Value::Int(_) | Value::Bool(_)))
+    }
+}

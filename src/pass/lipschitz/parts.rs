@@ -1,0 +1,198 @@
+//! The norm product: the network cut where everything passes through one node, each part with a constant of its own.
+
+use super::certify::certify;
+use super::elimination::{Candidate, best_bound};
+use super::pencil::Pencil;
+use crate::certificate::{Bits, Bundle, Inequality, Part, PartProof, Sorts, Vector};
+use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
+use crate::form::{Form, Rows, Segment, SortForm};
+use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
+
+/// Multiplications that one part's matrix may cost; beyond it, norm rules.
+const WORK_LIMIT: f64 = 6e9;
+
+/// The parts of a network, each with the better of its proofs, and the constants that the checker finds for them.
+///
+/// # Errors
+/// When some part has neither a form nor norm rules.
+pub fn parts(network: &Network) -> Result<Vec<(Part, f64)>, ClaimRefusal> {
+    let ids: Vec<NodeId> = network.ids().collect();
+    let cuts = merged_cuts(network);
+    cuts.windows(2)
+        .map(|ends| {
+            let segment = Segment { from: ids[ends[0]], to: ids[ends[1]] };
+            part(network, segment)
+        })
+        .collect()
+}
+
+fn part(network: &Network, segment: Segment) -> Result<(Part, f64), ClaimRefusal> {
+    let to = u32::try_from(segment.to.index()).unwrap_or(u32::MAX);
+    let by_inequality = inequality(network, segment);
+    // A linear part's inequality is its spectral norm: no rule is better.
+    if let Some((inequality, bound, true)) = by_inequality {
+        return Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound));
+    }
+    let rules = by_rules(network, segment);
+    match (by_inequality, rules) {
+        (Some((inequality, bound, _)), Ok((_, other))) if bound < other => {
+            Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound))
+        }
+        (Some((inequality, bound, _)), Err(_)) => Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound)),
+        (_, Ok((proof, bound))) => Ok((Part { to, proof }, bound)),
+        (None, Err(refusal)) => Err(refusal),
+    }
+}
+
+fn by_rules(network: &Network, segment: Segment) -> Result<(PartProof, f64), ClaimRefusal> {
+    let squared_norms = linear_layers(network, segment).into_iter().map(|id| squared_norm(network, id).map(Bits::of)).collect();
+    let proof = PartProof::Rules { squared_norms };
+    let bound = crate::checker::prove_part(network, segment, &proof, &Bundle::default())?;
+    Ok((proof, bound))
+}
+
+/// A squared spectral norm that the checker accepts for one linear layer.
+fn squared_norm(network: &Network, id: NodeId) -> Option<f64> {
+    let node = network.node(id);
+    let from = *node.operands.iter().find(|&&operand| network.node(operand).variable)?;
+    inequality(network, Segment { from, to: id }).map(|(inequality, ..)| inequality.squared_bound.value())
+}
+
+/// The part's own inequality with plain multipliers, its constant, and whether the part is linear.
+fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, bool)> {
+    if work(network, segment) > WORK_LIMIT {
+        return None;
+    }
+    let form = Form::new(network, segment, SortForm::Comparators).ok()?;
+    let linear = form.groups.is_empty();
+    let order = if linear { form.inputs.min(form.outputs.len()) } else { form.dimension };
+    if matrix_work(order, form.groups.len() + form.outputs.len()) > WORK_LIMIT {
+        return None;
+    }
+    let rows = Rows::new(&form).ok()?;
+    let candidate = if linear { linear_candidate(&rows, form.inputs)? } else { plain_candidate(&form, &rows)? };
+    let accepted = if linear {
+        [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7].into_iter().find_map(|margin| {
+            let squared_bound = candidate.squared_bound * (1.0 + margin) + f64::MIN_POSITIVE;
+            prove_matrix(&form, &rows, squared_bound, &[]).ok()?;
+            Some(Candidate { squared_bound, multipliers: Vec::new() })
+        })?
+    } else {
+        certify(&form, &rows, &Pencil::new(&form, &rows), &candidate)?
+    };
+    let bound = prove_matrix(&form, &rows, accepted.squared_bound, &accepted.multipliers).ok()?;
+    let inequality = Inequality {
+        sorts: Sorts::Comparators,
+        squared_bound: Bits::of(accepted.squared_bound),
+        multipliers: Vector::inline(&accepted.multipliers),
+    };
+    Some((inequality, bound, linear))
+}
+
+/// Squared spectral norm of a linear part, from the smaller Gram matrix.
+fn linear_candidate(rows: &Rows, inputs: usize) -> Option<Candidate> {
+    use faer::{Mat, Side};
+    let mut matrix = Mat::<f64>::zeros(rows.outputs.len(), inputs);
+    for (i, row) in rows.outputs.iter().enumerate() {
+        (row.start()..).zip(row.hi()).for_each(|(j, &value)| matrix[(i, j)] = value);
+    }
+    let gram = if rows.outputs.len() < inputs { &matrix * matrix.transpose() } else { matrix.transpose() * &matrix };
+    let largest = gram.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, f64::max);
+    largest.is_finite().then_some(Candidate { squared_bound: largest, multipliers: Vec::new() })
+}
+
+/// The multipliers under which activations alone are non-expansive: in units where the argument is a difference of two
+/// signals ½ for |u| and 2 for relu(u), 1 for a sorted group; otherwise the argument's own size decides.
+fn plain_candidate(form: &Form, rows: &Rows) -> Option<Candidate> {
+    let pencil = Pencil::new(form, rows);
+    let radius = |g: usize| {
+        let slopes = form.groups[g].slopes;
+        ((slopes.upper - slopes.lower) / 2.0).powi(2)
+    };
+    let as_difference = (0..form.groups.len()).map(|g| if form.groups[g].arguments.len() > 1 { 1.0 } else { 0.5 / radius(g) });
+    let by_size = (0..form.groups.len()).map(|g| {
+        let size: f64 = rows.groups[g].arguments.iter().map(|row| row.norm_upper().powi(2)).sum();
+        if size > 0.0 { 1.0 / (radius(g) * size) } else { 1.0 }
+    });
+    let try_out = |multipliers: Vec<f64>| {
+        // A hair above, so that singular optima have an inside.
+        let multipliers: Vec<f64> = multipliers.iter().map(|m| m * (1.0 + 1e-12)).collect();
+        best_bound(&pencil, &multipliers).map(|squared_bound| Candidate { squared_bound, multipliers })
+    };
+    let candidates = [try_out(as_difference.collect()), try_out(by_size.collect()), super::elimination::feasible(&pencil)];
+    candidates.into_iter().flatten().min_by(|a, b| a.squared_bound.total_cmp(&b.squared_bound))
+}
+
+#[allow(clippy::cast_precision_loss)] // an estimate
+fn matrix_work(order: usize, rows: usize) -> f64 {
+    let n = order as f64;
+    n * n * (n / 3.0 + rows as f64)
+}
+
+/// Multiplications that the rows of a segment cost, at most: every weight meets every coordinate.
+#[allow(clippy::cast_precision_loss)] // an estimate
+fn work(network: &Network, segment: Segment) -> f64 {
+    let inputs = network.node(segment.from).size() as f64;
+    let layers = linear_layers(network, segment);
+    let products = layers.iter().map(|&id| {
+        let node = network.node(id);
+        let weights = node.operands.iter().find(|&&o| !network.node(o).variable).map_or(0, |&o| network.node(o).size());
+        match &node.op {
+            Op::Conv(geometry) => weights as f64 * (node.size() / geometry.out_channels.max(1)) as f64,
+            _ => weights as f64,
+        }
+    });
+    products.sum::<f64>() * inputs * 10.0
+}
+
+/// Indices of the nodes that every path from input to output passes through, with runs of linear parts merged.
+fn merged_cuts(network: &Network) -> Vec<usize> {
+    let cuts = cuts(network);
+    let linear = linear_nodes(network);
+    let mut merged: Vec<usize> = Vec::new();
+    for (position, &cut) in cuts.iter().enumerate() {
+        let is_linear_between = |a: usize, b: usize| (a + 1..=b).all(|i| linear[i]);
+        let inner = merged.last().zip(cuts.get(position + 1)).is_some_and(|(&before, &after)| is_linear_between(before, after));
+        if !inner {
+            merged.push(cut);
+        }
+    }
+    merged
+}
+
+/// The variable nodes that no edge jumps over, from the input to the output.
+fn cuts(network: &Network) -> Vec<usize> {
+    let mut reach = 0;
+    let mut furthest = vec![0usize; network.nodes().len()];
+    for id in network.ids() {
+        for operand in network.node(id).operands.iter().filter(|o| network.node(**o).variable) {
+            furthest[operand.index()] = furthest[operand.index()].max(id.index());
+        }
+    }
+    let mut cuts = Vec::new();
+    for id in network.ids().filter(|&id| network.node(id).variable) {
+        if reach <= id.index() {
+            cuts.push(id.index());
+        }
+        reach = reach.max(furthest[id.index()]);
+    }
+    cuts
+}
+
+/// Which nodes are linear in the input, or constant.
+fn linear_nodes(network: &Network) -> Vec<bool> {
+    let is_linear = |op: &Op, variables: usize| match op {
+        Op::Constant(_) | Op::Reshape | Op::Rearrange(_) | Op::Reduce(Reduction::Sum | Reduction::Mean) => true,
+        Op::Binary(Binary::Add | Binary::Sub) | Op::Function(Function::Neg) => true,
+        Op::MatMul | Op::Conv(_) | Op::Binary(Binary::Mul | Binary::Div) => variables == 1,
+        _ => false,
+    };
+    network
+        .nodes()
+        .iter()
+        .map(|node| {
+            let variables = node.operands.iter().filter(|o| network.node(**o).variable).count();
+            !node.variable || is_linear(&node.op, variables)
+        })
+        .collect()
+}

@@ -1,0 +1,71 @@
+//! What a check of a certificate found.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Norm, Semantics};
+
+/// One certificate and what the checker says about it.
+#[derive(Debug, Serialize)]
+pub struct CheckedFile {
+    pub certificate: String,
+    /// The claims that were established, in order.
+    pub claims: Vec<CheckedClaim>,
+    /// Why the certificate is refused, if it is.
+    pub refusal: Option<String>,
+}
+
+/// One claim that the checker established.
+#[derive(Debug, Serialize)]
+pub struct CheckedClaim {
+    pub id: String,
+    pub assurance: Assurance,
+    pub semantics: Semantics,
+    pub domain: Domain,
+    /// The claim in words.
+    pub statement: String,
+    #[serde(skip)]
+    pub time: Duration,
+    pub milliseconds: u64,
+}
+
+impl CheckedClaim {
+    #[must_use]
+    pub fn new(claim: &Claim, assurance: Assurance, time: Duration) -> Self {
+        let ClaimKind::Lipschitz(lipschitz) = &claim.kind;
+        let Norm::L2 = lipschitz.norm;
+        let lower = lipschitz.lower_bound.as_ref().map_or(String::new(), |lower| format!(", and at least {lower}"));
+        Self {
+            id: claim.id.clone(),
+            assurance,
+            semantics: claim.semantics,
+            domain: claim.domain,
+            statement: format!("the ℓ2 Lipschitz constant is at most {}{lower}", lipschitz.bound),
+            time,
+            milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl fmt::Display for CheckedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for claim in &self.claims {
+            let Semantics::Real = claim.semantics;
+            let Domain::Global = claim.domain;
+            let assurance = match claim.assurance {
+                Assurance::Proved => "proved",
+                Assurance::Checked => "checked",
+                Assurance::Estimated => "estimated",
+            };
+            let scope = "everywhere, in real arithmetic on the file's weights";
+            let time = super::duration(claim.time);
+            writeln!(f, "{}: `{}` {assurance} in {time}: {} ({scope})", self.certificate, claim.id, claim.statement)?;
+        }
+        match &self.refusal {
+            Some(refusal) => writeln!(f, "{}: refused: {refusal}", self.certificate),
+            None => Ok(()),
+        }
+    }
+}

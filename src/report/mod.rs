@@ -1,0 +1,28 @@
+//! Reports: computed once, rendered as text (`Display`) or JSON (`Serialize`). Upper bounds are rounded up, lower bounds
+//! down, and an estimate never looks like a proof.
+
+mod check;
+#[cfg(feature = "passes")]
+mod inspect;
+#[cfg(feature = "passes")]
+mod lipschitz;
+
+pub use check::{CheckedClaim, CheckedFile};
+#[cfg(feature = "passes")]
+pub use inspect::InspectReport;
+#[cfg(feature = "passes")]
+pub use lipschitz::LipschitzReport;
+
+/// Any report as JSON, with a final newline.
+///
+/// # Errors
+/// When the report holds something that JSON cannot say.
+pub fn json(report: &impl serde::Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(report).map(|text| text + "\n")
+}
+
+/// A duration for people.
+fn duration(time: std::time::Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+}
