@@ -9,7 +9,7 @@ use super::output::Output;
 use super::progress::Progress;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
 use crate::certificate::{Assurance, Certificate, Claim, ClaimKind, Domain, Run, Semantics};
-use crate::pass::lipschitz::{LipschitzError, LipschitzOptions, certify_l2};
+use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, certify_l2};
 use crate::report::{LipschitzReport, json};
 
 #[derive(clap::Args)]
@@ -20,6 +20,9 @@ pub struct Analysis {
     /// Certify the network's global Lipschitz constant in this norm
     #[arg(long, value_enum, value_name = "NORM", required = true)]
     lipschitz: Option<Norm>,
+    /// What looks for multipliers
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
+    engine: EngineChoice,
     /// Where to write the certificate [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
@@ -70,7 +73,7 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     let model = super::load(path, &output)?;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates; positive
     let memory = (arguments.memory * 1e9) as u64;
-    let options = LipschitzOptions { timeout: arguments.timeout, memory, seed: arguments.seed };
+    let options = LipschitzOptions { engine: arguments.engine, timeout: arguments.timeout, memory, seed: arguments.seed };
     let progress = Progress::new(output.is_quiet());
     let outcome = certify_l2(&model.network, &options, &mut |step| {
         progress.step(step);

@@ -10,12 +10,17 @@
 //! |---|---|
 //! | [`clarabel`] | semidefinite programs with one matrix inequality, by the interior-point method of the Clarabel crate; size prediction |
 //! | [`blas`] | the eight BLAS/LAPACK symbols that Clarabel links against, on faer; the only unsafe code of the project |
+//! | [`interior_point`] | Lipschitz programs by a structured primal–dual interior-point method |
+//! | [`pencil`] | the data of a Lipschitz program |
 //! | [`quiet`] | running foreign code that may panic, without its message on stderr |
 
 pub mod blas;
 pub mod clarabel;
+pub mod interior_point;
+pub mod pencil;
 pub mod quiet;
 
+pub use pencil::{Candidate, Pencil, PencilGroup, Stretch};
 pub use clarabel::{
     ClarabelError, ClarabelOptions, ClarabelSolution, MatrixInequality, Prediction, SparseSymmetric, predict, solve,
 };

@@ -1,10 +1,10 @@
 //! From a solver's point to one that the checker accepts: the multipliers are inflated layer by layer, `ρ` is recomputed
 //! for them, and the checker's own rule is asked.
 
-use super::elimination::{Candidate, best_bound};
-use super::pencil::Pencil;
+use super::elimination::best_bound;
 use crate::checker::prove_matrix;
 use crate::form::{Form, Rows};
+use crate::solver::{Candidate, Pencil};
 
 /// Inflations that are tried: a solver's point violates the inequality by about its tolerance.
 const INFLATIONS: [f64; 10] = [0.0, 1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5];

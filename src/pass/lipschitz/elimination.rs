@@ -3,14 +3,7 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
-use super::pencil::{Pencil, PencilGroup, Stretch};
-
-/// A point of the program: `F(ρ, λ) ≻ 0` up to rounding.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    pub squared_bound: f64,
-    pub multipliers: Vec<f64>,
-}
+use crate::solver::{Candidate, Pencil, PencilGroup, Stretch};
 
 /// Multiplier of a layer relative to the smallest one that dominates what follows.
 const DOMINANCE: f64 = 2.0;

@@ -17,16 +17,17 @@ use crate::certificate::{Bits, Inequality, LipschitzClaim, LipschitzWitness, Nor
 use crate::checker::{ClaimRefusal, product};
 use crate::form::{Form, FormError, Rows, Segment, SortForm};
 use crate::ir::Network;
-use crate::solver::ClarabelOptions;
+use crate::solver::interior_point::{self, InteriorPointOptions};
+use crate::solver::{Candidate, ClarabelOptions, Pencil};
 use crate::sound::round::sqrt_up;
 
-use elimination::Candidate;
-use pencil::Pencil;
+use pencil::pencil;
 use semidefinite::Program;
 
 /// What bounds the effort.
 #[derive(Clone, Debug)]
 pub struct LipschitzOptions {
+    pub engine: EngineChoice,
     /// Wall-clock limit for the semidefinite program.
     pub timeout: Option<Duration>,
     /// Bytes that the semidefinite program may take.
@@ -37,12 +38,28 @@ pub struct LipschitzOptions {
 
 impl Default for LipschitzOptions {
     fn default() -> Self {
-        Self { timeout: None, memory: 3 << 30, seed: 0 }
+        Self { engine: EngineChoice::Auto, timeout: None, memory: 3 << 30, seed: 0 }
     }
 }
 
-/// Seconds that the default engine may be predicted to take.
-const QUICK: f64 = 90.0;
+/// Which engine looks for multipliers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineChoice {
+    /// Clarabel for small programs, the interior point for the rest, by predicted time and memory
+    #[default]
+    Auto,
+    /// Clarabel, a general conic solver
+    Clarabel,
+    /// The structured interior-point method
+    InteriorPoint,
+    /// None: the product of norms
+    Product,
+}
+
+/// Seconds that Clarabel may be predicted to take where the choice is free.
+const QUICK: f64 = 0.5;
+/// Relative gap at which the interior point stops.
+const GAP: f64 = 1e-8;
 /// Orders beyond which backward elimination is not tried.
 const ELIMINATION_LIMIT: usize = 3000;
 
@@ -66,6 +83,7 @@ pub struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Clarabel,
+    InteriorPoint,
     Elimination,
     NormProduct,
 }
@@ -75,6 +93,7 @@ impl Engine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Clarabel => "clarabel",
+            Self::InteriorPoint => "interior point",
             Self::Elimination => "backward elimination",
             Self::NormProduct => "norm product",
         }
@@ -182,63 +201,118 @@ fn inequality(
     notes: &mut Vec<String>,
 ) -> Result<Found, FormError> {
     let mut found = Found::default();
+    if options.engine == EngineChoice::Product {
+        return Ok(found);
+    }
     let form = Form::new(network, Segment::whole(network), SortForm::Comparators)?;
-    if form.groups.is_empty() || form.dimension - form.inputs > ELIMINATION_LIMIT {
-        if !form.groups.is_empty() {
-            notes.push(format!(
-                "the matrix inequality has {} bounded coordinates, more than the {ELIMINATION_LIMIT} that are tried",
-                form.dimension - form.inputs
-            ));
-        }
+    let bounded = form.dimension - form.inputs;
+    if bounded > ELIMINATION_LIMIT {
+        notes.push(format!("the matrix inequality has {bounded} bounded coordinates, more than the {ELIMINATION_LIMIT} that are tried"));
+    }
+    if form.groups.is_empty() || bounded > ELIMINATION_LIMIT {
         return Ok(found);
     }
     progress("matrix inequality");
     let rows = Rows::new(&form)?;
-    let pencil = Pencil::new(&form, &rows);
+    let pencil = pencil(&form, &rows);
     found.order = pencil.dimension;
     found.multipliers = pencil.groups.len();
     let Some(start) = elimination::feasible(&pencil) else {
         notes.push("backward elimination found no multipliers".to_owned());
         return Ok(found);
     };
-    let mut proposals = vec![(start.clone(), Engine::Elimination)];
-    match Program::new(&pencil, &start) {
-        None => notes.push(too_large(&pencil, "it would be too large to build")),
-        Some(program) => {
-            let prediction = program.predict();
-            if prediction.predicted_bytes > options.memory || prediction.predicted_seconds > QUICK {
-                let needs = format!(
-                    "it is predicted to need {:.1} GB and {:.0} s",
-                    bytes_as_gb(prediction.predicted_bytes),
-                    prediction.predicted_seconds
-                );
-                notes.push(too_large(&pencil, &needs));
-            } else {
-                progress("semidefinite program");
-                let time_limit = options.timeout.map(|limit| limit.as_secs_f64());
-                let settings = ClarabelOptions { time_limit, memory_limit: options.memory, ..ClarabelOptions::default() };
-                match program.solve(&settings) {
-                    Ok((candidate, dual_value)) => {
-                        found.relaxation = Some(dual_value.max(0.0).sqrt()).filter(|value| value.is_finite());
-                        proposals.insert(0, (candidate, Engine::Clarabel));
-                    }
-                    Err(error) => notes.push(format!("no multipliers from Clarabel: {error}")),
-                }
-            }
-        }
+    let mut proposals = Vec::new();
+    let by_clarabel = match options.engine {
+        EngineChoice::Auto | EngineChoice::Clarabel => clarabel(&pencil, &start, options, progress, notes),
+        EngineChoice::InteriorPoint | EngineChoice::Product => None,
+    };
+    let by_interior_point = match options.engine {
+        EngineChoice::Auto if by_clarabel.is_some() => None,
+        EngineChoice::Auto | EngineChoice::InteriorPoint => by_interior_point(&pencil, &start, options, progress, notes),
+        EngineChoice::Clarabel | EngineChoice::Product => None,
+    };
+    for (candidate, relaxation, engine) in by_clarabel.into_iter().chain(by_interior_point) {
+        found.relaxation = Some(relaxation.max(0.0).sqrt()).filter(|value| value.is_finite());
+        proposals.push((candidate, engine));
     }
+    proposals.push((start, Engine::Elimination));
     progress("certification");
-    found.candidate = proposals
-        .into_iter()
-        .find_map(|(proposal, engine)| certify::certify(&form, &rows, &pencil, &proposal).map(|candidate| (candidate, engine)));
+    found.candidate = proposals.into_iter().find_map(|(proposal, engine)| {
+        certify::certify(&form, &rows, &pencil, &proposal).map(|candidate| (candidate, engine))
+    });
     Ok(found)
 }
 
-fn too_large(pencil: &Pencil, why: &str) -> String {
-    format!("the semidefinite program (order {}, {} multipliers) was not solved: {why}", pencil.dimension, pencil.groups.len())
+type Proposal = (Candidate, f64, Engine);
+
+/// Multipliers from Clarabel and its dual value, where it is predicted to fit the limits.
+fn clarabel(
+    pencil: &Pencil,
+    start: &Candidate,
+    options: &LipschitzOptions,
+    progress: &mut dyn FnMut(&str),
+    notes: &mut Vec<String>,
+) -> Option<Proposal> {
+    let chosen = options.engine == EngineChoice::Clarabel;
+    let program = Program::new(pencil, start);
+    let prediction = program.as_ref().map(Program::predict);
+    let (Some(program), Some(prediction)) = (program, prediction) else {
+        if chosen {
+            notes.push(not_solved(pencil, "Clarabel", "it would be too large to build"));
+        }
+        return None;
+    };
+    if !chosen && prediction.predicted_seconds > QUICK {
+        return None;
+    }
+    if prediction.predicted_bytes > options.memory {
+        let needs = format!("it is predicted to need {:.1} GB", gigabytes(prediction.predicted_bytes));
+        notes.push(not_solved(pencil, "Clarabel", &needs));
+        return None;
+    }
+    progress("semidefinite program (Clarabel)");
+    let time_limit = options.timeout.map(|limit| limit.as_secs_f64());
+    let settings = ClarabelOptions { time_limit, memory_limit: options.memory, ..ClarabelOptions::default() };
+    match program.solve(&settings) {
+        Ok((candidate, dual_value)) => Some((candidate, dual_value, Engine::Clarabel)),
+        Err(error) => {
+            notes.push(format!("no multipliers from Clarabel: {error}"));
+            None
+        }
+    }
+}
+
+/// Multipliers from the interior point and its primal value, where it is predicted to fit the memory.
+fn by_interior_point(
+    pencil: &Pencil,
+    start: &Candidate,
+    options: &LipschitzOptions,
+    progress: &mut dyn FnMut(&str),
+    notes: &mut Vec<String>,
+) -> Option<Proposal> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; saturates
+    let bytes = interior_point::predicted_bytes(pencil) as u64;
+    if bytes > options.memory {
+        let needs = format!("it is predicted to need {:.1} GB", gigabytes(bytes));
+        notes.push(not_solved(pencil, "the interior point", &needs));
+        return None;
+    }
+    progress("semidefinite program (interior point)");
+    let deadline = options.timeout.and_then(|limit| Instant::now().checked_add(limit));
+    let settings = InteriorPointOptions { tolerance: GAP, deadline };
+    let solution = interior_point::solve(pencil, start, &settings);
+    if solution.is_none() {
+        notes.push("the interior point found no feasible start".to_owned());
+    }
+    solution.map(|solution| (solution.candidate, solution.dual_bound, Engine::InteriorPoint))
+}
+
+fn not_solved(pencil: &Pencil, engine: &str, why: &str) -> String {
+    let (order, multipliers) = (pencil.dimension, pencil.groups.len());
+    format!("the program (order {order}, {multipliers} multipliers) was not given to {engine}: {why}")
 }
 
 #[allow(clippy::cast_precision_loss)] // printed with one digit
-fn bytes_as_gb(bytes: u64) -> f64 {
+fn gigabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e9
 }

@@ -1,11 +1,12 @@
 //! The norm product: the network cut where everything passes through one node, each part with a constant of its own.
 
 use super::certify::certify;
-use super::elimination::{Candidate, best_bound};
-use super::pencil::Pencil;
+use super::elimination::best_bound;
+use super::pencil::pencil;
 use crate::certificate::{Bits, Bundle, Inequality, Part, PartProof, Sorts, Vector};
 use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
 use crate::form::{Form, Rows, Segment, SortForm};
+use crate::solver::Candidate;
 use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
@@ -78,7 +79,7 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
             Some(Candidate { squared_bound, multipliers: Vec::new() })
         })?
     } else {
-        certify(&form, &rows, &Pencil::new(&form, &rows), &candidate)?
+        certify(&form, &rows, &pencil(&form, &rows), &candidate)?
     };
     let bound = prove_matrix(&form, &rows, accepted.squared_bound, &accepted.multipliers).ok()?;
     let inequality = Inequality {
@@ -104,7 +105,7 @@ fn linear_candidate(rows: &Rows, inputs: usize) -> Option<Candidate> {
 /// The multipliers under which activations alone are non-expansive: in units where the argument is a difference of two
 /// signals ½ for |u| and 2 for relu(u), 1 for a sorted group; otherwise the argument's own size decides.
 fn plain_candidate(form: &Form, rows: &Rows) -> Option<Candidate> {
-    let pencil = Pencil::new(form, rows);
+    let pencil = pencil(form, rows);
     let radius = |g: usize| {
         let slopes = form.groups[g].slopes;
         ((slopes.upper - slopes.lower) / 2.0).powi(2)

@@ -1,42 +1,16 @@
-//! The engines' view of a form: plain `f64` rows over as few coordinates as the rows need.
+//! From a form to what the engines see: plain `f64` rows over as few coordinates as the rows need.
 
 use crate::form::{Form, Rows};
+use crate::solver::{Pencil, PencilGroup, Stretch};
 use crate::sound::Row;
-
-/// A dense stretch of a vector, zero elsewhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stretch {
-    pub start: usize,
-    pub values: Vec<f64>,
-}
-
-/// One multiplier's rows: `−αβ‖Vz‖² + (α+β)⟨Vz, Yz⟩ − ‖Yz‖²`.
-#[derive(Clone, Debug)]
-pub struct PencilGroup {
-    pub alpha: f64,
-    pub beta: f64,
-    pub arguments: Vec<Stretch>,
-    pub results: Vec<Stretch>,
-    pub depth: u32,
-}
-
-/// `F(ρ, λ)` as data: `ρ` on the first `inputs` coordinates, minus the outputs' squares, minus the groups' forms.
-#[derive(Clone, Debug)]
-pub struct Pencil {
-    pub inputs: usize,
-    pub dimension: usize,
-    pub groups: Vec<PencilGroup>,
-    pub outputs: Vec<Stretch>,
-}
 
 /// Relative size below which a direction of the input is taken to be unused by every row.
 const UNUSED: f64 = 1e-13;
 
-impl Pencil {
-    /// Replaces the input by coordinates on the span of what the rows use of it: exact for ℓ2, because the rest of the
+/// Replaces the input by coordinates on the span of what the rows use of it: exact for ℓ2, because the rest of the
     /// input changes nothing.
     #[must_use]
-    pub fn new(form: &Form, rows: &Rows) -> Self {
+    pub fn pencil(form: &Form, rows: &Rows) -> Pencil {
         let group_rows = rows.groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
         let basis = orthonormal_basis(form.inputs, group_rows.chain(&rows.outputs));
         let compress = |row: &Row| compress(row, form.inputs, basis.as_deref());
@@ -54,9 +28,8 @@ impl Pencil {
             })
             .collect();
         let outputs = rows.outputs.iter().map(compress).collect();
-        Self { inputs, dimension: inputs + form.dimension - form.inputs, groups, outputs }
+        Pencil { inputs, dimension: inputs + form.dimension - form.inputs, groups, outputs }
     }
-}
 
 /// An orthonormal basis of the input parts of the rows, or `None` where it would not be smaller than the input.
 fn orthonormal_basis<'a>(inputs: usize, rows: impl Iterator<Item = &'a Row>) -> Option<Vec<Vec<f64>>> {
@@ -95,18 +68,6 @@ fn compress(row: &Row, inputs: usize, basis: Option<&[Vec<f64>]>) -> Stretch {
     let (part, rest) = row.hi().split_at(end - row.start());
     let along = basis.iter().map(|direction| dot(&direction[row.start()..end], part));
     Stretch { start: 0, values: along.chain(rest.iter().copied()).collect() }
-}
-
-impl Stretch {
-    #[must_use]
-    pub fn end(&self) -> usize {
-        self.start + self.values.len()
-    }
-
-    /// The nonzero entries.
-    pub fn entries(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
-        (self.start..).zip(self.values.iter().copied()).filter(|(_, value)| *value != 0.0)
-    }
 }
 
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {

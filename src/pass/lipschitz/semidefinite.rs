@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::elimination::Candidate;
-use super::pencil::{Pencil, PencilGroup, Stretch};
-use crate::solver::{ClarabelError, ClarabelOptions, MatrixInequality, Prediction, SparseSymmetric, predict, solve};
+use crate::solver::{Candidate, Pencil, PencilGroup, Stretch, ClarabelError, ClarabelOptions, MatrixInequality, Prediction, SparseSymmetric, predict, solve};
 
 /// Entries of all matrices together beyond which the program is not even built.
 const ENTRY_LIMIT: usize = 30_000_000;
@@ -25,12 +23,7 @@ impl Program {
         if entries > ENTRY_LIMIT || start.squared_bound <= 0.0 {
             return None;
         }
-        let mut scale = vec![1.0 / start.squared_bound.sqrt(); pencil.dimension];
-        for (group, &multiplier) in pencil.groups.iter().zip(&start.multipliers) {
-            for row in group.results.iter().filter(|row| row.values.len() == 1) {
-                scale[row.start] = 1.0 / multiplier.sqrt();
-            }
-        }
+        let scale = pencil.scales(start);
         let units: Vec<f64> = std::iter::once(start.squared_bound).chain(start.multipliers.iter().copied()).collect();
         let identity = SparseSymmetric {
             entries: (0..pencil.inputs).filter_map(|i| Some((index(i)?, index(i)?, units[0] * scale[i] * scale[i]))).collect(),
