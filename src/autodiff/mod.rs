@@ -11,17 +11,49 @@ pub struct Linearisation<'a> {
     values: Values<f64>,
 }
 
+/// `[batch, m, k] × [batch, k, n]` with a constant right side.
+struct RightFactor<'a> {
+    batch: usize,
+    m: usize,
+    k: usize,
+    n: usize,
+    weights: &'a [f64],
+}
+
+impl RightFactor<'_> {
+    /// Calls `visit(element of the left operand, its row of weights, elements of the result that it reaches)`.
+    fn for_each_row(&self, mut visit: impl FnMut(usize, &[f64], std::ops::Range<usize>)) {
+        for row in 0..self.batch * self.m {
+            for inner in 0..self.k {
+                let start = (row / self.m * self.k + inner) * self.n;
+                visit(row * self.k + inner, &self.weights[start..start + self.n], row * self.n..(row + 1) * self.n);
+            }
+        }
+    }
+}
+
 impl<'a> Linearisation<'a> {
+    /// At an input; `constants` are those of [`Values::constants`].
+    ///
     /// # Errors
     /// [`EvaluationError::InputSize`].
-    pub fn new(network: &'a Network, input: &[f64]) -> Result<Self, EvaluationError> {
-        Values::at(network, input).map(|values| Self { network, values })
+    pub fn new(network: &'a Network, constants: &Values<f64>, input: &[f64]) -> Result<Self, EvaluationError> {
+        constants.at_input(network, input).map(|values| Self { network, values })
     }
 
     /// The network's output at the point.
     #[must_use]
     pub fn output(&self) -> &[f64] {
         self.value(self.network.output())
+    }
+
+    /// The constant right factor of a matrix product, the case that dominates the cost of most networks.
+    fn right_factor(&self, node: &Node) -> Option<RightFactor<'_>> {
+        let (Op::MatMul, [batch, m, n]) = (&node.op, &node.shape[..]) else { return None };
+        let [left, right] = node.operands[..] else { return None };
+        let constant = self.network.node(left).variable && !self.network.node(right).variable;
+        let weights = self.value(right);
+        constant.then(|| RightFactor { m: *m, n: *n, k: weights.len() / (batch * n).max(1), batch: *batch, weights })
     }
 
     fn value(&self, id: NodeId) -> &[f64] {
@@ -36,6 +68,15 @@ impl<'a> Linearisation<'a> {
         for id in self.network.ids().filter(|&id| self.network.node(id).variable && id != self.network.input()) {
             let node = self.network.node(id);
             let mut tangent = vec![0.0; node.size()];
+            if let Some(factor) = self.right_factor(node) {
+                let operand = &tangents[node.operands[0].index()];
+                factor.for_each_row(|k, weights, row| {
+                    let scale = operand[k];
+                    tangent[row].iter_mut().zip(weights).for_each(|(t, w)| *t += scale * w);
+                });
+                tangents[id.index()] = tangent;
+                continue;
+            }
             self.for_each_partial(id, node, |operand, from, to, partial| {
                 if let Some(value) = tangents[operand.index()].get(from) {
                     tangent[to] += partial * value;
@@ -58,6 +99,13 @@ impl<'a> Linearisation<'a> {
                 continue;
             }
             let adjoint = std::mem::take(&mut adjoints[id.index()]);
+            if let Some(factor) = self.right_factor(node) {
+                let operand = &mut adjoints[node.operands[0].index()];
+                factor.for_each_row(|k, weights, row| {
+                    operand[k] += adjoint[row].iter().zip(weights).map(|(a, w)| a * w).sum::<f64>();
+                });
+                continue;
+            }
             self.for_each_partial(id, node, |operand, from, to, partial| {
                 if let Some(target) = adjoints[operand.index()].get_mut(from) {
                     *target += partial * adjoint[to];
@@ -223,7 +271,8 @@ mod tests {
     fn forward_mode_agrees_with_central_differences_and_with_reverse_mode() {
         let network = everything();
         let x = [0.3, -1.1, 0.7, 0.2, -0.4, 0.9];
-        let at = Linearisation::new(&network, &x).unwrap();
+        let constants = Values::constants(&network).unwrap();
+        let at = Linearisation::new(&network, &constants, &x).unwrap();
         let d = [0.5, -0.2, 0.1, 0.9, -0.7, 0.3];
         let shifted = |h: f64| {
             let point: Vec<f64> = x.iter().zip(&d).map(|(x, d)| x + h * d).collect();

@@ -53,9 +53,37 @@ impl Arithmetic for Enclosure {
             Function::Sqrt => self.sqrt(),
             Function::Sin => self.sin(),
             Function::Cos => self.cos(),
-            _ => return None,
+            Function::Exp => self.exp(),
+            Function::Elu { alpha } => elu(self, alpha),
+            Function::Selu { alpha, gamma } => Self::exact(gamma) * elu(self, alpha),
+            // alpha·(e^{x/alpha} − 1) has the sign of x, whatever the sign of alpha.
+            Function::Celu { alpha } => {
+                let alpha = Self::exact(alpha);
+                Arithmetic::max(self, &zero) + alpha * (Arithmetic::min(self, &zero) / alpha).exp_m1()
+            }
+            Function::Sigmoid => self.sigmoid(),
+            Function::Tanh => self.tanh(),
+            Function::Softplus => self.softplus(),
+            Function::Softsign => self.softsign(),
+            Function::Erf => self.erf(),
+            // 1 + erf(s) = erfc(−s), which does not cancel.
+            Function::Gelu => (*self * (-*self * Self::exact(0.5).sqrt()).erfc()).mul_pow2(-1),
+            Function::ErfGate { divisor } => *self * (-*self / Self::exact(divisor)).erfc(),
+            // (1 + tanh u)/2 = sigmoid(2u), and 2√(2/π) = √(8/π).
+            Function::GeluTanh => {
+                let coefficient = Self::exact(44_715.0) / Self::exact(1_000_000.0);
+                let inner = *self + coefficient * *self * self.square();
+                *self * ((Self::exact(8.0) / Self::PI).sqrt() * inner).sigmoid()
+            }
+            Function::Silu => *self * self.sigmoid(),
+            Function::Mish => *self * self.tanh_softplus(),
         })
     }
+}
+
+fn elu(x: &Enclosure, alpha: f64) -> Enclosure {
+    let zero = Enclosure::ZERO;
+    Arithmetic::max(x, &zero) + Enclosure::exact(alpha) * Arithmetic::min(x, &zero).exp_m1()
 }
 
 /// `[lower, upper]`, or invalid where an operand is.

@@ -1,6 +1,8 @@
 //! Forward evaluation over any arithmetic: `f64` for predictions, enclosures for proofs about a point or a constant.
 //! It must not know what the values are used for.
 
+use std::sync::Arc;
+
 use super::function::Function;
 use super::network::{Binary, Network, Node, Op, Reduction};
 
@@ -46,9 +48,10 @@ impl Arithmetic for f64 {
     }
 }
 
-/// The values of all nodes at one input.
+/// The values of all nodes at one input, or of the constant nodes alone.
+#[derive(Clone)]
 pub struct Values<A> {
-    values: Vec<Option<Vec<A>>>,
+    values: Vec<Option<Arc<[A]>>>,
 }
 
 /// Why a network has no value in an arithmetic.
@@ -78,12 +81,20 @@ impl<A: Arithmetic> Values<A> {
     /// # Errors
     /// [`EvaluationError`].
     pub fn at(network: &Network, input: &[A]) -> Result<Self, EvaluationError> {
+        Self::constants(network)?.at_input(network, input)
+    }
+
+    /// Evaluates the rest of the network at `input`, where the constants are at hand.
+    ///
+    /// # Errors
+    /// [`EvaluationError`].
+    pub fn at_input(&self, network: &Network, input: &[A]) -> Result<Self, EvaluationError> {
         if input.len() != network.input_size() {
             return Err(EvaluationError::InputSize { given: input.len(), expected: network.input_size() });
         }
-        let mut values = Self { values: vec![None; network.nodes().len()] };
-        values.values[network.input().index()] = Some(input.to_vec());
-        for id in network.ids().filter(|&id| id != network.input()) {
+        let mut values = self.clone();
+        values.values[network.input().index()] = Some(input.into());
+        for id in network.ids().filter(|&id| network.node(id).variable && id != network.input()) {
             values.compute(network.node(id), id.index())?;
         }
         Ok(values)
@@ -99,7 +110,7 @@ impl<A: Arithmetic> Values<A> {
         let operands: Vec<&[A]> = node.operands.iter().map(|o| self.get(o.index())).collect();
         let value = apply(node, &operands)
             .ok_or_else(|| EvaluationError::UnknownFunction { node: node.name.clone(), operator: node.operator.clone() })?;
-        self.values[index] = Some(value);
+        self.values[index] = Some(value.into());
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ pub mod interior_point;
 pub mod pencil;
 pub mod quiet;
 
-pub use pencil::{Candidate, Pencil, PencilGroup, Stretch};
 pub use clarabel::{
     ClarabelError, ClarabelOptions, ClarabelSolution, MatrixInequality, Prediction, SparseSymmetric, predict, solve,
 };
+pub use pencil::{Candidate, Pencil, PencilGroup, Stretch};

@@ -15,6 +15,7 @@
 //! | [`eft`] | error-free transformations: `two_sum`, `two_prod`, `split` |
 //! | [`round`] | directed scalar operations, `gamma`, powers of two |
 //! | [`enclosure`] | [`Enclosure`]: a double-double midpoint with a radius |
+//! | [`elementary`] | [`Enclosure`]: eˣ, ln(1 + x), tanh, erf and what activations make of them |
 //! | [`row`] | [`Row`]: a double-double vector with a Euclidean radius |
 //! | [`accumulator`] | [`RowAccumulator`]: linear combinations of rows |
 //! | [`cholesky`] | [`prove_positive_definite`] by a floating-point Cholesky factorisation |
@@ -38,6 +39,7 @@ pub mod accumulator;
 pub mod cholesky;
 pub mod decimal;
 pub mod eft;
+pub mod elementary;
 pub mod enclosure;
 pub mod round;
 pub mod row;

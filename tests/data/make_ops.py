@@ -212,6 +212,9 @@ one("MaxPool/dilated", "MaxPool", 12, (1, 2, 7, 7), {"kernel_shape": [3, 2], "di
 one("AveragePool/dilated", "AveragePool", 19, (1, 2, 7, 7), {"kernel_shape": [3, 2], "dilations": [2, 3], "pads": [1, 1, 1, 1]})
 one("AveragePool/dilated-include", "AveragePool", 19, (1, 2, 7, 7), {"kernel_shape": [3, 2], "dilations": [2, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1})
 case("MaxPool/indices", 12, (1, 1, 4, 4), [("MaxPool", "x", "v i", {"kernel_shape": [2, 2]}), ("Cast", "i", "y", {"to": 1})], refuse=True)
+one("AveragePool/skips", "AveragePool", 19, (1, 1, 5, 5), {"kernel_shape": [2, 2], "strides": [5, 5], "auto_pad": "SAME_LOWER"}, refuse=True)
+for op in ("SAME_UPPER", "SAME_LOWER"):
+    one(f"Conv/skips-one-{op}", "Conv", 11, (1, 2, 6, 6), {"strides": [2, 2], "auto_pad": op}, {"w": f32(3, 2, 1, 1)})
 one("GlobalAveragePool", "GlobalAveragePool", 7, (2, 3, 4, 5))
 one("GlobalMaxPool", "GlobalMaxPool", 7, (2, 3, 4, 5))
 

@@ -15,6 +15,22 @@ pub(super) const MAX_TOTAL_ELEMENTS: usize = 1 << 28;
 /// How many movements a pattern looks through.
 pub(super) const MAX_MOVES: usize = 16;
 
+/// Largest number of axes.
+const MAX_RANK: usize = 64;
+/// Largest number of multiplications in one matrix product or convolution.
+const MAX_PRODUCTS: usize = 1 << 40;
+/// Longest name of a node; a longer one is cut, because one node of the file may become many nodes here.
+const MAX_NAME: usize = 1 << 10;
+
+/// The number of elements of a tensor that may be built.
+pub(super) fn checked_count(shape: &[usize]) -> Result<usize, NodeError> {
+    if shape.len() > MAX_RANK {
+        return Err(NodeError::unsupported(format!("a tensor of {} axes; at most {MAX_RANK} are supported", shape.len())));
+    }
+    let count = element_count(shape).filter(|&count| count <= MAX_ELEMENTS);
+    count.ok_or_else(|| NodeError::Shape(ShapeError::TooLarge(shape.to_vec())))
+}
+
 /// The network under construction.
 #[derive(Default)]
 pub(super) struct Graph {
@@ -29,9 +45,7 @@ pub(super) struct Graph {
 impl Graph {
     /// Counts a tensor of that shape against the limits.
     pub fn charge(&mut self, shape: &[usize]) -> Result<usize, NodeError> {
-        let count = element_count(shape)
-            .filter(|&count| count <= MAX_ELEMENTS)
-            .ok_or_else(|| NodeError::Shape(ShapeError::TooLarge(shape.to_vec())))?;
+        let count = checked_count(shape)?;
         self.elements = self.elements.saturating_add(count);
         if self.elements > MAX_TOTAL_ELEMENTS {
             let reason = format!("the tensors of the network have more than {MAX_TOTAL_ELEMENTS} elements together");
@@ -48,6 +62,8 @@ impl Graph {
         shape: Vec<usize>,
     ) -> Result<NodeId, NodeError> {
         let count = self.charge(&shape)?;
+        self.check_work(&op, operands, count)?;
+        let name = name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end]);
         let constant = op != Op::Input && operands.iter().all(|&id| !self.builder.node(id).variable);
         let exact = if constant && count <= exact::LIMIT && !matches!(op, Op::Constant(_)) {
             let known: Option<Vec<&[f64]>> = operands.iter().map(|&id| self.exact(id)).collect();
@@ -60,6 +76,25 @@ impl Graph {
             self.exact.insert(id, values.into());
         }
         Ok(id)
+    }
+
+    /// A few small tensors can ask for more multiplications than anyone waits for.
+    fn check_work(&self, op: &Op, operands: &[NodeId], outputs: usize) -> Result<(), NodeError> {
+        let shape = |index: usize| operands.get(index).map_or(&[][..], |&id| &self.builder.node(id).shape);
+        let each = match op {
+            Op::MatMul => shape(0).last().copied().unwrap_or(0),
+            Op::Conv(geometry) => {
+                let taps = geometry.axes.iter().fold(1usize, |n, axis| n.saturating_mul(axis.kernel).saturating_mul(axis.output));
+                checked_count(&[taps])?;
+                let kernel = geometry.axes.iter().fold(1usize, |n, axis| n.saturating_mul(axis.kernel));
+                kernel.saturating_mul(geometry.in_channels.checked_div(geometry.groups).unwrap_or(0))
+            }
+            _ => return Ok(()),
+        };
+        if outputs.saturating_mul(each) > MAX_PRODUCTS {
+            return Err(NodeError::unsupported(format!("it needs more than {MAX_PRODUCTS} multiplications")));
+        }
+        Ok(())
     }
 
     /// The exact value of a node, where it is known.

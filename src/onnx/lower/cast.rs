@@ -5,7 +5,7 @@ use super::super::proto::DataType;
 use super::super::value::Value;
 use super::comparison::Step;
 use super::site::Site;
-use super::slot::Slot;
+use super::slot::{Slot, integer_range};
 use crate::ir::Tensor;
 
 pub(super) fn cast(site: &mut Site) -> Result<Slot, NodeError> {
@@ -52,22 +52,21 @@ fn convert(site: &mut Site, target: DataType) -> Result<Slot, NodeError> {
 
 /// Can all values be stored in the type without rounding?
 fn fits(values: &[f64], target: DataType) -> bool {
-    #[allow(clippy::cast_possible_truncation)] // what is tested
+    #[allow(clippy::cast_possible_truncation, clippy::float_cmp)] // what is tested
     let narrow = |value: f64| value.is_nan() || f64::from(value as f32) == value;
     target == DataType::Double || values.iter().all(|&value| narrow(value))
 }
 
 fn constant(site: &mut Site, value: &Value, target: DataType) -> Result<Slot, NodeError> {
     let shape = value.shape().to_vec();
-    if let Some((low, high)) = integer_range(target) {
+    if integer_range(target).is_some() {
         let data: Option<Vec<i64>> = match value {
             Value::Float(t) => t.data().iter().map(|&value| truncated(value)).collect(),
             Value::Int(t) => Some(t.data().to_vec()),
             Value::Bool(t) => Some(t.data().iter().map(|&truth| i64::from(truth)).collect()),
         };
-        let data = data.filter(|data| data.iter().all(|value| (low..=high).contains(value)));
-        let data = data.ok_or_else(|| NodeError::unsupported(format!("a value is out of range for {target:?}")))?;
-        return site.int_constant(shape, data);
+        let out_of_range = || NodeError::unsupported(format!("a value is out of range for {target:?}"));
+        return site.integers(target, shape, data.ok_or_else(out_of_range)?);
     }
     if target == DataType::Bool {
         let data = match value {
@@ -87,22 +86,7 @@ fn constant(site: &mut Site, value: &Value, target: DataType) -> Result<Slot, No
     };
     let tensor = data.filter(|data| fits(data, target)).and_then(|data| Tensor::new(shape, data));
     let tensor = tensor.ok_or_else(|| NodeError::unsupported(format!("a cast of a constant to {target:?} would round")))?;
-    site.constant(Value::Float(tensor))
-}
-
-/// The values of an integer type that this program can hold.
-fn integer_range(target: DataType) -> Option<(i64, i64)> {
-    Some(match target {
-        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
-        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
-        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
-        DataType::Int64 => (i64::MIN, i64::MAX),
-        DataType::Uint8 => (0, u8::MAX.into()),
-        DataType::Uint16 => (0, u16::MAX.into()),
-        DataType::Uint32 => (0, u32::MAX.into()),
-        DataType::Uint64 => (0, i64::MAX),
-        _ => return None,
-    })
+    site.constant(Value::Float(tensor), target)
 }
 
 /// Towards zero, as ONNX defines it; only where the result is exact.

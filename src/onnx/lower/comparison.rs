@@ -3,7 +3,7 @@
 
 use super::super::error::NodeError;
 use super::super::value::Value;
-use super::folding::broadcast_source;
+use super::folding::{broadcast_source, broadcast_value};
 use super::householder;
 use super::indices::broadcast_shapes;
 use super::site::Site;
@@ -129,7 +129,7 @@ fn compare(site: &mut Site, relation: Relation) -> Result<Slot, NodeError> {
     let (a, b) = (site.input(0)?, site.input(1)?);
     let shape = broadcast_shapes(&site.shape(&a), &site.shape(&b))?;
     if let (Some(a), Some(b)) = (a.value(), b.value()) {
-        let (a, b) = (site.broadcast_value(a, &shape)?, site.broadcast_value(b, &shape)?);
+        let (a, b) = (broadcast_value(a, &shape)?, broadcast_value(b, &shape)?);
         let truths = match (&a, &b) {
             (Value::Int(a), Value::Int(b)) => pairwise(relation, a.data(), b.data()),
             (Value::Bool(a), Value::Bool(b)) => pairwise(relation, a.data(), b.data()),
@@ -174,10 +174,7 @@ fn complement(comparison: &Comparison) -> Comparison {
 
 /// `x·[u ≤ 0]`, or `None` if neither factor is an indicator.
 pub(super) fn product(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot>, NodeError> {
-    let (step, value) = match (a, b) {
-        (Slot::Step(step), value) | (value, Slot::Step(step)) => (step, value),
-        _ => return Ok(None),
-    };
+    let ((Slot::Step(step), value) | (value, Slot::Step(step))) = (a, b) else { return Ok(None) };
     let Step::Indicator(comparison) = &**step else { return Err(step.refusal()) };
     let value = site.graph.node(value)?;
     if site.graph.builder.node(value).shape != comparison.shape {
@@ -188,10 +185,7 @@ pub(super) fn product(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot
 
 /// `z·[u ≤ 0] + R·[u > 0]`, or `None` if neither summand is gated.
 pub(super) fn sum(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot>, NodeError> {
-    let (step, other) = match (a, b) {
-        (Slot::Step(step), other) | (other, Slot::Step(step)) => (step, other),
-        _ => return Ok(None),
-    };
+    let ((Slot::Step(step), other) | (other, Slot::Step(step))) = (a, b) else { return Ok(None) };
     if let (Step::Gated(x, when), Slot::Step(other)) = (&**step, other)
         && let Step::Gated(y, otherwise) = &**other
         && let (Some(side), Some(rest)) = (when.side, otherwise.side)
@@ -235,7 +229,7 @@ pub(super) fn choose(site: &mut Site) -> Result<Slot, NodeError> {
     let Some(condition @ Value::Bool(_)) = condition.value() else {
         return Err(NodeError::unsupported("its condition is not known before the network runs"));
     };
-    let condition = site.broadcast_value(condition, &shape)?;
+    let condition = broadcast_value(condition, &shape)?;
     let (from_a, from_b) = (site.shape(&a), site.shape(&b));
     let mut truths = condition.as_bools().unwrap_or_default().iter();
     let element = broadcast_source(&[&from_a, &from_b], &shape);

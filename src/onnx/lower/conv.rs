@@ -34,8 +34,11 @@ pub(super) fn transposed(site: &mut Site) -> Result<Slot, NodeError> {
     operands.build(site, true, out_channels, &windows)
 }
 
-/// Pads and output extent of a transposed convolution along one axis.
+/// Pads and output extent of a transposed convolution along one axis; `extra` lengthens the output at its end.
 fn settle(mut window: Window, padding: Padding, extra: usize, wanted: Option<usize>) -> Result<Window, NodeError> {
+    if extra >= window.stride.max(window.dilation).max(1) && extra > 0 {
+        return Err(NodeError::attribute("output_padding", format!("is {extra}, not below the stride or the dilation")));
+    }
     let span = window.stride.saturating_mul(window.input.saturating_sub(1));
     let full = span.saturating_add(window.reach()).saturating_add(extra);
     let wanted = match (wanted, padding) {

@@ -1,6 +1,7 @@
 //! Elementwise arithmetic.
 
 use super::super::error::NodeError;
+use super::super::value::Value;
 use super::folding::{self, Arithmetic};
 use super::site::Site;
 use super::slot::Slot;
@@ -88,10 +89,10 @@ pub(super) fn absolute(site: &mut Site) -> Result<Slot, NodeError> {
 
 fn unary(site: &mut Site, function: Function, integer: fn(i64) -> Option<i64>) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
-    let Some(ints) = x.value().and_then(super::super::value::Value::as_ints) else { return site.function(function, &x) };
-    let data: Option<Vec<i64>> = ints.iter().map(|&i| integer(i)).collect();
+    let Some((ints, element)) = x.integers() else { return site.function(function, &x) };
+    let data: Option<Vec<i64>> = ints.data().iter().map(|&i| integer(i)).collect();
     let data = data.ok_or_else(|| NodeError::invalid("its integer arithmetic overflows"))?;
-    site.int_constant(site.shape(&x), data)
+    site.integers(element, site.shape(&x), data)
 }
 
 pub(super) fn reciprocal(site: &mut Site) -> Result<Slot, NodeError> {
@@ -102,12 +103,12 @@ pub(super) fn reciprocal(site: &mut Site) -> Result<Slot, NodeError> {
 /// Powers with an exponent for which products, a quotient or a root are exactly the same function.
 pub(super) fn power(site: &mut Site) -> Result<Slot, NodeError> {
     let (x, exponent) = (site.input(0)?, site.input(1)?);
-    let value = match exponent.value().and_then(super::super::value::Value::as_ints) {
+    let value = match exponent.value().and_then(Value::as_ints) {
         Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => i8::try_from(*first).ok().map(f64::from),
         _ => site.uniform(&exponent),
     };
     let shape = super::indices::broadcast_shapes(&site.shape(&x), &site.shape(&exponent))?;
-    let x = if x.is_discrete() { x } else { site.broadcast(&x, &shape)? };
+    let x = site.broadcast(&x, &shape)?;
     let one = site.scalar(1.0);
     match value {
         Some(1.0) => Ok(x),

@@ -4,7 +4,7 @@
 use crate::ir::{Binary, Function, Op};
 
 /// Results larger than this are not kept.
-pub(super) const LIMIT: usize = 1 << 16;
+pub(super) const LIMIT: usize = 1 << 14;
 
 /// The exact value of an operation on exactly known operands.
 pub(super) fn apply(op: &Op, operands: &[&[f64]]) -> Option<Vec<f64>> {
@@ -17,6 +17,12 @@ pub(super) fn apply(op: &Op, operands: &[&[f64]]) -> Option<Vec<f64>> {
         (Op::Function(function), [x]) => x.iter().map(|&x| call(function, x)).collect(),
         _ => None,
     }
+}
+
+/// The one value that all elements have.
+#[allow(clippy::float_cmp)] // values are told apart exactly
+pub(super) fn uniform(values: &[f64]) -> Option<f64> {
+    values.first().copied().filter(|first| values.iter().all(|value| value == first))
 }
 
 /// Below this magnitude the error terms themselves could underflow.

@@ -1,7 +1,9 @@
 //! Arithmetic on constant integers and truth values, and movement of constants: both exact.
 
 use super::super::error::NodeError;
+use super::super::proto::DataType;
 use super::super::value::{BoolTensor, IntTensor, Value};
+use super::build::checked_count;
 use super::indices::{broadcast_shapes, extent, flat, for_each_index, signed, source, strides};
 use super::site::Site;
 use super::slot::Slot;
@@ -25,18 +27,16 @@ pub(super) fn gather(constants: &[&Value], shape: &[usize], sources: &[Source]) 
     }
 }
 
-impl Site<'_> {
-    /// The value of a constant under a larger shape.
-    pub fn broadcast_value(&mut self, value: &Value, shape: &[usize]) -> Result<Value, NodeError> {
-        let own = value.shape().to_vec();
-        if own == shape {
-            return Ok(value.clone());
-        }
-        let mut sources = Vec::with_capacity(self.graph.charge(shape)?);
-        let element = broadcast_source(&[&own], shape);
-        for_each_index(shape, |index| sources.push(element(0, index)));
-        gather(&[value], shape, &sources).ok_or_else(|| NodeError::invalid(format!("{own:?} does not broadcast to {shape:?}")))
+/// The value of a constant under a larger shape.
+pub(super) fn broadcast_value(value: &Value, shape: &[usize]) -> Result<Value, NodeError> {
+    let own = value.shape().to_vec();
+    if own == shape {
+        return Ok(value.clone());
     }
+    let mut sources = Vec::with_capacity(checked_count(shape)?);
+    let element = broadcast_source(&[&own], shape);
+    for_each_index(shape, |index| sources.push(element(0, index)));
+    gather(&[value], shape, &sources).ok_or_else(|| NodeError::invalid(format!("{own:?} does not broadcast to {shape:?}")))
 }
 
 /// For operands of these shapes broadcast to `shape`: the element of an operand at an index.
@@ -62,14 +62,17 @@ pub(super) fn divide(a: i64, b: i64) -> Option<i64> {
 
 /// Both operands, if they are integers, combined element by element.
 pub(super) fn integers(site: &mut Site, a: &Slot, b: &Slot, combine: Arithmetic) -> Result<Option<Slot>, NodeError> {
-    let (Some(Value::Int(a)), Some(Value::Int(b))) = (a.value(), b.value()) else { return Ok(None) };
+    let (Some((a, element)), Some((b, other))) = (a.integers(), b.integers()) else { return Ok(None) };
+    if element != other {
+        return Err(NodeError::invalid(format!("its operands are {element:?} and {other:?}")));
+    }
     let shape = broadcast_shapes(a.shape(), b.shape())?;
     let (a, b) = (Value::Int(a.clone()), Value::Int(b.clone()));
-    let (a, b) = (site.broadcast_value(&a, &shape)?, site.broadcast_value(&b, &shape)?);
+    let (a, b) = (broadcast_value(&a, &shape)?, broadcast_value(&b, &shape)?);
     let pairs = a.as_ints().unwrap_or_default().iter().zip(b.as_ints().unwrap_or_default());
     let data: Option<Vec<i64>> = pairs.map(|(&a, &b)| combine(a, b)).collect();
     let data = data.ok_or_else(|| NodeError::invalid("its integer arithmetic overflows or divides by zero"))?;
-    site.int_constant(shape, data).map(Some)
+    site.integers(element, shape, data).map(Some)
 }
 
 pub(super) fn modulo(site: &mut Site) -> Result<Slot, NodeError> {
@@ -108,7 +111,7 @@ fn logic(site: &mut Site, combine: fn(bool, bool) -> bool) -> Result<Slot, NodeE
     };
     let shape = broadcast_shapes(a.shape(), b.shape())?;
     let (a, b) = (Value::Bool(a.clone()), Value::Bool(b.clone()));
-    let (a, b) = (site.broadcast_value(&a, &shape)?, site.broadcast_value(&b, &shape)?);
+    let (a, b) = (broadcast_value(&a, &shape)?, broadcast_value(&b, &shape)?);
     let pairs = a.as_bools().unwrap_or_default().iter().zip(b.as_bools().unwrap_or_default());
     let data = pairs.map(|(&a, &b)| combine(a, b)).collect();
     site.bool_constant(shape, data)
@@ -123,12 +126,12 @@ pub(super) fn shape(site: &mut Site) -> Result<Slot, NodeError> {
     let end = bound(site.int("end", rank)?).max(start);
     let data: Vec<i64> =
         shape.iter().skip(extent(start, "start")?).take(extent(end - start, "length")?).map(|&extent| signed(extent)).collect();
-    site.int_constant(vec![data.len()], data)
+    site.integers(DataType::Int64, vec![data.len()], data)
 }
 
 pub(super) fn size(site: &mut Site) -> Result<Slot, NodeError> {
     let count = site.shape(&site.input(0)?).iter().product();
-    site.int_constant(Vec::new(), vec![signed(count)])
+    site.integers(DataType::Int64, Vec::new(), vec![signed(count)])
 }
 
 /// `Range` of integers.
@@ -138,6 +141,7 @@ pub(super) fn range(site: &mut Site) -> Result<Slot, NodeError> {
         let [value] = site.ints_input(index)?[..] else { return Err(NodeError::invalid("its bounds are not scalars")) };
         *bound = value;
     }
+    let element = site.input(0)?.integers().map_or(DataType::Int64, |(_, element)| element);
     let [start, limit, delta] = bounds.map(i128::from);
     if delta == 0 {
         return Err(NodeError::invalid("its step is zero"));
@@ -148,25 +152,25 @@ pub(super) fn range(site: &mut Site) -> Result<Slot, NodeError> {
     site.graph.charge(&[count])?;
     let data: Option<Vec<i64>> = (0..count).map(|i| i64::try_from(start + delta * i128::try_from(i).ok()?).ok()).collect();
     let data = data.ok_or_else(|| NodeError::invalid("its values overflow"))?;
-    site.int_constant(vec![count], data)
+    site.integers(element, vec![count], data)
 }
 
 /// `ConstantOfShape`: one value everywhere.
 pub(super) fn constant_of_shape(site: &mut Site) -> Result<Slot, NodeError> {
     let extents = site.ints_input(0)?;
     let shape = extents.iter().map(|&e| extent(e, "an extent")).collect::<Result<Vec<_>, _>>()?;
-    let fill = match site.optional_tensor("value")? {
-        None => Value::Float(Tensor::scalar(0.0)),
+    let (fill, element) = match site.optional_tensor("value")? {
+        None => (Value::Float(Tensor::scalar(0.0)), DataType::Float),
         Some(tensor) => site.decode(tensor)?,
     };
-    let count = site.graph.charge(&shape)?;
+    let count = checked_count(&shape)?;
     let filled = match &fill {
         Value::Float(t) => t.data().first().and_then(|&v| Tensor::new(shape, vec![v; count])).map(Value::Float),
         Value::Int(t) => t.data().first().and_then(|&v| IntTensor::new(shape, vec![v; count])).map(Value::Int),
         Value::Bool(t) => t.data().first().and_then(|&v| BoolTensor::new(shape, vec![v; count])).map(Value::Bool),
     };
     let filled = filled.filter(|_| fill.size() == 1).ok_or_else(|| NodeError::attribute("value", "does not hold one element"))?;
-    site.constant(filled)
+    site.constant(filled, element)
 }
 
 /// `Constant`, in all its spellings.
@@ -176,19 +180,20 @@ pub(super) fn constant(site: &mut Site) -> Result<Slot, NodeError> {
         given.push(site.decode(tensor)?);
     }
     if let Some(value) = site.optional_float_unchecked("value_float")? {
-        given.push(Value::Float(Tensor::scalar(value)));
+        given.push((Value::Float(Tensor::scalar(value)), DataType::Float));
     }
     if let Some(values) = site.optional_floats("value_floats")? {
-        given.extend(Tensor::new(vec![values.len()], values).map(Value::Float));
+        given.extend(Tensor::new(vec![values.len()], values).map(|t| (Value::Float(t), DataType::Float)));
     }
     if let Some(value) = site.optional_int("value_int")? {
-        given.extend(IntTensor::new(Vec::new(), vec![value]).map(Value::Int));
+        given.extend(IntTensor::new(Vec::new(), vec![value]).map(|t| (Value::Int(t), DataType::Int64)));
     }
     if let Some(values) = site.optional_ints("value_ints")? {
-        given.extend(IntTensor::new(vec![values.len()], values.to_vec()).map(Value::Int));
+        let tensor = IntTensor::new(vec![values.len()], values.to_vec());
+        given.extend(tensor.map(|t| (Value::Int(t), DataType::Int64)));
     }
-    match <[Value; 1]>::try_from(given) {
-        Ok([value]) => site.constant(value),
+    match <[(Value, DataType); 1]>::try_from(given) {
+        Ok([(value, element)]) => site.constant(value, element),
         Err(given) => Err(NodeError::invalid(format!("holds {} values where one is expected", given.len()))),
     }
 }

@@ -5,6 +5,7 @@
 
 use super::super::error::NodeError;
 use super::build::Graph;
+use super::exact;
 use super::householder::same;
 use super::site::Site;
 use super::slot::Slot;
@@ -100,7 +101,7 @@ fn recognise(graph: &Graph, value: NodeId, gate: NodeId) -> Option<Gate> {
     let node = graph.builder.node(gate);
     let operand = node.operands.first().copied()?;
     match &node.op {
-        Op::Function(Function::Sigmoid) => Some(rescaled(operand, scale(graph, operand, value)?, Function::Silu)),
+        Op::Function(Function::Sigmoid) => Some(rescaled(operand, &scale(graph, operand, value)?, Function::Silu)),
         Op::Function(Function::HardSigmoid { alpha, beta: 0.5 }) if *alpha > 0.0 && same(graph, operand, value) => {
             Some(Gate { inner: operand, function: Function::HardSigmoid { alpha: *alpha, beta: 0.5 }, factor: None })
         }
@@ -134,13 +135,13 @@ fn error_function_gate(graph: &Graph, value: NodeId, operands: &[NodeId]) -> Opt
         Scale::Same => gate(1.0),
         Scale::Over(c) if uniform(graph, c).is_some() => gate(uniform(graph, c)?),
         Scale::Times(k) if uniform(graph, k).is_some_and(has_exact_reciprocal) => gate(1.0 / uniform(graph, k)?),
-        scale => rescaled(argument, scale, Function::ErfGate { divisor: 1.0 }),
+        scale => rescaled(argument, &scale, Function::ErfGate { divisor: 1.0 }),
     })
 }
 
 /// With `f(u) = u·g(u)`: `x·g(kx) = f(kx)/k` and `x·g(x/c) = c·f(x/c)`.
-fn rescaled(argument: NodeId, scale: Scale, function: Function) -> Gate {
-    let factor = match scale {
+fn rescaled(argument: NodeId, scale: &Scale, function: Function) -> Gate {
+    let factor = match *scale {
         Scale::Same => None,
         Scale::Times(k) => Some((Binary::Div, k)),
         Scale::Over(c) => Some((Binary::Mul, c)),
@@ -167,6 +168,5 @@ fn scale(graph: &Graph, argument: NodeId, value: NodeId) -> Option<Scale> {
 }
 
 fn uniform(graph: &Graph, id: NodeId) -> Option<f64> {
-    let values = graph.origin(id)?;
-    values.first().copied().filter(|first| values.iter().all(|value| value == first))
+    exact::uniform(graph.origin(id)?)
 }

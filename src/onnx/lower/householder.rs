@@ -42,6 +42,7 @@ pub(super) fn select(site: &mut Site, side: Side, x: NodeId, y: NodeId) -> Resul
 }
 
 /// Is `reflected` the reflection of `kept`? `Some(true)` for the first half, `Some(false)` for the second.
+#[allow(clippy::float_cmp)] // doubling an angle is exact
 fn reflects(graph: &Graph, plane: &Plane, kept: NodeId, reflected: NodeId) -> Option<bool> {
     let [a, b] = terms(graph, reflected)?;
     let (z1, z2) = (plane.sine.factor, plane.cosine.factor);
@@ -96,7 +97,8 @@ fn plane(graph: &Graph, subject: NodeId) -> Option<Plane> {
     let [a, b] = terms(graph, inner)?;
     let (sine, cosine) = if a.sine { (a, b) } else { (b, a) };
     let valid = sine.sine && !cosine.sine && sine.negative != cosine.negative && sine.angles == cosine.angles;
-    valid.then(|| Plane { subject, positive: sine.negative == negated, sine, cosine })
+    let positive = sine.negative == negated;
+    valid.then_some(Plane { subject, sine, cosine, positive })
 }
 
 /// The two terms of a sum or difference.

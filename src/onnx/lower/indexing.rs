@@ -1,6 +1,7 @@
 //! Parts of tensors and their joins: slices, gathers, splits, concatenations, padding.
 
 use super::super::error::NodeError;
+use super::super::proto::DataType;
 use super::super::value::Value;
 use super::indices::{axes, axis, extent, flat, product, signed, source, strides};
 use super::site::Site;
@@ -166,7 +167,7 @@ pub(super) fn pad(site: &mut Site) -> Result<Slot, NodeError> {
     let fill = match fill {
         Some(fill) if site.shape(&fill).iter().all(|&extent| extent == 1) => fill,
         Some(_) => return Err(NodeError::invalid("its fill value is not a scalar")),
-        None if matches!(x.value(), Some(Value::Int(_))) => site.int_constant(Vec::new(), vec![0])?,
+        None if x.integers().is_some() => site.integers(DataType::Int64, Vec::new(), vec![0])?,
         None => site.scalar(0.0),
     };
     let mode = Mode::named(site.string("mode", "constant")?)?;
@@ -183,7 +184,7 @@ pub(super) fn pad(site: &mut Site) -> Result<Slot, NodeError> {
     let mut place = vec![0; rank];
     site.rearrange(&[x, fill], result, |index| {
         for axis in 0..rank {
-            match mode.origin(signed(index[axis]) - begins[axis], shape[axis]) {
+            match mode.origin(signed(index[axis]).saturating_sub(begins[axis]), shape[axis]) {
                 Some(position) => place[axis] = position,
                 None => return source(1, 0),
             }
@@ -236,11 +237,10 @@ impl Mode {
     fn origin(self, position: i64, length: usize) -> Option<usize> {
         let count = signed(length);
         let inside = match self {
-            Self::Constant => position,
             Self::Edge => position.clamp(0, (count - 1).max(0)),
             Self::Reflect if position < 0 => -position,
             Self::Reflect if position >= count => 2 * (count - 1) - position,
-            Self::Reflect => position,
+            Self::Constant | Self::Reflect => position,
             Self::Wrap => position.checked_rem_euclid(count)?,
         };
         usize::try_from(inside).ok().filter(|&inside| inside < length)

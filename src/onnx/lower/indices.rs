@@ -11,9 +11,16 @@ pub(super) fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
     let mut index = vec![0; shape.len()];
     loop {
         visit(&index);
-        let Some(axis) = (0..shape.len()).rev().find(|&axis| index[axis] + 1 < shape[axis]) else { return };
-        index[axis] += 1;
-        index[axis + 1..].fill(0);
+        let mut axis = shape.len();
+        loop {
+            let Some(previous) = axis.checked_sub(1) else { return };
+            axis = previous;
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
     }
 }
 
@@ -33,7 +40,8 @@ pub(super) fn product(extents: &[usize]) -> usize {
 
 /// The flat index of `index` under `strides`.
 pub(super) fn flat(index: &[usize], strides: &[usize]) -> usize {
-    index.iter().zip(strides).fold(0usize, |sum, (i, stride)| sum.saturating_add(i.saturating_mul(*stride)))
+    // Wrong strides give a wrong index, which the network refuses.
+    index.iter().zip(strides).fold(0usize, |sum, (i, stride)| sum.wrapping_add(i.wrapping_mul(*stride)))
 }
 
 /// An index that does not fit is out of range for every tensor, so the network refuses it.
@@ -62,7 +70,7 @@ pub(super) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, NodeError> {
     Ok(axes)
 }
 
-/// The shape that both shapes broadcast to, by NumPy's rules.
+/// The shape that both shapes broadcast to, by the rules of `NumPy`.
 pub(super) fn broadcast_shapes(a: &[usize], b: &[usize]) -> Result<Vec<usize>, NodeError> {
     let rank = a.len().max(b.len());
     let extent = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);

@@ -78,6 +78,9 @@ pub(super) fn shape(input: &ValueInfoProto) -> Result<(Vec<usize>, Vec<String>),
             }
         });
     }
+    if element == DataType::Float16 {
+        notes.push(format!("input `{name}` is Float16: its values are taken as real numbers"));
+    }
     if let Some(&batch) = shape.first()
         && batch > 1
         && shape.len() > 1

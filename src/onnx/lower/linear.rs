@@ -6,7 +6,7 @@ use super::site::Site;
 use super::slot::Slot;
 use crate::ir::{Binary, Op};
 
-/// `MatMul` by NumPy's rules: batches broadcast, and a vector is a row on the left and a column on the right.
+/// `MatMul` by the rules of `NumPy`: batches broadcast, and a vector is a row on the left and a column on the right.
 pub(super) fn matmul(site: &mut Site) -> Result<Slot, NodeError> {
     let (a, b) = (site.input(0)?, site.input(1)?);
     let (left, right) = (site.shape(&a), site.shape(&b));

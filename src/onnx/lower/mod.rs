@@ -27,13 +27,15 @@ mod pooling;
 mod reduce;
 mod site;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::error::{FormatError, GraphError, LoadError, NodeError};
 use super::external::ExternalData;
-use super::proto::{ModelProto, NodeProto, TensorProto};
+use super::proto::{DataType, ModelProto, NodeProto, TensorProto};
 use super::value::decode_tensor;
 use crate::ir::{Network, Op};
 use build::Graph;
@@ -155,7 +157,8 @@ impl Walk {
                 Some(Origin::Initializer(index)) => {
                     let Some(tensor) = self.tensors.get_mut(*index).and_then(Option::take) else { return Ok(None) };
                     let decoded = decode_tensor(&tensor, external).map_err(|kind| LoadError::tensor(&tensor.name, kind))?;
-                    let slot = Slot::constant(decoded, value, INITIALIZER);
+                    let element = DataType::try_from(tensor.data_type).unwrap_or(DataType::Undefined);
+                    let slot = Slot::constant(decoded, element, value, INITIALIZER);
                     self.keep(value, &slot, plan);
                     slot
                 }

@@ -14,6 +14,12 @@ pub(super) fn batch_normalization(site: &mut Site) -> Result<Slot, NodeError> {
     if !site.flag("spatial", true)? {
         return Err(NodeError::unsupported("its statistics are per element (spatial = 0), not per channel"));
     }
+    if site.proto.output.iter().skip(1).any(|name| !name.is_empty()) {
+        return Err(NodeError::unsupported_with_hint(
+            "it has several outputs, as in training mode",
+            "export the model in inference mode",
+        ));
+    }
     let x = site.input(0)?;
     let [scale, bias, mean, variance] = [site.input(1)?, site.input(2)?, site.input(3)?, site.input(4)?];
     let shape = site.shape(&x);

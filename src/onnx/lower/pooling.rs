@@ -1,6 +1,7 @@
 //! Poolings: windows are movements of elements, then one reduction.
 
 use super::super::error::NodeError;
+use super::super::proto::DataType;
 use super::super::value::Value;
 use super::indices::{product, source};
 use super::site::Site;
@@ -28,12 +29,15 @@ fn pool(site: &Site, ceil_mode: bool) -> Result<Pool, NodeError> {
     Ok(Pool { x, shape, windows })
 }
 
-/// The flat input elements and the number of padded places of every window of one plane.
-fn plane(windows: &[Window]) -> Vec<(Vec<usize>, usize)> {
+/// One window: the flat input elements in it, and how many of its places lie in the input or its pads.
+type Contents = (Vec<usize>, usize);
+
+/// Every window of one plane.
+fn plane(windows: &[Window]) -> Vec<Contents> {
     let mut all = vec![(vec![0], 1)];
     for window in windows {
         let places = window.places();
-        let join = |(outer, count): &(Vec<usize>, usize), place: &Place| {
+        let join = |(outer, count): &Contents, place: &Place| {
             let inputs = outer.iter().flat_map(|o| place.inputs.iter().map(move |i| o * window.input + i)).collect();
             (inputs, count * place.padded)
         };
@@ -51,8 +55,8 @@ impl Pool {
         self.shape[..2].iter().copied().chain(self.windows.iter().map(|window| window.output)).collect()
     }
 
-    /// The windows as rows; places without an input hold what `fill` says for the window's inputs.
-    fn rows(&self, site: &mut Site, pad: PadWith) -> Result<(Slot, Vec<(Vec<usize>, usize)>), NodeError> {
+    /// The windows as rows; places outside the input are filled as `pad` says.
+    fn rows(&self, site: &mut Site, pad: PadWith) -> Result<(Slot, Vec<Contents>), NodeError> {
         let plane = plane(&self.windows);
         if plane.iter().any(|(inputs, _)| inputs.is_empty()) && self.planes() > 0 {
             return Err(NodeError::unsupported("a window lies wholly in the padding"));
@@ -102,7 +106,7 @@ pub(super) fn average(site: &mut Site) -> Result<Slot, NodeError> {
     #[allow(clippy::cast_precision_loss)] // a window has far fewer than 2⁵³ places
     let counts: Vec<f64> = counts.into_iter().map(|count| count as f64).collect();
     let counts = Tensor::new(vec![counts.len()], counts).ok_or_else(|| NodeError::invalid("it has no windows"))?;
-    let counts = site.constant(Value::Float(counts))?;
+    let counts = site.constant(Value::Float(counts), DataType::Float)?;
     let mean = site.binary(Binary::Div, &total, &counts)?;
     site.reshape(&mean, pool.output_shape())
 }

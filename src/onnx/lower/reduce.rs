@@ -1,14 +1,13 @@
 //! Reductions over axes, sorting and softmax: the axes are moved to the end, then rows are reduced.
 
 use super::super::error::NodeError;
-use super::super::value::Value;
 use super::indices::{axes, axis, extent, for_each_index, product, signed};
 use super::site::Site;
 use super::slot::Slot;
 use crate::ir::{Binary, Function, Op, Reduction};
 
 pub(super) fn sum(site: &mut Site) -> Result<Slot, NodeError> {
-    reduce(site, Reduction::Sum, 13, Some(|a, b| i64::checked_add(a, b)))
+    reduce(site, Reduction::Sum, 13, Some(i64::checked_add))
 }
 
 pub(super) fn mean(site: &mut Site) -> Result<Slot, NodeError> {
@@ -106,17 +105,17 @@ impl Axes {
 
 /// The same for constant integers, exactly.
 fn integers(site: &mut Site, x: &Slot, axes: &Axes, combine: Combine) -> Result<Option<Slot>, NodeError> {
-    let Some(ints) = x.value().and_then(Value::as_ints) else { return Ok(None) };
+    let Some((ints, element)) = x.integers() else { return Ok(None) };
     let order: Vec<usize> = (0..axes.shape.len()).filter(|&axis| !axes.is_reduced(axis)).collect();
     let kept: Vec<usize> = order.iter().map(|&axis| axes.shape[axis]).collect();
     let steps = super::indices::strides(&kept);
     let mut totals: Vec<Option<i64>> = vec![None; product(&kept)];
-    let mut elements = ints.iter();
+    let mut elements = ints.data().iter();
     let mut sound = true;
     for_each_index(&axes.shape, |index| {
         let place: usize = order.iter().zip(&steps).map(|(&axis, step)| index[axis] * step).sum();
-        if let (Some(&element), Some(total)) = (elements.next(), totals.get_mut(place)) {
-            let next = total.map_or(Some(element), |total| combine(total, element));
+        if let (Some(&value), Some(total)) = (elements.next(), totals.get_mut(place)) {
+            let next = total.map_or(Some(value), |total| combine(total, value));
             sound &= next.is_some();
             *total = next;
         }
@@ -124,7 +123,7 @@ fn integers(site: &mut Site, x: &Slot, axes: &Axes, combine: Combine) -> Result<
     let data: Option<Vec<i64>> = totals.into_iter().collect();
     let data =
         data.filter(|_| sound).ok_or_else(|| NodeError::invalid("its integer arithmetic overflows, or has no elements"))?;
-    site.int_constant(axes.result(), data).map(Some)
+    site.integers(element, axes.result(), data).map(Some)
 }
 
 /// An operation on rows along one axis, which is moved to the end and back.

@@ -5,12 +5,13 @@
 
 use super::super::error::NodeError;
 use super::super::external::ExternalData;
-use super::super::proto::{NodeProto, TensorProto};
+use super::super::proto::{DataType, NodeProto, TensorProto};
 use super::super::value::{BoolTensor, IntTensor, Value, decode_tensor};
-use super::build::Graph;
+use super::build::{Graph, checked_count};
+use super::exact::uniform;
 use super::folding::{broadcast_source, gather};
 use super::indices::{broadcast_shapes, flat, for_each_index, source, strides};
-use super::slot::{Constant, Slot};
+use super::slot::{Constant, Slot, integer_range};
 use crate::ir::{Binary, Function, Op, Reduction, Source, Tensor, element_count};
 
 pub(super) struct Site<'a> {
@@ -66,8 +67,10 @@ impl Site<'_> {
         Ok(self.optional_ints(name)?.map(<[i64]>::to_vec))
     }
 
-    pub fn decode(&mut self, tensor: &TensorProto) -> Result<Value, NodeError> {
-        Ok(decode_tensor(tensor, self.external)?)
+    /// A tensor attribute.
+    pub fn decode(&mut self, tensor: &TensorProto) -> Result<(Value, DataType), NodeError> {
+        let element = DataType::try_from(tensor.data_type).unwrap_or(DataType::Undefined);
+        Ok((decode_tensor(tensor, self.external)?, element))
     }
 
     pub fn shape(&self, slot: &Slot) -> Vec<usize> {
@@ -85,11 +88,10 @@ impl Site<'_> {
 
     /// The one value that all elements of a constant have.
     pub fn uniform(&self, slot: &Slot) -> Option<f64> {
-        let values = match slot {
-            Slot::Node(id) => self.graph.origin(*id)?,
-            slot => self.exact(slot)?,
-        };
-        values.first().copied().filter(|first| values.iter().all(|value| value == first))
+        match slot {
+            Slot::Node(id) => uniform(self.graph.origin(*id)?),
+            slot => uniform(self.exact(slot)?),
+        }
     }
 }
 
@@ -105,19 +107,23 @@ impl Site<'_> {
         Slot::scalar(value, self.name, &self.proto.op_type)
     }
 
-    pub fn constant(&mut self, value: Value) -> Result<Slot, NodeError> {
+    pub fn constant(&mut self, value: Value, element: DataType) -> Result<Slot, NodeError> {
         self.graph.charge(value.shape())?;
-        Ok(Slot::constant(value, self.name, &self.proto.op_type))
+        Ok(Slot::constant(value, element, self.name, &self.proto.op_type))
     }
 
-    pub fn int_constant(&mut self, shape: Vec<usize>, data: Vec<i64>) -> Result<Slot, NodeError> {
+    /// Integers of that type; values outside it would wrap around in a runtime.
+    pub fn integers(&mut self, element: DataType, shape: Vec<usize>, data: Vec<i64>) -> Result<Slot, NodeError> {
+        if !integer_range(element).is_some_and(|range| data.iter().all(|value| range.contains(value))) {
+            return Err(NodeError::unsupported(format!("its integers are out of range for {element:?}")));
+        }
         let tensor = IntTensor::new(shape, data).ok_or_else(|| NodeError::invalid("a shape does not fit its values"))?;
-        self.constant(Value::Int(tensor))
+        self.constant(Value::Int(tensor), element)
     }
 
     pub fn bool_constant(&mut self, shape: Vec<usize>, data: Vec<bool>) -> Result<Slot, NodeError> {
         let tensor = BoolTensor::new(shape, data).ok_or_else(|| NodeError::invalid("a shape does not fit its values"))?;
-        self.constant(Value::Bool(tensor))
+        self.constant(Value::Bool(tensor), DataType::Bool)
     }
 
     /// The elements in their order under another shape.
@@ -158,7 +164,7 @@ impl Site<'_> {
         shape: Vec<usize>,
         mut element: impl FnMut(&[usize]) -> Source,
     ) -> Result<Slot, NodeError> {
-        let mut sources = Vec::with_capacity(self.graph.charge(&shape)?);
+        let mut sources = Vec::with_capacity(checked_count(&shape)?);
         for_each_index(&shape, |index| sources.push(element(index)));
         self.moved(operands, shape, sources)
     }
@@ -168,7 +174,11 @@ impl Site<'_> {
             return self.empty(operands.first(), shape);
         }
         let mut used = vec![false; operands.len()];
-        sources.iter().for_each(|s| used.get_mut(s.operand as usize).into_iter().for_each(|used| *used = true));
+        for s in &sources {
+            if let Some(used) = used.get_mut(s.operand as usize) {
+                *used = true;
+            }
+        }
         let names: Vec<u32> = used
             .iter()
             .scan(0, |next, &used| {
@@ -177,7 +187,9 @@ impl Site<'_> {
                 Some(name)
             })
             .collect();
-        sources.iter_mut().for_each(|s| s.operand = names.get(s.operand as usize).copied().unwrap_or(u32::MAX));
+        for s in &mut sources {
+            s.operand = names.get(s.operand as usize).copied().unwrap_or(u32::MAX);
+        }
         let operands: Vec<&Slot> = operands.iter().zip(&used).filter(|(_, used)| **used).map(|(slot, _)| slot).collect();
         if let [only] = operands[..]
             && element_count(&self.shape(only)) == Some(sources.len())
@@ -188,7 +200,7 @@ impl Site<'_> {
         if let Some(constants) = Self::movable(&operands, &sources) {
             let value = gather(&constants.iter().map(|constant| &constant.value).collect::<Vec<_>>(), &shape, &sources)
                 .ok_or_else(|| NodeError::invalid("a constant is read outside its bounds, or mixes kinds of elements"))?;
-            let Some(first) = constants.first() else { return self.constant(value) };
+            let first = constants.first().ok_or_else(|| NodeError::invalid("it has no operands"))?;
             return self.moved_constant(first, value);
         }
         self.push(Op::Rearrange(sources), &operands, shape)
@@ -197,11 +209,11 @@ impl Site<'_> {
     /// A tensor without elements, of the kind of `like`.
     fn empty(&mut self, like: Option<&Slot>, shape: Vec<usize>) -> Result<Slot, NodeError> {
         match like.and_then(Slot::value) {
-            Some(Value::Int(_)) => self.int_constant(shape, Vec::new()),
+            Some(Value::Int(_)) => self.integers(DataType::Int64, shape, Vec::new()),
             Some(Value::Bool(_)) => self.bool_constant(shape, Vec::new()),
             _ => {
                 let empty = Tensor::new(shape, Vec::new()).ok_or_else(|| NodeError::invalid("a shape is not empty"))?;
-                self.constant(Value::Float(empty))
+                self.constant(Value::Float(empty), DataType::Float)
             }
         }
     }
@@ -235,8 +247,11 @@ impl Site<'_> {
 
     /// A moved constant keeps the name of the tensor it came from.
     fn moved_constant(&mut self, origin: &Constant, value: Value) -> Result<Slot, NodeError> {
-        self.graph.charge(value.shape())?;
-        Ok(Slot::constant(value, &origin.name, &origin.operator))
+        // A floating point tensor is moved only for its one reader, so it does not grow.
+        if value.as_float().is_none() {
+            self.graph.charge(value.shape())?;
+        }
+        Ok(Slot::constant(value, origin.element, &origin.name, &origin.operator))
     }
 
     /// The elements that start at `offset` and follow `steps` along each axis of `shape`.
@@ -266,6 +281,17 @@ impl Site<'_> {
         let from_strides = strides(&from);
         let shape: Vec<usize> = permutation.iter().map(|&axis| from[axis]).collect();
         let steps: Vec<usize> = permutation.iter().map(|&axis| from_strides[axis]).collect();
+        // Weights are large: a permutation copies nothing, so it needs no list of sources to show that.
+        if let Slot::Constant(constant) = slot
+            && let Value::Float(tensor) = &constant.value
+            && !constant.shared.get()
+            && permutation.windows(2).any(|pair| pair[0] > pair[1])
+        {
+            let mut data = Vec::with_capacity(tensor.data().len());
+            for_each_index(&shape, |index| data.extend(tensor.data().get(flat(index, &steps))));
+            let moved = Tensor::new(shape, data).ok_or_else(|| NodeError::invalid("its axes are not a permutation"))?;
+            return self.moved_constant(constant, Value::Float(moved));
+        }
         self.rearrange(std::slice::from_ref(slot), shape, |index| source(0, flat(index, &steps)))
     }
 

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::super::value::Value;
+use super::super::proto::DataType;
+use super::super::value::{IntTensor, Value};
 use super::comparison::Step;
 use crate::ir::{NodeId, Tensor};
 
@@ -18,6 +19,8 @@ pub(super) enum Slot {
 /// A constant that is not (or not only) a node of the network.
 pub(super) struct Constant {
     pub value: Value,
+    /// The type of its elements, which bounds integer arithmetic.
+    pub element: DataType,
     /// Name of the tensor in the file, or of the node that made it.
     pub name: String,
     /// `Initializer`, `Constant`, or the operator that made it.
@@ -33,9 +36,10 @@ pub(super) const INITIALIZER: &str = "Initializer";
 pub(super) const CONSTANT: &str = "Constant";
 
 impl Slot {
-    pub fn constant(value: Value, name: &str, operator: &str) -> Self {
+    pub fn constant(value: Value, element: DataType, name: &str, operator: &str) -> Self {
         Self::Constant(Rc::new(Constant {
             value,
+            element,
             name: name.to_owned(),
             operator: operator.to_owned(),
             shared: Cell::new(false),
@@ -44,7 +48,7 @@ impl Slot {
     }
 
     pub fn scalar(value: f64, name: &str, operator: &str) -> Self {
-        Self::constant(Value::Float(Tensor::scalar(value)), name, operator)
+        Self::constant(Value::Float(Tensor::scalar(value)), DataType::Float, name, operator)
     }
 
     /// The constant's value, unless this is a node or a step.
@@ -55,8 +59,34 @@ impl Slot {
         }
     }
 
+    /// The integers that this constant holds, with their type.
+    pub fn integers(&self) -> Option<(&IntTensor, DataType)> {
+        match self {
+            Self::Constant(constant) => match &constant.value {
+                Value::Int(tensor) => Some((tensor, constant.element)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Is this a constant of integers or truth values, on which arithmetic is exact?
     pub fn is_discrete(&self) -> bool {
         matches!(self.value(), Some(Value::Int(_) | Value::Bool(_)))
     }
+}
+
+/// The values of an integer type, as far as they can be held here.
+pub(super) fn integer_range(element: DataType) -> Option<std::ops::RangeInclusive<i64>> {
+    Some(match element {
+        DataType::Int8 => i8::MIN.into()..=i8::MAX.into(),
+        DataType::Int16 => i16::MIN.into()..=i16::MAX.into(),
+        DataType::Int32 => i32::MIN.into()..=i32::MAX.into(),
+        DataType::Int64 => i64::MIN..=i64::MAX,
+        DataType::Uint8 => 0..=u8::MAX.into(),
+        DataType::Uint16 => 0..=u16::MAX.into(),
+        DataType::Uint32 => 0..=u32::MAX.into(),
+        DataType::Uint64 => 0..=i64::MAX,
+        _ => return None,
+    })
 }

@@ -122,6 +122,10 @@ fn forward(mut window: Window, padding: Padding, ceil_mode: bool) -> Result<Wind
     if let Padding::Same { odd_at_end } = padding {
         window.output = window.input.div_ceil(window.stride);
         let covered = window.output.saturating_sub(1).saturating_mul(window.stride).saturating_add(window.reach());
+        if covered.saturating_add(1) < window.input {
+            let reason = "`auto_pad` leaves out more than one element, and runtimes disagree on which";
+            return Err(NodeError::unsupported_with_hint(reason, "state `pads` instead of `auto_pad`"));
+        }
         let total = covered.saturating_sub(window.input);
         window.pad_begin = if odd_at_end { total / 2 } else { total.div_ceil(2) };
         window.pad_end = total - window.pad_begin;

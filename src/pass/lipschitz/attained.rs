@@ -1,9 +1,9 @@
 //! Lower bounds: pairs of points between which the network changes as much as it can be made to.
 
-use super::pencil::{dot, norm};
+use super::pencil::norm;
 use crate::autodiff::Linearisation;
 use crate::checker::attained_quotient;
-use crate::ir::{Network, Op};
+use crate::ir::{Network, Op, Values};
 
 /// Two points and the quotient that the checker finds for them.
 pub struct AttainedPair {
@@ -13,7 +13,7 @@ pub struct AttainedPair {
 }
 
 /// Multiplications that the search may cost.
-const WORK: f64 = 4e9;
+const WORK: f64 = 1e9;
 /// Networks whose evaluation costs more multiplications have no certified pair: enclosures are a hundred times slower.
 const EVALUATION_LIMIT: f64 = 3e7;
 
@@ -28,7 +28,8 @@ pub fn search(network: &Network, seed: u64) -> Option<AttainedPair> {
     let inputs = network.input_size();
     let mut random = Random(seed);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let steps = (WORK / (20.0 * cost + 1000.0)).clamp(20.0, 3000.0) as usize;
+    let steps = (WORK / (25.0 * (cost + 300.0))).clamp(20.0, 1500.0) as usize;
+    let constants = Values::constants(network).ok()?;
     let mut best: Option<(f64, Vec<f64>, Vec<f64>)> = None;
     for step in 0..steps {
         let point: Vec<f64> = match &best {
@@ -42,7 +43,12 @@ pub fn search(network: &Network, seed: u64) -> Option<AttainedPair> {
                 (0..inputs).map(|_| spread * random.normal()).collect()
             }
         };
-        let Some((size, direction)) = spectral_norm(network, &point, &mut random) else { continue };
+        let Ok(at) = Linearisation::new(network, &constants, &point) else { continue };
+        let start = match &best {
+            Some((.., direction)) if step % 4 != 0 => direction.clone(),
+            _ => (0..inputs).map(|_| random.normal()).collect(),
+        };
+        let Some((size, direction)) = spectral_norm(&at, start) else { continue };
         if best.as_ref().is_none_or(|(largest, ..)| size > *largest) {
             best = Some((size, point, direction));
         }
@@ -66,10 +72,9 @@ fn pair_along(network: &Network, centre: &[f64], direction: &[f64]) -> Option<At
     best
 }
 
-/// Largest singular value of the Jacobian and its right singular vector, by power iteration.
-fn spectral_norm(network: &Network, point: &[f64], random: &mut Random) -> Option<(f64, Vec<f64>)> {
-    let at = Linearisation::new(network, point).ok()?;
-    let mut direction: Vec<f64> = point.iter().map(|_| random.normal()).collect();
+/// Largest singular value of a Jacobian and its right singular vector, by power iteration.
+fn spectral_norm(at: &Linearisation, start: Vec<f64>) -> Option<(f64, Vec<f64>)> {
+    let mut direction = start;
     let mut size = 0.0;
     for _ in 0..30 {
         let length = norm(&direction);
@@ -78,8 +83,8 @@ fn spectral_norm(network: &Network, point: &[f64], random: &mut Random) -> Optio
         }
         direction.iter_mut().for_each(|d| *d /= length);
         let image = at.forward(&direction);
-        let next = dot(&image, &image).sqrt();
-        let settled = (next - size).abs() <= 1e-10 * next;
+        let next = norm(&image);
+        let settled = (next - size).abs() <= 1e-8 * next;
         size = next;
         if settled {
             break;

@@ -7,7 +7,7 @@ use crate::form::{Form, Rows};
 use crate::solver::{Candidate, Pencil};
 
 /// Inflations that are tried: a solver's point violates the inequality by about its tolerance.
-const INFLATIONS: [f64; 10] = [0.0, 1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5];
+const INFLATIONS: [f64; 7] = [0.0, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6];
 /// Relative margins on `ρ` itself.
 const MARGINS: [f64; 6] = [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8];
 

@@ -207,7 +207,9 @@ fn inequality(
     let form = Form::new(network, Segment::whole(network), SortForm::Comparators)?;
     let bounded = form.dimension - form.inputs;
     if bounded > ELIMINATION_LIMIT {
-        notes.push(format!("the matrix inequality has {bounded} bounded coordinates, more than the {ELIMINATION_LIMIT} that are tried"));
+        notes.push(format!(
+            "the matrix inequality has {bounded} bounded coordinates, more than the {ELIMINATION_LIMIT} that are tried"
+        ));
     }
     if form.groups.is_empty() || bounded > ELIMINATION_LIMIT {
         return Ok(found);
@@ -237,9 +239,9 @@ fn inequality(
     }
     proposals.push((start, Engine::Elimination));
     progress("certification");
-    found.candidate = proposals.into_iter().find_map(|(proposal, engine)| {
-        certify::certify(&form, &rows, &pencil, &proposal).map(|candidate| (candidate, engine))
-    });
+    found.candidate = proposals
+        .into_iter()
+        .find_map(|(proposal, engine)| certify::certify(&form, &rows, &pencil, &proposal).map(|candidate| (candidate, engine)));
     Ok(found)
 }
 

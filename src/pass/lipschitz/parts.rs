@@ -6,8 +6,8 @@ use super::pencil::pencil;
 use crate::certificate::{Bits, Bundle, Inequality, Part, PartProof, Sorts, Vector};
 use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
 use crate::form::{Form, Rows, Segment, SortForm};
-use crate::solver::Candidate;
 use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
+use crate::solver::Candidate;
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
 const WORK_LIMIT: f64 = 6e9;

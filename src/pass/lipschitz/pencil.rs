@@ -8,28 +8,28 @@ use crate::sound::Row;
 const UNUSED: f64 = 1e-13;
 
 /// Replaces the input by coordinates on the span of what the rows use of it: exact for ℓ2, because the rest of the
-    /// input changes nothing.
-    #[must_use]
-    pub fn pencil(form: &Form, rows: &Rows) -> Pencil {
-        let group_rows = rows.groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
-        let basis = orthonormal_basis(form.inputs, group_rows.chain(&rows.outputs));
-        let compress = |row: &Row| compress(row, form.inputs, basis.as_deref());
-        let inputs = basis.as_ref().map_or(form.inputs, Vec::len);
-        let groups = form
-            .groups
-            .iter()
-            .zip(&rows.groups)
-            .map(|(group, rows)| PencilGroup {
-                alpha: group.slopes.lower,
-                beta: group.slopes.upper,
-                arguments: rows.arguments.iter().map(compress).collect(),
-                results: rows.results.iter().map(compress).collect(),
-                depth: group.depth,
-            })
-            .collect();
-        let outputs = rows.outputs.iter().map(compress).collect();
-        Pencil { inputs, dimension: inputs + form.dimension - form.inputs, groups, outputs }
-    }
+/// input changes nothing.
+#[must_use]
+pub fn pencil(form: &Form, rows: &Rows) -> Pencil {
+    let group_rows = rows.groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
+    let basis = orthonormal_basis(form.inputs, group_rows.chain(&rows.outputs));
+    let compress = |row: &Row| compress(row, form.inputs, basis.as_deref());
+    let inputs = basis.as_ref().map_or(form.inputs, Vec::len);
+    let groups = form
+        .groups
+        .iter()
+        .zip(&rows.groups)
+        .map(|(group, rows)| PencilGroup {
+            alpha: group.slopes.lower,
+            beta: group.slopes.upper,
+            arguments: rows.arguments.iter().map(compress).collect(),
+            results: rows.results.iter().map(compress).collect(),
+            depth: group.depth,
+        })
+        .collect();
+    let outputs = rows.outputs.iter().map(compress).collect();
+    Pencil { inputs, dimension: inputs + form.dimension - form.inputs, groups, outputs }
+}
 
 /// An orthonormal basis of the input parts of the rows, or `None` where it would not be smaller than the input.
 fn orthonormal_basis<'a>(inputs: usize, rows: impl Iterator<Item = &'a Row>) -> Option<Vec<Vec<f64>>> {
@@ -70,7 +70,7 @@ fn compress(row: &Row, inputs: usize, basis: Option<&[Vec<f64>]>) -> Stretch {
     Stretch { start: 0, values: along.chain(rest.iter().copied()).collect() }
 }
 
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::solver::{Candidate, Pencil, PencilGroup, Stretch, ClarabelError, ClarabelOptions, MatrixInequality, Prediction, SparseSymmetric, predict, solve};
+use crate::solver::{
+    Candidate, ClarabelError, ClarabelOptions, MatrixInequality, Pencil, PencilGroup, Prediction, SparseSymmetric, Stretch,
+    predict, solve,
+};
 
 /// Entries of all matrices together beyond which the program is not even built.
 const ENTRY_LIMIT: usize = 30_000_000;

@@ -204,9 +204,13 @@ impl State {
 
     /// The longest steps of the list that stay inside: primal, dual.
     fn lengths(&self, direction: &Direction) -> (f64, f64) {
-        let stays = |values: &[f64], change: &[f64], step: f64| values.iter().zip(change).all(|(v, d)| v + MARGIN * step * d > 0.0);
-        let definite = |matrix: &Mat<f64>, change: &Mat<f64>, step: f64| moved(matrix, change, MARGIN * step).llt(Side::Lower).is_ok();
-        let longest = |inside: &dyn Fn(f64) -> bool| STEPS.into_iter().find(|&step| inside(step)).unwrap_or(0.0);
+        let stays =
+            |values: &[f64], change: &[f64], step: f64| values.iter().zip(change).all(|(v, d)| v + MARGIN * step * d > 0.0);
+        let definite =
+            |matrix: &Mat<f64>, change: &Mat<f64>, step: f64| moved(matrix, change, MARGIN * step).llt(Side::Lower).is_ok();
+        // The inside is convex: where a step fits, every shorter one does.
+        let longest =
+            |inside: &dyn Fn(f64) -> bool| STEPS.get(STEPS.partition_point(|&step| !inside(step))).copied().unwrap_or(0.0);
         let primal = longest(&|step| stays(&self.slack, &direction.slack, step) && definite(&self.x, &direction.x, step));
         let multipliers = (&self.point.multipliers, &direction.point.multipliers);
         let dual = longest(&|step| stays(multipliers.0, multipliers.1, step) && definite(&self.z, &direction.z, step));
