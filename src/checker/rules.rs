@@ -7,7 +7,7 @@ use super::refusal::ClaimRefusal;
 use crate::form::{Form, FormError, LinearLayer, Rows, Segment, SortForm};
 use crate::ir::{Binary, Network, Node, NodeId, Op, Reduction, Source, Values};
 use crate::sound::Enclosure;
-use crate::sound::round::{add_up, div_up, mul_up, sqrt_up};
+use crate::sound::round::{add_up, div_up, max_or_nan, mul_up, sqrt_up};
 
 /// Bounds of the nodes of one segment, with respect to its start.
 pub struct Rules<'a> {
@@ -56,7 +56,7 @@ impl Rules<'_> {
         let operand = |position| self.operand(node, position);
         let largest_constant = |position: usize, map: fn(&Enclosure) -> Enclosure| {
             let values = node.operands.get(position).map_or(&[][..], |id| self.constants.get(id.index()));
-            values.iter().fold(0.0, |max: f64, value| nan_max(max, map(value).magnitude()))
+            values.iter().fold(0.0, |max: f64, value| max_or_nan(max, map(value).magnitude()))
         };
         let is_variable = |position: usize| node.operands.get(position).is_some_and(|&id| self.network.node(id).variable);
         let bound = match &node.op {
@@ -86,7 +86,7 @@ impl Rules<'_> {
                 let slopes = function.slope_range().ok_or_else(|| no_rule(node))?;
                 mul_up(operand(0)?, slopes.lower.abs().max(slopes.upper.abs()))
             }
-            Op::PRelu if !is_variable(1) => mul_up(operand(0)?, nan_max(1.0, largest_constant(1, |value| *value))),
+            Op::PRelu if !is_variable(1) => mul_up(operand(0)?, max_or_nan(1.0, largest_constant(1, |value| *value))),
             Op::Reduce(reduction) => {
                 #[allow(clippy::cast_precision_loss)] // a row has fewer than 2⁵³ elements
                 let size = node.operands.first().map_or(1, |&id| self.network.node(id).size() / node.size().max(1)) as f64;
@@ -173,14 +173,9 @@ fn row_and_column_bound(layer: &LinearLayer, inputs: usize) -> f64 {
             row = add_up(row, magnitude);
             columns[input] = add_up(columns[input], magnitude);
         }
-        largest_row = nan_max(largest_row, row);
+        largest_row = max_or_nan(largest_row, row);
     });
-    sqrt_up(mul_up(largest_row, columns.into_iter().fold(0.0, nan_max)))
-}
-
-/// The larger; NaN if either is.
-fn nan_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || a > b { a } else { b }
+    sqrt_up(mul_up(largest_row, columns.into_iter().fold(0.0, max_or_nan)))
 }
 
 fn no_rule(node: &Node) -> ClaimRefusal {

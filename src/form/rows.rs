@@ -1,7 +1,17 @@
 //! The rows of a form in double-double arithmetic: every signal's increment as a vector over the coordinates.
+//!
+//! Error analysis. The computed rows of one layer, stacked, differ from the true ones by a matrix `E` of which a bound of
+//! the spectral norm is carried: a combination with coefficients `K` of earlier layers turns `E` into `K·E`, a layer with
+//! weights `W` into `W·E`, and each adds its own rounding, which the accumulator bounds row by row. Carried row by row
+//! instead, errors would grow by `‖|W|‖` a layer where the rows grow by `‖W‖`: too fast for deep networks.
+
+use std::collections::HashMap;
+use std::ops::Range;
 
 use super::combination::{Atom, Combination};
-use super::{Form, FormError, LinearLayer, Weights};
+use super::layer::{LinearLayer, LinearMap, Weights};
+use super::{Form, FormError};
+use crate::sound::round::{add_up, gamma, max_or_nan, mul_up, sqrt_up};
 use crate::sound::{Row, RowAccumulator};
 
 /// The rows of one group: `V` (arguments) and `Y` (results).
@@ -20,6 +30,8 @@ pub struct Rows {
 
 /// Entries of all rows together: 2.4 GB in double-double.
 const ENTRY_LIMIT: usize = 150_000_000;
+/// Multiplications that a Gram matrix may cost for the sake of a better norm.
+const GRAM_LIMIT: usize = 1 << 28;
 
 impl Rows {
     /// Evaluates the rows of a form.
@@ -27,7 +39,7 @@ impl Rows {
     /// # Errors
     /// [`FormError::TooLarge`] before more than the limit is allocated.
     pub fn new(form: &Form) -> Result<Self, FormError> {
-        let mut evaluation = Evaluation { linear: Vec::new(), entries: 0 };
+        let mut evaluation = Evaluation { linear: Vec::new(), layers: Vec::new(), entries: 0 };
         for layer in &form.layers {
             evaluation.layer(layer)?;
         }
@@ -35,24 +47,36 @@ impl Rows {
             .groups
             .iter()
             .map(|group| {
-                Ok(GroupRows { arguments: evaluation.rows(&group.arguments)?, results: evaluation.rows(&group.results)? })
+                let arguments = evaluation.enclosed_rows(&group.arguments)?;
+                Ok(GroupRows { arguments, results: evaluation.enclosed_rows(&group.results)? })
             })
             .collect::<Result<_, FormError>>()?;
-        Ok(Self { groups, outputs: evaluation.rows(&form.outputs)? })
+        Ok(Self { groups, outputs: evaluation.enclosed_rows(&form.outputs)? })
     }
 }
 
 struct Evaluation {
-    /// Row of every linear atom so far.
+    /// The computed row of every linear atom so far, taken as exact numbers.
     linear: Vec<Row>,
+    /// For every layer its atoms and the bound of their rows' joint error in the spectral norm.
+    layers: Vec<(Range<u32>, f64)>,
     entries: usize,
 }
 
 impl Evaluation {
-    fn rows(&mut self, combinations: &[Combination]) -> Result<Vec<Row>, FormError> {
-        combinations.iter().map(|combination| self.row(combination)).collect()
+    /// Rows whose radius covers everything that lies between them and the true ones.
+    fn enclosed_rows(&mut self, combinations: &[Combination]) -> Result<Vec<Row>, FormError> {
+        combinations
+            .iter()
+            .map(|combination| {
+                let row = self.row(combination)?;
+                let radius = add_up(row.radius(), self.joint_error(std::slice::from_ref(combination)));
+                Ok(row.with_radius(radius))
+            })
+            .collect()
     }
 
+    /// The row of a combination of the computed rows; the radius covers this computation alone.
     fn row(&mut self, combination: &Combination) -> Result<Row, FormError> {
         let mut span: Option<(usize, usize)> = None;
         for (atom, _) in combination.varying() {
@@ -77,8 +101,63 @@ impl Evaluation {
         Ok(sum.finish())
     }
 
+    /// What the errors of the computed rows become in these combinations, in the spectral norm: `Σ_layers ‖K_layer‖·‖E‖`
+    /// with `‖K‖² ≤ ‖K‖₁·‖K‖∞`.
+    fn joint_error(&self, combinations: &[Combination]) -> f64 {
+        let mut largest_rows: HashMap<usize, f64> = HashMap::new();
+        let mut columns: HashMap<u32, f64> = HashMap::new();
+        for combination in combinations {
+            let mut sums: HashMap<usize, f64> = HashMap::new();
+            for (atom, coefficient) in combination.varying() {
+                let Atom::Linear(i) = atom else { continue };
+                let layer = self.layers.partition_point(|(atoms, _)| atoms.end <= i);
+                if self.layers.get(layer).is_some_and(|(_, error)| *error != 0.0) {
+                    add_to(sums.entry(layer).or_default(), coefficient.abs());
+                    add_to(columns.entry(i).or_default(), coefficient.abs());
+                }
+            }
+            for (layer, sum) in sums {
+                let largest = largest_rows.entry(layer).or_default();
+                *largest = max_or_nan(*largest, sum);
+            }
+        }
+        let mut largest_columns: HashMap<usize, f64> = HashMap::new();
+        for (i, sum) in columns {
+            let layer = self.layers.partition_point(|(atoms, _)| atoms.end <= i);
+            let largest = largest_columns.entry(layer).or_default();
+            *largest = max_or_nan(*largest, sum);
+        }
+        // In the order of the layers, so that the sum does not depend on the order of a hash table.
+        self.layers.iter().enumerate().fold(0.0, |total, (layer, (_, error))| {
+            match (largest_rows.get(&layer), largest_columns.get(&layer)) {
+                (Some(&row), Some(&column)) => add_up(total, mul_up(sqrt_up(mul_up(row, column)), *error)),
+                _ => total,
+            }
+        })
+    }
+
     fn layer(&mut self, layer: &LinearLayer) -> Result<(), FormError> {
-        let inputs = self.rows(&layer.inputs)?;
+        let mut rounding = 0.0;
+        let mut inputs = Vec::with_capacity(layer.inputs.len());
+        for combination in &layer.inputs {
+            let row = self.row(combination)?;
+            add_to(&mut rounding, mul_up(row.radius(), row.radius()));
+            inputs.push(row.with_radius(0.0));
+        }
+        let input_error = add_up(self.joint_error(&layer.inputs), sqrt_up(rounding));
+        let outputs = self.outputs(layer, &inputs)?;
+        let mut rounding = 0.0;
+        for row in outputs {
+            add_to(&mut rounding, mul_up(row.radius(), row.radius()));
+            self.linear.push(row.with_radius(0.0));
+        }
+        let carried = if input_error == 0.0 { 0.0 } else { mul_up(operator_norm(layer), input_error) };
+        self.layers.push((layer.outputs.clone(), add_up(carried, sqrt_up(rounding))));
+        Ok(())
+    }
+
+    /// The layer's output rows for these input rows; the radii cover this computation alone.
+    fn outputs(&mut self, layer: &LinearLayer, inputs: &[Row]) -> Result<Vec<Row>, FormError> {
         let mut outputs = Vec::with_capacity(layer.outputs.len());
         let mut result = Ok(());
         layer.map.for_each_output(|_, terms| {
@@ -101,15 +180,58 @@ impl Evaluation {
             }
             outputs.push(sum.finish());
         });
-        result?;
-        self.linear.append(&mut outputs);
-        Ok(())
+        result.map(|()| outputs)
     }
 
     fn charge(&mut self, entries: usize) -> Result<(), FormError> {
         self.entries += entries;
         if self.entries > ENTRY_LIMIT { Err(FormError::TooLarge) } else { Ok(()) }
     }
+}
+
+/// An upper bound of a layer's spectral norm: `√(‖W‖₁‖W‖∞)`, or `√‖WᵀW‖∞` where a plain matrix is affordable.
+fn operator_norm(layer: &LinearLayer) -> f64 {
+    let mut columns = vec![0.0; layer.inputs.len()];
+    let mut largest_row = 0.0;
+    layer.map.for_each_output(|_, terms| {
+        let mut row = 0.0;
+        for &(input, weight) in terms {
+            let magnitude = layer.weights.get(weight).magnitude();
+            add_to(&mut row, magnitude);
+            add_to(&mut columns[input], magnitude);
+        }
+        largest_row = max_or_nan(largest_row, row);
+    });
+    let product = mul_up(largest_row, columns.into_iter().fold(0.0, max_or_nan));
+    let squared = match (&layer.map, &layer.weights) {
+        (LinearMap::MatMulRight { batch: 1, k, n, .. }, Weights::Exact(weights)) => gram_bound(weights, *k, *n, product),
+        (LinearMap::MatMulLeft { batch: 1, m, k, .. }, Weights::Exact(weights)) => gram_bound(weights, *m, *k, product),
+        _ => f64::INFINITY,
+    };
+    // Both are bounds; a NaN, from entries that overflow, is none.
+    sqrt_up(if squared < product { squared } else { product })
+}
+
+/// `‖WWᵀ‖∞` of a row-major matrix, rounded up: an inner product of `n` terms is off by at most `γ_n` times that of the
+/// magnitudes, whose sum over a row of the Gram matrix is at most `‖W‖₁‖W‖∞`.
+fn gram_bound(weights: &[f64], rows: usize, columns: usize, product: f64) -> f64 {
+    if rows.saturating_mul(rows).saturating_mul(columns) > GRAM_LIMIT || columns == 0 {
+        return f64::INFINITY;
+    }
+    let row = |i: usize| &weights[i * columns..(i + 1) * columns];
+    let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>().abs();
+    let largest = (0..rows).fold(0.0, |largest, i| {
+        let sum = (0..rows).fold(0.0, |sum, j| add_up(sum, inner(row(i), row(j))));
+        max_or_nan(largest, sum)
+    });
+    let rounding = mul_up(gamma(columns + 1), product);
+    // Products that underflow lose at most the smallest normal number each.
+    let underflow = mul_up(f64::from(u32::try_from(rows.saturating_mul(columns)).unwrap_or(u32::MAX)), f64::MIN_POSITIVE);
+    add_up(add_up(largest, rounding), underflow)
+}
+
+fn add_to(sum: &mut f64, value: f64) {
+    *sum = add_up(*sum, value);
 }
 
 fn is_zero(weights: &Weights, index: usize) -> bool {

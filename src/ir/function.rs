@@ -107,8 +107,8 @@ impl Function {
             Self::Celu { alpha } if alpha > 0.0 => SlopeRange::new(0.0, 1.0),
             Self::Sigmoid => SlopeRange::new(0.0, 0.25),
             Self::HardSigmoid { alpha, .. } => SlopeRange::new(alpha.min(0.0), alpha.max(0.0)),
-            // 2/√π = 1.12837916709551257…
-            Self::Erf => SlopeRange::new(0.0, 1.128_379_167_095_513),
+            // 2/√π, rounded up.
+            Self::Erf => SlopeRange::new(0.0, std::f64::consts::FRAC_2_SQRT_PI.next_up()),
             Self::Gelu => GELU,
             Self::GeluTanh => SlopeRange::new(-0.128_993_069_7, 1.128_993_069_7),
             // With s = x/divisor the slope is 1 + erf(s) + s·erf′(s): twice GELU's, whatever the divisor.

@@ -6,8 +6,9 @@
 //! evaluated at both ends. Series are cut off with a bound on the remainder that holds on the whole reduced range; the
 //! range is checked, so a wrong reduction ends as an invalid enclosure.
 //!
-//! At exact arguments up to 50 in magnitude the radius is at most 2⁻⁹⁵ of the value, 2⁻⁹⁰ for erfc. Where eˣ underflows it
-//! is enclosed in `[−η, η]`, η = 2⁻¹⁰⁷⁴; where it overflows it is invalid; bounded functions saturate.
+//! At exact arguments up to 50 in magnitude the radius is at most 2⁻⁹⁷ of the value, 2⁻⁹⁰ for erfc where it does not
+//! underflow (tested, not proved). Where eˣ underflows it is enclosed in `[−η, η]`, η = 2⁻¹⁰⁷⁴; where it overflows it is
+//! invalid; bounded functions saturate.
 
 mod erf;
 
@@ -58,9 +59,9 @@ fn ln_2() -> Enclosure {
     Enclosure::from_parts(hi, lo, scale_pow2(1.0, -110))
 }
 
-/// The midpoint of a valid enclosure, as an exact number.
+/// The midpoint as an exact number.
 fn centre(x: &Enclosure) -> Enclosure {
-    Enclosure::from_parts(x.hi(), x.lo(), 0.0)
+    if x.is_valid() { Enclosure::from_parts(x.hi(), x.lo(), 0.0) } else { Enclosure::INVALID }
 }
 
 /// `[−η, η]`: what underflow leaves of a positive number.
@@ -68,9 +69,9 @@ fn underflow() -> Enclosure {
     Enclosure::ZERO.widened(SMALLEST_SUBNORMAL)
 }
 
-/// Bounds |eᵈ − 1| for |d| ≤ ρ < 1: `e^ρ − 1 ≤ ρ/(1 − ρ)`, since `e^−ρ ≥ 1 − ρ`.
+/// Bounds |eᵈ − 1| for |d| ≤ ρ: `e^ρ − 1 ≤ ρ/(1 − ρ)` for ρ < 1, since `e^−ρ ≥ 1 − ρ`.
 fn growth(radius: f64) -> f64 {
-    div_up(radius, sub_down(1.0, radius))
+    if radius < 1.0 { div_up(radius, sub_down(1.0, radius)) } else { f64::INFINITY }
 }
 
 impl Enclosure {
@@ -86,7 +87,7 @@ impl Enclosure {
         self.monotone(Self::exp_m1_narrow)
     }
 
-    /// ln(1 + x), accurate near 0; invalid if `x ≤ −1` cannot be excluded.
+    /// ln(1 + x), accurate near 0; invalid if `x ≤ −1` cannot be excluded from its lower bound in `f64`.
     #[must_use]
     pub fn ln_1p(&self) -> Self {
         self.monotone(Self::ln_1p_narrow)
@@ -130,7 +131,8 @@ impl Enclosure {
         if self.radius() <= NARROW {
             return narrow(*self);
         }
-        let (first, last) = (narrow(Self::exact(self.lower())), narrow(Self::exact(self.upper())));
+        let at = |end: f64| if end.is_finite() { narrow(Self::exact(end)) } else { Self::INVALID };
+        let (first, last) = (at(self.lower()), at(self.upper()));
         if first.is_valid() && last.is_valid() { Self::from_bounds(first.lower(), last.upper()) } else { Self::INVALID }
     }
 

@@ -126,6 +126,12 @@ pub fn sqrt_down(x: f64) -> f64 {
     -raise(-root, -residual, x.is_finite())
 }
 
+/// The larger of the two; NaN if either is, where `f64::max` would drop it.
+#[must_use]
+pub fn max_or_nan(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
 /// Upper bound of a sum, added from the left.
 #[must_use]
 pub fn sum_up(values: impl IntoIterator<Item = f64>) -> f64 {

@@ -125,6 +125,13 @@ impl Row {
         Self { start, hi, lo, radius, hi_norm, norm }
     }
 
+    /// The same numbers with another radius; an invalid row stays invalid.
+    #[must_use]
+    pub fn with_radius(self, radius: f64) -> Self {
+        let radius = if self.is_valid() { radius } else { f64::NAN };
+        Self::checked(self.start, self.hi, self.lo, radius)
+    }
+
     /// First coordinate of the span.
     #[must_use]
     pub fn start(&self) -> usize {

@@ -1,36 +1,45 @@
-//! From a solver's point to one that the checker accepts: the multipliers are inflated layer by layer, `ρ` is recomputed
-//! for them, and the checker's own rule is asked.
+//! From a solver's points to one that the checker accepts.
+//!
+//! The optimum is singular in every layer, so `ρ` alone cannot be enlarged: with `F` at the answer, and `F_(k)` the form of
+//! the first `k` layers alone, `F(ρ(1+2δ), λ_k(1+δ(L+1−k)/L))` is `F` plus positive multiples of `ρI` and of every `F_(k)`,
+//! and `F_(k)` dominates the squares of the next layer's arguments. Earlier points of a solver's path lie deeper inside, too.
 
 use super::elimination::best_bound;
 use crate::checker::prove_matrix;
 use crate::form::{Form, Rows};
 use crate::solver::{Candidate, Pencil};
 
-/// Inflations that are tried: a solver's point violates the inequality by about its tolerance.
-const INFLATIONS: [f64; 7] = [0.0, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6];
-/// Relative margins on `ρ` itself.
-const MARGINS: [f64; 6] = [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8];
+/// Inflations `δ` that are tried: a solver's point violates the inequality by about its tolerance.
+const INFLATIONS: [f64; 8] = [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6];
+/// Inflations beyond which recomputing `ρ` gains nothing.
+const RECOMPUTED: f64 = 1e-10;
 
-/// The best candidate near the given one that the checker accepts, or `None`.
+/// The best candidate that the checker accepts on or near a path of candidates, the last of which is the solver's answer.
 #[must_use]
-pub fn certify(form: &Form, rows: &Rows, pencil: &Pencil, candidate: &Candidate) -> Option<Candidate> {
+pub fn certify(form: &Form, rows: &Rows, pencil: &Pencil, path: &[Candidate]) -> Option<Candidate> {
+    let accepts = |candidate: &Candidate| prove_matrix(form, rows, candidate.squared_bound, &candidate.multipliers).is_ok();
+    let (answer, earlier) = path.split_last()?;
+    let mut proposals = inflated(pencil, answer);
+    proposals.extend(earlier.iter().cloned());
+    proposals.sort_by(|a, b| a.squared_bound.total_cmp(&b.squared_bound));
+    proposals.into_iter().find(accepts)
+}
+
+fn inflated(pencil: &Pencil, answer: &Candidate) -> Vec<Candidate> {
     let deepest = pencil.groups.iter().map(|group| group.depth).max().unwrap_or(0);
-    let mut inflated: Vec<Candidate> = INFLATIONS
-        .iter()
-        .filter_map(|&inflation| {
-            // The optimum is singular in every layer, so each layer's multiplier grows more than those after it.
-            let grow = |depth: u32| 1.0 + inflation * f64::from(deepest + 1 - depth) / f64::from(deepest.max(1));
-            let multipliers: Vec<f64> =
-                pencil.groups.iter().zip(&candidate.multipliers).map(|(group, m)| m * grow(group.depth)).collect();
-            let squared_bound = best_bound(pencil, &multipliers)?;
-            Some(Candidate { squared_bound, multipliers })
-        })
-        .collect();
-    inflated.sort_by(|a, b| a.squared_bound.total_cmp(&b.squared_bound));
-    let accepted = |margin: f64, candidate: &Candidate| {
-        let squared_bound = candidate.squared_bound * (1.0 + margin) + f64::MIN_POSITIVE;
-        let proposal = Candidate { squared_bound, multipliers: candidate.multipliers.clone() };
-        prove_matrix(form, rows, squared_bound, &proposal.multipliers).ok().map(|_| proposal)
-    };
-    inflated.iter().find_map(|candidate| MARGINS.iter().find_map(|&margin| accepted(margin, candidate)))
+    let mut proposals = Vec::new();
+    for inflation in INFLATIONS {
+        let grow = |depth: u32| 1.0 + inflation * f64::from(deepest + 1 - depth) / f64::from(deepest.max(1));
+        let multipliers: Vec<f64> =
+            pencil.groups.iter().zip(&answer.multipliers).map(|(group, m)| m * grow(group.depth)).collect();
+        let enlarged = |squared_bound: f64| squared_bound * (1.0 + 2.0 * inflation) + f64::MIN_POSITIVE;
+        // The answer may lie inside, or outside by its tolerance: the best bound for its multipliers is better or safer.
+        if inflation <= RECOMPUTED
+            && let Some(best) = best_bound(pencil, &multipliers)
+        {
+            proposals.push(Candidate { squared_bound: enlarged(best), multipliers: multipliers.clone() });
+        }
+        proposals.push(Candidate { squared_bound: enlarged(answer.squared_bound), multipliers });
+    }
+    proposals
 }

@@ -84,7 +84,8 @@ pub struct Outcome {
 pub enum Engine {
     Clarabel,
     InteriorPoint,
-    Elimination,
+    /// The multipliers that the engines start from.
+    Start,
     NormProduct,
 }
 
@@ -94,7 +95,7 @@ impl Engine {
         match self {
             Self::Clarabel => "clarabel",
             Self::InteriorPoint => "interior point",
-            Self::Elimination => "backward elimination",
+            Self::Start => "feasible start",
             Self::NormProduct => "norm product",
         }
     }
@@ -130,7 +131,7 @@ pub fn certify_l2(
     if let Err(refusal) = &parts {
         notes.push(format!("no norm product: {refusal}"));
     }
-    let mut found = match inequality(network, options, progress, &mut notes) {
+    let mut found = match inequality(network, parts.as_deref().unwrap_or_default(), options, progress, &mut notes) {
         Ok(found) => found,
         Err(error @ FormError::Unsupported { .. }) if norm_product.is_none() => return Err(error.into()),
         Err(error) => {
@@ -196,6 +197,7 @@ impl Default for Found {
 /// Multipliers for the whole network that the checker accepts.
 fn inequality(
     network: &Network,
+    parts: &[(Part, f64)],
     options: &LipschitzOptions,
     progress: &mut dyn FnMut(&str),
     notes: &mut Vec<String>,
@@ -219,8 +221,9 @@ fn inequality(
     let pencil = pencil(&form, &rows);
     found.order = pencil.dimension;
     found.multipliers = pencil.groups.len();
-    let Some(start) = elimination::feasible(&pencil) else {
-        notes.push("backward elimination found no multipliers".to_owned());
+    let by_parts = parts::chain_start(network, parts, pencil.groups.len());
+    let Some(start) = by_parts.or_else(|| elimination::feasible(&pencil)) else {
+        notes.push("no feasible multipliers were found to start from".to_owned());
         return Ok(found);
     };
     let mut proposals = Vec::new();
@@ -233,11 +236,11 @@ fn inequality(
         EngineChoice::Auto | EngineChoice::InteriorPoint => by_interior_point(&pencil, &start, options, progress, notes),
         EngineChoice::Clarabel | EngineChoice::Product => None,
     };
-    for (candidate, relaxation, engine) in by_clarabel.into_iter().chain(by_interior_point) {
+    for (path, relaxation, engine) in by_clarabel.into_iter().chain(by_interior_point) {
         found.relaxation = Some(relaxation.max(0.0).sqrt()).filter(|value| value.is_finite());
-        proposals.push((candidate, engine));
+        proposals.push((path, engine));
     }
-    proposals.push((start, Engine::Elimination));
+    proposals.push((vec![start], Engine::Start));
     progress("certification");
     found.candidate = proposals
         .into_iter()
@@ -245,7 +248,8 @@ fn inequality(
     Ok(found)
 }
 
-type Proposal = (Candidate, f64, Engine);
+/// A path of candidates, the engine's value of the relaxation, and the engine.
+type Proposal = (Vec<Candidate>, f64, Engine);
 
 /// Multipliers from Clarabel and its dual value, where it is predicted to fit the limits.
 fn clarabel(
@@ -276,7 +280,7 @@ fn clarabel(
     let time_limit = options.timeout.map(|limit| limit.as_secs_f64());
     let settings = ClarabelOptions { time_limit, memory_limit: options.memory, ..ClarabelOptions::default() };
     match program.solve(&settings) {
-        Ok((candidate, dual_value)) => Some((candidate, dual_value, Engine::Clarabel)),
+        Ok((candidate, dual_value)) => Some((vec![candidate], dual_value, Engine::Clarabel)),
         Err(error) => {
             notes.push(format!("no multipliers from Clarabel: {error}"));
             None
@@ -306,7 +310,7 @@ fn by_interior_point(
     if solution.is_none() {
         notes.push("the interior point found no feasible start".to_owned());
     }
-    solution.map(|solution| (solution.candidate, solution.dual_bound, Engine::InteriorPoint))
+    solution.map(|solution| (solution.path, solution.dual_bound, Engine::InteriorPoint))
 }
 
 fn not_solved(pencil: &Pencil, engine: &str, why: &str) -> String {

@@ -79,7 +79,7 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
             Some(Candidate { squared_bound, multipliers: Vec::new() })
         })?
     } else {
-        certify(&form, &rows, &pencil(&form, &rows), &candidate)?
+        certify(&form, &rows, &pencil(&form, &rows), std::slice::from_ref(&candidate))?
     };
     let bound = prove_matrix(&form, &rows, accepted.squared_bound, &accepted.multipliers).ok()?;
     let inequality = Inequality {
@@ -122,6 +122,45 @@ fn plain_candidate(form: &Form, rows: &Rows) -> Option<Candidate> {
     };
     let candidates = [try_out(as_difference.collect()), try_out(by_size.collect()), super::elimination::feasible(&pencil)];
     candidates.into_iter().flatten().min_by(|a, b| a.squared_bound.total_cmp(&b.squared_bound))
+}
+
+/// Total slack of [`chain_start`], as a factor of the squared bound.
+const CHAIN_SLACK: f64 = 4.0;
+
+/// Strictly feasible multipliers for the whole network from those of its parts: with `t_K = 1` and
+/// `t_{k−1} = (1+ε)·ρ_k·t_k`, part `k`'s inequality times `√(1+ε)·t_k` leaves something of its input and output over, and
+/// the sum over the parts is the whole network's inequality. `None` where the parts' groups are not the network's.
+#[must_use]
+pub fn chain_start(network: &Network, parts: &[(Part, f64)], groups: usize) -> Option<Candidate> {
+    let ids: Vec<NodeId> = network.ids().collect();
+    let parts_as_exponent = i32::try_from(parts.len().max(1)).ok()?;
+    let growth = CHAIN_SLACK.powf(1.0 / f64::from(parts_as_exponent));
+    let starts = std::iter::once(network.input()).chain(parts.iter().map(|(part, _)| ids[part.to as usize]));
+    let segments: Vec<Segment> = starts.zip(parts).map(|(from, (part, _))| Segment { from, to: ids[part.to as usize] }).collect();
+    let mut later = 1.0;
+    let mut by_part: Vec<Vec<f64>> = Vec::with_capacity(parts.len());
+    for (segment, (part, bound)) in segments.into_iter().zip(parts).rev() {
+        let own = match &part.proof {
+            PartProof::Inequality(inequality) => Bundle::default().resolve(&inequality.multipliers)?,
+            PartProof::Rules { .. } => elementwise_multipliers(network, segment)?,
+        };
+        by_part.push(own.into_iter().map(|multiplier| multiplier * later * growth.sqrt()).collect());
+        later *= bound * bound * growth;
+    }
+    let multipliers: Vec<f64> = by_part.into_iter().rev().flatten().collect();
+    let usable = multipliers.len() == groups && later.is_finite() && multipliers.iter().all(|&m| m > 0.0 && m.is_finite());
+    usable.then_some(Candidate { squared_bound: later, multipliers })
+}
+
+/// Multipliers under which a part of scalar functions alone has the constant `max(|α|, |β|)`: `2·max(|α|, |β|)/(β−α)`.
+fn elementwise_multipliers(network: &Network, segment: Segment) -> Option<Vec<f64>> {
+    let form = Form::new(network, segment, SortForm::Comparators).ok()?;
+    let scalar = form.layers.is_empty() && form.groups.iter().all(|group| group.arguments.len() == 1);
+    let multiplier = |group: &crate::form::Group| {
+        let (alpha, beta) = (group.slopes.lower, group.slopes.upper);
+        2.0 * alpha.abs().max(beta.abs()) / (beta - alpha)
+    };
+    scalar.then(|| form.groups.iter().map(multiplier).collect())
 }
 
 #[allow(clippy::cast_precision_loss)] // an estimate

@@ -35,7 +35,8 @@ pub struct InteriorPointOptions {
 /// Where it stopped.
 #[derive(Clone, Debug)]
 pub struct InteriorPointSolution {
-    pub candidate: Candidate,
+    /// Strictly feasible points with decreasing bounds; the last is the answer, the others lie deeper inside.
+    pub path: Vec<Candidate>,
     /// The primal value: no multipliers give less, up to the primal infeasibility.
     pub dual_bound: f64,
     pub iterations: u32,
@@ -44,6 +45,10 @@ pub struct InteriorPointSolution {
 }
 
 const MAX_ITERATIONS: u32 = 150;
+/// A step shorter than this is no progress.
+const STALLED: f64 = 1e-6;
+/// Points of the path that are kept: the gap falls about tenfold from one to the next.
+const PATH: usize = 10;
 /// Fractions of a step that are tried.
 const STEPS: [f64; 16] = [1.0, 0.96, 0.92, 0.86, 0.8, 0.73, 0.65, 0.55, 0.45, 0.35, 0.25, 0.17, 0.1, 0.05, 0.02, 0.005];
 /// A step must stay inside even when it is longer by this factor.
@@ -63,20 +68,19 @@ pub fn predicted_bytes(pencil: &Pencil) -> f64 {
 pub fn solve(pencil: &Pencil, start: &Candidate, options: &InteriorPointOptions) -> Option<InteriorPointSolution> {
     let program = Program::new(pencil, start);
     let mut state = State::new(&program)?;
-    let mut solution = state.solution(&program, 0);
-    for iteration in 1..=MAX_ITERATIONS {
-        let converged = state.relative_gap(&program) <= options.tolerance;
-        if converged || options.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            solution.converged = converged;
-            break;
-        }
+    let mut path = vec![program.candidate(&state.point)];
+    let (mut iterations, mut converged) = (0, false);
+    while iterations < MAX_ITERATIONS && !options.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
         let Some(progress) = state.step(&program) else { break };
-        solution = state.solution(&program, iteration);
-        if progress < 1e-6 {
+        iterations += 1;
+        path.push(program.candidate(&state.point));
+        converged = state.relative_gap(&program) <= options.tolerance;
+        if converged || progress < STALLED {
             break;
         }
     }
-    Some(solution)
+    path.drain(..path.len().saturating_sub(PATH));
+    Some(InteriorPointSolution { path, dual_bound: program.in_units(state.primal_value(&program)), iterations, converged })
 }
 
 /// The iterate.
@@ -108,15 +112,6 @@ impl State {
         let mu = 1.0 / trace;
         scale(&mut x, mu);
         (mu.is_finite() && mu > 0.0).then(|| Self { slack: vec![mu; point.multipliers.len()], point, x, z, factor })
-    }
-
-    fn solution(&self, program: &Program, iterations: u32) -> InteriorPointSolution {
-        InteriorPointSolution {
-            candidate: program.candidate(&self.point),
-            dual_bound: program.in_units(self.primal_value(program)),
-            iterations,
-            converged: false,
-        }
     }
 
     /// `⟨cost, X⟩` with the trace brought to one.

@@ -176,7 +176,7 @@ fn exact_arguments_are_enclosed_tightly() {
     let mut rng = Rng::new(31);
     for case in &CASES {
         let mut worst = f64::NEG_INFINITY;
-        for round in 0..220 {
+        for round in 0..160 {
             let hi = match round % 4 {
                 0 => 50.0 * rng.uniform(),
                 1 => 3.0 * rng.uniform(),
@@ -205,7 +205,7 @@ fn exact_arguments_are_enclosed_tightly() {
 fn every_member_of_an_argument_is_enclosed() {
     let mut rng = Rng::new(32);
     for case in &CASES {
-        for _ in 0..150 {
+        for _ in 0..80 {
             let hi = if rng.below(2) == 0 { 30.0 * rng.uniform() } else { rng.spread(-30, 6) };
             let radius = rng.spread(-110, 5).abs();
             let x = Enclosure::from_parts(hi, hi * rng.uniform() * 1e-17, radius);
@@ -241,7 +241,7 @@ fn arguments_with_a_radius_are_enclosed_sharply() {
 
 #[test]
 fn extreme_arguments_stay_sound() {
-    let ordinary = [0.0, -0.0, 709.7, 709.782, 709.79, 711.5, 744.4, 745.2, 747.5, 1e3, 26.6, 27.9, 28.1, 399.9, 400.1, 1e5];
+    let ordinary = [0.0, -0.0, 709.7, 709.782, 709.79, 711.5, 744.4, 745.2, 747.5, 1e3, 26.6, 27.9, 28.1, 399.9, 400.1, 2e3];
     let thresholds =
         [0.375, 0.34657359027997264, 0.41, 0.29, 2.5, 2.5_f64.next_up(), 2.5_f64.next_down(), 1e-320, 5e-324, 1e-300];
     let mut rng = Rng::new(33);
