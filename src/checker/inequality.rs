@@ -2,8 +2,9 @@
 
 use super::refusal::ClaimRefusal;
 use crate::certificate::{Bundle, Inequality, Sorts};
-use crate::form::{Form, QuadraticForm, Rows, Segment, SortForm};
+use crate::form::{Form, MatrixError, QuadraticForm, Rows, Segment, SortForm};
 use crate::ir::Network;
+use crate::sound::cholesky::NotProved;
 use crate::sound::round::sqrt_up;
 
 impl From<Sorts> for SortForm {
@@ -28,28 +29,25 @@ pub fn prove_inequality(
     let multipliers = bundle.resolve(&inequality.multipliers).ok_or(ClaimRefusal::MissingVector)?;
     let form = Form::new(network, segment, inequality.sorts.into())?;
     let rows = Rows::new(&form)?;
-    prove_matrix(&form, &rows, inequality.squared_bound.value(), &multipliers).map_err(|reason| reason.named(network, segment))
+    prove_matrix(&form, &rows, inequality.squared_bound.value(), &multipliers).map_err(|reason| {
+        let name = |id| &network.node(id).name;
+        reason.about(format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to)))
+    })
 }
 
 /// Why the matrix of a form proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatrixRefusal {
-    /// A multiplier is negative or not finite, or their number is wrong.
-    Multipliers,
-    NotDefinite(crate::sound::cholesky::NotProved),
+    NoMatrix(MatrixError),
+    NotDefinite(NotProved),
 }
 
 impl MatrixRefusal {
-    fn named(self, network: &Network, segment: Segment) -> ClaimRefusal {
+    /// The refusal of a claim whose part `what` this is about.
+    pub(super) fn about(self, what: String) -> ClaimRefusal {
         match self {
-            Self::Multipliers => {
-                ClaimRefusal::Shape { what: "the multipliers are not one finite, non-negative number per group" }
-            }
-            Self::NotDefinite(reason) => {
-                let name = |id| &network.node(id).name;
-                let what = format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to));
-                ClaimRefusal::NotDefinite { what, reason }
-            }
+            Self::NoMatrix(reason) => ClaimRefusal::NoMatrix { what, reason },
+            Self::NotDefinite(reason) => ClaimRefusal::NotDefinite { what, reason },
         }
     }
 }
@@ -60,7 +58,7 @@ impl MatrixRefusal {
 /// [`MatrixRefusal`].
 pub fn prove_matrix(form: &Form, rows: &Rows, squared_bound: f64, multipliers: &[f64]) -> Result<f64, MatrixRefusal> {
     QuadraticForm::new(form, rows, squared_bound, multipliers)
-        .ok_or(MatrixRefusal::Multipliers)?
+        .map_err(MatrixRefusal::NoMatrix)?
         .prove()
         .map_err(MatrixRefusal::NotDefinite)?;
     Ok(sqrt_up(squared_bound))

@@ -1,6 +1,6 @@
 //! Why a certificate, or a claim in it, is not accepted.
 
-use crate::form::FormError;
+use crate::form::{FormError, MatrixError};
 use crate::sound::cholesky::NotProved;
 
 /// A refusal. It says nothing about the network: the claim may be true and its witness damaged.
@@ -39,6 +39,8 @@ pub enum ClaimRefusal {
     Shape { what: &'static str },
     #[error(transparent)]
     Form(#[from] FormError),
+    #[error("{what}: {reason}")]
+    NoMatrix { what: String, reason: MatrixError },
     #[error("{what}: positive definiteness is not proved: {reason}")]
     NotDefinite { what: String, reason: NotProved },
     #[error("node `{node}` ({operator}) has no norm rule")]

@@ -116,12 +116,8 @@ impl Rules<'_> {
         let form = Form::new(self.network, segment, SortForm::Comparators)?;
         let norm = if let Some(squared_norm) = squared_norm {
             let rows = Rows::new(&form)?;
-            prove_matrix(&form, &rows, squared_norm, &[]).map_err(|reason| match reason {
-                super::inequality::MatrixRefusal::NotDefinite(reason) => {
-                    ClaimRefusal::NotDefinite { what: format!("the norm of node `{}`", node.name), reason }
-                }
-                super::inequality::MatrixRefusal::Multipliers => ClaimRefusal::Shape { what: "a norm is not a finite number" },
-            })?
+            prove_matrix(&form, &rows, squared_norm, &[])
+                .map_err(|reason| reason.about(format!("the norm of node `{}`", node.name)))?
         } else {
             form.layers.first().map_or(0.0, |layer| row_and_column_bound(layer, form.inputs))
         };

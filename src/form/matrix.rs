@@ -7,9 +7,9 @@
 //! Both are charged, term by term, as a diagonal radius: `|xᵀEx| ≤ Σ r_i x_i²`.
 
 use super::{Form, Rows};
+use crate::sound::Row;
 use crate::sound::cholesky::{NotProved, SymmetricMatrix, prove_positive_definite};
-use crate::sound::round::{SMALLEST_SUBNORMAL, gamma, mul_up};
-use crate::sound::{Enclosure, Row};
+use crate::sound::round::{SMALLEST_SUBNORMAL, gamma, mul_up, scale_pow2};
 
 /// Rows that are multiplied together before they are added to the matrix: keeps the sums short.
 const CHUNK: usize = 64;
@@ -38,33 +38,64 @@ struct Cross<'a> {
     right: &'a Row,
 }
 
+/// Matrices of a larger order are not built: two copies take 1.7 GB.
+const MAX_ORDER: usize = 12_000;
+/// Multipliers and products of slopes that are smaller, but not zero, are refused: their products could underflow.
+const SMALLEST_FACTOR: f64 = 1e-100;
+
+/// Why there is no matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MatrixError {
+    #[error("the multipliers are not one number per group, each zero or positive, finite and not tiny")]
+    Multipliers,
+    #[error("the squared bound is not a finite, non-negative number")]
+    SquaredBound,
+    #[error("its matrix would have the order {0}, above the limit of {MAX_ORDER}")]
+    TooLarge(usize),
+    #[error("a group's slopes are too small for the error analysis")]
+    Slopes,
+}
+
 impl QuadraticForm {
-    /// `F(ρ, λ)` for a squared bound `ρ` and one multiplier per group. `None` when a multiplier is negative or not finite,
-    /// or their number is wrong.
+    /// `F(ρ, λ)` for a squared bound `ρ` and one multiplier per group.
+    ///
+    /// # Errors
+    /// [`MatrixError`], before anything large is allocated.
     ///
     /// Without groups and with fewer outputs than inputs it is `ρI − CCᵀ`, which is definite exactly when `ρI − CᵀC` is.
-    #[must_use]
-    pub fn new(form: &Form, rows: &Rows, squared_bound: f64, multipliers: &[f64]) -> Option<Self> {
-        let admissible = |&value: &f64| value >= 0.0 && value.is_finite();
-        if multipliers.len() != form.groups.len() || !multipliers.iter().all(admissible) || !admissible(&squared_bound) {
-            return None;
+    pub fn new(form: &Form, rows: &Rows, squared_bound: f64, multipliers: &[f64]) -> Result<Self, MatrixError> {
+        let admissible = |&value: &f64| value == 0.0 || (value >= SMALLEST_FACTOR && value.is_finite());
+        if multipliers.len() != form.groups.len() || !multipliers.iter().all(admissible) {
+            return Err(MatrixError::Multipliers);
         }
-        if form.groups.is_empty() && form.outputs.len() < form.inputs {
+        if !(squared_bound >= 0.0 && squared_bound.is_finite()) {
+            return Err(MatrixError::SquaredBound);
+        }
+        let by_outputs = form.groups.is_empty() && form.outputs.len() < form.inputs;
+        let order = if by_outputs { form.outputs.len() } else { form.dimension };
+        if order > MAX_ORDER {
+            return Err(MatrixError::TooLarge(order));
+        }
+        if by_outputs {
             let columns = transposed(&rows.outputs, form.inputs);
-            return Some(assemble(form.outputs.len(), form.outputs.len(), squared_bound, &negative_squares(&columns), &[]));
+            return Ok(assemble(order, order, squared_bound, &negative_squares(&columns), &[]));
         }
         let mut squares = negative_squares(&rows.outputs);
         let mut crosses = Vec::new();
         for ((group, group_rows), &multiplier) in form.groups.iter().zip(&rows.groups).zip(multipliers) {
             let (alpha, beta) = (group.slopes.lower, group.slopes.upper);
-            let weight = multiplier * (alpha * beta);
+            let product = alpha * beta;
+            if product.abs() < SMALLEST_FACTOR && alpha != 0.0 && beta != 0.0 {
+                return Err(MatrixError::Slopes);
+            }
+            let weight = multiplier * product;
             squares.extend(group_rows.arguments.iter().filter(|_| weight != 0.0).map(|row| Square { weight, row }));
             squares.extend(group_rows.results.iter().map(|row| Square { weight: multiplier, row }));
             let weight = -0.5 * multiplier * (alpha + beta);
             let pairs = group_rows.arguments.iter().zip(&group_rows.results).filter(|_| weight != 0.0);
             crosses.extend(pairs.map(|(left, right)| Cross { weight, left, right }));
         }
-        Some(assemble(form.dimension, form.inputs, squared_bound, &squares, &crosses))
+        Ok(assemble(form.dimension, form.inputs, squared_bound, &squares, &crosses))
     }
 
     /// Proves that the true `F` is positive definite.
@@ -249,9 +280,11 @@ fn underflow(dimension: usize, squares: &[Square], crosses: &[Cross]) -> f64 {
     SLACK * terms * (peak * peak) * SMALLEST_SUBNORMAL
 }
 
+/// Any positive scale is sound; this one makes the charges small.
 fn power_of_two_near_inverse_root(value: f64) -> f64 {
-    let exponent = Enclosure::exact(value).magnitude().log2();
-    if exponent.is_finite() { (-exponent / 2.0).round().clamp(-400.0, 400.0).exp2() } else { 1.0 }
+    let exponent = -value.abs().log2() / 2.0;
+    #[allow(clippy::cast_possible_truncation)] // within ±540, or not finite
+    if exponent.is_finite() { scale_pow2(1.0, exponent.round() as i32) } else { 1.0 }
 }
 
 #[cfg(test)]
@@ -278,7 +311,7 @@ mod tests {
     fn proves(network: &Network, squared_bound: f64, multipliers: &[f64]) -> bool {
         let form = Form::new(network, Segment::whole(network), SortForm::Comparators).unwrap();
         let rows = Rows::new(&form).unwrap();
-        QuadraticForm::new(&form, &rows, squared_bound, multipliers).is_some_and(|form| form.prove().is_ok())
+        QuadraticForm::new(&form, &rows, squared_bound, multipliers).is_ok_and(|form| form.prove().is_ok())
     }
 
     #[test]
@@ -306,10 +339,15 @@ mod tests {
         let network = network(&[(1, 1, vec![3.0]), (1, 1, vec![2.0])], &Function::Relu);
         let form = Form::new(&network, Segment::whole(&network), SortForm::Comparators).unwrap();
         let rows = Rows::new(&form).unwrap();
-        for (bound, multipliers) in
-            [(40.0, vec![]), (40.0, vec![-1.0]), (40.0, vec![f64::NAN]), (f64::INFINITY, vec![8.0]), (-1.0, vec![8.0])]
-        {
-            assert!(QuadraticForm::new(&form, &rows, bound, &multipliers).is_none());
+        for (bound, multipliers) in [
+            (40.0, vec![]),
+            (40.0, vec![-1.0]),
+            (40.0, vec![1e-120]),
+            (40.0, vec![f64::NAN]),
+            (f64::INFINITY, vec![8.0]),
+            (-1.0, vec![8.0]),
+        ] {
+            assert!(QuadraticForm::new(&form, &rows, bound, &multipliers).is_err());
         }
     }
 }

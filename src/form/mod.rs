@@ -27,7 +27,7 @@ pub use build::Segment;
 pub use combination::{Atom, Combination};
 pub use group::Group;
 pub use layer::{LinearLayer, LinearMap, Weights};
-pub use matrix::QuadraticForm;
+pub use matrix::{MatrixError, QuadraticForm};
 pub use rows::{GroupRows, Rows};
 
 use crate::ir::{EvaluationError, Network};

@@ -159,8 +159,9 @@ impl Function {
             Self::Erf => libm::erf(x),
             Self::Gelu => 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
             Self::GeluTanh => {
+                // (1 + tanh u)/2 = sigmoid(2u), which does not cancel for negative u.
                 let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
-                0.5 * x * (1.0 + inner.tanh())
+                x * sigmoid(2.0 * inner)
             }
             Self::ErfGate { divisor } => x * libm::erfc(-x / divisor),
             Self::Silu => x * sigmoid(x),

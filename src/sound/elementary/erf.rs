@@ -10,6 +10,9 @@ use super::{ODD_RECIPROCALS, centre, underflow};
 /// Both methods are sound on either side; here they cost about the same.
 const SERIES_RANGE: f64 = 2.5;
 
+/// Where series end: a power of two, well below the rounding errors.
+const ACCURACY: i32 = -112;
+
 impl Enclosure {
     /// The error function, `2/√π·∫₀ˣ e^{−t²} dt`.
     #[must_use]
@@ -31,7 +34,7 @@ impl Enclosure {
         } else {
             let c = centre(&self);
             let gaussian = gaussian(c);
-            (erf_series(c) * gaussian).widened(moved(gaussian, self.radius()))
+            (erf_series(c, ACCURACY) * gaussian).widened(moved(gaussian, self.radius()))
         }
     }
 
@@ -45,7 +48,10 @@ impl Enclosure {
         }
         let c = centre(&self);
         let gaussian = gaussian(c);
-        let complement = gaussian * complement_fraction(c) / Self::PI.sqrt();
+        // Enough for 2⁻¹¹²; any number would be sound.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // in 25..=160
+        let steps = (24.0 + 850.0 / (self.hi() * self.hi())) as u32;
+        let complement = gaussian * complement_fraction(c, steps) / Self::PI.sqrt();
         complement.widened(moved(gaussian, self.radius()))
     }
 }
@@ -64,15 +70,15 @@ fn moved(gaussian: Enclosure, radius: f64) -> f64 {
 /// erf(c)·e^{c²} = 2/√π·Σ tₙ with t₀ = c and tₙ = tₙ₋₁·2c²/(2n + 1) (Abramowitz and Stegun 7.1.6).
 ///
 /// The terms have one sign, so nothing cancels. Their ratio decreases; once 2c²/(2n + 1) ≤ 1/2, the terms from tₙ on add up
-/// to at most 2|tₙ|.
-fn erf_series(c: Enclosure) -> Enclosure {
+/// to at most 2|tₙ|. It ends there when that is small, 2^`accuracy` of the sum.
+pub(super) fn erf_series(c: Enclosure, accuracy: i32) -> Enclosure {
     let double_square = c.square().mul_pow2(1);
     let (mut term, mut sum) = (c, c);
     for reciprocal in &ODD_RECIPROCALS[1..] {
         let ratio = double_square * *reciprocal;
         term = term * ratio;
         let size = term.magnitude();
-        if ratio.magnitude() <= 0.5 && size <= scale_pow2(sum.hi().abs(), -112).max(f64::MIN_POSITIVE) {
+        if ratio.magnitude() <= 0.5 && size <= scale_pow2(sum.hi().abs(), accuracy).max(f64::MIN_POSITIVE) {
             return sum.widened(2.0 * size) * (Enclosure::exact(4.0) / Enclosure::PI).sqrt();
         }
         sum = sum + term;
@@ -80,15 +86,12 @@ fn erf_series(c: Enclosure) -> Enclosure {
     Enclosure::INVALID
 }
 
-/// √π·e^{x²}·erfc(x) at an exact x ≥ 1, as the continued fraction 1/(x + T₁) with Tₙ = (n/2)/(x + Tₙ₊₁).
+/// √π·e^{x²}·erfc(x) at an exact x > 0, as the continued fraction 1/(x + T₁) with Tₙ = (n/2)/(x + Tₙ₊₁).
 ///
 /// Let I₋₁ = 2/√π·e^{−x²} and Iₙ = ∫ₓ^∞ Iₙ₋₁, so that I₀ = erfc(x); all are positive, and Iₙ₋₂ = 2x·Iₙ₋₁ + 2n·Iₙ
 /// (Abramowitz and Stegun 7.2.5). Hence Tₙ = n·Iₙ/Iₙ₋₁ satisfies the recursion exactly, and 0 < Tₙ < n/(2x) for every n.
 /// The fraction is monotone in any one Tₙ, so its values at both bounds enclose it, however few steps are taken.
-fn complement_fraction(x: Enclosure) -> Enclosure {
-    // Enough for 2⁻¹¹² at 2.5 and above.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let steps = (24.0 + 850.0 / (x.hi() * x.hi())).min(1000.0) as u32;
+pub(super) fn complement_fraction(x: Enclosure, steps: u32) -> Enclosure {
     let half = |n: u32| Enclosure::exact(f64::from(n) / 2.0);
     // T = p/q: the recursion needs no division until the end.
     let evaluate = |start: (Enclosure, Enclosure)| {

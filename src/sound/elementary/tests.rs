@@ -6,6 +6,7 @@ use dashu::float::{DBig, FBig, round::mode::HalfEven};
 use dashu::integer::IBig;
 
 use super::super::testing::{RBig, Rng, absolute, power_of_two, rational};
+use super::erf::{complement_fraction, erf_series};
 use super::{ARTANH_RANGE, ARTANH_REMAINDER, ARTANH_TERMS, EXP_RANGE, EXP_REMAINDER, EXP_TERMS, Enclosure, ln_2};
 
 type Big = FBig<HalfEven, 2>;
@@ -46,7 +47,7 @@ const ANCHORS: &[(&str, f64, &str)] = &[
     ("ln_1p", 0.5, "4.0546510810816438197801311546434913657199e-1"),
     ("ln_1p", 7.0, "2.0794415416798359282516963643745297042265"),
     ("ln_1p", 1e+300, "6.9077552789821370525790219666051368115066e2"),
-    ("ln_1p", -0.9990234375, "-6.931471805599453094172321214581765680755"),
+    ("ln_1p", -0.999_023_437_5, "-6.931471805599453094172321214581765680755"),
     ("tanh", 1e-200, "9.99999999999999982100262399082759596054412e-201"),
     ("tanh", -0.3, "-2.91312612451590895658160015769398948261722e-1"),
     ("tanh", 2.4375, "9.84845517464278379127036084654078274885274e-1"),
@@ -243,7 +244,7 @@ fn arguments_with_a_radius_are_enclosed_sharply() {
 fn extreme_arguments_stay_sound() {
     let ordinary = [0.0, -0.0, 709.7, 709.782, 709.79, 711.5, 744.4, 745.2, 747.5, 1e3, 26.6, 27.9, 28.1, 399.9, 400.1, 2e3];
     let thresholds =
-        [0.375, 0.34657359027997264, 0.41, 0.29, 2.5, 2.5_f64.next_up(), 2.5_f64.next_down(), 1e-320, 5e-324, 1e-300];
+        [0.375, 0.346_573_590_279_972_64, 0.41, 0.29, 2.5, 2.5_f64.next_up(), 2.5_f64.next_down(), 1e-320, 5e-324, 1e-300];
     let mut rng = Rng::new(33);
     for case in &CASES {
         for &size in ordinary.iter().chain(&thresholds) {
@@ -280,6 +281,7 @@ fn saturation_and_overflow() {
         assert!(wide.tanh().magnitude() <= 1.000_001 && wide.sigmoid().upper() <= 1.000_001);
         assert!(wide.tanh().upper() >= 1.0 && wide.tanh().lower() <= -1.0 && !wide.exp().is_valid());
     }
+    assert!(Enclosure::exact(709.7).exp().is_valid() && !Enclosure::exact(709.79).exp().is_valid());
     let everything = Enclosure::from_parts(f64::MAX, 0.0, f64::MAX);
     for case in &CASES {
         assert!(!(case.enclosure)(&Enclosure::INVALID).is_valid(), "{}", case.name);
@@ -291,6 +293,25 @@ fn saturation_and_overflow() {
     }
     let nearly = Enclosure::exact((-1.0_f64).next_up()).ln_1p();
     assert!(nearly.lower() > -36.8 && nearly.upper() < -36.7);
+}
+
+/// Cut off far too early, both expansions of the error function still know what they left out.
+#[test]
+fn remainders_of_the_error_function_hold() {
+    for x in [0.01, 0.3, 0.9, 1.5, 2.4] {
+        let argument = rational(x).to_float(600).value();
+        let growth = (&argument * &argument).exp();
+        let value = RBig::try_from(erf(&argument) * &growth).unwrap();
+        for accuracy in [0, -3, -10, -30, -60] {
+            let result = erf_series(Enclosure::exact(x), accuracy);
+            assert!(result.is_valid() && contains(&result, &value), "{x} {accuracy}: {result:?}");
+        }
+        let value = RBig::try_from((one(&argument) - erf(&argument)) * growth * PI.sqrt()).unwrap();
+        for steps in [0, 1, 2, 3, 10, 31] {
+            let result = complement_fraction(Enclosure::exact(x), steps);
+            assert!(result.is_valid() && contains(&result, &value), "{x} {steps}: {result:?}");
+        }
+    }
 }
 
 #[test]
@@ -325,7 +346,7 @@ fn stated_remainders_and_constants_hold() {
     assert!(RBig::from(2) * power(ARTANH_RANGE, 2 * ARTANH_TERMS) / geometric < rational(ARTANH_REMAINDER));
     // ln 2 = 2·artanh(1/3): 60 terms, and a remainder below the next.
     let third = RBig::ONE / RBig::from(3);
-    let terms = (0..60).map(|n| RBig::from(2) * (0..2 * n + 1).fold(RBig::ONE, |p, _| p * &third) / RBig::from(2 * n + 1));
+    let terms = (0..60).map(|n| RBig::from(2) * (0..=2 * n).fold(RBig::ONE, |p, _| p * &third) / RBig::from(2 * n + 1));
     let logarithm = terms.fold(RBig::ZERO, |sum, term| sum + term);
     let slack = power_of_two(-150);
     let distance = absolute(logarithm - rational(ln_2().hi()) - rational(ln_2().lo()));
