@@ -88,7 +88,7 @@ fn ten_thousand_damaged_models_never_panic_and_are_read_alike_where_both_accept(
         match random.below(3) {
             0 => mutate_bytes(&mut mutant, &mut random),
             1 => mutate_fields(&mut mutant, &mut random),
-            _ => (0..1 + random.below(4)).for_each(|_| mutate_fields(&mut mutant, &mut random)),
+            _ => (0..=random.below(4)).for_each(|_| mutate_fields(&mut mutant, &mut random)),
         }
         let Ok(source) = ModelSource::from_bytes(&mutant) else { continue };
         let Ok(ours) = decode_model(source.bytes()) else { continue };

@@ -51,6 +51,7 @@ pub struct Failure {
 }
 
 impl Failure {
+    #[allow(clippy::needless_pass_by_value)] // used as a function for `map_err`
     fn error(message: impl ToString) -> Self {
         Self { status: ExitStatus::Error, message: message.to_string(), hint: None }
     }

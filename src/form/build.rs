@@ -63,7 +63,7 @@ pub(super) fn build(network: &Network, segment: Segment, sorts: SortForm) -> Res
         inputs: inputs as usize,
         dimension: builder.groups.dimension as usize,
         layers: builder.layers,
-        groups: builder.groups.groups,
+        groups: builder.groups.list,
         outputs,
     })
 }

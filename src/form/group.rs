@@ -51,7 +51,7 @@ impl Kink {
 
 /// The groups of a form under construction.
 pub(super) struct Groups {
-    pub groups: Vec<Group>,
+    pub list: Vec<Group>,
     /// Number of coordinates, inputs included.
     pub dimension: u32,
     kinks: HashMap<Vec<Atom>, Vec<(usize, Kink)>>,
@@ -60,7 +60,7 @@ pub(super) struct Groups {
 
 impl Groups {
     pub fn new(inputs: u32) -> Self {
-        Self { groups: Vec::new(), dimension: inputs, kinks: HashMap::new(), functions: HashMap::new() }
+        Self { list: Vec::new(), dimension: inputs, kinks: HashMap::new(), functions: HashMap::new() }
     }
 
     /// `kink(argument)`. `None` where an exact expression needs more precision than a coefficient has.
@@ -79,13 +79,13 @@ impl Groups {
         }
         let slopes = SlopeRange::new(kink.negative.min(kink.positive), kink.negative.max(kink.positive));
         let result = self.add(slopes, vec![argument.clone()], 1, depth, node)?;
-        self.kinks.entry(support).or_default().push((self.groups.len() - 1, kink));
+        self.kinks.entry(support).or_default().push((self.list.len() - 1, kink));
         Some(result)
     }
 
     /// `kink(argument)` by means of a group whose argument is a multiple of this one.
     fn shared_kink(&self, kink: Kink, argument: &Combination, group: usize, its_kink: Kink) -> Option<Combination> {
-        let known = self.groups.get(group)?;
+        let known = self.list.get(group)?;
         let (u, y) = (known.arguments.first()?, known.results.first()?);
         let ratio = argument.ratio_to(u)?;
         // kink(r·u) = r·kink(u) for r > 0 and r·mirrored(u) for r < 0.
@@ -105,18 +105,18 @@ impl Groups {
     ) -> Option<Combination> {
         let terms = argument.terms().iter().map(|&(atom, c)| (atom, c.to_bits())).collect();
         let key = (format!("{function:?}"), terms);
-        if let Some(known) = self.functions.get(&key).and_then(|&group| self.groups.get(group)) {
+        if let Some(known) = self.functions.get(&key).and_then(|&group| self.list.get(group)) {
             return known.results.first().cloned();
         }
         let result = self.add(slopes, vec![argument.clone()], 1, depth, node)?;
-        self.functions.insert(key, self.groups.len() - 1);
+        self.functions.insert(key, self.list.len() - 1);
         Some(result)
     }
 
     /// A group of as many fresh results as arguments.
     pub fn vector(&mut self, slopes: SlopeRange, arguments: &[Combination], depth: u32, node: &str) -> Option<Vec<Combination>> {
         self.add(slopes, arguments.to_vec(), arguments.len(), depth, node)?;
-        self.groups.last().map(|group| group.results.clone())
+        self.list.last().map(|group| group.results.clone())
     }
 
     /// All elements of `arguments` sorted, ascending, as one group: the sum is preserved and the Euclidean distance does
@@ -125,7 +125,7 @@ impl Groups {
         let fresh = arguments.len().checked_sub(1)?;
         let sum = Combination::sum(arguments.iter().map(|argument| (1.0, argument)))?;
         self.add(SlopeRange::new(-1.0, 1.0), arguments.to_vec(), fresh, depth, node)?;
-        let group = self.groups.last_mut()?;
+        let group = self.list.last_mut()?;
         let last = group.results.iter().try_fold(sum, |rest, result| rest.plus_scaled(-1.0, result))?;
         group.results.push(last);
         Some(group.results.clone())
@@ -143,7 +143,7 @@ impl Groups {
         self.dimension = first.checked_add(u32::try_from(results).ok()?)?;
         let results: Vec<_> = (first..self.dimension).map(|i| Combination::atom(Atom::Coordinate(i))).collect();
         let result = results.first().cloned().unwrap_or_default();
-        self.groups.push(Group { slopes, arguments, results, depth, node: node.to_owned() });
+        self.list.push(Group { slopes, arguments, results, depth, node: node.to_owned() });
         Some(result)
     }
 }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(relu, u.scaled(0.5).unwrap().plus_scaled(0.5, &abs).unwrap());
         let mirrored = groups.kink(Kink::RELU, &u.scaled(-1.0).unwrap(), 1, "relu of −u").unwrap();
         assert_eq!(relu.plus_scaled(-1.0, &mirrored).unwrap(), u, "relu(u) − relu(−u) = u");
-        assert_eq!(groups.groups.len(), 1);
+        assert_eq!(groups.list.len(), 1);
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         let a = groups.kink(Kink::RELU, &x(0), 1, "").unwrap();
         let b = groups.kink(Kink::RELU, &shifted, 1, "").unwrap();
         assert_ne!(a, b);
-        assert_eq!(groups.groups.len(), 2);
+        assert_eq!(groups.list.len(), 2);
     }
 
     #[test]

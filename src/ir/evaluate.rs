@@ -168,7 +168,7 @@ fn row_length(node: &Node) -> usize {
 
 fn matmul<A: Arithmetic>(node: &Node, a: &[A], b: &[A]) -> Vec<A> {
     let [batch, m, n] = node.shape[..] else { return Vec::new() };
-    let k = if batch * m == 0 { 0 } else { a.len() / (batch * m) };
+    let k = a.len().checked_div(batch * m).unwrap_or(0);
     let mut out = vec![A::exact(0.0); batch * m * n];
     if n == 0 {
         return out;

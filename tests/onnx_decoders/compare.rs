@@ -16,8 +16,8 @@ macro_rules! same {
 /// Compares lists of messages item by item.
 fn each<A, B>(place: &str, ours: &[A], theirs: &[B], compare: impl Fn(&A, &B) -> Result<(), String>) -> Result<(), String> {
     same!(place, ours.len(), theirs.len());
-    let pairs = ours.iter().zip(theirs).enumerate();
-    pairs.map(|(index, (a, b))| compare(a, b).map_err(|error| format!("{place} {index}: {error}"))).collect()
+    let mut pairs = ours.iter().zip(theirs).enumerate();
+    pairs.try_for_each(|(index, (a, b))| compare(a, b).map_err(|error| format!("{place} {index}: {error}")))
 }
 
 /// `Err` names the first difference.

@@ -95,7 +95,7 @@ fn parse(mut bytes: &[u8]) -> Option<Vec<(u64, Vec<u8>)>> {
             5 => 4,
             _ => return None,
         };
-        let start = if key & 7 == 0 { before } else { bytes };
+        let start = if key.trailing_zeros() >= 3 { before } else { bytes };
         let (contents, rest) = start.split_at_checked(length)?;
         fields.push((key, contents.to_vec()));
         bytes = rest;

@@ -222,8 +222,12 @@ fn cuts(network: &Network) -> Vec<usize> {
 /// Which nodes are linear in the input, or constant.
 fn linear_nodes(network: &Network) -> Vec<bool> {
     let is_linear = |op: &Op, variables: usize| match op {
-        Op::Constant(_) | Op::Reshape | Op::Rearrange(_) | Op::Reduce(Reduction::Sum | Reduction::Mean) => true,
-        Op::Binary(Binary::Add | Binary::Sub) | Op::Function(Function::Neg) => true,
+        Op::Constant(_)
+        | Op::Reshape
+        | Op::Rearrange(_)
+        | Op::Reduce(Reduction::Sum | Reduction::Mean)
+        | Op::Binary(Binary::Add | Binary::Sub)
+        | Op::Function(Function::Neg) => true,
         Op::MatMul | Op::Conv(_) | Op::Binary(Binary::Mul | Binary::Div) => variables == 1,
         _ => false,
     };

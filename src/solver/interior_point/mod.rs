@@ -70,7 +70,7 @@ pub fn solve(pencil: &Pencil, start: &Candidate, options: &InteriorPointOptions)
     let mut state = State::new(&program)?;
     let mut path = vec![program.candidate(&state.point)];
     let (mut iterations, mut converged) = (0, false);
-    while iterations < MAX_ITERATIONS && !options.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+    while iterations < MAX_ITERATIONS && options.deadline.is_none_or(|deadline| Instant::now() < deadline) {
         let Some(progress) = state.step(&program) else { break };
         iterations += 1;
         path.push(program.candidate(&state.point));
