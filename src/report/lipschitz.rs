@@ -12,7 +12,6 @@ use super::{CheckedFile, duration};
 use crate::certificate::{Certificate, ClaimKind};
 use crate::onnx::Model;
 use crate::pass::lipschitz::{Engine, Outcome};
-use crate::sound::upper_decimal;
 
 /// What the pass found and the checker established.
 #[derive(Debug, Serialize)]
@@ -93,7 +92,7 @@ impl fmt::Display for LipschitzReport {
             table.push_record(["norm product", product, "proved"]);
         }
         if let Some(relaxation) = self.relaxation {
-            table.push_record(["optimum of the relaxation", &format!("≈ {}", upper_decimal(relaxation, 7)), "estimated"]);
+            table.push_record(["optimum of the relaxation", &format!("≈ {}", estimate(relaxation)), "estimated"]);
         }
         let engine = if self.matrix_order > 0 {
             format!("matrix of order {}, {} multipliers", self.matrix_order, self.multipliers)
@@ -107,4 +106,9 @@ impl fmt::Display for LipschitzReport {
         writeln!(f, "{}", table.build().with(Style::rounded()))?;
         writeln!(f, "certificate: {}", self.certificate)
     }
+}
+
+/// To nearest: an estimate has no safe side.
+fn estimate(value: f64) -> String {
+    if (1e-3..1e7).contains(&value) { format!("{value:.6}") } else { format!("{value:.6e}") }
 }

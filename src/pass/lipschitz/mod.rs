@@ -57,7 +57,7 @@ pub enum EngineChoice {
 }
 
 /// Seconds that Clarabel may be predicted to take where the choice is free.
-const QUICK: f64 = 0.5;
+const QUICK: f64 = 0.1;
 /// Relative gap at which the interior point stops.
 const GAP: f64 = 1e-8;
 /// Orders beyond which backward elimination is not tried.
@@ -221,8 +221,8 @@ fn inequality(
     let pencil = pencil(&form, &rows);
     found.order = pencil.dimension;
     found.multipliers = pencil.groups.len();
-    let by_parts = parts::chain_start(network, parts, pencil.groups.len());
-    let Some(start) = by_parts.or_else(|| elimination::feasible(&pencil)) else {
+    let starts = [parts::chain_start(network, parts, pencil.groups.len()), elimination::feasible(&pencil)];
+    let Some(start) = starts.into_iter().flatten().find(|start| interior_point::is_feasible(&pencil, start)) else {
         notes.push("no feasible multipliers were found to start from".to_owned());
         return Ok(found);
     };

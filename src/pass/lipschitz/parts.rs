@@ -128,23 +128,26 @@ fn plain_candidate(form: &Form, rows: &Rows) -> Option<Candidate> {
 const CHAIN_SLACK: f64 = 4.0;
 
 /// Strictly feasible multipliers for the whole network from those of its parts: with `t_K = 1` and
-/// `t_{k−1} = (1+ε)·ρ_k·t_k`, part `k`'s inequality times `√(1+ε)·t_k` leaves something of its input and output over, and
-/// the sum over the parts is the whole network's inequality. `None` where the parts' groups are not the network's.
+/// `t_{k−1} = (1+ε)·ρ_k·t_k`, part `k`'s inequality times a factor between `t_k` and `(1+ε)·t_k` leaves something of its
+/// input and output over, and the sum over the parts is the whole network's inequality. Within a part the factor falls from
+/// layer to layer, which leaves something of the inner layers over. `None` where the parts' groups are not the network's.
 #[must_use]
 pub fn chain_start(network: &Network, parts: &[(Part, f64)], groups: usize) -> Option<Candidate> {
     let ids: Vec<NodeId> = network.ids().collect();
-    let parts_as_exponent = i32::try_from(parts.len().max(1)).ok()?;
-    let growth = CHAIN_SLACK.powf(1.0 / f64::from(parts_as_exponent));
+    let growth = CHAIN_SLACK.powf(1.0 / parts.len().max(1) as f64);
     let starts = std::iter::once(network.input()).chain(parts.iter().map(|(part, _)| ids[part.to as usize]));
     let segments: Vec<Segment> = starts.zip(parts).map(|(from, (part, _))| Segment { from, to: ids[part.to as usize] }).collect();
     let mut later = 1.0;
     let mut by_part: Vec<Vec<f64>> = Vec::with_capacity(parts.len());
     for (segment, (part, bound)) in segments.into_iter().zip(parts).rev() {
+        let form = Form::new(network, segment, SortForm::Comparators).ok()?;
         let own = match &part.proof {
             PartProof::Inequality(inequality) => Bundle::default().resolve(&inequality.multipliers)?,
-            PartProof::Rules { .. } => elementwise_multipliers(network, segment)?,
+            PartProof::Rules { .. } => elementwise_multipliers(&form)?,
         };
-        by_part.push(own.into_iter().map(|multiplier| multiplier * later * growth.sqrt()).collect());
+        let deepest = f64::from(form.groups.iter().map(|group| group.depth).max().unwrap_or(1));
+        let factor = |depth: u32| later * growth.powf((deepest - f64::from(depth) + 0.5) / deepest);
+        by_part.push(own.iter().zip(&form.groups).map(|(multiplier, group)| multiplier * factor(group.depth)).collect());
         later *= bound * bound * growth;
     }
     let multipliers: Vec<f64> = by_part.into_iter().rev().flatten().collect();
@@ -153,8 +156,7 @@ pub fn chain_start(network: &Network, parts: &[(Part, f64)], groups: usize) -> O
 }
 
 /// Multipliers under which a part of scalar functions alone has the constant `max(|α|, |β|)`: `2·max(|α|, |β|)/(β−α)`.
-fn elementwise_multipliers(network: &Network, segment: Segment) -> Option<Vec<f64>> {
-    let form = Form::new(network, segment, SortForm::Comparators).ok()?;
+fn elementwise_multipliers(form: &Form) -> Option<Vec<f64>> {
     let scalar = form.layers.is_empty() && form.groups.iter().all(|group| group.arguments.len() == 1);
     let multiplier = |group: &crate::form::Group| {
         let (alpha, beta) = (group.slopes.lower, group.slopes.upper);

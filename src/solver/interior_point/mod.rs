@@ -63,6 +63,12 @@ pub fn predicted_bytes(pencil: &Pencil) -> f64 {
     8.0 * (14.0 * n * n + 8.0 * n * pairs + 14.0 * pairs * pairs)
 }
 
+/// Is the point strictly feasible to working precision?
+#[must_use]
+pub fn is_feasible(pencil: &Pencil, start: &Candidate) -> bool {
+    State::new(&Program::new(pencil, start)).is_some()
+}
+
 /// Solves from a strictly feasible start. `None` when the start is not feasible to working precision.
 #[must_use]
 pub fn solve(pencil: &Pencil, start: &Candidate, options: &InteriorPointOptions) -> Option<InteriorPointSolution> {
