@@ -1,6 +1,6 @@
 //! Differentiation over the IR: directional derivatives and their transposes at one point, in `f64`.
 //!
-//! At a kink the derivative of [`Function::derivative`] is used; ties in a maximum or a sort go to the first element.
+//! At a kink the derivative of [`Function::derivative`](crate::ir::Function::derivative) is used; ties in a maximum or a sort go to the first element.
 //! Nothing here is a proof.
 
 use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Values};

@@ -145,7 +145,7 @@ pub struct Pair {
 /// A list of numbers, here or in the bundle beside the certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Vector {
     Inline(Vec<Bits>),
     Bundled {

@@ -191,7 +191,9 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReadError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    std::fs::write(&partial, bytes)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|source| ReadError::Io { path: path.to_owned(), source })
+    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|source| {
+        // Best effort: what is reported is why the file could not be written.
+        let _ = std::fs::remove_file(&partial);
+        ReadError::Io { path: path.to_owned(), source }
+    })
 }

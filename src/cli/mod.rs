@@ -125,9 +125,11 @@ pub struct OutputArguments {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// No progress, notes or warnings on standard error
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long)]
+    #[cfg_attr(feature = "passes", arg(conflicts_with = "verbose"))]
     quiet: bool,
     /// More on standard error: what is being done, and why
+    #[cfg(feature = "passes")]
     #[arg(short, long)]
     verbose: bool,
 }

@@ -10,6 +10,7 @@ pub struct Output {
     pub format: OutputFormat,
     file: Option<PathBuf>,
     quiet: bool,
+    #[cfg(feature = "passes")]
     verbose: bool,
 }
 
@@ -19,6 +20,7 @@ impl Output {
             format: arguments.output_format,
             file: arguments.output.clone(),
             quiet: arguments.quiet,
+            #[cfg(feature = "passes")]
             verbose: arguments.verbose,
         }
     }

@@ -1,4 +1,4 @@
-//! Sound floating-point arithmetic: everything the checker's verdicts rest on.
+//! TRUSTED. Sound floating-point arithmetic: everything the checker's verdicts rest on.
 //!
 //! Every function here returns values with a stated error, never "about" a value. A `NaN` or an
 //! infinity anywhere ends as an invalid enclosure, an infinite radius or a refusal, never as a

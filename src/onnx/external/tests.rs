@@ -1,3 +1,5 @@
+//! Path policy, limits and digests of external data.
+
 use std::fs;
 
 use tempfile::TempDir;

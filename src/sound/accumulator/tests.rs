@@ -1,3 +1,5 @@
+//! Sums of rows against exact rationals.
+
 use super::super::testing::{RBig, Rng, rational};
 use super::*;
 

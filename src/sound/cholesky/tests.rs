@@ -1,3 +1,5 @@
+//! Verdicts against exact rational elimination.
+
 use super::super::testing::{RBig, Rng, power_of_two, rational};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Elementary functions against high-precision references.
+
 use std::str::FromStr;
 use std::sync::LazyLock;
 

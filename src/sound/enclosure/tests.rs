@@ -1,3 +1,5 @@
+//! Enclosures against exact rationals.
+
 use super::super::testing::{RBig, Rng, absolute, power_of_two, rational};
 use super::Enclosure;
 

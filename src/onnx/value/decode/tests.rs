@@ -1,3 +1,5 @@
+//! Every data type and storage field, and what contradicts itself.
+
 use super::*;
 use crate::onnx::proto::StringStringEntryProto;
 
