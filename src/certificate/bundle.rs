@@ -8,7 +8,7 @@ use super::{Certificate, digest_of};
 /// Vectors longer than this go to the bundle.
 const INLINE_LIMIT: usize = 1024;
 /// A bundle larger than this is refused unread.
-pub const BUNDLE_LIMIT: u64 = 1 << 30;
+pub const BUNDLE_LIMIT: u64 = 1 << 26;
 
 /// The long vectors of a certificate.
 #[derive(Clone, PartialEq, Message)]

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 pub const SCHEMA: &str = "nnverify-certificate/1.0";
 const MAJOR: &str = "nnverify-certificate/1.";
 /// A certificate larger than this is refused unread.
-pub const CERTIFICATE_LIMIT: u64 = 1 << 28;
+pub const CERTIFICATE_LIMIT: u64 = 1 << 24;
 
 /// A certificate: what it is about, what it claims, and how it came about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::refusal::ClaimRefusal;
 use crate::certificate::{Bundle, Inequality, Sorts};
-use crate::form::{Form, MatrixError, QuadraticForm, Rows, Segment, SortForm};
+use crate::form::{Form, MatrixError, QuadraticForm, Rows, Segment, SortForm, admit};
 use crate::ir::Network;
 use crate::sound::cholesky::NotProved;
 use crate::sound::round::sqrt_up;
@@ -28,11 +28,14 @@ pub fn prove_inequality(
 ) -> Result<f64, ClaimRefusal> {
     let multipliers = bundle.resolve(&inequality.multipliers).ok_or(ClaimRefusal::MissingVector)?;
     let form = Form::new(network, segment, inequality.sorts.into())?;
-    let rows = Rows::new(&form)?;
-    prove_matrix(&form, &rows, inequality.squared_bound.value(), &multipliers).map_err(|reason| {
+    let about = |reason: MatrixRefusal| {
         let name = |id| &network.node(id).name;
         reason.about(format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to)))
-    })
+    };
+    let squared_bound = inequality.squared_bound.value();
+    admit(&form, squared_bound, &multipliers).map_err(MatrixRefusal::NoMatrix).map_err(about)?;
+    let rows = Rows::new(&form)?;
+    prove_matrix(&form, &rows, squared_bound, &multipliers).map_err(about)
 }
 
 /// Why the matrix of a form proves nothing.

@@ -25,6 +25,14 @@ pub use rules::{Rules, linear_layers};
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, digest_of};
 use crate::ir::Network;
 
+/// A certificate with more claims is refused: each may cost minutes.
+const MAX_CLAIMS: usize = 64;
+
+/// Ids are printed beside what was proved, so they cannot be allowed to look like it.
+fn is_identifier(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
 /// Proves one claim about a network.
 ///
 /// # Errors
@@ -45,7 +53,7 @@ pub fn check_claim(claim: &Claim, network: &Network, bundle: &Bundle) -> Result<
 /// What does not match.
 pub fn check_identity(certificate: &Certificate, bundle: &Bundle, model: &ModelIdentity) -> Result<(), Refusal> {
     if !certificate.is_known_version() {
-        return Err(Refusal::UnknownSchema { found: certificate.schema.clone(), known: SCHEMA });
+        return Err(Refusal::UnknownSchema { found: certificate.schema.escape_debug().to_string(), known: SCHEMA });
     }
     if certificate.digest != certificate.computed_digest() {
         return Err(Refusal::DigestMismatch);
@@ -55,7 +63,8 @@ pub fn check_identity(certificate: &Certificate, bundle: &Bundle, model: &ModelI
         return Err(Refusal::BundleMismatch);
     }
     if certificate.model.digest != model.digest {
-        return Err(Refusal::AnotherModel { expected: certificate.model.digest.clone(), found: model.digest.clone() });
+        let expected = certificate.model.digest.escape_debug().to_string();
+        return Err(Refusal::AnotherModel { expected, found: model.digest.clone() });
     }
     if certificate.model.external != model.external {
         return Err(Refusal::AnotherExternalData);
@@ -63,9 +72,28 @@ pub fn check_identity(certificate: &Certificate, bundle: &Bundle, model: &ModelI
     if certificate.claims.is_empty() {
         return Err(Refusal::NoClaims);
     }
+    if certificate.claims.len() > MAX_CLAIMS {
+        return Err(Refusal::TooManyClaims { limit: MAX_CLAIMS });
+    }
+    if let Some(claim) = certificate.claims.iter().find(|claim| !is_identifier(&claim.id)) {
+        return Err(Refusal::ClaimId { id: claim.id.escape_debug().to_string() });
+    }
     let mut ids = HashSet::new();
     match certificate.claims.iter().find(|claim| !ids.insert(&claim.id)) {
         Some(duplicate) => Err(Refusal::DuplicateClaim { id: duplicate.id.clone() }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_imitate_the_report() {
+        assert!(is_identifier("lipschitz-l2"));
+        for forged in ["", "x` proved in 1 ms: at most 0.001\nm.json: `y", "\u{1b}[2K", "a b", "é", &"x".repeat(65)] {
+            assert!(!is_identifier(forged), "{forged:?}");
+        }
     }
 }

@@ -18,6 +18,10 @@ pub enum Refusal {
     AnotherExternalData,
     #[error("the certificate makes no claim")]
     NoClaims,
+    #[error("the certificate makes more than {limit} claims")]
+    TooManyClaims { limit: usize },
+    #[error("the claim id `{id}` is not one to 64 letters, digits, dots, dashes and underscores")]
+    ClaimId { id: String },
     #[error("two claims share the id `{id}`")]
     DuplicateClaim { id: String },
     #[error("claim `{id}`: {reason}")]

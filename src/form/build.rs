@@ -9,15 +9,16 @@ use std::ops::Range;
 use super::combination::{Atom, Combination};
 use super::group::{Groups, Kink};
 use super::layer::{LinearLayer, LinearMap, Weights};
-use super::sorting::comparators;
 use super::{Form, FormError, SortForm};
-use crate::ir::{Binary, EvaluationError, Function, Network, Node, NodeId, Op, Reduction, SlopeRange, Values};
+use crate::ir::{Binary, EvaluationError, Function, Network, Node, NodeId, Op, Reduction, SlopeRange, Values, comparators};
 use crate::sound::Enclosure;
 
 /// Sorts of at most this many elements are written as comparators; beyond it the matrix grows faster than the bound falls.
 const COMPARATOR_LIMIT: usize = 8;
-/// Terms of all signals together: 1 GiB.
+/// Terms and elements of all signals together: 1 GiB.
 const TERM_LIMIT: usize = 1 << 26;
+/// Coordinates of a form.
+const DIMENSION_LIMIT: u32 = 1 << 22;
 
 /// The part of a network between two nodes: `to` must depend on the input only through `from`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,8 @@ pub(super) fn build(network: &Network, segment: Segment, sorts: SortForm) -> Res
     builder.signals[segment.from.index()] = (0..inputs).map(|i| Combination::atom(Atom::Coordinate(i))).collect();
     for id in needed {
         let signal = builder.node(id)?;
-        builder.terms += signal.iter().map(|s| s.terms().len()).sum::<usize>();
-        if builder.terms > TERM_LIMIT {
+        builder.terms += signal.iter().map(|s| s.terms().len() + 1).sum::<usize>();
+        if builder.terms > TERM_LIMIT || builder.groups.dimension > DIMENSION_LIMIT {
             return Err(FormError::TooLarge);
         }
         builder.signals[id.index()] = signal;
@@ -116,6 +117,10 @@ impl Builder<'_> {
             Op::Reshape => Ok(self.signal(operand(0))),
             Op::Rearrange(sources) => {
                 let operands: Vec<_> = node.operands.iter().map(|&o| self.signal(o)).collect();
+                let cost = sources.iter().map(|s| operands[s.operand as usize][s.element as usize].terms().len() + 1);
+                if self.terms + cost.sum::<usize>() > TERM_LIMIT {
+                    return Err(FormError::TooLarge);
+                }
                 Ok(sources.iter().map(|s| operands[s.operand as usize][s.element as usize].clone()).collect())
             }
             Op::MatMul => self.matmul(id, node, operand(0), operand(1)),

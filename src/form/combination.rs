@@ -42,7 +42,7 @@ pub fn exact_sum(a: f64, b: f64) -> Option<f64> {
 #[must_use]
 pub fn exact_quotient(a: f64, b: f64) -> Option<f64> {
     let quotient = a / b;
-    (exact_product(quotient, b) == Some(a)).then_some(quotient)
+    (b != 0.0 && exact_product(quotient, b) == Some(a)).then_some(quotient)
 }
 
 impl Combination {
@@ -100,7 +100,22 @@ impl Combination {
     /// `Σ weightᵢ·partᵢ`.
     #[must_use]
     pub fn sum<'a>(parts: impl IntoIterator<Item = (f64, &'a Self)>) -> Option<Self> {
-        parts.into_iter().try_fold(Self::default(), |sum, (weight, part)| sum.plus_scaled(weight, part))
+        let mut scaled = Vec::new();
+        for (weight, part) in parts {
+            for &(atom, coefficient) in &part.terms {
+                scaled.push((atom, exact_product(weight, coefficient)?));
+            }
+        }
+        scaled.sort_by_key(|&(atom, _)| atom);
+        let mut terms: Vec<(Atom, f64)> = Vec::with_capacity(scaled.len());
+        for (atom, coefficient) in scaled {
+            match terms.last_mut() {
+                Some((last, sum)) if *last == atom => *sum = exact_sum(*sum, coefficient)?,
+                _ => terms.push((atom, coefficient)),
+            }
+        }
+        terms.retain(|&(_, coefficient)| coefficient != 0.0);
+        Some(Self { terms })
     }
 
     /// The exact factor `r` with `self = r·other`, if there is one.

@@ -49,6 +49,9 @@ impl Kink {
     }
 }
 
+/// Groups over the same atoms that are compared with a new argument: not sharing is sound, comparing all is quadratic.
+const SHARING_LIMIT: usize = 256;
+
 /// The groups of a form under construction.
 pub(super) struct Groups {
     pub list: Vec<Group>,
@@ -70,10 +73,9 @@ impl Groups {
             return argument.scaled(kink.positive);
         }
         let support = argument.support();
-        let shared = self
-            .kinks
-            .get(&support)
-            .and_then(|known| known.iter().find_map(|&(group, its_kink)| self.shared_kink(kink, argument, group, its_kink)));
+        let shared = self.kinks.get(&support).and_then(|known| {
+            known.iter().take(SHARING_LIMIT).find_map(|&(group, its_kink)| self.shared_kink(kink, argument, group, its_kink))
+        });
         if shared.is_some() {
             return shared;
         }
@@ -126,7 +128,8 @@ impl Groups {
         let sum = Combination::sum(arguments.iter().map(|argument| (1.0, argument)))?;
         self.add(SlopeRange::new(-1.0, 1.0), arguments.to_vec(), fresh, depth, node)?;
         let group = self.list.last_mut()?;
-        let last = group.results.iter().try_fold(sum, |rest, result| rest.plus_scaled(-1.0, result))?;
+        let others = group.results.iter().map(|result| (-1.0, result));
+        let last = Combination::sum(std::iter::once((1.0, &sum)).chain(others))?;
         group.results.push(last);
         Some(group.results.clone())
     }

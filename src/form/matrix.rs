@@ -40,6 +40,10 @@ struct Cross<'a> {
 
 /// Matrices of a larger order are not built: two copies take 1.7 GB.
 const MAX_ORDER: usize = 12_000;
+/// Squares and crosses of one matrix: the error analysis allows for so many.
+const MAX_TERMS: usize = 1 << 21;
+/// Entries of the columns of a linear form, of which two copies take 1 GB.
+const MAX_COLUMN_ENTRIES: usize = 1 << 25;
 /// Multipliers and products of slopes that are smaller, but not zero, are refused: their products could underflow.
 const SMALLEST_FACTOR: f64 = 1e-100;
 
@@ -64,20 +68,11 @@ impl QuadraticForm {
     ///
     /// Without groups and with fewer outputs than inputs it is `ρI − CCᵀ`, which is definite exactly when `ρI − CᵀC` is.
     pub fn new(form: &Form, rows: &Rows, squared_bound: f64, multipliers: &[f64]) -> Result<Self, MatrixError> {
-        let admissible = |&value: &f64| value == 0.0 || (value >= SMALLEST_FACTOR && value.is_finite());
-        if multipliers.len() != form.groups.len() || !multipliers.iter().all(admissible) {
-            return Err(MatrixError::Multipliers);
-        }
-        if !(squared_bound >= 0.0 && squared_bound.is_finite()) {
-            return Err(MatrixError::SquaredBound);
-        }
-        let by_outputs = form.groups.is_empty() && form.outputs.len() < form.inputs;
-        let order = if by_outputs { form.outputs.len() } else { form.dimension };
-        if order > MAX_ORDER {
-            return Err(MatrixError::TooLarge(order));
-        }
+        admit(form, squared_bound, multipliers)?;
+        let by_outputs = by_outputs(form);
         if by_outputs {
             let columns = transposed(&rows.outputs, form.inputs);
+            let order = form.outputs.len();
             return Ok(assemble(order, order, squared_bound, &negative_squares(&columns), &[]));
         }
         let mut squares = negative_squares(&rows.outputs);
@@ -105,6 +100,29 @@ impl QuadraticForm {
     pub fn prove(&self) -> Result<(), NotProved> {
         prove_positive_definite(&self.matrix, &self.radius)
     }
+}
+
+/// Whether a matrix can be built at all; cheap, so that rows need not be computed for nothing.
+///
+/// # Errors
+/// [`MatrixError`].
+pub fn admit(form: &Form, squared_bound: f64, multipliers: &[f64]) -> Result<(), MatrixError> {
+    let admissible = |&value: &f64| value == 0.0 || (value >= SMALLEST_FACTOR && value.is_finite());
+    if multipliers.len() != form.groups.len() || !multipliers.iter().all(admissible) {
+        return Err(MatrixError::Multipliers);
+    }
+    if !(squared_bound >= 0.0 && squared_bound.is_finite()) {
+        return Err(MatrixError::SquaredBound);
+    }
+    let order = if by_outputs(form) { form.outputs.len() } else { form.dimension };
+    let terms = form.outputs.len() + 3 * form.groups.iter().map(|group| group.arguments.len()).sum::<usize>();
+    if order > MAX_ORDER || terms > MAX_TERMS { Err(MatrixError::TooLarge(order)) } else { Ok(()) }
+}
+
+/// Is the matrix of the outputs used instead of that of the inputs?
+fn by_outputs(form: &Form) -> bool {
+    let entries = form.inputs.saturating_mul(form.outputs.len());
+    form.groups.is_empty() && form.outputs.len() < form.inputs && entries <= MAX_COLUMN_ENTRIES
 }
 
 fn negative_squares(rows: &[Row]) -> Vec<Square<'_>> {

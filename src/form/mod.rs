@@ -11,7 +11,7 @@
 //! that the Lipschitz constant from ℓ2 to ℓ2 is at most `√ρ`. The checker builds the matrix here from the model alone;
 //! engines take their data here too, so both mean the same program. This room must not know any solver.
 //!
-//! [`Form::new`] keeps signals symbolic and exact (`combination`, `group`, `sorting`, `build`); [`Rows`] evaluates
+//! [`Form::new`] keeps signals symbolic and exact (`combination`, `group`, `build`); [`Rows`] evaluates
 //! them in double-double arithmetic with a rigorous radius (`rows`); [`QuadraticForm`] is the matrix (`matrix`).
 
 mod build;
@@ -21,13 +21,12 @@ mod group;
 mod layer;
 mod matrix;
 mod rows;
-mod sorting;
 
 pub use build::Segment;
 pub use combination::{Atom, Combination};
 pub use group::Group;
 pub use layer::{LinearLayer, LinearMap, Weights};
-pub use matrix::{MatrixError, QuadraticForm};
+pub use matrix::{MatrixError, QuadraticForm, admit};
 pub use rows::{GroupRows, Rows};
 
 use crate::ir::{EvaluationError, Network};
@@ -75,5 +74,22 @@ impl Form {
     /// [`FormError`], naming the node that has no rule.
     pub fn new(network: &Network, segment: Segment, sorts: SortForm) -> Result<Self, FormError> {
         build::build(network, segment, sorts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{NetworkBuilder, Op, Reduction, Source};
+
+    #[test]
+    fn a_sum_that_is_copied_a_million_times_is_refused_before_it_is_copied() {
+        let mut builder = NetworkBuilder::new();
+        let x = builder.push("x", "", Op::Input, &[], vec![1, 4096]).unwrap();
+        let sum = builder.push("sum", "ReduceSum", Op::Reduce(Reduction::Sum), &[x], vec![1]).unwrap();
+        let copies = vec![Source { operand: 0, element: 0 }; 1 << 20];
+        let y = builder.push("expand", "Expand", Op::Rearrange(copies), &[sum], vec![1 << 20]).unwrap();
+        let network = builder.finish(y).unwrap();
+        assert_eq!(Form::new(&network, Segment::whole(&network), SortForm::Comparators), Err(FormError::TooLarge));
     }
 }

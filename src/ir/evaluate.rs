@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::function::Function;
 use super::network::{Binary, Network, Node, Op, Reduction};
+use super::sorting::comparators;
 
 /// Numbers that a network can be evaluated in.
 pub trait Arithmetic: Clone {
@@ -202,14 +203,14 @@ fn reduce<A: Arithmetic>(reduction: Reduction, row: &[A]) -> Option<A> {
     })
 }
 
-/// Odd–even transposition by max and min: correct for enclosures, whose order may be unknown.
+/// A sorting network of minima and maxima: correct for enclosures too, whose order may be unknown.
 fn sorted<A: Arithmetic>(row: &[A], descending: bool) -> Vec<A> {
     let mut row = row.to_vec();
-    for round in 0..row.len() {
-        for pair in row[round % 2..].chunks_exact_mut(2) {
-            let (low, high) = (pair[0].min(&pair[1]), pair[0].max(&pair[1]));
-            (pair[0], pair[1]) = if descending { (high, low) } else { (low, high) };
-        }
+    for (i, j) in comparators(row.len()) {
+        (row[i], row[j]) = (row[i].min(&row[j]), row[i].max(&row[j]));
+    }
+    if descending {
+        row.reverse();
     }
     row
 }

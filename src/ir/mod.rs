@@ -8,10 +8,12 @@ mod conv;
 mod evaluate;
 mod function;
 mod network;
+mod sorting;
 mod tensor;
 
 pub use conv::{ConvAxis, ConvGeometry, Tap};
 pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
 pub use function::{Function, SlopeRange};
 pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};
+pub use sorting::comparators;
 pub use tensor::{Tensor, element_count};

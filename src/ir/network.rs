@@ -114,6 +114,8 @@ pub enum ShapeError {
 
 /// Largest tensor that is ever built.
 pub const MAX_ELEMENTS: usize = 1 << 27;
+/// Characters of a name that are kept.
+const LONGEST_NAME: usize = 200;
 /// Largest number of nodes.
 pub const MAX_NODES: usize = 1 << 20;
 
@@ -217,7 +219,7 @@ impl NetworkBuilder {
         }
         let variable = is_input || operands.iter().any(|&o| self.node(o).variable);
         let operands = operands.to_vec();
-        self.nodes.push(Node { name: name.to_owned(), operator: operator.to_owned(), op, operands, shape, variable });
+        self.nodes.push(Node { name: printable(name), operator: printable(operator), op, operands, shape, variable });
         Ok(id)
     }
 
@@ -262,6 +264,11 @@ impl Op {
             Self::Softmax => "Softmax",
         }
     }
+}
+
+/// Names come from the file and go to terminals: no control characters, no endless lines.
+fn printable(name: &str) -> String {
+    name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect()
 }
 
 /// Does `op` map operands of shapes `operands` to a result of shape `result`?

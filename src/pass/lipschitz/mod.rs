@@ -58,6 +58,8 @@ pub enum EngineChoice {
 
 /// Seconds that Clarabel may be predicted to take where the choice is free.
 const QUICK: f64 = 0.1;
+/// Seconds that the interior point may be predicted to take where nobody asked for it and nobody limits it.
+const PATIENCE: f64 = 300.0;
 /// Relative gap at which the interior point stops.
 const GAP: f64 = 1e-8;
 /// Orders beyond which backward elimination is not tried.
@@ -300,6 +302,12 @@ fn by_interior_point(
     let bytes = interior_point::predicted_bytes(pencil) as u64;
     if bytes > options.memory {
         let needs = format!("it is predicted to need {:.1} GB", gigabytes(bytes));
+        notes.push(not_solved(pencil, "the interior point", &needs));
+        return None;
+    }
+    let seconds = interior_point::predicted_seconds(pencil);
+    if options.engine == EngineChoice::Auto && options.timeout.is_none() && seconds > PATIENCE {
+        let needs = format!("it is predicted to need {seconds:.0} s; ask for it with `--engine interior-point` or `--timeout`");
         notes.push(not_solved(pencil, "the interior point", &needs));
         return None;
     }

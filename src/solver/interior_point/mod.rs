@@ -63,6 +63,12 @@ pub fn predicted_bytes(pencil: &Pencil) -> f64 {
     8.0 * (14.0 * n * n + 8.0 * n * pairs + 14.0 * pairs * pairs)
 }
 
+/// Seconds that a solve takes, within a small factor: some thirty `N³` multiplications in each of twenty iterations.
+#[must_use]
+pub fn predicted_seconds(pencil: &Pencil) -> f64 {
+    20.0 * 30.0 * (pencil.dimension as f64).powi(3) / 3e10
+}
+
 /// Is the point strictly feasible to working precision?
 #[must_use]
 pub fn is_feasible(pencil: &Pencil, start: &Candidate) -> bool {
