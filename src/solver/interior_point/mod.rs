@@ -16,8 +16,10 @@ mod schur;
 
 use std::time::Instant;
 
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{LltParams, LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::solvers::{DenseSolveCore, Llt, Solve};
-use faer::{Mat, Side};
+use faer::{Mat, Par, Side, Spec};
 
 use super::pencil::{Candidate, Pencil};
 use program::{Program, Variables};
@@ -51,6 +53,8 @@ const STALLED: f64 = 1e-6;
 const PATH: usize = 10;
 /// Fractions of a step that are tried.
 const STEPS: [f64; 16] = [1.0, 0.96, 0.92, 0.86, 0.8, 0.73, 0.65, 0.55, 0.45, 0.35, 0.25, 0.17, 0.1, 0.05, 0.02, 0.005];
+/// Fractions of a predictor step, which only sets the centering.
+const PREDICTED_STEPS: [f64; 7] = [1.0, 0.9, 0.8, 0.65, 0.5, 0.3, 0.1];
 /// A step must stay inside even when it is longer by this factor.
 const MARGIN: f64 = 1.03;
 
@@ -162,11 +166,11 @@ impl State {
         };
         let mu = self.mu();
         let predictor = self.direction(program, &inverse, &system, &barrier, 0.0, None)?;
-        let (primal, dual) = self.lengths(&predictor);
+        let (primal, dual) = self.lengths(&predictor, &PREDICTED_STEPS);
         let reached = self.mu_after(&predictor, primal, dual);
         let centering = (reached / mu).clamp(0.0, 1.0).powi(2).clamp(1e-5, 0.9);
         let corrector = self.direction(program, &inverse, &system, &barrier, centering * mu, Some(&predictor))?;
-        let (primal, dual) = self.lengths(&corrector);
+        let (primal, dual) = self.lengths(&corrector, &STEPS);
         self.advance(program, &corrector, primal, dual)?;
         Some(primal.max(dual))
     }
@@ -209,19 +213,12 @@ impl State {
         point.bound.is_finite().then_some(Direction { point, slack, x, z })
     }
 
-    /// The longest steps of the list that stay inside: primal, dual.
-    fn lengths(&self, direction: &Direction) -> (f64, f64) {
-        let stays =
-            |values: &[f64], change: &[f64], step: f64| values.iter().zip(change).all(|(v, d)| v + MARGIN * step * d > 0.0);
-        let definite =
-            |matrix: &Mat<f64>, change: &Mat<f64>, step: f64| moved(matrix, change, MARGIN * step).llt(Side::Lower).is_ok();
-        // The inside is convex: where a step fits, every shorter one does.
-        let longest =
-            |inside: &dyn Fn(f64) -> bool| STEPS.get(STEPS.partition_point(|&step| !inside(step))).copied().unwrap_or(0.0);
-        let primal = longest(&|step| stays(&self.slack, &direction.slack, step) && definite(&self.x, &direction.x, step));
-        let multipliers = (&self.point.multipliers, &direction.point.multipliers);
-        let dual = longest(&|step| stays(multipliers.0, multipliers.1, step) && definite(&self.z, &direction.z, step));
-        (primal, dual)
+    /// The longest of the given steps that stay inside: primal, dual.
+    fn lengths(&self, direction: &Direction, steps: &[f64]) -> (f64, f64) {
+        rayon::join(
+            || longest_step((&self.slack, &direction.slack), (&self.x, &direction.x), steps),
+            || longest_step((&self.point.multipliers, &direction.point.multipliers), (&self.z, &direction.z), steps),
+        )
     }
 
     fn mu_after(&self, direction: &Direction, primal: f64, dual: f64) -> f64 {
@@ -250,6 +247,26 @@ impl State {
         self.slack.iter_mut().zip(&direction.slack).for_each(|(s, d)| *s += primal * d);
         Some(())
     }
+}
+
+/// The longest of the descending `steps` along which positive numbers stay positive and a definite matrix definite.
+fn longest_step(numbers: (&[f64], &[f64]), matrices: (&Mat<f64>, &Mat<f64>), steps: &[f64]) -> f64 {
+    let order = matrices.0.nrows();
+    let parameters = Spec::<LltParams, f64>::default();
+    // One thread: the two searches run beside each other, and small factorisations do not gain from more.
+    let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(order, Par::Seq, parameters));
+    let mut inside = |step: f64| {
+        let step = MARGIN * step;
+        if numbers.0.iter().zip(numbers.1).any(|(value, change)| value + step * change <= 0.0) {
+            return false;
+        }
+        let mut factor = moved(matrices.0, matrices.1, step);
+        let stack = MemStack::new(&mut memory);
+        let done = cholesky_in_place(factor.as_mut(), LltRegularization::default(), Par::Seq, stack, parameters);
+        done.is_ok() && (0..order).all(|i| factor[(i, i)] > 0.0 && factor[(i, i)].is_finite())
+    };
+    // The inside is convex: where a step fits, every shorter one does.
+    steps.get(steps.partition_point(|&step| !inside(step))).copied().unwrap_or(0.0)
 }
 
 /// A factor of the Schur matrix; a tiny multiple of its diagonal is added where rounding made it indefinite.
