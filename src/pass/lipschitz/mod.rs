@@ -239,7 +239,7 @@ fn inequality(
         EngineChoice::Clarabel | EngineChoice::Product => None,
     };
     for (path, relaxation, engine) in by_clarabel.into_iter().chain(by_interior_point) {
-        found.relaxation = Some(relaxation.max(0.0).sqrt()).filter(|value| value.is_finite());
+        found.relaxation = relaxation.map(|value| value.max(0.0).sqrt()).filter(|value| value.is_finite());
         proposals.push((path, engine));
     }
     proposals.push((vec![start], Engine::Start));
@@ -250,8 +250,8 @@ fn inequality(
     Ok(found)
 }
 
-/// A path of candidates, the engine's value of the relaxation, and the engine.
-type Proposal = (Vec<Candidate>, f64, Engine);
+/// A path of candidates, the optimum of the relaxation where the engine reached it, and the engine.
+type Proposal = (Vec<Candidate>, Option<f64>, Engine);
 
 /// Multipliers from Clarabel and its dual value, where it is predicted to fit the limits.
 fn clarabel(
@@ -318,7 +318,13 @@ fn by_interior_point(
     if solution.is_none() {
         notes.push("the interior point found no feasible start".to_owned());
     }
-    solution.map(|solution| (solution.path, solution.dual_bound, Engine::InteriorPoint))
+    let solution = solution?;
+    if !solution.converged {
+        let after = solution.iterations;
+        notes.push(format!("the interior point stopped after {after} iterations: the bound is not the best of the relaxation"));
+    }
+    let optimum = solution.converged.then_some(solution.dual_bound);
+    Some((solution.path, optimum, Engine::InteriorPoint))
 }
 
 fn not_solved(pencil: &Pencil, engine: &str, why: &str) -> String {

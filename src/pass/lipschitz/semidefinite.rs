@@ -52,16 +52,17 @@ impl Program {
         predict(&self.problem)
     }
 
-    /// Solves; the point is a proposal. The second value is the dual value: no multipliers give less than it, up to the
-    /// solver's accuracy.
+    /// Solves; the point is a proposal. The second value is the dual value, where the solver finished: no multipliers give
+    /// less than it, up to the solver's accuracy.
     ///
     /// # Errors
     /// [`ClarabelError`].
-    pub fn solve(&self, options: &ClarabelOptions) -> Result<(Candidate, f64), ClarabelError> {
+    pub fn solve(&self, options: &ClarabelOptions) -> Result<(Candidate, Option<f64>), ClarabelError> {
         let solution = solve(&self.problem, options)?;
         let mut values = solution.variables.iter().zip(&self.units).map(|(value, unit)| (value * unit).max(0.0));
         let squared_bound = values.next().unwrap_or(f64::NAN);
-        Ok((Candidate { squared_bound, multipliers: values.collect() }, solution.dual_value * self.units[0]))
+        let dual_value = (solution.status == "Solved").then_some(solution.dual_value * self.units[0]);
+        Ok((Candidate { squared_bound, multipliers: values.collect() }, dual_value))
     }
 }
 
