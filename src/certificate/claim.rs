@@ -128,7 +128,7 @@ pub enum PartProof {
     /// Node by node: norms of sums, of elementwise functions, of rearrangements, of linear layers.
     Rules {
         /// For every matrix product and convolution of the part, in order, an upper bound of its squared spectral norm;
-        /// without one the product of its largest absolute row and column sums is taken.
+        /// without one a bound from absolute sums of its rows and columns is taken.
         squared_norms: Vec<Option<Bits>>,
     },
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::inequality::prove_matrix;
 use super::refusal::ClaimRefusal;
-use crate::form::{Form, FormError, LinearLayer, Rows, Segment, SortForm};
+use crate::form::{Form, FormError, Rows, Segment, SortForm, operator_norm};
 use crate::ir::{Binary, Network, Node, NodeId, Op, Reduction, Source, Values};
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, div_up, max_or_nan, mul_up, sqrt_up};
@@ -119,7 +119,7 @@ impl Rules<'_> {
             prove_matrix(&form, &rows, squared_norm, &[])
                 .map_err(|reason| reason.about(format!("the norm of node `{}`", node.name)))?
         } else {
-            form.layers.first().map_or(0.0, |layer| row_and_column_bound(layer, form.inputs))
+            form.layers.first().map_or(0.0, operator_norm)
         };
         Ok(mul_up(self.operand(node, position)?, norm))
     }
@@ -156,22 +156,6 @@ pub fn linear_layers(network: &Network, segment: Segment) -> Vec<NodeId> {
 
 const fn is_linear_layer(node: &Node) -> bool {
     matches!(node.op, Op::MatMul | Op::Conv(_))
-}
-
-/// `√(‖W‖₁·‖W‖∞) ≥ ‖W‖₂` for a layer whose inputs are distinct coordinates.
-fn row_and_column_bound(layer: &LinearLayer, inputs: usize) -> f64 {
-    let mut columns = vec![0.0; inputs];
-    let mut largest_row = 0.0;
-    layer.map.for_each_output(|_, terms| {
-        let mut row = 0.0;
-        for &(input, weight) in terms {
-            let magnitude = layer.weights.get(weight).magnitude();
-            row = add_up(row, magnitude);
-            columns[input] = add_up(columns[input], magnitude);
-        }
-        largest_row = max_or_nan(largest_row, row);
-    });
-    sqrt_up(mul_up(largest_row, columns.into_iter().fold(0.0, max_or_nan)))
 }
 
 fn no_rule(node: &Node) -> ClaimRefusal {

@@ -64,7 +64,7 @@ impl Failure {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything that was asked for is established
-  1  a policy is violated or a property refuted
+  1  a policy is violated or a property refuted (reserved: no command ends so yet)
   2  usage error, or a model that cannot be used
   3  inconclusive: time, memory, or a witness that does not close
   4  a certificate was refused";

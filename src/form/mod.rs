@@ -27,7 +27,7 @@ pub use combination::{Atom, Combination};
 pub use group::Group;
 pub use layer::{LinearLayer, LinearMap, Weights};
 pub use matrix::{MatrixError, QuadraticForm, admit};
-pub use rows::{GroupRows, Rows};
+pub use rows::{GroupRows, Rows, operator_norm};
 
 use crate::ir::{EvaluationError, Network};
 

@@ -191,7 +191,8 @@ impl Evaluation {
 }
 
 /// An upper bound of a layer's spectral norm: `√(‖W‖₁‖W‖∞)`, or `√‖WᵀW‖∞` where a plain matrix is affordable.
-fn operator_norm(layer: &LinearLayer) -> f64 {
+#[must_use]
+pub fn operator_norm(layer: &LinearLayer) -> f64 {
     let mut columns = vec![0.0; layer.inputs.len()];
     let mut largest_row = 0.0;
     layer.map.for_each_output(|_, terms| {

@@ -62,8 +62,8 @@ const QUICK: f64 = 0.1;
 const PATIENCE: f64 = 300.0;
 /// Relative gap at which the interior point stops.
 const GAP: f64 = 1e-8;
-/// Orders beyond which backward elimination is not tried.
-const ELIMINATION_LIMIT: usize = 3000;
+/// Bounded coordinates beyond which no matrix inequality is tried for the whole network.
+const BOUNDED_LIMIT: usize = 3000;
 
 /// What the pass found.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ pub fn certify_l2(
     progress("attained quotient");
     let pair = attained::search(network, options.seed);
     if pair.is_none() {
-        notes.push("no certified lower bound: the network is too large or has an operator without enclosures".to_owned());
+        notes.push("no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned());
     }
     let engine = found.candidate.as_ref().map_or(Engine::NormProduct, |(_, engine)| *engine);
     let claim = LipschitzClaim {
@@ -210,12 +210,12 @@ fn inequality(
     }
     let form = Form::new(network, Segment::whole(network), SortForm::Comparators)?;
     let bounded = form.dimension - form.inputs;
-    if bounded > ELIMINATION_LIMIT {
+    if bounded > BOUNDED_LIMIT {
         notes.push(format!(
-            "the matrix inequality has {bounded} bounded coordinates, more than the {ELIMINATION_LIMIT} that are tried"
+            "the matrix inequality has {bounded} bounded coordinates, more than the {BOUNDED_LIMIT} that are tried"
         ));
     }
-    if form.groups.is_empty() || bounded > ELIMINATION_LIMIT {
+    if form.groups.is_empty() || bounded > BOUNDED_LIMIT {
         return Ok(found);
     }
     progress("matrix inequality");

@@ -257,7 +257,7 @@ fn longest_step(numbers: (&[f64], &[f64]), matrices: (&Mat<f64>, &Mat<f64>), ste
     let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(order, Par::Seq, parameters));
     let mut inside = |step: f64| {
         let step = MARGIN * step;
-        if numbers.0.iter().zip(numbers.1).any(|(value, change)| value + step * change <= 0.0) {
+        if !numbers.0.iter().zip(numbers.1).all(|(value, change)| value + step * change > 0.0) {
             return false;
         }
         let mut factor = moved(matrices.0, matrices.1, step);
