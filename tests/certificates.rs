@@ -85,7 +85,7 @@ fn whole_certificates_are_accepted() {
         assert!(witness.pair.is_some() && !witness.parts.is_empty());
         // Digests and `run` are apart: times can be told without touching the proof.
         let mut timed: Value = serde_json::from_slice(&original.text).unwrap();
-        timed["run"] = serde_json::json!({"engine": "x", "seconds": 1.5, "threads": 1, "seed": 0});
+        timed["run"] = serde_json::json!({"engines": {"lipschitz-l2": "x"}, "seconds": 1.5, "threads": 1, "seed": 0});
         assert_eq!(verdict(timed.to_string().as_bytes(), &bundle, &original.model), Ok(()));
     }
 }

@@ -2,7 +2,7 @@
 //! certificates tight. The loss is measured against the interior point's own optimum.
 
 use nnverify::certificate::{Assurance, Bundle, Claim, ClaimKind, Domain, Semantics};
-use nnverify::checker::check_claim;
+use nnverify::checker::{Evidence, Files, check_claim};
 use nnverify::ir::{Binary, Network, NetworkBuilder, NodeId, Op, Source, Tensor};
 use nnverify::pass::lipschitz::{EngineChoice, LipschitzOptions, Outcome, certify_l2};
 
@@ -63,7 +63,9 @@ fn relative_loss(network: &Network) -> (f64, Outcome) {
         domain: Domain::Global,
         kind: ClaimKind::Lipschitz(outcome.claim.clone()),
     };
-    assert_eq!(check_claim(&claim, network, &Bundle::default()), Ok(Assurance::Proved));
+    let (bundle, files) = (Bundle::default(), Files::default());
+    let evidence = Evidence { network, bundle: &bundle, files: &files };
+    assert_eq!(check_claim(&claim, &evidence), Ok(Assurance::Proved));
     let optimum = outcome.relaxation.unwrap();
     (outcome.claim.bound.value() / optimum - 1.0, outcome)
 }

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::claim::{ClaimKind, Inequality, PartProof, Vector};
+use super::claim::Vector;
 use super::{Certificate, digest_of};
 
 /// Vectors longer than this go to the bundle.
@@ -52,17 +52,7 @@ impl Bundle {
     /// Moves the long vectors of a certificate here and records the bundle's digest in it.
     pub(super) fn extract(certificate: &mut Certificate) -> Self {
         let mut bundle = Self::default();
-        for claim in &mut certificate.claims {
-            let ClaimKind::Lipschitz(lipschitz) = &mut claim.kind;
-            let witness = &mut lipschitz.witness;
-            let parts = witness.parts.iter_mut().filter_map(|part| match &mut part.proof {
-                PartProof::Inequality(inequality) => Some(inequality),
-                PartProof::Rules { .. } => None,
-            });
-            let multipliers = witness.inequality.iter_mut().chain(parts).map(|Inequality { multipliers, .. }| multipliers);
-            let points = witness.pair.iter_mut().flat_map(|pair| [&mut pair.first, &mut pair.second]);
-            multipliers.chain(points).for_each(|vector| bundle.take(vector));
-        }
+        certificate.claims.iter_mut().flat_map(|claim| claim.kind.vectors_mut()).for_each(|vector| bundle.take(vector));
         if !bundle.is_empty() {
             certificate.bundle = Some(digest_of(&bundle.to_bytes()));
         }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
-    Assurance, Claim, ClaimKind, Domain, Inequality, LipschitzClaim, LipschitzWitness, Norm, Pair, Part, PartProof, Semantics,
-    Sorts, Vector,
+    Assurance, Claim, ClaimKind, Domain, FileIdentity, Inequality, LipschitzClaim, LipschitzWitness, Norm, Pair, Part, PartProof,
+    Semantics, Sorts, Vector,
 };
 pub use number::{Bits, Number, Rounding};
 
@@ -25,6 +25,8 @@ pub const SCHEMA: &str = "nnverify-certificate/1.0";
 const MAJOR: &str = "nnverify-certificate/1.";
 /// A certificate larger than this is refused unread.
 pub const CERTIFICATE_LIMIT: u64 = 1 << 24;
+/// A data or specification file larger than this is refused unread.
+pub const FILE_LIMIT: u64 = 1 << 31;
 
 /// A certificate: what it is about, what it claims, and how it came about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +77,8 @@ pub struct ExternalFile {
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    pub engine: String,
+    /// What found the witnesses, by claim.
+    pub engines: std::collections::BTreeMap<String, String>,
     pub seconds: f64,
     pub threads: u32,
     pub seed: u64,
@@ -174,6 +177,14 @@ pub fn digest_of(bytes: &[u8]) -> String {
         .flat_map(|byte| [byte >> 4, byte & 15])
         .filter_map(|digit| char::from_digit(u32::from(digit), 16))
         .collect()
+}
+
+/// Reads a data or specification file that claims are about, as its bytes lie on disk.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
+    read_limited(path, FILE_LIMIT)
 }
 
 fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {

@@ -1,19 +1,25 @@
 //! Claims of kind `lipschitz`.
 
+use super::evidence::Evidence;
 use super::inequality::prove_inequality;
 use super::pair::attained_quotient;
 use super::parts::{product, prove_parts};
 use super::refusal::ClaimRefusal;
-use crate::certificate::{Assurance, Bundle, LipschitzClaim, Norm, Number, Rounding};
+use crate::certificate::{Assurance, Domain, LipschitzClaim, Norm, Number, Rounding, Semantics};
 use crate::form::Segment;
-use crate::ir::Network;
 
 /// Proves everything that a Lipschitz claim says.
 ///
 /// # Errors
 /// The first thing that is not proved.
-pub fn check(claim: &LipschitzClaim, network: &Network, bundle: &Bundle) -> Result<Assurance, ClaimRefusal> {
-    let Norm::L2 = claim.norm;
+pub fn check(
+    claim: &LipschitzClaim,
+    semantics: Semantics,
+    domain: &Domain,
+    evidence: &Evidence,
+) -> Result<Assurance, ClaimRefusal> {
+    let (Semantics::Real, Domain::Global, Norm::L2) = (semantics, domain, claim.norm);
+    let (network, bundle) = (evidence.network, evidence.bundle);
     let witness = &claim.witness;
     if !claim.bound.is_consistent(Rounding::Up) {
         return Err(ClaimRefusal::Number { field: "bound" });
@@ -40,8 +46,7 @@ pub fn check(claim: &LipschitzClaim, network: &Network, bundle: &Bundle) -> Resu
             if !number.is_consistent(Rounding::Down) {
                 return Err(ClaimRefusal::Number { field: "lower_bound" });
             }
-            let resolve = |vector| bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector);
-            let proved = attained_quotient(network, &resolve(&pair.first)?, &resolve(&pair.second)?)?;
+            let proved = attained_quotient(network, &evidence.vector(&pair.first)?, &evidence.vector(&pair.second)?)?;
             if proved >= number.value() {
                 Ok(Assurance::Proved)
             } else {

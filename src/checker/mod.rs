@@ -1,4 +1,4 @@
-//! TRUSTED. The checker: certificate, model, nothing else. It lowers the model itself, builds every matrix itself and
+//! TRUSTED. The checker: certificate, model, and the files that claims name; nothing else (`evidence`). It lowers the model itself, builds every matrix itself and
 //! proves every claim in sound arithmetic, or refuses with a typed reason.
 //!
 //! No solver, status, residual or epsilon appears here, and no pass is known. Passes may call the rules here to find out
@@ -7,6 +7,7 @@
 //! One file per kind of claim (`lipschitz`), on top of what they share: matrix inequalities (`inequality`), chains of parts
 //! (`parts`), norm rules (`rules`), attained quotients (`pair`).
 
+mod evidence;
 mod inequality;
 mod lipschitz;
 mod pair;
@@ -16,6 +17,7 @@ mod rules;
 
 use std::collections::HashSet;
 
+pub use evidence::{Evidence, Files};
 pub use inequality::{MatrixRefusal, prove_inequality, prove_matrix};
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
@@ -23,7 +25,6 @@ pub use refusal::{ClaimRefusal, Refusal};
 pub use rules::{Rules, linear_layers};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, digest_of};
-use crate::ir::Network;
 
 /// A certificate with more claims is refused: each may cost minutes.
 const MAX_CLAIMS: usize = 64;
@@ -33,13 +34,15 @@ fn is_identifier(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// Proves one claim about a network.
+/// Proves one claim.
 ///
 /// # Errors
 /// Why it is not accepted.
-pub fn check_claim(claim: &Claim, network: &Network, bundle: &Bundle) -> Result<Assurance, Refusal> {
-    let ClaimKind::Lipschitz(lipschitz) = &claim.kind;
-    lipschitz::check(lipschitz, network, bundle)
+pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refusal> {
+    let found = match &claim.kind {
+        ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
+    };
+    found
         .and_then(|found| {
             // A stated assurance that is weaker than what is found is still true.
             if claim.assurance <= found { Ok(found) } else { Err(ClaimRefusal::Assurance { stated: claim.assurance, found }) }

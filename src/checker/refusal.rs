@@ -39,6 +39,8 @@ pub enum ClaimRefusal {
     Incomplete { field: &'static str },
     #[error("the witness names a vector that the bundle does not hold")]
     MissingVector,
+    #[error("it is about the file `{name}` with SHA-256 {digest}, which was not given (`--file FILE`)")]
+    MissingFile { name: String, digest: String },
     #[error("the witness does not fit the network: {what}")]
     Shape { what: &'static str },
     #[error(transparent)]

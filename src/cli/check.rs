@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, identity};
-use crate::certificate::{Certificate, ReadError};
-use crate::checker::{check_claim, check_identity};
+use crate::certificate::{Bundle, Certificate, ReadError, read_file};
+use crate::checker::{Evidence, Files, check_claim, check_identity};
 use crate::onnx::Model;
 use crate::report::{CheckedClaim, CheckedFile};
 
@@ -18,6 +18,9 @@ pub struct Arguments {
     /// The model that they are about
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
+    /// A data or specification file that claims are about; may be given several times
+    #[arg(long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -25,9 +28,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
     let model = super::load(&arguments.model, &output)?;
+    let mut evidence = Files::default();
+    for path in &arguments.files {
+        add_file(&mut evidence, path)?;
+    }
     let mut files = Vec::new();
     for path in &arguments.certificates {
-        files.push(check_file(path, &model)?);
+        files.push(check_file(path, &model, &evidence)?);
     }
     let text = match output.format {
         OutputFormat::Text => files.iter().map(ToString::to_string).collect(),
@@ -39,17 +46,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 }
 
 /// Checks one certificate. An unreadable file is a usage error; a malformed one is a refusal.
-fn check_file(path: &Path, model: &Model) -> Result<CheckedFile, Failure> {
+fn check_file(path: &Path, model: &Model, files: &Files) -> Result<CheckedFile, Failure> {
     let name = path.display().to_string();
     match Certificate::read(path) {
-        Ok((certificate, bundle)) => Ok(check(name, &certificate, &bundle, model)),
+        Ok((certificate, bundle)) => Ok(check(name, &certificate, &bundle, model, files)),
         Err(error @ ReadError::Io { .. }) => Err(Failure::error(error)),
         Err(error) => Ok(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(error.to_string()) }),
     }
 }
 
+/// Adds a data or specification file to what claims can be checked against.
+pub fn add_file(files: &mut Files, path: &Path) -> Result<(), Failure> {
+    files.add(read_file(path).map_err(Failure::error)?);
+    Ok(())
+}
+
 /// Checks a certificate that is at hand, claim by claim, up to the first refusal.
-pub fn check(name: String, certificate: &Certificate, bundle: &crate::certificate::Bundle, model: &Model) -> CheckedFile {
+pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &Model, files: &Files) -> CheckedFile {
+    let evidence = Evidence { network: &model.network, bundle, files };
     let mut file = CheckedFile { certificate: name, claims: Vec::new(), refusal: None };
     if let Err(refusal) = check_identity(certificate, bundle, &identity(model)) {
         file.refusal = Some(refusal.to_string());
@@ -57,7 +71,7 @@ pub fn check(name: String, certificate: &Certificate, bundle: &crate::certificat
     }
     for claim in &certificate.claims {
         let start = Instant::now();
-        match check_claim(claim, &model.network, bundle) {
+        match check_claim(claim, &evidence) {
             Ok(assurance) => file.claims.push(CheckedClaim::new(claim, assurance, start.elapsed())),
             Err(refusal) => {
                 file.refusal = Some(refusal.to_string());

@@ -2,6 +2,8 @@
 //!
 //! stdout carries results only; progress, warnings and hints go to stderr. Nothing here proves or decides anything.
 
+#[cfg(feature = "passes")]
+mod analysis;
 mod check;
 #[cfg(feature = "passes")]
 mod inspect;
@@ -28,12 +30,32 @@ use output::Output;
 pub enum ExitStatus {
     /// Everything that was asked for is established.
     Established = 0,
+    /// A property is refuted.
+    #[cfg(feature = "passes")]
+    Violated = 1,
     /// Usage, configuration, or a model that cannot be used.
     Error = 2,
     /// Nothing is wrong, but nothing is established either: time, memory, a witness that does not close.
     Inconclusive = 3,
     /// A certificate was refused.
     Refused = 4,
+}
+
+#[cfg(feature = "passes")]
+impl ExitStatus {
+    /// The status of two results together: what is refuted outweighs what is not established.
+    const fn worse(self, other: Self) -> Self {
+        const fn rank(status: ExitStatus) -> u8 {
+            match status {
+                ExitStatus::Established => 0,
+                ExitStatus::Inconclusive => 1,
+                ExitStatus::Violated => 2,
+                ExitStatus::Refused => 3,
+                ExitStatus::Error => 4,
+            }
+        }
+        if rank(other) > rank(self) { other } else { self }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {
@@ -90,7 +112,7 @@ struct CommandLine {
     command: Option<Command>,
     #[cfg(feature = "passes")]
     #[command(flatten)]
-    analysis: lipschitz::Analysis,
+    analysis: analysis::Analysis,
 }
 
 #[derive(Subcommand)]
@@ -166,7 +188,7 @@ fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {
         #[cfg(feature = "passes")]
         Some(Command::Schema(arguments)) => schema::run(&arguments),
         #[cfg(feature = "passes")]
-        None => lipschitz::run(&arguments.analysis),
+        None => analysis::run(&arguments.analysis),
         #[cfg(not(feature = "passes"))]
         None => Err(Failure::error("no command was given")),
     }

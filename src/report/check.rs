@@ -34,17 +34,25 @@ pub struct CheckedClaim {
 impl CheckedClaim {
     #[must_use]
     pub fn new(claim: &Claim, assurance: Assurance, time: Duration) -> Self {
-        let ClaimKind::Lipschitz(lipschitz) = &claim.kind;
-        let Norm::L2 = lipschitz.norm;
-        let lower = lipschitz.lower_bound.as_ref().map_or(String::new(), |lower| format!(", and at least {lower}"));
         Self {
             id: claim.id.clone(),
             assurance,
             semantics: claim.semantics,
-            domain: claim.domain,
-            statement: format!("the ℓ2 Lipschitz constant is at most {}{lower}", lipschitz.bound),
+            domain: claim.domain.clone(),
+            statement: statement(&claim.kind),
             time,
             milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// A claim in words.
+fn statement(kind: &ClaimKind) -> String {
+    match kind {
+        ClaimKind::Lipschitz(claim) => {
+            let Norm::L2 = claim.norm;
+            let lower = claim.lower_bound.as_ref().map_or(String::new(), |lower| format!(", and at least {lower}"));
+            format!("the ℓ2 Lipschitz constant is at most {}{lower}", claim.bound)
         }
     }
 }

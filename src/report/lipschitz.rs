@@ -1,25 +1,16 @@
-//! The report of `--lipschitz`.
+//! What the Lipschitz pass has to tell.
 
 use std::fmt;
-use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use super::{CheckedFile, duration};
-use crate::certificate::{Certificate, ClaimKind};
-use crate::onnx::Model;
 use crate::pass::lipschitz::{Engine, Outcome};
 
-/// What the pass found and the checker established.
+/// Bounds of the Lipschitz constant and what is behind them.
 #[derive(Debug, Serialize)]
-pub struct LipschitzReport {
-    model: String,
-    input: Vec<usize>,
-    output: Vec<usize>,
-    parameters: usize,
+pub struct LipschitzSection {
     bound: String,
     norm_product: Option<String>,
     lower_bound: Option<String>,
@@ -29,29 +20,14 @@ pub struct LipschitzReport {
     matrix_order: usize,
     multipliers: usize,
     seconds: f64,
-    check_milliseconds: u64,
-    certificate: String,
     notes: Vec<String>,
 }
 
-/// The report and the claims as the certificate states them, without their witnesses.
-#[derive(Debug, Serialize)]
-pub struct WithClaims<'a> {
-    #[serde(flatten)]
-    report: &'a LipschitzReport,
-    claims: Vec<serde_json::Value>,
-}
-
-impl LipschitzReport {
+impl LipschitzSection {
     #[must_use]
-    pub fn new(path: &Path, model: &Model, outcome: &Outcome, checked: &CheckedFile, time: Duration) -> Self {
+    pub fn new(outcome: &Outcome) -> Self {
         let claim = &outcome.claim;
-        let checking: Duration = checked.claims.iter().map(|claim| claim.time).sum();
         Self {
-            model: path.display().to_string(),
-            input: model.input.shape.clone(),
-            output: model.output.shape.clone(),
-            parameters: model.parameters,
             bound: claim.bound.to_string(),
             norm_product: claim.norm_product.as_ref().map(ToString::to_string),
             lower_bound: claim.lower_bound.as_ref().map(ToString::to_string),
@@ -59,29 +35,14 @@ impl LipschitzReport {
             engine: outcome.engine.name(),
             matrix_order: if outcome.engine == Engine::NormProduct { 0 } else { outcome.order },
             multipliers: if outcome.engine == Engine::NormProduct { 0 } else { outcome.multipliers },
-            seconds: time.as_secs_f64(),
-            check_milliseconds: u64::try_from(checking.as_millis()).unwrap_or(u64::MAX),
-            certificate: checked.certificate.clone(),
+            seconds: outcome.seconds,
             notes: outcome.notes.clone(),
         }
     }
-
-    /// The report with the certificate's claims.
-    #[must_use]
-    pub fn with_claims(&self, certificate: &Certificate) -> WithClaims<'_> {
-        let claims = certificate.claims.iter().filter_map(|claim| {
-            let ClaimKind::Lipschitz(_) = &claim.kind;
-            let mut value = serde_json::to_value(claim).ok()?;
-            value.as_object_mut()?.remove("witness");
-            Some(value)
-        });
-        WithClaims { report: self, claims: claims.collect() }
-    }
 }
 
-impl fmt::Display for LipschitzReport {
+impl fmt::Display for LipschitzSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {:?} → {:?}, {} parameters", self.model, self.input, self.output, self.parameters)?;
         let mut table = Builder::default();
         table.push_record(["ℓ2 Lipschitz constant", "", ""]);
         table.push_record(["certified upper bound", &self.bound, "proved"]);
@@ -100,11 +61,7 @@ impl fmt::Display for LipschitzReport {
             "no matrix inequality gave a smaller bound".to_owned()
         };
         table.push_record(["engine", self.engine, &engine]);
-        let checking = duration(Duration::from_millis(self.check_milliseconds));
-        let time = duration(Duration::from_secs_f64(self.seconds));
-        table.push_record(["time", &time, &format!("of which {checking} for the check")]);
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
-        writeln!(f, "certificate: {}", self.certificate)
+        writeln!(f, "{}", table.build().with(Style::rounded()))
     }
 }
 

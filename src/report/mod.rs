@@ -1,17 +1,21 @@
 //! Reports: computed once, rendered as text (`Display`) or JSON (`Serialize`). Upper bounds are rounded up, lower bounds
 //! down, and an estimate never looks like a proof.
 
+#[cfg(feature = "passes")]
+mod analysis;
 mod check;
 #[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
 mod lipschitz;
 
+#[cfg(feature = "passes")]
+pub use analysis::{AnalysisReport, Section};
 pub use check::{CheckedClaim, CheckedFile};
 #[cfg(feature = "passes")]
 pub use inspect::InspectReport;
 #[cfg(feature = "passes")]
-pub use lipschitz::LipschitzReport;
+pub use lipschitz::LipschitzSection;
 
 /// Any report as JSON, with a final newline.
 ///

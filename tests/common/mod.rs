@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nnverify::certificate::{
     Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ExternalFile, LipschitzClaim, ModelIdentity, Semantics,
 };
-use nnverify::checker::{Refusal, check_claim, check_identity};
+use nnverify::checker::{Evidence, Files, Refusal, check_claim, check_identity};
 use nnverify::onnx::{Model, load};
 use nnverify::pass::lipschitz::{LipschitzOptions, Outcome, certify_l2};
 
@@ -50,7 +50,9 @@ pub fn sealed(model: &Model, claim: LipschitzClaim) -> (Certificate, Bundle) {
 /// Everything that `verify check` does, without the words.
 pub fn check(certificate: &Certificate, bundle: &Bundle, model: &Model) -> Result<(), Refusal> {
     check_identity(certificate, bundle, &identity(model))?;
-    certificate.claims.iter().try_for_each(|claim| check_claim(claim, &model.network, bundle).map(drop))
+    let files = Files::default();
+    let evidence = Evidence { network: &model.network, bundle, files: &files };
+    certificate.claims.iter().try_for_each(|claim| check_claim(claim, &evidence).map(drop))
 }
 
 /// Finds a bound, writes the certificate to a file, reads it back, loads the model again, and has the claim proved.

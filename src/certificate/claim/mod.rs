@@ -1,8 +1,12 @@
 //! Claims and their witnesses: what is said about a network, and what lets a checker prove it again.
 
+mod lipschitz;
+
+pub use lipschitz::{Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
+
 use serde::{Deserialize, Serialize};
 
-use super::number::{Bits, Number};
+use super::number::Bits;
 
 /// How much stands behind a claim. Ordered: a later one is stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,7 +31,7 @@ pub enum Semantics {
 }
 
 /// Where a claim holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Domain {
@@ -62,75 +66,24 @@ pub enum ClaimKind {
     Lipschitz(LipschitzClaim),
 }
 
-/// `‖f(x) − f(y)‖ ≤ bound·‖x − y‖` for all `x`, `y` of the domain, and pairs that come close to it.
+impl ClaimKind {
+    /// The vectors of the witness, which may move to the bundle.
+    pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
+        match self {
+            Self::Lipschitz(claim) => claim.vectors_mut(),
+        }
+    }
+}
+
+/// A data or specification file that a claim is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct LipschitzClaim {
-    pub norm: Norm,
-    pub bound: Number,
-    /// A quotient `‖f(x) − f(y)‖/‖x − y‖` that is attained.
-    pub lower_bound: Option<Number>,
-    /// The product of norms of the network's parts.
-    pub norm_product: Option<Number>,
-    pub witness: LipschitzWitness,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct LipschitzWitness {
-    /// Proves `bound`; without it `bound` is the norm product.
-    pub inequality: Option<Inequality>,
-    /// Proves `norm_product`: the parts in order from the input.
-    pub parts: Vec<Part>,
-    /// Proves `lower_bound`.
-    pub pair: Option<Pair>,
-}
-
-/// Multipliers with which the matrix `F(ρ, λ)` of a network or a part is positive definite.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Inequality {
-    pub sorts: Sorts,
-    /// `ρ`, an upper bound of the squared constant.
-    pub squared_bound: Bits,
-    /// `λ`, one per group of the form, in its order.
-    pub multipliers: Vector,
-}
-
-/// How sorts are written in the form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Sorts {
-    Comparators,
-    Groups,
-}
-
-/// One part of the network, from the end of the part before it to `to`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Part {
-    /// Index of the part's last node in the lowered network.
-    pub to: u32,
-    pub proof: PartProof,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum PartProof {
-    /// The part's own matrix inequality.
-    Inequality(Inequality),
-    /// Node by node: norms of sums, of elementwise functions, of rearrangements, of linear layers.
-    Rules {
-        /// For every matrix product and convolution of the part, in order, an upper bound of its squared spectral norm;
-        /// without one a bound from absolute sums of its rows and columns is taken.
-        squared_norms: Vec<Option<Bits>>,
-    },
+pub struct FileIdentity {
+    /// Its name when the claim was made, for people.
+    pub name: String,
+    /// SHA-256 of its bytes as they lie on disk.
+    pub digest: String,
 }
 
 /// Two inputs, row-major.

@@ -1,0 +1,50 @@
+//! What a claim is checked against: the network of the model, and the files that claims may name by digest. Nothing else exists here.
+
+use std::collections::BTreeMap;
+
+use super::refusal::ClaimRefusal;
+use crate::certificate::{Bundle, FileIdentity, Vector, digest_of};
+use crate::ir::Network;
+
+/// Data and specification files, found by what is in them.
+#[derive(Clone, Debug, Default)]
+pub struct Files(BTreeMap<String, Vec<u8>>);
+
+impl Files {
+    /// Adds a file's bytes and returns their SHA-256.
+    pub fn add(&mut self, bytes: Vec<u8>) -> String {
+        let digest = digest_of(&bytes);
+        self.0.insert(digest.clone(), bytes);
+        digest
+    }
+}
+
+/// Everything that a claim can be proved from.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    pub network: &'a Network,
+    pub bundle: &'a Bundle,
+    pub files: &'a Files,
+}
+
+impl<'a> Evidence<'a> {
+    /// The bytes of a file that a claim names.
+    ///
+    /// # Errors
+    /// [`ClaimRefusal::MissingFile`].
+    pub fn file(&self, identity: &FileIdentity) -> Result<&'a [u8], ClaimRefusal> {
+        let missing = || ClaimRefusal::MissingFile {
+            name: identity.name.escape_debug().to_string(),
+            digest: identity.digest.escape_debug().to_string(),
+        };
+        self.files.0.get(&identity.digest).map(Vec::as_slice).ok_or_else(missing)
+    }
+
+    /// The values of a vector of a witness.
+    ///
+    /// # Errors
+    /// [`ClaimRefusal::MissingVector`].
+    pub fn vector(&self, vector: &Vector) -> Result<Vec<f64>, ClaimRefusal> {
+        self.bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector)
+    }
+}

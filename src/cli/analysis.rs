@@ -1,0 +1,200 @@
+//! `verify MODEL --…`: the passes that were asked for, one certificate for all of them, its check, one report.
+//!
+//! Every pass lives in a file of its own with its options and a `run` that returns [`Findings`]; what they have in common
+//! (model, limits, seed, certificate) is here. What is reported is what the checker establishes, from the files.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::lipschitz;
+use super::output::Output;
+use super::progress::Progress;
+use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
+use crate::certificate::{Certificate, Claim, Run};
+use crate::checker::Files;
+use crate::onnx::Model;
+use crate::report::{AnalysisReport, Section, json};
+
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("pass").required(true).multiple(true)))]
+pub struct Analysis {
+    /// The network: an ONNX file, possibly gzipped
+    #[arg(value_name = "MODEL", required = true)]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    lipschitz: lipschitz::Arguments,
+    #[command(flatten)]
+    common: CommonArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// What every pass obeys.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Limits and files")]
+pub struct CommonArguments {
+    /// Where to write the certificate [default: beside the model]
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// Seconds for the search of every pass; the best certified result so far is reported
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, env = "VERIFY_TIMEOUT")]
+    timeout: Option<Duration>,
+    /// Gigabytes that a pass may take
+    #[arg(long, value_name = "GB", default_value_t = 3.0, value_parser = gigabytes, env = "VERIFY_MEMORY")]
+    memory: f64,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), env = "VERIFY_THREADS")]
+    threads: Option<u16>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+/// What a pass is given.
+pub struct Context<'a> {
+    pub path: &'a Path,
+    pub model: &'a Model,
+    pub timeout: Option<Duration>,
+    /// Bytes.
+    pub memory: u64,
+    pub seed: u64,
+    pub output: &'a Output,
+    pub progress: &'a Progress,
+}
+
+impl Context<'_> {
+    /// Says what is being done.
+    pub fn step(&self, name: &str) {
+        self.progress.step(name);
+        self.output.detail(name);
+    }
+}
+
+/// What a pass found: claims for the certificate, and how it is told.
+pub struct Findings {
+    pub claims: Vec<Claim>,
+    pub section: Section,
+    /// What found the witnesses.
+    pub engine: String,
+    /// How the run ends if the checker accepts the claims.
+    pub status: ExitStatus,
+    /// The files that the claims name.
+    pub files: Vec<PathBuf>,
+}
+
+pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
+    let start = Instant::now();
+    // The parser requires a model wherever no subcommand is given.
+    let path = arguments.model.as_deref().ok_or_else(|| Failure::error("a model is needed"))?;
+    let output = Output::new(&arguments.output);
+    let common = &arguments.common;
+    let threads = set_threads(common.threads)?;
+    let model = super::load(path, &output)?;
+    let progress = Progress::new(output.is_quiet());
+    let context = Context {
+        path,
+        model: &model,
+        timeout: common.timeout,
+        memory: (common.memory * 1e9) as u64,
+        seed: common.seed,
+        output: &output,
+        progress: &progress,
+    };
+    let mut findings = Vec::new();
+    if arguments.lipschitz.requested() {
+        findings.push(lipschitz::run(&arguments.lipschitz, &context)?);
+    }
+    progress.finish();
+    conclude(findings, &context, common, threads, start)
+}
+
+/// Seals the claims, lets the checker decide, reports, and writes the certificate.
+fn conclude(
+    findings: Vec<Findings>,
+    context: &Context,
+    common: &CommonArguments,
+    threads: u32,
+    start: Instant,
+) -> Result<ExitStatus, Failure> {
+    let status = findings.iter().map(|found| found.status).fold(ExitStatus::Established, ExitStatus::worse);
+    let claims: Vec<Claim> = findings.iter().flat_map(|found| found.claims.iter().cloned()).collect();
+    let engines = findings.iter().flat_map(|found| found.claims.iter().map(|claim| (claim.id.clone(), found.engine.clone())));
+    let run = Run { engines: engines.collect(), seconds: start.elapsed().as_secs_f64(), threads, seed: common.seed };
+    let mut files = Files::default();
+    for path in findings.iter().flat_map(|found| &found.files) {
+        check::add_file(&mut files, path)?;
+    }
+    let certificate_path = common.certificate.clone().unwrap_or_else(|| beside(context.path));
+    let sealed = (!claims.is_empty()).then(|| Certificate::new(identity(context.model), claims, Some(run)).seal());
+    let mut checked = None;
+    if let Some((certificate, bundle)) = &sealed {
+        // From the model file again: not what the passes were given.
+        let again = crate::onnx::load(context.path).map_err(|error| Failure::model(context.path, &error))?;
+        let found = check::check(certificate_path.display().to_string(), certificate, bundle, &again, &files);
+        if let Some(refusal) = found.refusal {
+            let message = format!("the checker refused what a pass found, so nothing is established: {refusal}");
+            let hint = Some("this is a defect of the pass; please report it with the model".to_owned());
+            return Err(Failure { status: ExitStatus::Inconclusive, message, hint });
+        }
+        checked = Some(found);
+    }
+    let sections = findings.into_iter().map(|found| found.section).collect();
+    let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
+    let report = AnalysisReport::new(context.path, context.model, sections, certificate, checked.as_ref(), start.elapsed());
+    let text = match context.output.format {
+        OutputFormat::Text => report.to_string(),
+        OutputFormat::Json => json(&report).map_err(Failure::error)?,
+    };
+    context.output.results(&text)?;
+    if let Some((certificate, bundle)) = &sealed {
+        certificate.write(bundle, &certificate_path).map_err(|error| Failure {
+            status: ExitStatus::Error,
+            message: format!("the claims hold, but their certificate was not written: {error}"),
+            hint: Some("say where to write it with `--certificate FILE`".to_owned()),
+        })?;
+    }
+    Ok(status)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if seconds > 0.0 {
+        Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    } else {
+        Err("must be positive".to_owned())
+    }
+}
+
+fn gigabytes(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number of gigabytes".to_owned())?;
+    if value > 0.0 && value.is_finite() { Ok(value) } else { Err("must be positive".to_owned()) }
+}
+
+/// `model.onnx` or `model.onnx.gz` → `model.certificate.json`.
+fn beside(model: &Path) -> PathBuf {
+    let name = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = stem.strip_suffix(".onnx").unwrap_or(stem);
+    model.with_file_name(format!("{stem}.certificate.json"))
+}
+
+/// One pool of threads for everything.
+fn set_threads(threads: Option<u16>) -> Result<u32, Failure> {
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().map_err(Failure::error)?;
+        faer::set_global_parallelism(if threads == 1 { faer::Par::Seq } else { faer::Par::rayon(usize::from(threads)) });
+    }
+    Ok(u32::try_from(rayon::current_num_threads()).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_lie_beside_their_models() {
+        assert_eq!(beside(Path::new("a/b.onnx")), Path::new("a/b.certificate.json"));
+        assert_eq!(beside(Path::new("b.onnx.gz")), Path::new("b.certificate.json"));
+        assert_eq!(beside(Path::new("network")), Path::new("network.certificate.json"));
+    }
+}
