@@ -307,30 +307,34 @@ fn numbers_lie(add: &mut Add<'_>, claim: &LipschitzClaim) {
     }
 }
 
+fn squared_bound(inequality: &Inequality, bundle: &Bundle) -> f64 {
+    bundle.resolve(&inequality.input_multipliers).unwrap()[0]
+}
+
 fn multipliers(inequality: &Inequality, bundle: &Bundle) -> Vec<f64> {
     bundle.resolve(&inequality.multipliers).unwrap()
 }
 
 /// The matrix of the whole network with another bound or other multipliers.
 fn inequality_lies(add: &mut Add<'_>, inequality: &Inequality, original: &Original) {
-    let squared = inequality.squared_bound.value();
+    let squared = squared_bound(inequality, &original.bundle);
     let set = |claim: &mut LipschitzClaim, change: &dyn Fn(&mut Inequality)| change(claim.witness.inequality.as_mut().unwrap());
     for step in STEPS {
         let lowered = squared * (1.0 - step);
         add(format!("squared bound lowered by {step:e}"), &|claim| {
-            set(claim, &|inequality| inequality.squared_bound = Bits::of(lowered));
+            set(claim, &|inequality| inequality.input_multipliers = Vector::inline(&[lowered]));
         });
         add(format!("squared bound and bound lowered by {step:e}"), &|claim| {
-            set(claim, &|inequality| inequality.squared_bound = Bits::of(lowered));
+            set(claim, &|inequality| inequality.input_multipliers = Vector::inline(&[lowered]));
             claim.bound = Number::upper(lowered.sqrt().next_up());
         });
         add(format!("squared bound raised by {step:e}, bound kept"), &|claim| {
-            set(claim, &|inequality| inequality.squared_bound = Bits::of(squared * (1.0 + step)));
+            set(claim, &|inequality| inequality.input_multipliers = Vector::inline(&[squared * (1.0 + step)]));
         });
     }
     for value in NOT_NUMBERS.into_iter().chain([0.0, -0.0]) {
         add(format!("squared bound {value}"), &|claim| {
-            set(claim, &|inequality| inequality.squared_bound = Bits::of(value));
+            set(claim, &|inequality| inequality.input_multipliers = Vector::inline(&[value]));
         });
     }
     let found = multipliers(inequality, &original.bundle);
@@ -385,10 +389,10 @@ fn parts_lie(add: &mut Add<'_>, claim: &LipschitzClaim) {
         }
         match &part.proof {
             PartProof::Inequality(inequality) => {
-                let squared = inequality.squared_bound.value();
+                let squared = squared_bound(inequality, &Bundle::default());
                 let with = |claim: &mut LipschitzClaim, value: f64| {
                     if let PartProof::Inequality(inequality) = &mut claim.witness.parts[position].proof {
-                        inequality.squared_bound = Bits::of(value);
+                        inequality.input_multipliers = Vector::inline(&[value]);
                     }
                 };
                 for value in STEPS.map(|step| squared * (1.0 - step)).into_iter().chain(NOT_NUMBERS) {

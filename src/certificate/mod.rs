@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
-    Assurance, Claim, ClaimKind, Domain, FileIdentity, Inequality, LipschitzClaim, LipschitzWitness, Norm, Pair, Part, PartProof,
-    Semantics, Sorts, Vector,
+    Assurance, Claim, ClaimKind, Domain, FileIdentity, Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness,
+    Norm, Pair, Part, PartProof, Semantics, Sorts, Vector,
 };
 pub use number::{Bits, Number, Rounding};
 

@@ -1,11 +1,11 @@
 //! One matrix inequality: rebuilt from the network, proved in sound arithmetic.
 
 use super::refusal::ClaimRefusal;
-use crate::certificate::{Bundle, Inequality, Sorts};
+use crate::certificate::{Bundle, Functional, Inequality, Norm, Sorts};
 use crate::form::{Form, MatrixError, QuadraticForm, Rows, Segment, SortForm, admit};
 use crate::ir::Network;
 use crate::sound::cholesky::NotProved;
-use crate::sound::round::sqrt_up;
+use crate::sound::round::{sqrt_up, sum_up};
 
 impl From<Sorts> for SortForm {
     fn from(sorts: Sorts) -> Self {
@@ -13,6 +13,14 @@ impl From<Sorts> for SortForm {
             Sorts::Comparators => Self::Comparators,
             Sorts::Groups => Self::Groups,
         }
+    }
+}
+
+impl Functional {
+    /// The functional as positions of outputs.
+    #[must_use]
+    pub fn positions(&self) -> (usize, Option<usize>) {
+        (self.plus as usize, self.minus.map(|minus| minus as usize))
     }
 }
 
@@ -26,16 +34,69 @@ pub fn prove_inequality(
     inequality: &Inequality,
     bundle: &Bundle,
 ) -> Result<f64, ClaimRefusal> {
-    let multipliers = bundle.resolve(&inequality.multipliers).ok_or(ClaimRefusal::MissingVector)?;
     let form = Form::new(network, segment, inequality.sorts.into())?;
-    let about = |reason: MatrixRefusal| {
-        let name = |id| &network.node(id).name;
-        reason.about(format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to)))
-    };
-    let squared_bound = inequality.squared_bound.value();
-    admit(&form, squared_bound, &multipliers).map_err(MatrixRefusal::NoMatrix).map_err(about)?;
+    let name = |id| &network.node(id).name;
+    let about = || format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to));
+    let multipliers = Multipliers::resolve(inequality, bundle)?;
+    multipliers.admit(&form, &about)?;
     let rows = Rows::new(&form)?;
-    prove_matrix(&form, &rows, squared_bound, &multipliers).map_err(about)
+    multipliers.prove(&form, &rows, Norm::L2, &about)
+}
+
+/// Proves Lipschitz constants of functionals, each with its own inequality, from the inputs' norm into absolute values.
+///
+/// # Errors
+/// [`ClaimRefusal`].
+pub fn prove_functionals(
+    network: &Network,
+    norm: Norm,
+    claims: &[(Functional, &Inequality)],
+    bundle: &Bundle,
+) -> Result<Vec<f64>, ClaimRefusal> {
+    let mut bounds = vec![f64::NAN; claims.len()];
+    for sorts in [Sorts::Comparators, Sorts::Groups] {
+        let chosen: Vec<usize> = (0..claims.len()).filter(|&i| claims[i].1.sorts == sorts).collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        let differences: Vec<_> = chosen.iter().map(|&i| claims[i].0.positions()).collect();
+        let form = Form::new(network, Segment::whole(network), sorts.into())?
+            .with_differences(&differences)
+            .ok_or(ClaimRefusal::Shape { what: "a functional of outputs that do not exist" })?;
+        let mut all = Vec::with_capacity(chosen.len());
+        for &i in &chosen {
+            let multipliers = Multipliers::resolve(claims[i].1, bundle)?;
+            multipliers.admit(&form, &|| format!("the inequality of {}", claims[i].0))?;
+            all.push(multipliers);
+        }
+        let rows = Rows::new(&form)?;
+        for (position, (&i, multipliers)) in chosen.iter().zip(all).enumerate() {
+            let about = || format!("the inequality of {}", claims[i].0);
+            bounds[i] = multipliers.prove(&form, &rows.with_output(position), norm, &about)?;
+        }
+    }
+    Ok(bounds)
+}
+
+/// The numbers of one inequality.
+struct Multipliers {
+    inputs: Vec<f64>,
+    groups: Vec<f64>,
+}
+
+impl Multipliers {
+    fn resolve(inequality: &Inequality, bundle: &Bundle) -> Result<Self, ClaimRefusal> {
+        let resolve = |vector| bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector);
+        Ok(Self { inputs: resolve(&inequality.input_multipliers)?, groups: resolve(&inequality.multipliers)? })
+    }
+
+    fn admit(&self, form: &Form, about: &dyn Fn() -> String) -> Result<(), ClaimRefusal> {
+        admit(form, &self.inputs, &self.groups).map_err(|reason| MatrixRefusal::NoMatrix(reason).about(about()))
+    }
+
+    fn prove(&self, form: &Form, rows: &Rows, norm: Norm, about: &dyn Fn() -> String) -> Result<f64, ClaimRefusal> {
+        prove_matrix(form, rows, norm, &self.inputs, &self.groups).map_err(|refusal| refusal.about(about()))
+    }
 }
 
 /// Why the matrix of a form proves nothing.
@@ -55,12 +116,25 @@ impl MatrixRefusal {
     }
 }
 
-/// Proves `√ρ` for a form whose rows are at hand; passes use it to find a `ρ` that closes.
+/// Proves a Lipschitz constant from the inputs' norm into ℓ2 for a form whose rows are at hand; passes use it to find
+/// multipliers that close.
 ///
 /// # Errors
 /// [`MatrixRefusal`].
-pub fn prove_matrix(form: &Form, rows: &Rows, squared_bound: f64, multipliers: &[f64]) -> Result<f64, MatrixRefusal> {
-    QuadraticForm::new(form, rows, squared_bound, multipliers)
+pub fn prove_matrix(
+    form: &Form,
+    rows: &Rows,
+    norm: Norm,
+    input_multipliers: &[f64],
+    multipliers: &[f64],
+) -> Result<f64, MatrixRefusal> {
+    // Where ‖x‖ ≤ 1, Σ τ_i x_i² is at most the one τ for ℓ2, at most their sum for ℓ∞.
+    let squared_bound = match (norm, input_multipliers) {
+        (Norm::L2, &[squared_bound]) => squared_bound,
+        (Norm::Linf, all) if all.len() == form.inputs => sum_up(all.iter().copied()),
+        _ => return Err(MatrixRefusal::NoMatrix(MatrixError::InputMultipliers)),
+    };
+    QuadraticForm::new(form, rows, input_multipliers, multipliers)
         .map_err(MatrixRefusal::NoMatrix)?
         .prove()
         .map_err(MatrixRefusal::NotDefinite)?;

@@ -1,12 +1,17 @@
 //! Claims of kind `lipschitz`.
 
 use super::evidence::Evidence;
-use super::inequality::prove_inequality;
+use super::growth::{growth, growth_of};
+use super::inequality::{prove_functionals, prove_inequality};
 use super::pair::attained_quotient;
 use super::parts::{product, prove_parts};
 use super::refusal::ClaimRefusal;
-use crate::certificate::{Assurance, Domain, LipschitzClaim, Norm, Number, Rounding, Semantics};
+use crate::certificate::{Assurance, Domain, Functional, LipschitzClaim, Norm, Number, Rounding, Semantics};
 use crate::form::Segment;
+use crate::sound::round::{mul_up, sqrt_up};
+
+/// A claim about more functionals is refused: each may cost minutes.
+const MAX_FUNCTIONALS: usize = 4096;
 
 /// Proves everything that a Lipschitz claim says.
 ///
@@ -18,17 +23,23 @@ pub fn check(
     domain: &Domain,
     evidence: &Evidence,
 ) -> Result<Assurance, ClaimRefusal> {
-    let (Semantics::Real, Domain::Global, Norm::L2) = (semantics, domain, claim.norm);
-    let (network, bundle) = (evidence.network, evidence.bundle);
-    let witness = &claim.witness;
+    let (Semantics::Real, Domain::Global) = (semantics, domain);
     if !claim.bound.is_consistent(Rounding::Up) {
         return Err(ClaimRefusal::Number { field: "bound" });
     }
+    match claim.norm {
+        Norm::L2 => euclidean(claim, evidence)?,
+        Norm::Linf => maximum(claim, evidence)?,
+    }
+    lower_bound(claim, evidence)?;
+    Ok(Assurance::Proved)
+}
+
+fn euclidean(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+    let witness = &claim.witness;
+    let (network, bundle) = (evidence.network, evidence.bundle);
     let product = match &claim.norm_product {
         Some(number) => {
-            if !number.is_consistent(Rounding::Up) {
-                return Err(ClaimRefusal::Number { field: "norm_product" });
-            }
             let proved = product(&prove_parts(network, &witness.parts, bundle)?);
             at_most("norm_product", proved, number)?;
             Some(proved)
@@ -41,24 +52,84 @@ pub fn check(
         None => product.ok_or(ClaimRefusal::Incomplete { field: "bound" })?,
     };
     at_most("bound", bound, &claim.bound)?;
-    match (&claim.lower_bound, &witness.pair) {
+    // A unit functional has norm 1, a difference of two √2.
+    functionals(claim, evidence, &|functional| Ok(if functional.minus.is_some() { mul_up(sqrt_up(2.0), bound) } else { bound }))
+        .map(drop)
+}
+
+fn maximum(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+    if claim.witness.inequality.is_some() || !claim.witness.parts.is_empty() {
+        return Err(ClaimRefusal::Shape { what: "an ℓ∞ bound is the largest of its functionals'" });
+    }
+    let by_growth = growth(evidence.network);
+    if let Some(number) = &claim.norm_product {
+        let growth = by_growth.as_ref().map_err(Clone::clone)?;
+        at_most("norm_product", growth.iter().copied().fold(0.0, crate::sound::round::max_or_nan), number)?;
+    }
+    let bounds = functionals(claim, evidence, &|functional| growth_of(functional, by_growth.as_ref().map_err(Clone::clone)?))?;
+    for output in 0..evidence.network.output_size() {
+        let of_output = |(functional, bound): (&Functional, &f64)| {
+            (functional.positions() == (output, None) && *bound <= claim.bound.value()).then_some(())
+        };
+        let proved = claim.functionals.iter().map(|bound| &bound.functional).zip(&bounds).find_map(of_output);
+        proved.ok_or(ClaimRefusal::Incomplete { field: "bound" })?;
+    }
+    Ok(())
+}
+
+/// Proves the bounds of all functionals, those without an inequality by `otherwise`.
+fn functionals(
+    claim: &LipschitzClaim,
+    evidence: &Evidence,
+    otherwise: &dyn Fn(&Functional) -> Result<f64, ClaimRefusal>,
+) -> Result<Vec<f64>, ClaimRefusal> {
+    let outputs = evidence.network.output_size();
+    let exists = |position: u32| (position as usize) < outputs;
+    let fits = |f: &Functional| exists(f.plus) && f.minus.is_none_or(exists);
+    if claim.functionals.len() > MAX_FUNCTIONALS || !claim.functionals.iter().all(|bound| fits(&bound.functional)) {
+        return Err(ClaimRefusal::Shape { what: "too many functionals, or of outputs that do not exist" });
+    }
+    let with_inequality: Vec<_> = claim
+        .functionals
+        .iter()
+        .filter_map(|bound| bound.inequality.as_ref().map(|inequality| (bound.functional, inequality)))
+        .collect();
+    let mut proved = prove_functionals(evidence.network, claim.norm, &with_inequality, evidence.bundle)?.into_iter();
+    let mut bounds = Vec::with_capacity(claim.functionals.len());
+    for stated in &claim.functionals {
+        let bound = match &stated.inequality {
+            Some(_) => proved.next().unwrap_or(f64::NAN),
+            None => otherwise(&stated.functional)?,
+        };
+        at_most("functionals", bound, &stated.bound)?;
+        bounds.push(bound);
+    }
+    Ok(bounds)
+}
+
+fn lower_bound(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+    match (&claim.lower_bound, &claim.witness.pair) {
         (Some(number), Some(pair)) => {
             if !number.is_consistent(Rounding::Down) {
                 return Err(ClaimRefusal::Number { field: "lower_bound" });
             }
-            let proved = attained_quotient(network, &evidence.vector(&pair.first)?, &evidence.vector(&pair.second)?)?;
+            let (first, second) = (evidence.vector(&pair.first)?, evidence.vector(&pair.second)?);
+            let proved = attained_quotient(evidence.network, claim.norm, &first, &second)?;
             if proved >= number.value() {
-                Ok(Assurance::Proved)
+                Ok(())
             } else {
                 Err(ClaimRefusal::NotReached { field: "lower_bound", claimed: number.value(), proved })
             }
         }
-        (None, None) => Ok(Assurance::Proved),
+        (None, None) => Ok(()),
         _ => Err(ClaimRefusal::Incomplete { field: "lower_bound" }),
     }
 }
 
 /// Written so that a NaN proves nothing.
 fn at_most(field: &'static str, proved: f64, claimed: &Number) -> Result<(), ClaimRefusal> {
+    if !claimed.is_consistent(Rounding::Up) {
+        return Err(ClaimRefusal::Number { field });
+    }
     if proved <= claimed.value() { Ok(()) } else { Err(ClaimRefusal::NotReached { field, claimed: claimed.value(), proved }) }
 }

@@ -5,9 +5,10 @@
 //! what will be accepted; never the reverse.
 //!
 //! One file per kind of claim (`lipschitz`), on top of what they share: matrix inequalities (`inequality`), chains of parts
-//! (`parts`), norm rules (`rules`), attained quotients (`pair`).
+//! (`parts`), norm rules (`rules`), absolute values (`growth`), attained quotients (`pair`).
 
 mod evidence;
+mod growth;
 mod inequality;
 mod lipschitz;
 mod pair;
@@ -18,7 +19,8 @@ mod rules;
 use std::collections::HashSet;
 
 pub use evidence::{Evidence, Files};
-pub use inequality::{MatrixRefusal, prove_inequality, prove_matrix};
+pub use growth::{growth, growth_of};
+pub use inequality::{MatrixRefusal, prove_functionals, prove_inequality, prove_matrix};
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};

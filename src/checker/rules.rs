@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::inequality::prove_matrix;
 use super::refusal::ClaimRefusal;
+use crate::certificate::Norm;
 use crate::form::{Form, FormError, Rows, Segment, SortForm, operator_norm};
 use crate::ir::{Binary, Network, Node, NodeId, Op, Reduction, Source, Values};
 use crate::sound::Enclosure;
@@ -116,7 +117,7 @@ impl Rules<'_> {
         let form = Form::new(self.network, segment, SortForm::Comparators)?;
         let norm = if let Some(squared_norm) = squared_norm {
             let rows = Rows::new(&form)?;
-            prove_matrix(&form, &rows, squared_norm, &[])
+            prove_matrix(&form, &rows, Norm::L2, &[squared_norm], &[])
                 .map_err(|reason| reason.about(format!("the norm of node `{}`", node.name)))?
         } else {
             form.layers.first().map_or(0.0, operator_norm)

@@ -1,4 +1,4 @@
-//! The matrix `F(ρ, λ)` of a form, in `f64`, with a bound on everything that rounding did to it.
+//! The matrix `F(τ, λ)` of a form, in `f64`, with a bound on everything that rounding did to it.
 //!
 //! Error analysis. Every entry is a sum of at most `n` products of a weight and two row entries; the weight takes at most
 //! three roundings, each product two more. Hence `|fl(F) − F̂| ≤ γ_{n+6}·Σ|terms|` entrywise (Higham, Accuracy and
@@ -18,7 +18,7 @@ const SLACK: f64 = 1.0 + 1.0 / (1u64 << 30) as f64;
 /// Added to norms: covers squares that underflow.
 const TINY: f64 = f64::from_bits((1023 - 500) << 52);
 
-/// `F(ρ, λ)` with its radius.
+/// `F(τ, λ)` with its radius.
 pub struct QuadraticForm {
     matrix: SymmetricMatrix,
     /// `|xᵀ(F − matrix)x| ≤ Σ radius_i x_i²`.
@@ -52,8 +52,8 @@ const SMALLEST_FACTOR: f64 = 1e-100;
 pub enum MatrixError {
     #[error("the multipliers are not one number per group, each zero or positive, finite and not tiny")]
     Multipliers,
-    #[error("the squared bound is not a finite, non-negative number")]
-    SquaredBound,
+    #[error("the input multipliers are not one number, or one per input, each finite and not negative")]
+    InputMultipliers,
     #[error("its matrix would have the order {0}, above the limit of {MAX_ORDER}")]
     TooLarge(usize),
     #[error("a group's slopes are too small for the error analysis")]
@@ -61,20 +61,22 @@ pub enum MatrixError {
 }
 
 impl QuadraticForm {
-    /// `F(ρ, λ)` for a squared bound `ρ` and one multiplier per group.
+    /// `F(τ, λ)` for one input multiplier, or one per input, and one multiplier per group.
     ///
     /// # Errors
     /// [`MatrixError`], before anything large is allocated.
     ///
-    /// Without groups and with fewer outputs than inputs it is `ρI − CCᵀ`, which is definite exactly when `ρI − CᵀC` is.
-    pub fn new(form: &Form, rows: &Rows, squared_bound: f64, multipliers: &[f64]) -> Result<Self, MatrixError> {
-        admit(form, squared_bound, multipliers)?;
-        let by_outputs = by_outputs(form);
-        if by_outputs {
+    /// With one input multiplier `ρ`, without groups and with fewer outputs than inputs it is `ρI − CCᵀ`, which is definite
+    /// exactly when `ρI − CᵀC` is.
+    pub fn new(form: &Form, rows: &Rows, input_multipliers: &[f64], multipliers: &[f64]) -> Result<Self, MatrixError> {
+        admit(form, input_multipliers, multipliers)?;
+        let input = |i: usize| input_multipliers.get(i).or(input_multipliers.first()).copied().unwrap_or(0.0);
+        if by_outputs(form, input_multipliers) {
             let columns = transposed(&rows.outputs, form.inputs);
             let order = form.outputs.len();
-            return Ok(assemble(order, order, squared_bound, &negative_squares(&columns), &[]));
+            return Ok(assemble(order, &vec![input(0); order], &negative_squares(&columns), &[]));
         }
+        let inputs: Vec<f64> = (0..form.inputs).map(input).collect();
         let mut squares = negative_squares(&rows.outputs);
         let mut crosses = Vec::new();
         for ((group, group_rows), &multiplier) in form.groups.iter().zip(&rows.groups).zip(multipliers) {
@@ -90,7 +92,7 @@ impl QuadraticForm {
             let pairs = group_rows.arguments.iter().zip(&group_rows.results).filter(|_| weight != 0.0);
             crosses.extend(pairs.map(|(left, right)| Cross { weight, left, right }));
         }
-        Ok(assemble(form.dimension, form.inputs, squared_bound, &squares, &crosses))
+        Ok(assemble(form.dimension, &inputs, &squares, &crosses))
     }
 
     /// Proves that the true `F` is positive definite.
@@ -106,23 +108,24 @@ impl QuadraticForm {
 ///
 /// # Errors
 /// [`MatrixError`].
-pub fn admit(form: &Form, squared_bound: f64, multipliers: &[f64]) -> Result<(), MatrixError> {
+pub fn admit(form: &Form, input_multipliers: &[f64], multipliers: &[f64]) -> Result<(), MatrixError> {
     let admissible = |&value: &f64| value == 0.0 || (value >= SMALLEST_FACTOR && value.is_finite());
     if multipliers.len() != form.groups.len() || !multipliers.iter().all(admissible) {
         return Err(MatrixError::Multipliers);
     }
-    if !(squared_bound >= 0.0 && squared_bound.is_finite()) {
-        return Err(MatrixError::SquaredBound);
+    let count = input_multipliers.len();
+    if (count != 1 && count != form.inputs) || !input_multipliers.iter().all(|value| *value >= 0.0 && value.is_finite()) {
+        return Err(MatrixError::InputMultipliers);
     }
-    let order = if by_outputs(form) { form.outputs.len() } else { form.dimension };
+    let order = if by_outputs(form, input_multipliers) { form.outputs.len() } else { form.dimension };
     let terms = form.outputs.len() + 3 * form.groups.iter().map(|group| group.arguments.len()).sum::<usize>();
     if order > MAX_ORDER || terms > MAX_TERMS { Err(MatrixError::TooLarge(order)) } else { Ok(()) }
 }
 
 /// Is the matrix of the outputs used instead of that of the inputs?
-fn by_outputs(form: &Form) -> bool {
+fn by_outputs(form: &Form, input_multipliers: &[f64]) -> bool {
     let entries = form.inputs.saturating_mul(form.outputs.len());
-    form.groups.is_empty() && form.outputs.len() < form.inputs && entries <= MAX_COLUMN_ENTRIES
+    input_multipliers.len() == 1 && form.groups.is_empty() && form.outputs.len() < form.inputs && entries <= MAX_COLUMN_ENTRIES
 }
 
 fn negative_squares(rows: &[Row]) -> Vec<Square<'_>> {
@@ -143,9 +146,10 @@ fn transposed(rows: &[Row], columns: usize) -> Vec<Row> {
         .collect()
 }
 
-fn assemble(dimension: usize, inputs: usize, squared_bound: f64, squares: &[Square], crosses: &[Cross]) -> QuadraticForm {
+/// `inputs`: what the first coordinates have on the diagonal.
+fn assemble(dimension: usize, inputs: &[f64], squares: &[Square], crosses: &[Cross]) -> QuadraticForm {
     let mut matrix = SymmetricMatrix::new(dimension);
-    (0..inputs).for_each(|i| matrix.set(i, i, squared_bound));
+    inputs.iter().enumerate().for_each(|(i, &value)| matrix.set(i, i, value));
     let (unit, dense): (Vec<&Square>, Vec<&Square>) =
         squares.iter().filter(|square| !square.row.is_empty()).partition(|square| is_unit(square.row));
     for square in &unit {
@@ -157,10 +161,10 @@ fn assemble(dimension: usize, inputs: usize, squared_bound: f64, squares: &[Squa
     for chunk in dense.chunks(CHUNK) {
         add_squares(&mut matrix, chunk);
     }
-    // An entry sums: ρ; unit squares and crosses that meet there; one sum of CHUNK products per chunk.
+    // An entry sums: an input multiplier; unit squares and crosses that meet there; one sum of CHUNK products per chunk.
     let meeting = count_meeting(dimension, &unit, crosses);
     let error = gamma(1 + meeting + CHUNK + dense.len().div_ceil(CHUNK) + 6);
-    let radius = radius(&matrix, inputs, squared_bound, error, squares, crosses);
+    let radius = radius(&matrix, inputs, error, squares, crosses);
     QuadraticForm { matrix, radius }
 }
 
@@ -227,21 +231,14 @@ fn add_squares(matrix: &mut SymmetricMatrix, chunk: &[&Square]) {
 }
 
 /// The diagonal radius: what rounding and the rows' own errors can have done (see the module's error analysis).
-fn radius(
-    matrix: &SymmetricMatrix,
-    inputs: usize,
-    squared_bound: f64,
-    error: f64,
-    squares: &[Square],
-    crosses: &[Cross],
-) -> Vec<f64> {
+fn radius(matrix: &SymmetricMatrix, inputs: &[f64], error: f64, squares: &[Square], crosses: &[Cross]) -> Vec<f64> {
     let dimension = matrix.dimension();
     // S: powers of two that bring the diagonal near one.
     let scale: Vec<f64> = (0..dimension).map(|i| power_of_two_near_inverse_root(matrix.get(i, i))).collect();
     let mut charges = Charges { scale, amounts: vec![0.0; dimension] };
-    for i in 0..inputs {
+    for (i, input) in inputs.iter().enumerate() {
         let weight = charges.scale[i] * charges.scale[i];
-        charges.amounts[i] += error * squared_bound * weight;
+        charges.amounts[i] += error * input * weight;
     }
     for square in squares {
         let (norm, deviation) = charges.measure(square.row);
@@ -329,7 +326,7 @@ mod tests {
     fn proves(network: &Network, squared_bound: f64, multipliers: &[f64]) -> bool {
         let form = Form::new(network, Segment::whole(network), SortForm::Comparators).unwrap();
         let rows = Rows::new(&form).unwrap();
-        QuadraticForm::new(&form, &rows, squared_bound, multipliers).is_ok_and(|form| form.prove().is_ok())
+        QuadraticForm::new(&form, &rows, &[squared_bound], multipliers).is_ok_and(|form| form.prove().is_ok())
     }
 
     #[test]
@@ -353,6 +350,18 @@ mod tests {
     }
 
     #[test]
+    fn each_input_has_its_own_multiplier_on_demand() {
+        // |x₁ + 2x₂| ≤ L·max|x_i| with L² = τ₁ + τ₂ for 1/τ₁ + 4/τ₂ ≤ 1: τ = (3, 6), L = 3.
+        let network = network(&[(2, 1, vec![1.0, 2.0])], &Function::Relu);
+        let form = Form::new(&network, Segment::whole(&network), SortForm::Comparators).unwrap();
+        let rows = Rows::new(&form).unwrap();
+        let proves = |inputs: &[f64]| QuadraticForm::new(&form, &rows, inputs, &[]).is_ok_and(|form| form.prove().is_ok());
+        assert!(proves(&[3.0 + 1e-12, 6.0 + 1e-12]));
+        assert!(!proves(&[3.0, 6.0 - 1e-12]));
+        assert!(!proves(&[3.0, 6.0, 1.0]) && !proves(&[]) && !proves(&[7.0, f64::NAN]) && !proves(&[-1.0, 100.0]));
+    }
+
+    #[test]
     fn inadmissible_multipliers_build_no_matrix() {
         let network = network(&[(1, 1, vec![3.0]), (1, 1, vec![2.0])], &Function::Relu);
         let form = Form::new(&network, Segment::whole(&network), SortForm::Comparators).unwrap();
@@ -365,7 +374,7 @@ mod tests {
             (f64::INFINITY, vec![8.0]),
             (-1.0, vec![8.0]),
         ] {
-            assert!(QuadraticForm::new(&form, &rows, bound, &multipliers).is_err());
+            assert!(QuadraticForm::new(&form, &rows, &[bound], &multipliers).is_err());
         }
     }
 }

@@ -4,11 +4,12 @@
 //! combination of coordinates: the inputs and the results of bounded parts. One matrix,
 //!
 //! ```text
-//! F(ρ, λ) = ρ·I_x − CᵀC − Σ_g λ_g·Q_g,     Q_g = −αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY,
+//! F(τ, λ) = diag(τ)_x − CᵀC − Σ_g λ_g·Q_g,     Q_g = −αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY,
 //! ```
 //!
 //! covers ReLU, tanh, GELU, MaxMin, GroupSort, Householder, softmax and residual graphs: `F ⪰ 0` with `λ ≥ 0` proves
-//! that the Lipschitz constant from ℓ2 to ℓ2 is at most `√ρ`. The checker builds the matrix here from the model alone;
+//! `‖C(x − x′)‖² ≤ Σ τ_i (x_i − x′_i)²`, hence a Lipschitz constant into ℓ2 of `√ρ` from ℓ2 where all `τ_i = ρ`, and of
+//! `√Σ τ_i` from ℓ∞. The checker builds the matrix here from the model alone;
 //! engines take their data here too, so both mean the same program. This room must not know any solver.
 //!
 //! [`Form::new`] keeps signals symbolic and exact (`combination`, `group`, `build`); [`Rows`] evaluates
@@ -74,6 +75,18 @@ impl Form {
     /// [`FormError`], naming the node that has no rule.
     pub fn new(network: &Network, segment: Segment, sorts: SortForm) -> Result<Self, FormError> {
         build::build(network, segment, sorts)
+    }
+
+    /// The form whose outputs are the given differences `output[plus] − output[minus]` of this form's outputs, or `None`
+    /// where an output does not exist or a difference is not exact.
+    #[must_use]
+    pub fn with_differences(&self, differences: &[(usize, Option<usize>)]) -> Option<Self> {
+        let outputs = differences.iter().map(|&(plus, minus)| {
+            let plus = self.outputs.get(plus)?;
+            minus.map_or_else(|| Some(plus.clone()), |minus| plus.plus_scaled(-1.0, self.outputs.get(minus)?))
+        });
+        let outputs = outputs.collect::<Option<_>>()?;
+        Some(Self { outputs, ..self.clone() })
     }
 }
 

@@ -53,6 +53,12 @@ impl Rows {
             .collect::<Result<_, FormError>>()?;
         Ok(Self { groups, outputs: evaluation.enclosed_rows(&form.outputs)? })
     }
+
+    /// The same groups with one of the outputs alone.
+    #[must_use]
+    pub fn with_output(&self, output: usize) -> Self {
+        Self { groups: self.groups.clone(), outputs: self.outputs.get(output).into_iter().cloned().collect() }
+    }
 }
 
 struct Evaluation {

@@ -50,9 +50,16 @@ impl CheckedClaim {
 fn statement(kind: &ClaimKind) -> String {
     match kind {
         ClaimKind::Lipschitz(claim) => {
-            let Norm::L2 = claim.norm;
+            let norm = match claim.norm {
+                Norm::L2 => "ℓ2",
+                Norm::Linf => "ℓ∞",
+            };
             let lower = claim.lower_bound.as_ref().map_or(String::new(), |lower| format!(", and at least {lower}"));
-            format!("the ℓ2 Lipschitz constant is at most {}{lower}", claim.bound)
+            let functionals = match claim.functionals.len() {
+                0 => String::new(),
+                count => format!(", with {count} bounds of outputs and differences"),
+            };
+            format!("the {norm} Lipschitz constant is at most {}{lower}{functionals}", claim.bound)
         }
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Norm, Pair, Vector};
 use crate::certificate::number::{Bits, Number};
 
-/// `‖f(x) − f(y)‖ ≤ bound·‖x − y‖` for all `x`, `y` of the domain, and pairs that come close to it.
+/// `‖f(x) − f(y)‖ ≤ bound·‖x − y‖` for all `x`, `y` of the domain, and pairs that come close to it; for ℓ∞ the bound is the
+/// largest of those of the outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -14,31 +15,54 @@ pub struct LipschitzClaim {
     pub bound: Number,
     /// A quotient `‖f(x) − f(y)‖/‖x − y‖` that is attained.
     pub lower_bound: Option<Number>,
-    /// The product of norms of the network's parts.
+    /// The product of norms of the network's parts; for ℓ∞ the largest product of their absolute values.
     pub norm_product: Option<Number>,
+    /// Bounds of single outputs and of differences of two.
+    pub functionals: Vec<FunctionalBound>,
     pub witness: LipschitzWitness,
+}
+
+/// `|g(x) − g(y)| ≤ bound·‖x − y‖` for `g = f_plus − f_minus`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FunctionalBound {
+    pub functional: Functional,
+    pub bound: Number,
+    /// Proves `bound`; without it the bound is that of the whole network (ℓ2, times √2 for a difference), or follows from
+    /// absolute values (ℓ∞).
+    pub inequality: Option<Inequality>,
+}
+
+/// An output, or the difference of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Functional {
+    pub plus: u32,
+    pub minus: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LipschitzWitness {
-    /// Proves `bound`; without it `bound` is the norm product.
+    /// Proves `bound` for ℓ2; without it `bound` is the norm product.
     pub inequality: Option<Inequality>,
-    /// Proves `norm_product`: the parts in order from the input.
+    /// Proves `norm_product` for ℓ2: the parts in order from the input.
     pub parts: Vec<Part>,
     /// Proves `lower_bound`.
     pub pair: Option<Pair>,
 }
 
-/// Multipliers with which the matrix `F(ρ, λ)` of a network or a part is positive definite.
+/// Multipliers with which the matrix `F(τ, λ)` of a network or a part is positive definite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Inequality {
     pub sorts: Sorts,
-    /// `ρ`, an upper bound of the squared constant.
-    pub squared_bound: Bits,
+    /// `τ`: for ℓ2 one number, the squared bound; for ℓ∞ one per input, whose sum is the squared bound.
+    pub input_multipliers: Vector,
     /// `λ`, one per group of the form, in its order.
     pub multipliers: Vector,
 }
@@ -76,15 +100,31 @@ pub enum PartProof {
     },
 }
 
+impl Inequality {
+    fn vectors_mut(&mut self) -> [&mut Vector; 2] {
+        [&mut self.input_multipliers, &mut self.multipliers]
+    }
+}
+
 impl LipschitzClaim {
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
         let witness = &mut self.witness;
-        let parts = witness.parts.iter_mut().filter_map(|part| match &mut part.proof {
+        let of_parts = witness.parts.iter_mut().filter_map(|part| match &mut part.proof {
             PartProof::Inequality(inequality) => Some(inequality),
             PartProof::Rules { .. } => None,
         });
-        let multipliers = witness.inequality.iter_mut().chain(parts).map(|Inequality { multipliers, .. }| multipliers);
+        let of_functionals = self.functionals.iter_mut().filter_map(|functional| functional.inequality.as_mut());
+        let inequalities = witness.inequality.iter_mut().chain(of_parts).chain(of_functionals);
         let points = witness.pair.iter_mut().flat_map(|pair| [&mut pair.first, &mut pair.second]);
-        multipliers.chain(points).collect()
+        inequalities.flat_map(Inequality::vectors_mut).chain(points).collect()
+    }
+}
+
+impl std::fmt::Display for Functional {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.minus {
+            Some(minus) => write!(f, "y[{}] − y[{minus}]", self.plus),
+            None => write!(f, "y[{}]", self.plus),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 mod lipschitz;
 
-pub use lipschitz::{Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
+pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +39,15 @@ pub enum Domain {
     Global,
 }
 
-/// The norm on inputs and outputs.
+/// The norm on inputs and on outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
+    /// Euclidean.
     L2,
+    /// Largest absolute value.
+    Linf,
 }
 
 /// One claim. `assurance` is what the checker found when the certificate was written; checking finds it again.

@@ -2,6 +2,7 @@
 
 use super::pencil::norm;
 use crate::autodiff::Linearisation;
+use crate::certificate::Norm;
 use crate::checker::attained_quotient;
 use crate::ir::{Network, Op, Values};
 
@@ -64,7 +65,7 @@ fn pair_along(network: &Network, centre: &[f64], direction: &[f64]) -> Option<At
     for exponent in [-1, -3, -5, -7, -9] {
         let step = scale * 10f64.powi(exponent);
         let second: Vec<f64> = centre.iter().zip(direction).map(|(c, d)| c + step * d).collect();
-        let quotient = attained_quotient(network, centre, &second).ok()?;
+        let quotient = attained_quotient(network, Norm::L2, centre, &second).ok()?;
         if best.as_ref().is_none_or(|best| quotient > best.quotient) {
             best = Some(AttainedPair { first: centre.to_vec(), second, quotient });
         }

@@ -5,6 +5,7 @@
 //! and `F_(k)` dominates the squares of the next layer's arguments. Earlier points of a solver's path lie deeper inside, too.
 
 use super::elimination::best_bound;
+use crate::certificate::Norm;
 use crate::checker::prove_matrix;
 use crate::form::{Form, Rows};
 use crate::solver::{Candidate, Pencil};
@@ -17,7 +18,8 @@ const RECOMPUTED: f64 = 1e-10;
 /// The best candidate that the checker accepts on or near a path of candidates, the last of which is the solver's answer.
 #[must_use]
 pub fn certify(form: &Form, rows: &Rows, pencil: &Pencil, path: &[Candidate]) -> Option<Candidate> {
-    let accepts = |candidate: &Candidate| prove_matrix(form, rows, candidate.squared_bound, &candidate.multipliers).is_ok();
+    let accepts =
+        |candidate: &Candidate| prove_matrix(form, rows, Norm::L2, &[candidate.squared_bound], &candidate.multipliers).is_ok();
     let (answer, earlier) = path.split_last()?;
     let mut proposals = inflated(pencil, answer);
     proposals.extend(earlier.iter().cloned());

@@ -13,7 +13,7 @@ mod semidefinite;
 
 use std::time::{Duration, Instant};
 
-use crate::certificate::{Bits, Inequality, LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
+use crate::certificate::{Inequality, LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
 use crate::checker::{ClaimRefusal, product};
 use crate::form::{Form, FormError, Rows, Segment, SortForm};
 use crate::ir::Network;
@@ -160,10 +160,11 @@ pub fn certify_l2(
         bound: Number::upper(bound),
         lower_bound: pair.as_ref().map(|pair| Number::lower(pair.quotient)),
         norm_product: norm_product.map(Number::upper),
+        functionals: Vec::new(),
         witness: LipschitzWitness {
             inequality: found.candidate.map(|(candidate, _)| Inequality {
                 sorts: found.sorts,
-                squared_bound: Bits::of(candidate.squared_bound),
+                input_multipliers: Vector::inline(&[candidate.squared_bound]),
                 multipliers: Vector::inline(&candidate.multipliers),
             }),
             parts: parts.map(|parts| parts.into_iter().map(|part| part.0).collect::<Vec<Part>>()).unwrap_or_default(),

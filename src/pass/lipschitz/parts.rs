@@ -3,11 +3,12 @@
 use super::certify::certify;
 use super::elimination::best_bound;
 use super::pencil::pencil;
-use crate::certificate::{Bits, Bundle, Inequality, Part, PartProof, Sorts, Vector};
+use crate::certificate::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts, Vector};
 use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
 use crate::form::{Form, Rows, Segment, SortForm};
 use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
 use crate::solver::Candidate;
+use crate::sound::round::mul_up;
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
 const WORK_LIMIT: f64 = 6e9;
@@ -56,7 +57,7 @@ fn by_rules(network: &Network, segment: Segment) -> Result<(PartProof, f64), Cla
 fn squared_norm(network: &Network, id: NodeId) -> Option<f64> {
     let node = network.node(id);
     let from = *node.operands.iter().find(|&&operand| network.node(operand).variable)?;
-    inequality(network, Segment { from, to: id }).map(|(inequality, ..)| inequality.squared_bound.value())
+    inequality(network, Segment { from, to: id }).map(|(_, bound, _)| mul_up(bound, bound))
 }
 
 /// The part's own inequality with plain multipliers, its constant, and whether the part is linear.
@@ -75,16 +76,16 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
     let accepted = if linear {
         [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7].into_iter().find_map(|margin| {
             let squared_bound = candidate.squared_bound * (1.0 + margin) + f64::MIN_POSITIVE;
-            prove_matrix(&form, &rows, squared_bound, &[]).ok()?;
+            prove_matrix(&form, &rows, Norm::L2, &[squared_bound], &[]).ok()?;
             Some(Candidate { squared_bound, multipliers: Vec::new() })
         })?
     } else {
         certify(&form, &rows, &pencil(&form, &rows), std::slice::from_ref(&candidate))?
     };
-    let bound = prove_matrix(&form, &rows, accepted.squared_bound, &accepted.multipliers).ok()?;
+    let bound = prove_matrix(&form, &rows, Norm::L2, &[accepted.squared_bound], &accepted.multipliers).ok()?;
     let inequality = Inequality {
         sorts: Sorts::Comparators,
-        squared_bound: Bits::of(accepted.squared_bound),
+        input_multipliers: Vector::inline(&[accepted.squared_bound]),
         multipliers: Vector::inline(&accepted.multipliers),
     };
     Some((inequality, bound, linear))
