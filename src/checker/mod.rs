@@ -22,7 +22,7 @@ pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
 pub use rules::{Rules, linear_layers};
 
-use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, digest_of};
+use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, Semantics, digest_of};
 use crate::ir::Network;
 
 /// A certificate with more claims is refused: each may cost minutes.
@@ -39,7 +39,8 @@ fn is_identifier(id: &str) -> bool {
 /// Why it is not accepted.
 pub fn check_claim(claim: &Claim, network: &Network, bundle: &Bundle) -> Result<Assurance, Refusal> {
     let ClaimKind::Lipschitz(lipschitz) = &claim.kind;
-    lipschitz::check(lipschitz, network, bundle)
+    let real = if claim.semantics == Semantics::Real { Ok(()) } else { Err(ClaimRefusal::Semantics) };
+    real.and_then(|()| lipschitz::check(lipschitz, network, bundle))
         .and_then(|found| {
             // A stated assurance that is weaker than what is found is still true.
             if claim.assurance <= found { Ok(found) } else { Err(ClaimRefusal::Assurance { stated: claim.assurance, found }) }
