@@ -23,7 +23,10 @@ pub fn check(
     domain: &Domain,
     evidence: &Evidence,
 ) -> Result<Assurance, ClaimRefusal> {
-    let (Semantics::Real, Domain::Global) = (semantics, domain);
+    let Domain::Global = domain;
+    if semantics != Semantics::Real {
+        return Err(ClaimRefusal::Semantics);
+    }
     if !claim.bound.is_consistent(Rounding::Up) {
         return Err(ClaimRefusal::Number { field: "bound" });
     }
