@@ -16,6 +16,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`onnx`] | ONNX files: decoded with limits, lowered, errors that name the node |
+//! | [`data`] | arrays and data sets from NumPy, IDX and CSV files |
 //! | [`ir`] | `Network`: a graph of a dozen operations; evaluation over any arithmetic; functions and their slope ranges |
 //! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
 //! | [`form`] | the one exact form: a network as rows over (input, bounded parts), and its matrix |
@@ -36,6 +37,7 @@ pub mod certificate;
 pub mod checker;
 #[cfg(feature = "checker")]
 pub mod cli;
+pub mod data;
 pub mod form;
 pub mod ir;
 pub mod onnx;
