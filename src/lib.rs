@@ -22,6 +22,7 @@
 //! | [`form`] | the one exact form: a network as rows over (input, bounded parts), and its matrix |
 //! | [`certificate`] | claims, witnesses, digests, versions |
 //! | [`checker`] | proves claims again, or refuses with a reason |
+//! | [`vnnlib`] | specifications: boxes of inputs and clauses of linear atoms |
 //! | `pass` | finds claims and witnesses; never says that anything is proved |
 //! | `solver` | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
 //! | `autodiff` | derivatives over the IR |
@@ -48,3 +49,4 @@ pub mod report;
 #[cfg(feature = "passes")]
 pub mod solver;
 pub mod sound;
+pub mod vnnlib;
