@@ -27,8 +27,8 @@ pub enum Targets {
 pub struct Dataset {
     inputs: Array,
     targets: Option<Targets>,
-    path: PathBuf,
-    digest: String,
+    /// Name and SHA-256 of the files, the inputs first.
+    files: Vec<(PathBuf, String)>,
 }
 
 impl Dataset {
@@ -40,36 +40,46 @@ impl Dataset {
     pub fn open(data: &Path, targets: Option<&Path>) -> Result<Self, DataError> {
         let (data, second) = split_pair(data);
         let targets = targets.map(Path::to_owned).or(second);
-        let (path, mut digest, (inputs, own)) = contents(&data, "inputs")?;
-        let (at_targets, array) = match &targets {
-            None => (path.clone(), own),
-            Some(file) => {
-                let (file, other, (whole, column)) = contents(file, "targets")?;
-                digest = hexadecimal(&Sha256::digest(format!("{digest}\n{other}\n")));
-                // In an archive or a table the targets are found by name, elsewhere they are the array.
-                (file, Some(column.unwrap_or(whole)))
-            }
-        };
-        if inputs.shape().is_empty() {
-            return Err(Problem::NoSamples(Vec::new()).at(&path));
-        }
-        finite(&inputs).map_err(|problem| problem.at(&path))?;
-        let targets = array.map(|array| Targets::new(array, inputs.rows())).transpose();
-        Ok(Self { targets: targets.map_err(|problem| problem.at(&at_targets))?, inputs, path, digest })
+        let read = |path: &PathBuf| Source::open(path, Source::LIMIT);
+        Self::from_sources(read(&data)?, targets.as_ref().map(read).transpose()?)
     }
 
-    /// A data set made in memory; its digest is that of the given bytes.
+    /// The same from files that were read already.
     ///
     /// # Errors
-    /// As for [`Dataset::open`], with the path `memory`.
+    /// As for [`Dataset::open`].
+    pub fn from_sources(data: Source, targets: Option<Source>) -> Result<Self, DataError> {
+        let mut files = vec![(data.path.clone(), data.digest.clone())];
+        let (inputs, own) = contents(data, "inputs")?;
+        let targets = match targets {
+            None => own,
+            Some(source) => {
+                files.push((source.path.clone(), source.digest.clone()));
+                let (whole, column) = contents(source, "targets")?;
+                // In a table the targets are found by name, elsewhere they are the array.
+                Some(column.unwrap_or(whole))
+            }
+        };
+        Self::new(inputs, targets, files)
+    }
+
+    /// A data set made in memory; messages call it `memory`, and its digest is the given one.
+    ///
+    /// # Errors
+    /// As for [`Dataset::open`].
     pub fn from_arrays(inputs: Array, targets: Option<Array>, digest: String) -> Result<Self, DataError> {
-        let path = PathBuf::from("memory");
+        Self::new(inputs, targets, vec![(PathBuf::from("memory"), digest)])
+    }
+
+    fn new(inputs: Array, targets: Option<Array>, files: Vec<(PathBuf, String)>) -> Result<Self, DataError> {
+        let at = |problem: Problem, file: usize| problem.at(files.get(file).map_or(Path::new(""), |(path, _)| path));
         if inputs.shape().is_empty() {
-            return Err(Problem::NoSamples(Vec::new()).at(&path));
+            return Err(at(Problem::NoSamples(Vec::new()), 0));
         }
-        finite(&inputs).map_err(|problem| problem.at(&path))?;
+        finite(&inputs).map_err(|problem| at(problem, 0))?;
         let targets = targets.map(|array| Targets::new(array, inputs.rows())).transpose();
-        Ok(Self { targets: targets.map_err(|problem| problem.at(&path))?, inputs, path, digest })
+        let targets = targets.map_err(|problem| at(problem, files.len() - 1))?;
+        Ok(Self { inputs, targets, files })
     }
 
     /// Number of samples.
@@ -106,16 +116,29 @@ impl Dataset {
         self.targets.as_ref()
     }
 
+    /// The file with the inputs.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.files.first().map_or(Path::new(""), |(path, _)| path)
     }
 
-    /// SHA-256, in hexadecimal, of the file, decompressed; of two files, of the lines of their digests, each ended by a
+    /// Path and SHA-256 of the file with the inputs and, where there is one, of that with the targets, as they lie on disk.
+    #[must_use]
+    pub fn files(&self) -> &[(PathBuf, String)] {
+        &self.files
+    }
+
+    /// One SHA-256 for the data set: that of its file; of two files, that of the lines of their digests, each ended by a
     /// line feed.
     #[must_use]
-    pub fn digest(&self) -> &str {
-        &self.digest
+    pub fn digest(&self) -> String {
+        match &self.files[..] {
+            [(_, digest)] => digest.clone(),
+            files => {
+                let lines: String = files.iter().map(|(_, digest)| format!("{digest}\n")).collect();
+                hexadecimal(&Sha256::digest(lines))
+            }
+        }
     }
 
     /// Do the samples have as many values as a network's input, of the given shape?
@@ -135,7 +158,7 @@ impl Dataset {
             ""
         };
         let problem = Problem::InputShape { found: self.sample_shape().to_vec(), expected: shape.to_vec(), hint };
-        Err(problem.at(&self.path))
+        Err(problem.at(self.path()))
     }
 
     /// The classes of all samples.
@@ -145,15 +168,15 @@ impl Dataset {
     pub fn labels(&self, classes: usize) -> Result<Vec<u32>, DataError> {
         let class = |row: usize, value: f64| {
             let class = (value >= 0.0 && value < classes as f64 && value.fract() == 0.0).then_some(value as u32);
-            class.ok_or_else(|| Problem::Label { row, value: value.to_string(), classes }.at(&self.path))
+            class.ok_or_else(|| Problem::Label { row, value: value.to_string(), classes }.at(self.path()))
         };
         match &self.targets {
             Some(Targets::Labels(labels)) => labels.iter().enumerate().map(|(row, &label)| class(row, label as f64)).collect(),
             Some(Targets::Values(values)) if values.row_size() == 1 => {
                 (0..values.rows()).map(|row| class(row, values.row(row)[0])).collect()
             }
-            Some(Targets::Values(values)) => Err(Problem::TargetShape { found: values.row_size(), expected: 1 }.at(&self.path)),
-            None => Err(Problem::NoTargets(": name them in the file, or give a second one").at(&self.path)),
+            Some(Targets::Values(values)) => Err(Problem::TargetShape { found: values.row_size(), expected: 1 }.at(self.path())),
+            None => Err(Problem::NoTargets(": name them in the file, or give a second one").at(self.path())),
         }
     }
 
@@ -164,14 +187,14 @@ impl Dataset {
     pub fn target_values(&self, size: usize) -> Result<Vec<f64>, DataError> {
         let values = match &self.targets {
             Some(Targets::Labels(labels)) if size == 1 => labels.iter().map(|&label| label as f64).collect(),
-            Some(Targets::Labels(_)) => return Err(Problem::TargetShape { found: 1, expected: size }.at(&self.path)),
+            Some(Targets::Labels(_)) => return Err(Problem::TargetShape { found: 1, expected: size }.at(self.path())),
             Some(Targets::Values(array)) if array.row_size() == size => {
-                array.to_f64().map_err(|problem| problem.at(&self.path))?
+                array.to_f64().map_err(|problem| problem.at(self.path()))?
             }
             Some(Targets::Values(array)) => {
-                return Err(Problem::TargetShape { found: array.row_size(), expected: size }.at(&self.path));
+                return Err(Problem::TargetShape { found: array.row_size(), expected: size }.at(self.path()));
             }
-            None => return Err(Problem::NoTargets("").at(&self.path)),
+            None => return Err(Problem::NoTargets("").at(self.path())),
         };
         Ok(values)
     }
@@ -213,11 +236,10 @@ fn split_pair(data: &Path) -> (PathBuf, Option<PathBuf>) {
 }
 
 /// The arrays of a file: the whole or its inputs, and its targets where it tells them apart.
-fn contents(path: &Path, what: &'static str) -> Result<(PathBuf, String, (Array, Option<Array>)), DataError> {
-    let source = Source::open(path, Source::LIMIT)?;
-    let (path, digest) = (source.path.clone(), source.digest.clone());
+fn contents(source: Source, what: &'static str) -> Result<(Array, Option<Array>), DataError> {
+    let path = source.path.clone();
     let located = |problem: Problem| problem.at(&path);
-    let arrays = if source.bytes.starts_with(npy::MAGIC) {
+    Ok(if source.bytes.starts_with(npy::MAGIC) {
         (npy::read_npy(&source.bytes).map_err(located)?, None)
     } else if source.bytes.starts_with(b"PK") {
         let archive = Npz::from_source(source)?;
@@ -236,8 +258,7 @@ fn contents(path: &Path, what: &'static str) -> Result<(PathBuf, String, (Array,
         // A single column without a target's name is a column of targets when targets are asked for.
         let inputs = if what == "targets" && targets.is_none() { single_column(inputs) } else { inputs };
         (inputs, targets)
-    };
-    Ok((path, digest, arrays))
+    })
 }
 
 /// `[n, 1]` as integers where all are, so that labels in a text file are labels.

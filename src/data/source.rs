@@ -1,7 +1,7 @@
 //! Reading a file whole, decompressed, within a limit, and naming it by its digest.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -14,7 +14,7 @@ use super::error::{DataError, Problem};
 pub struct Source {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
-    /// SHA-256 of `bytes` in lower-case hexadecimal digits.
+    /// SHA-256 of the file as it lies on disk, compressed or not, in lower-case hexadecimal digits.
     pub digest: String,
 }
 
@@ -27,32 +27,40 @@ impl Source {
     /// # Errors
     /// [`Problem::Io`], [`Problem::TooLarge`], [`Problem::Compression`].
     pub fn open(path: &Path, limit: u64) -> Result<Self, DataError> {
-        let open = || -> Result<Vec<u8>, Problem> {
+        let read = || -> Result<Vec<u8>, Problem> {
             let file = File::open(path)?;
             if file.metadata()?.is_dir() {
                 return Err(Problem::Io(std::io::Error::other("it is a directory")));
             }
-            read(BufReader::with_capacity(1 << 16, file), limit)
+            let mut bytes = Vec::new();
+            file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+            Ok(bytes)
         };
-        let bytes = open().map_err(|problem| problem.at(path))?;
+        let bytes = read().map_err(|problem| problem.at(path))?;
+        Self::from_bytes(path, bytes, limit)
+    }
+
+    /// The same for a file that is in memory; `path` is its name in messages.
+    ///
+    /// # Errors
+    /// [`Problem::TooLarge`], [`Problem::Compression`].
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>, limit: u64) -> Result<Self, DataError> {
         let digest = hexadecimal(&Sha256::digest(&bytes));
+        let bytes = decompressed(bytes, limit).map_err(|problem| problem.at(path))?;
         Ok(Self { path: path.to_owned(), bytes, digest })
     }
 }
 
-/// Everything, decompressed, at most `limit` bytes; what is allocated follows what was read, never what a header claims.
-fn read(mut input: impl std::io::BufRead, limit: u64) -> Result<Vec<u8>, Problem> {
-    let mut start = Vec::new();
-    input.by_ref().take(2).read_to_end(&mut start)?;
-    let compressed = start == [0x1f, 0x8b];
-    let input = std::io::Cursor::new(start).chain(input);
-    let mut bytes = Vec::new();
-    if compressed {
-        let mut decoder = MultiGzDecoder::new(input).take(limit.saturating_add(1));
+/// Everything, decompressed, at most `limit` bytes; what is allocated follows what is there, never what a header claims.
+fn decompressed(packed: Vec<u8>, limit: u64) -> Result<Vec<u8>, Problem> {
+    let bytes = if packed.starts_with(&[0x1f, 0x8b]) {
+        let mut bytes = Vec::new();
+        let mut decoder = MultiGzDecoder::new(&packed[..]).take(limit.saturating_add(1));
         decoder.read_to_end(&mut bytes).map_err(|error| Problem::Compression(error.to_string()))?;
+        bytes
     } else {
-        input.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    }
+        packed
+    };
     if bytes.len() as u64 > limit { Err(Problem::TooLarge { limit }) } else { Ok(bytes) }
 }
 
@@ -74,10 +82,10 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(&vec![7; 1 << 20]).unwrap();
         let packed = encoder.finish().unwrap();
-        assert_eq!(read(&packed[..], 1 << 20).unwrap().len(), 1 << 20);
-        assert!(matches!(read(&packed[..], (1 << 20) - 1), Err(Problem::TooLarge { .. })));
-        assert!(matches!(read(&packed[..packed.len() - 3], 1 << 20), Err(Problem::Compression(_))));
-        assert_eq!(read(&b""[..], 4).unwrap(), b"");
-        assert!(matches!(read(&[1; 5][..], 4), Err(Problem::TooLarge { limit: 4 })));
+        assert_eq!(decompressed(packed.clone(), 1 << 20).unwrap().len(), 1 << 20);
+        assert!(matches!(decompressed(packed.clone(), (1 << 20) - 1), Err(Problem::TooLarge { .. })));
+        assert!(matches!(decompressed(packed[..packed.len() - 3].to_vec(), 1 << 20), Err(Problem::Compression(_))));
+        assert_eq!(decompressed(Vec::new(), 4).unwrap(), b"");
+        assert!(matches!(decompressed(vec![1; 5], 4), Err(Problem::TooLarge { limit: 4 })));
     }
 }

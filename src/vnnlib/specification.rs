@@ -33,7 +33,7 @@ pub struct Specification {
     pub boxes: Vec<InputBox>,
     pub cases: Vec<Case>,
     pub path: PathBuf,
-    /// SHA-256 of the file, decompressed.
+    /// SHA-256 of the file as it lies on disk.
     pub digest: String,
 }
 
@@ -91,7 +91,15 @@ impl Specification {
     /// # Errors
     /// [`SpecificationError`], which names line and column.
     pub fn open(path: &Path) -> Result<Self, SpecificationError> {
-        let source = Source::open(path, Self::LIMIT)?;
+        Self::from_source(&Source::open(path, Self::LIMIT)?)
+    }
+
+    /// The same from a file that was read already.
+    ///
+    /// # Errors
+    /// As for [`Specification::open`].
+    pub fn from_source(source: &Source) -> Result<Self, SpecificationError> {
+        let path = source.path.as_path();
         match std::str::from_utf8(&source.bytes) {
             Ok(text) => Self::parse(text, path, &source.digest),
             Err(error) => {
