@@ -20,6 +20,7 @@
 //! | [`ir`] | `Network`: a graph of a dozen operations; evaluation over any arithmetic; functions and their slope ranges |
 //! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
 //! | [`form`] | the one exact form: a network as rows over (input, bounded parts), and its matrix |
+//! | [`bounds`] | bounds of everything a network computes on a region, in real arithmetic or float32 |
 //! | [`certificate`] | claims, witnesses, digests, versions |
 //! | [`checker`] | proves claims again, or refuses with a reason |
 //! | [`vnnlib`] | specifications: boxes of inputs and clauses of linear atoms |
@@ -34,6 +35,7 @@
 
 #[cfg(feature = "passes")]
 pub mod autodiff;
+pub mod bounds;
 pub mod certificate;
 pub mod checker;
 #[cfg(feature = "checker")]

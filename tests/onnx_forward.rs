@@ -3,22 +3,15 @@
 //! The operator zoo `data/ops.npz` (made by `data/make_ops.py`) stands beside this file; the real networks are read from the
 //! folder that `NNVERIFY_SHARED` names, and those tests pass without looking where it is not set.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+mod common;
 
-use ndarray::{IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, ReadableElement};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use nnverify::ir::{Op, evaluate};
 use nnverify::onnx::{Model, load, load_bytes};
 
-fn array<T: ReadableElement>(npz: &mut NpzReader<File>, name: &str) -> Vec<T> {
-    npz.by_name::<OwnedRepr<T>, IxDyn>(name).unwrap().into_raw_vec_and_offset().0
-}
-
-fn npz(path: &Path) -> NpzReader<File> {
-    NpzReader::new(File::open(path).unwrap()).unwrap()
-}
+use common::zoo::{array, npz, zoo};
 
 fn widened(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
@@ -31,32 +24,6 @@ fn difference(model: &Model, input: &[f32], expected: &[f32]) -> f64 {
     let scale = expected.iter().fold(1e-3, |scale: f64, &y| scale.max(f64::from(y).abs()));
     let worst = output.iter().zip(expected).map(|(a, &b)| (a - f64::from(b)).abs());
     worst.fold(0.0, |worst, d| if d.is_nan() { f64::INFINITY } else { f64::max(worst, d) }) / scale
-}
-
-struct Case {
-    name: String,
-    model: Vec<u8>,
-    input: Vec<f32>,
-    output: Vec<f32>,
-}
-
-fn zoo() -> Vec<Case> {
-    let mut npz = npz(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ops.npz"));
-    let names = String::from_utf8(array(&mut npz, "names")).unwrap();
-    let columns = |values: &str, npz: &mut NpzReader<File>| -> Vec<usize> {
-        array::<i64>(npz, values).into_iter().map(|length| usize::try_from(length).unwrap()).collect()
-    };
-    let lengths = ["model_lengths", "input_lengths", "output_lengths"].map(|name| columns(name, &mut npz));
-    let mut models = array::<u8>(&mut npz, "models").into_iter();
-    let mut inputs = array::<f32>(&mut npz, "inputs").into_iter();
-    let mut outputs = array::<f32>(&mut npz, "outputs").into_iter();
-    let case = |(index, name): (usize, &str)| Case {
-        name: name.to_owned(),
-        model: models.by_ref().take(lengths[0][index]).collect(),
-        input: inputs.by_ref().take(lengths[1][index]).collect(),
-        output: outputs.by_ref().take(lengths[2][index]).collect(),
-    };
-    names.lines().enumerate().map(case).collect()
 }
 
 #[test]

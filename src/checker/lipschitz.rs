@@ -18,7 +18,9 @@ pub fn check(
     domain: &Domain,
     evidence: &Evidence,
 ) -> Result<Assurance, ClaimRefusal> {
-    let (Semantics::Real, Domain::Global, Norm::L2) = (semantics, domain, claim.norm);
+    let (Semantics::Real, Domain::Global, Norm::L2) = (semantics, domain, claim.norm) else {
+        return Err(ClaimRefusal::Semantics);
+    };
     let (network, bundle) = (evidence.network, evidence.bundle);
     let witness = &claim.witness;
     if !claim.bound.is_consistent(Rounding::Up) {

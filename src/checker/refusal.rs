@@ -31,6 +31,8 @@ pub enum Refusal {
 /// Why one claim is not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ClaimRefusal {
+    #[error("nothing of this kind is proved for float32 arithmetic")]
+    Semantics,
     #[error("it states the assurance `{stated:?}` where `{found:?}` was found")]
     Assurance { stated: crate::certificate::Assurance, found: crate::certificate::Assurance },
     #[error("`{field}` is not a finite number with its own outward decimal")]

@@ -60,14 +60,16 @@ fn statement(kind: &ClaimKind) -> String {
 impl fmt::Display for CheckedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for claim in &self.claims {
-            let Semantics::Real = claim.semantics;
             let Domain::Global = claim.domain;
             let assurance = match claim.assurance {
                 Assurance::Proved => "proved",
                 Assurance::Checked => "checked",
                 Assurance::Estimated => "estimated",
             };
-            let scope = "everywhere, in real arithmetic on the file's weights";
+            let scope = match claim.semantics {
+                Semantics::Real => "everywhere, in real arithmetic on the file's weights",
+                Semantics::Float32 => "everywhere, in float32 with any summation order",
+            };
             let time = super::duration(claim.time);
             writeln!(f, "{}: `{}` {assurance} in {time}: {} ({scope})", self.certificate, claim.id, claim.statement)?;
         }

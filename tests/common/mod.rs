@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses some of it
 
 pub mod tiny;
+pub mod zoo;
 
 use std::path::{Path, PathBuf};
 

@@ -28,6 +28,8 @@ pub enum Assurance {
 pub enum Semantics {
     /// Exact real arithmetic on the weights of the file.
     Real,
+    /// The deployed network: every operator rounds to float32, sums in any order.
+    Float32,
 }
 
 /// Where a claim holds.

@@ -1,0 +1,144 @@
+//! Bounds of everything a network computes, against reference answers.
+//!
+//! | test | what it shows |
+//! |---|---|
+//! | `boxes_contain_and_match_the_reference` | interval propagation on `cases/ibp`: contains the reference box, is wider by at most 1e-9 |
+//! | `float32_boxes_contain_the_real_ones` | what is deployed can do all that real arithmetic does, and ONNX Runtime's float32 outputs lie inside |
+//! | `every_operator_is_bounded_in_both_semantics` | each operator's box contains what is sampled in it, and ONNX Runtime's output |
+//! | `corpus_outputs_lie_inside` | ONNX Runtime's outputs of real networks lie inside the float32 boxes of their inputs |
+
+mod common;
+
+use std::path::Path;
+
+use common::zoo::{array, npz, zoo};
+use nnverify::bounds::{BoundsError, BoxRegion, Interval, Reason, Semantics, interval_bounds};
+use nnverify::ir::{Network, evaluate};
+use nnverify::onnx::{load, load_bytes};
+use serde_json::Value;
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+/// The cases of `expected.json`: name, model file, its entry.
+fn cases(shared: &Path) -> Vec<(String, Value)> {
+    let text = std::fs::read_to_string(shared.join("cases/ibp/expected.json")).unwrap();
+    let Value::Object(all) = serde_json::from_str(&text).unwrap() else { panic!("not an object") };
+    all.into_iter().filter(|(name, _)| !name.starts_with('_')).collect()
+}
+
+fn assert_matches(what: &str, found: &[Interval], lower: &[f64], upper: &[f64]) {
+    assert_eq!(found.len(), lower.len(), "{what}");
+    for (i, found) in found.iter().enumerate() {
+        // The reference itself is rounded to nearest: a few units in the last place of the terms it adds.
+        let slack = 1e-14 * (1.0 + found.magnitude());
+        assert!(found.lower <= lower[i] + slack && found.upper >= upper[i] - slack, "{what} {i}: {found:?} misses the reference");
+        let width = 1e-9 * (upper[i] - lower[i]).max(1e-9);
+        assert!(lower[i] - found.lower <= width && found.upper - upper[i] <= width, "{what} {i}: {found:?} is too wide");
+    }
+}
+
+#[test]
+fn boxes_contain_and_match_the_reference() {
+    let Some(shared) = common::shared() else { return };
+    let mut seen = 0;
+    for (name, case) in cases(&shared) {
+        let model = load(&shared.join(format!("cases/ibp/{name}.onnx"))).unwrap();
+        let region = BoxRegion::around(&numbers(&case["x0"]), case["eps"].as_f64().unwrap()).unwrap();
+        let intervals = interval_bounds(&model.network, &region, Semantics::Real).unwrap();
+        let found: Vec<Interval> = intervals.output().iter().collect();
+        assert_matches(&name, &found, &numbers(&case["ibp_lower"]), &numbers(&case["ibp_upper"]));
+        seen += 1;
+    }
+    assert!(seen >= 9, "{seen}");
+}
+
+#[test]
+fn float32_boxes_contain_the_real_ones() {
+    let Some(shared) = common::shared() else { return };
+    for (name, case) in cases(&shared) {
+        let model = load(&shared.join(format!("cases/ibp/{name}.onnx"))).unwrap();
+        let region = BoxRegion::around(&numbers(&case["x0"]), case["eps"].as_f64().unwrap()).unwrap();
+        let real = interval_bounds(&model.network, &region, Semantics::Real).unwrap();
+        let float32 = interval_bounds(&model.network, &region, Semantics::Float32).unwrap();
+        for (real, float32) in real.output().iter().zip(float32.output().iter()) {
+            assert!(float32.lower < real.lower && float32.upper > real.upper, "{name}");
+            let width = 1e-4 * (real.upper - real.lower);
+            assert!(real.lower - float32.lower < width && float32.upper - real.upper < width, "{name}: {real:?} {float32:?}");
+        }
+        let point = BoxRegion::around(&numbers(&case["x0"]), 0.0).unwrap();
+        let at_point = interval_bounds(&model.network, &point, Semantics::Float32).unwrap();
+        for (y, bounds) in numbers(&case["forward_ort_f32"]).into_iter().zip(at_point.output().iter()) {
+            assert!(bounds.contains(y), "{name}: {y} outside {bounds:?}");
+        }
+    }
+}
+
+#[test]
+fn corpus_outputs_lie_inside() {
+    let Some(shared) = common::shared() else { return };
+    let mut forward = npz(&shared.join("corpus/forward.npz"));
+    let names = forward.names().unwrap();
+    let mut seen = 0;
+    for name in names.iter().filter(|name| name.trim_end_matches(".npy").ends_with("|x0")) {
+        let (file, _) = name.split_once('|').unwrap();
+        let model = load(&shared.join(format!("corpus/{file}.onnx.gz"))).unwrap();
+        inside(name, &model.network, &array(&mut forward, name), &array(&mut forward, &name.replace("|x0", "|y0")));
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+/// The float32 box of a point contains what ONNX Runtime computes there.
+fn inside(name: &str, network: &Network, x: &[f32], y: &[f32]) {
+    let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+    let region = BoxRegion::around(&x, 0.0).unwrap();
+    let intervals = interval_bounds(network, &region, Semantics::Float32).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(y.len(), intervals.output().len());
+    for (&y, bounds) in y.iter().zip(intervals.output().iter()) {
+        assert!(bounds.contains(f64::from(y)), "{name}: {y} outside {bounds:?}");
+    }
+}
+
+#[test]
+fn every_operator_is_bounded_in_both_semantics() {
+    let mut random = Random(7);
+    for case in zoo().into_iter().filter(|case| !case.name.starts_with("refuse/")) {
+        let model = load_bytes(&case.model).unwrap();
+        inside(&case.name, &model.network, &case.input, &case.output);
+        let x: Vec<f64> = case.input.iter().map(|&x| f64::from(x)).collect();
+        for radius in [0.0, 1e-3, 0.1] {
+            let region = BoxRegion::around(&x, radius).unwrap();
+            let intervals = match interval_bounds(&model.network, &region, Semantics::Real) {
+                Ok(intervals) => intervals,
+                // A quotient or a root on a box that reaches zero has no bounds.
+                Err(BoundsError::Node { reason: Reason::Undefined, .. }) if radius > 0.0 => continue,
+                Err(error) => panic!("{}: {error}", case.name),
+            };
+            for _ in 0..20 {
+                let point: Vec<f64> =
+                    region.lower().iter().zip(region.upper()).map(|(l, u)| l + (u - l) * random.unit()).collect();
+                let y = evaluate(&model.network, &point).unwrap();
+                for (y, bounds) in y.iter().zip(intervals.output().iter()) {
+                    // What the evaluation itself rounds.
+                    let slack = 1e-12 * (1.0 + bounds.magnitude());
+                    assert!(bounds.lower - slack <= *y && *y <= bounds.upper + slack, "{}: {y} outside {bounds:?}", case.name);
+                }
+            }
+        }
+    }
+}
+
+/// A generator of numbers in [0, 1): splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
