@@ -16,12 +16,14 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`onnx`] | ONNX files: decoded with limits, lowered, errors that name the node |
+//! | [`data`] | arrays and data sets from NumPy, IDX and CSV files |
 //! | [`ir`] | `Network`: a graph of a dozen operations; evaluation over any arithmetic; functions and their slope ranges |
 //! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
 //! | [`form`] | the one exact form: a network as rows over (input, bounded parts), and its matrix |
 //! | [`bounds`] | bounds of everything a network computes on a region, in real arithmetic or float32 |
 //! | [`certificate`] | claims, witnesses, digests, versions |
 //! | [`checker`] | proves claims again, or refuses with a reason |
+//! | [`vnnlib`] | specifications: boxes of inputs and clauses of linear atoms |
 //! | `pass` | finds claims and witnesses; never says that anything is proved |
 //! | `solver` | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
 //! | `autodiff` | derivatives over the IR |
@@ -38,6 +40,7 @@ pub mod certificate;
 pub mod checker;
 #[cfg(feature = "checker")]
 pub mod cli;
+pub mod data;
 pub mod form;
 pub mod ir;
 pub mod onnx;
@@ -48,3 +51,4 @@ pub mod report;
 #[cfg(feature = "passes")]
 pub mod solver;
 pub mod sound;
+pub mod vnnlib;
