@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::claim::Vector;
+use super::claim::{Claim, Vector};
 use super::{Certificate, digest_of};
 
 /// Vectors longer than this go to the bundle.
@@ -52,7 +52,7 @@ impl Bundle {
     /// Moves the long vectors of a certificate here and records the bundle's digest in it.
     pub(super) fn extract(certificate: &mut Certificate) -> Self {
         let mut bundle = Self::default();
-        certificate.claims.iter_mut().flat_map(|claim| claim.kind.vectors_mut()).for_each(|vector| bundle.take(vector));
+        certificate.claims.iter_mut().flat_map(Claim::vectors_mut).for_each(|vector| bundle.take(vector));
         if !bundle.is_empty() {
             certificate.bundle = Some(digest_of(&bundle.to_bytes()));
         }

@@ -1,8 +1,9 @@
 //! One matrix inequality: rebuilt from the network, proved in sound arithmetic.
 
 use super::refusal::ClaimRefusal;
+use crate::bounds::Intervals;
 use crate::certificate::{Bundle, Functional, Inequality, Norm, Sorts};
-use crate::form::{Form, MatrixError, QuadraticForm, Rows, Segment, SortForm, admit};
+use crate::form::{Form, FormError, MatrixError, QuadraticForm, Rows, Segment, SortForm, admit};
 use crate::ir::Network;
 use crate::sound::cholesky::NotProved;
 use crate::sound::round::{sqrt_up, sum_up};
@@ -24,6 +25,17 @@ impl Functional {
     }
 }
 
+/// The form of a segment, everywhere or where signals keep within bounds.
+///
+/// # Errors
+/// [`FormError`].
+pub fn form(network: &Network, segment: Segment, sorts: SortForm, bounds: Option<&Intervals>) -> Result<Form, FormError> {
+    match bounds {
+        Some(bounds) => Form::within(network, segment, sorts, bounds),
+        None => Form::new(network, segment, sorts),
+    }
+}
+
 /// Proves the ℓ2 Lipschitz constant of a segment by its matrix inequality and returns it, rounded up.
 ///
 /// # Errors
@@ -31,10 +43,11 @@ impl Functional {
 pub fn prove_inequality(
     network: &Network,
     segment: Segment,
+    bounds: Option<&Intervals>,
     inequality: &Inequality,
     bundle: &Bundle,
 ) -> Result<f64, ClaimRefusal> {
-    let form = Form::new(network, segment, inequality.sorts.into())?;
+    let form = form(network, segment, inequality.sorts.into(), bounds)?;
     let name = |id| &network.node(id).name;
     let about = || format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to));
     let multipliers = Multipliers::resolve(inequality, bundle)?;
@@ -49,18 +62,19 @@ pub fn prove_inequality(
 /// [`ClaimRefusal`].
 pub fn prove_functionals(
     network: &Network,
+    bounds: Option<&Intervals>,
     norm: Norm,
     claims: &[(Functional, &Inequality)],
     bundle: &Bundle,
 ) -> Result<Vec<f64>, ClaimRefusal> {
-    let mut bounds = vec![f64::NAN; claims.len()];
+    let mut proved = vec![f64::NAN; claims.len()];
     for sorts in [Sorts::Comparators, Sorts::Groups] {
         let chosen: Vec<usize> = (0..claims.len()).filter(|&i| claims[i].1.sorts == sorts).collect();
         if chosen.is_empty() {
             continue;
         }
         let differences: Vec<_> = chosen.iter().map(|&i| claims[i].0.positions()).collect();
-        let form = Form::new(network, Segment::whole(network), sorts.into())?
+        let form = form(network, Segment::whole(network), sorts.into(), bounds)?
             .with_differences(&differences)
             .ok_or(ClaimRefusal::Shape { what: "a functional of outputs that do not exist" })?;
         let mut all = Vec::with_capacity(chosen.len());
@@ -72,10 +86,10 @@ pub fn prove_functionals(
         let rows = Rows::new(&form)?;
         for (position, (&i, multipliers)) in chosen.iter().zip(all).enumerate() {
             let about = || format!("the inequality of {}", claims[i].0);
-            bounds[i] = multipliers.prove(&form, &rows.with_output(position), norm, &about)?;
+            proved[i] = multipliers.prove(&form, &rows.with_output(position), norm, &about)?;
         }
     }
-    Ok(bounds)
+    Ok(proved)
 }
 
 /// The numbers of one inequality.

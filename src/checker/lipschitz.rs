@@ -6,6 +6,7 @@ use super::inequality::{prove_functionals, prove_inequality};
 use super::pair::attained_quotient;
 use super::parts::{product, prove_parts};
 use super::refusal::ClaimRefusal;
+use crate::bounds::{BoxRegion, Intervals, interval_bounds};
 use crate::certificate::{Assurance, Domain, Functional, LipschitzClaim, Norm, Number, Rounding, Semantics};
 use crate::form::Segment;
 use crate::sound::round::{mul_up, sqrt_up};
@@ -23,22 +24,31 @@ pub fn check(
     domain: &Domain,
     evidence: &Evidence,
 ) -> Result<Assurance, ClaimRefusal> {
-    let Domain::Global = domain;
     if semantics != Semantics::Real {
         return Err(ClaimRefusal::Semantics);
     }
     if !claim.bound.is_consistent(Rounding::Up) {
         return Err(ClaimRefusal::Number { field: "bound" });
     }
+    let region = region(domain, evidence)?;
+    let bounds = region.as_ref().map(|region| interval_bounds(evidence.network, region, semantics)).transpose()?;
     match claim.norm {
-        Norm::L2 => euclidean(claim, evidence)?,
-        Norm::Linf => maximum(claim, evidence)?,
+        Norm::L2 => euclidean(claim, bounds.as_ref(), evidence)?,
+        Norm::Linf => maximum(claim, bounds.as_ref(), evidence)?,
     }
-    lower_bound(claim, evidence)?;
+    lower_bound(claim, region.as_ref(), evidence)?;
     Ok(Assurance::Proved)
 }
 
-fn euclidean(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+/// The region that a claim is about; `None` where it is about all inputs.
+fn region(domain: &Domain, evidence: &Evidence) -> Result<Option<BoxRegion>, ClaimRefusal> {
+    match domain {
+        Domain::Global => Ok(None),
+        Domain::Box { lower, upper } => Ok(Some(BoxRegion::new(evidence.vector(lower)?, evidence.vector(upper)?)?)),
+    }
+}
+
+fn euclidean(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
     let witness = &claim.witness;
     let (network, bundle) = (evidence.network, evidence.bundle);
     let product = match &claim.norm_product {
@@ -51,16 +61,18 @@ fn euclidean(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRef
         None => return Err(ClaimRefusal::Incomplete { field: "norm_product" }),
     };
     let bound = match &witness.inequality {
-        Some(inequality) => prove_inequality(network, Segment::whole(network), inequality, bundle)?,
+        Some(inequality) => prove_inequality(network, Segment::whole(network), bounds, inequality, bundle)?,
         None => product.ok_or(ClaimRefusal::Incomplete { field: "bound" })?,
     };
     at_most("bound", bound, &claim.bound)?;
     // A unit functional has norm 1, a difference of two √2.
-    functionals(claim, evidence, &|functional| Ok(if functional.minus.is_some() { mul_up(sqrt_up(2.0), bound) } else { bound }))
-        .map(drop)
+    functionals(claim, bounds, evidence, &|functional| {
+        Ok(if functional.minus.is_some() { mul_up(sqrt_up(2.0), bound) } else { bound })
+    })
+    .map(drop)
 }
 
-fn maximum(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
     if claim.witness.inequality.is_some() || !claim.witness.parts.is_empty() {
         return Err(ClaimRefusal::Shape { what: "an ℓ∞ bound is the largest of its functionals'" });
     }
@@ -69,13 +81,14 @@ fn maximum(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefus
         let growth = by_growth.as_ref().map_err(Clone::clone)?;
         at_most("norm_product", growth.iter().copied().fold(0.0, crate::sound::round::max_or_nan), number)?;
     }
-    let bounds = functionals(claim, evidence, &|functional| growth_of(functional, by_growth.as_ref().map_err(Clone::clone)?))?;
+    let proved =
+        functionals(claim, bounds, evidence, &|functional| growth_of(functional, by_growth.as_ref().map_err(Clone::clone)?))?;
     for output in 0..evidence.network.output_size() {
         let of_output = |(functional, bound): (&Functional, &f64)| {
             (functional.positions() == (output, None) && *bound <= claim.bound.value()).then_some(())
         };
-        let proved = claim.functionals.iter().map(|bound| &bound.functional).zip(&bounds).find_map(of_output);
-        proved.ok_or(ClaimRefusal::Incomplete { field: "bound" })?;
+        let found = claim.functionals.iter().map(|bound| &bound.functional).zip(&proved).find_map(of_output);
+        found.ok_or(ClaimRefusal::Incomplete { field: "bound" })?;
     }
     Ok(())
 }
@@ -83,6 +96,7 @@ fn maximum(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefus
 /// Proves the bounds of all functionals, those without an inequality by `otherwise`.
 fn functionals(
     claim: &LipschitzClaim,
+    bounds: Option<&Intervals>,
     evidence: &Evidence,
     otherwise: &dyn Fn(&Functional) -> Result<f64, ClaimRefusal>,
 ) -> Result<Vec<f64>, ClaimRefusal> {
@@ -97,26 +111,29 @@ fn functionals(
         .iter()
         .filter_map(|bound| bound.inequality.as_ref().map(|inequality| (bound.functional, inequality)))
         .collect();
-    let mut proved = prove_functionals(evidence.network, claim.norm, &with_inequality, evidence.bundle)?.into_iter();
-    let mut bounds = Vec::with_capacity(claim.functionals.len());
+    let mut proved = prove_functionals(evidence.network, bounds, claim.norm, &with_inequality, evidence.bundle)?.into_iter();
+    let mut all = Vec::with_capacity(claim.functionals.len());
     for stated in &claim.functionals {
         let bound = match &stated.inequality {
             Some(_) => proved.next().unwrap_or(f64::NAN),
             None => otherwise(&stated.functional)?,
         };
         at_most("functionals", bound, &stated.bound)?;
-        bounds.push(bound);
+        all.push(bound);
     }
-    Ok(bounds)
+    Ok(all)
 }
 
-fn lower_bound(claim: &LipschitzClaim, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+fn lower_bound(claim: &LipschitzClaim, region: Option<&BoxRegion>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
     match (&claim.lower_bound, &claim.witness.pair) {
         (Some(number), Some(pair)) => {
             if !number.is_consistent(Rounding::Down) {
                 return Err(ClaimRefusal::Number { field: "lower_bound" });
             }
             let (first, second) = (evidence.vector(&pair.first)?, evidence.vector(&pair.second)?);
+            if region.is_some_and(|region| !region.contains(&first) || !region.contains(&second)) {
+                return Err(ClaimRefusal::Shape { what: "the pair of points does not lie in the region" });
+            }
             let proved = attained_quotient(evidence.network, claim.norm, &first, &second)?;
             if proved >= number.value() {
                 Ok(())

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 
 pub use evidence::{Evidence, Files};
 pub use growth::{growth, growth_of};
-pub use inequality::{MatrixRefusal, prove_functionals, prove_inequality, prove_matrix};
+pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, prove_matrix};
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};

@@ -34,7 +34,7 @@ pub fn prove_parts(network: &Network, parts: &[Part], bundle: &Bundle) -> Result
 /// Why it is not accepted.
 pub fn prove_part(network: &Network, segment: Segment, proof: &PartProof, bundle: &Bundle) -> Result<f64, ClaimRefusal> {
     match proof {
-        PartProof::Inequality(inequality) => prove_inequality(network, segment, inequality, bundle),
+        PartProof::Inequality(inequality) => prove_inequality(network, segment, None, inequality, bundle),
         PartProof::Rules { squared_norms } => {
             let hints: Vec<Option<f64>> = squared_norms.iter().map(|hint| hint.map(crate::certificate::Bits::value)).collect();
             Rules::prove(network, segment, &hints)

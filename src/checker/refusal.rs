@@ -31,6 +31,10 @@ pub enum Refusal {
 /// Why one claim is not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ClaimRefusal {
+    #[error("the region is not one: {0}")]
+    Region(#[from] crate::bounds::RegionError),
+    #[error("nothing is bounded on the region: {0}")]
+    Bounds(#[from] crate::bounds::BoundsError),
     #[error("nothing of this kind is proved for float32 arithmetic")]
     Semantics,
     #[error("it states the assurance `{stated:?}` where `{found:?}` was found")]

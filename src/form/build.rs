@@ -9,7 +9,9 @@ use std::ops::Range;
 use super::combination::{Atom, Combination};
 use super::group::{Groups, Kink};
 use super::layer::{LinearLayer, LinearMap, Weights};
+use super::slopes::slopes_within;
 use super::{Form, FormError, SortForm};
+use crate::bounds::{Interval, Intervals};
 use crate::ir::{Binary, EvaluationError, Function, Network, Node, NodeId, Op, Reduction, SlopeRange, Values, comparators};
 use crate::sound::Enclosure;
 
@@ -35,11 +37,17 @@ impl Segment {
     }
 }
 
-pub(super) fn build(network: &Network, segment: Segment, sorts: SortForm) -> Result<Form, FormError> {
+pub(super) fn build(
+    network: &Network,
+    segment: Segment,
+    sorts: SortForm,
+    bounds: Option<&Intervals<'_>>,
+) -> Result<Form, FormError> {
     let inputs = u32::try_from(network.node(segment.from).size()).map_err(|_| FormError::TooLarge)?;
     let mut builder = Builder {
         network,
         sorts,
+        bounds,
         constants: Values::constants(network)?,
         signals: vec![Vec::new(); network.nodes().len()],
         groups: Groups::new(inputs),
@@ -91,6 +99,8 @@ fn needed(network: &Network, segment: Segment) -> Result<Vec<NodeId>, FormError>
 struct Builder<'a> {
     network: &'a Network,
     sorts: SortForm,
+    /// Of every node's elements, where the form is local.
+    bounds: Option<&'a Intervals<'a>>,
     constants: Values<Enclosure>,
     signals: Vec<Vec<Combination>>,
     groups: Groups,
@@ -245,7 +255,21 @@ impl Builder<'_> {
             Binary::Sub => self.sums(node, &pairs.map(|(a, b)| vec![(one, a), (-one, b)]).collect::<Vec<_>>()),
             Binary::Max | Binary::Min => {
                 let sign = if binary == Binary::Max { 0.5 } else { -0.5 };
-                pairs.map(|(a, b)| self.extremum(node, sign, a, b)).collect()
+                pairs
+                    .enumerate()
+                    .map(|(element, (a, b))| {
+                        // Where one operand is always the larger one, the result is an operand.
+                        if let (Some(x), Some(y)) = (self.bounds_of(node, 0, element), self.bounds_of(node, 1, element)) {
+                            if x.lower >= y.upper {
+                                return Ok(if binary == Binary::Max { a } else { b });
+                            }
+                            if y.lower >= x.upper {
+                                return Ok(if binary == Binary::Max { b } else { a });
+                            }
+                        }
+                        self.extremum(node, sign, a, b)
+                    })
+                    .collect()
             }
             Binary::Mul if variable == (true, true) => Err(unsupported(node, "both operands depend on the input")),
             Binary::Mul => {
@@ -290,6 +314,25 @@ impl Builder<'_> {
         self.layer(node, map, Weights::Exact(vec![1.0; signals.len()]), signals)
     }
 
+    /// The bounds of an element of an operand, where the form is local.
+    fn bounds_of(&self, node: &Node, operand: usize, element: usize) -> Option<Interval> {
+        Some(self.bounds?.node(*node.operands.get(operand)?).at(element))
+    }
+
+    /// The kink of an argument that keeps within bounds: where they do not hold the kink, it is linear.
+    fn kink_within(&mut self, node: &Node, kink: Kink, argument: &Combination, within: Option<Interval>) -> Option<Combination> {
+        let stable = within.and_then(|x| {
+            if x.lower >= 0.0 {
+                argument.scaled(kink.positive)
+            } else if x.upper <= 0.0 {
+                argument.scaled(kink.negative)
+            } else {
+                None
+            }
+        });
+        stable.or_else(|| self.kink(node, kink, argument))
+    }
+
     fn kink(&mut self, node: &Node, kink: Kink, argument: &Combination) -> Option<Combination> {
         if argument.terms().is_empty() {
             return Some(Combination::default());
@@ -318,16 +361,28 @@ impl Builder<'_> {
             Function::LeakyRelu { slope } if slope.is_finite() => Some(Kink { negative: slope, positive: 1.0 }),
             _ => None,
         };
-        let slopes = function.slope_range().ok_or_else(|| unsupported(node, "its slope is unbounded"))?;
         let mut results = Vec::with_capacity(arguments.len());
         for (element, argument) in arguments.into_iter().enumerate() {
             if argument.is_constant() {
                 results.push(self.constant(ConstantKey::Computed { node: id.index(), element }));
                 continue;
             }
+            let within = self.bounds_of(node, 0, element);
+            if let (&Function::Clip { lower, upper }, Some(x)) = (function, within) {
+                if lower <= x.lower && x.upper <= upper {
+                    results.push(argument);
+                    continue;
+                }
+                if x.upper <= lower || x.lower >= upper {
+                    results.push(self.constant(ConstantKey::Computed { node: id.index(), element }));
+                    continue;
+                }
+            }
             let result = if let Some(kink) = kink {
-                self.kink(node, kink, &argument)
+                self.kink_within(node, kink, &argument, within)
             } else {
+                let slopes = within.map_or_else(|| function.slope_range(), |x| slopes_within(function, x.lower, x.upper));
+                let slopes = slopes.ok_or_else(|| unsupported(node, "its slope is unbounded"))?;
                 let depth = self.depth(&argument) + 1;
                 let result = self.groups.function(function, slopes, &argument, depth, &node.name);
                 self.coordinate_depth.resize(self.groups.dimension as usize, depth);
@@ -351,7 +406,8 @@ impl Builder<'_> {
                 results.push(self.constant(ConstantKey::Computed { node: id.index(), element }));
             } else {
                 let kink = Kink { negative, positive: 1.0 };
-                results.push(self.kink(node, kink, &argument).ok_or(FormError::TooLarge)?);
+                let within = self.bounds_of(node, 0, element);
+                results.push(self.kink_within(node, kink, &argument, within).ok_or(FormError::TooLarge)?);
             }
         }
         Ok(results)

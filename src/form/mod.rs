@@ -22,6 +22,7 @@ mod group;
 mod layer;
 mod matrix;
 mod rows;
+mod slopes;
 
 pub use build::Segment;
 pub use combination::{Atom, Combination};
@@ -30,6 +31,7 @@ pub use layer::{LinearLayer, LinearMap, Weights};
 pub use matrix::{MatrixError, QuadraticForm, admit};
 pub use rows::{GroupRows, Rows, operator_norm};
 
+use crate::bounds::Intervals;
 use crate::ir::{EvaluationError, Network};
 
 /// How a sort is written.
@@ -74,7 +76,16 @@ impl Form {
     /// # Errors
     /// [`FormError`], naming the node that has no rule.
     pub fn new(network: &Network, segment: Segment, sorts: SortForm) -> Result<Self, FormError> {
-        build::build(network, segment, sorts)
+        build::build(network, segment, sorts, None)
+    }
+
+    /// The form where every signal keeps within its bounds: stable neurons are linear, slopes are those between the bounds.
+    /// It holds for pairs of inputs of the region that the bounds belong to.
+    ///
+    /// # Errors
+    /// [`FormError`], naming the node that has no rule.
+    pub fn within(network: &Network, segment: Segment, sorts: SortForm, bounds: &Intervals) -> Result<Self, FormError> {
+        build::build(network, segment, sorts, Some(bounds))
     }
 
     /// The form whose outputs are the given differences `output[plus] − output[minus]` of this form's outputs, or `None`

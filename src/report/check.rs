@@ -23,7 +23,8 @@ pub struct CheckedClaim {
     pub id: String,
     pub assurance: Assurance,
     pub semantics: Semantics,
-    pub domain: Domain,
+    /// Where it holds, in words.
+    pub domain: &'static str,
     /// The claim in words.
     pub statement: String,
     #[serde(skip)]
@@ -38,7 +39,10 @@ impl CheckedClaim {
             id: claim.id.clone(),
             assurance,
             semantics: claim.semantics,
-            domain: claim.domain.clone(),
+            domain: match claim.domain {
+                Domain::Global => "everywhere",
+                Domain::Box { .. } => "on the box that the certificate names",
+            },
             statement: statement(&claim.kind),
             time,
             milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
@@ -67,18 +71,21 @@ fn statement(kind: &ClaimKind) -> String {
 impl fmt::Display for CheckedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for claim in &self.claims {
-            let Domain::Global = claim.domain;
             let assurance = match claim.assurance {
                 Assurance::Proved => "proved",
                 Assurance::Checked => "checked",
                 Assurance::Estimated => "estimated",
             };
-            let scope = match claim.semantics {
-                Semantics::Real => "everywhere, in real arithmetic on the file's weights",
-                Semantics::Float32 => "everywhere, in float32 with any summation order",
+            let semantics = match claim.semantics {
+                Semantics::Real => "in real arithmetic on the file's weights",
+                Semantics::Float32 => "in float32 with any summation order",
             };
             let time = super::duration(claim.time);
-            writeln!(f, "{}: `{}` {assurance} in {time}: {} ({scope})", self.certificate, claim.id, claim.statement)?;
+            writeln!(
+                f,
+                "{}: `{}` {assurance} in {time}: {} ({}, {semantics})",
+                self.certificate, claim.id, claim.statement, claim.domain
+            )?;
         }
         match &self.refusal {
             Some(refusal) => writeln!(f, "{}: refused: {refusal}", self.certificate),

@@ -45,7 +45,7 @@ pub mod round;
 pub mod row;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use accumulator::RowAccumulator;
 pub use cholesky::{NotProved, SymmetricMatrix, prove_positive_definite};

@@ -39,6 +39,17 @@ pub enum Semantics {
 pub enum Domain {
     /// Everywhere.
     Global,
+    /// For inputs between these bounds, row-major.
+    Box { lower: Vector, upper: Vector },
+}
+
+impl Domain {
+    fn vectors_mut(&mut self) -> Vec<&mut Vector> {
+        match self {
+            Self::Global => Vec::new(),
+            Self::Box { lower, upper } => vec![lower, upper],
+        }
+    }
 }
 
 /// The norm on inputs and on outputs.
@@ -71,12 +82,14 @@ pub enum ClaimKind {
     Lipschitz(LipschitzClaim),
 }
 
-impl ClaimKind {
-    /// The vectors of the witness, which may move to the bundle.
+impl Claim {
+    /// The claim's vectors, which may move to the bundle.
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
-        match self {
-            Self::Lipschitz(claim) => claim.vectors_mut(),
-        }
+        let mut vectors = self.domain.vectors_mut();
+        vectors.extend(match &mut self.kind {
+            ClaimKind::Lipschitz(claim) => claim.vectors_mut(),
+        });
+        vectors
     }
 }
 

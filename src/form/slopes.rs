@@ -1,0 +1,118 @@
+//! Slopes of functions between two points of an interval: narrower there than everywhere.
+//!
+//! Between two points of an interval every difference quotient is a value of the derivative in it (or, at kinks, between
+//! one-sided ones), so what bounds the derivative there bounds the slopes.
+
+use crate::ir::{Function, SlopeRange};
+use crate::sound::Enclosure;
+
+/// Slopes below this are taken for zero: the matrix has no room for products that underflow.
+const NEGLIGIBLE: f64 = 1e-40;
+
+/// A range that contains every slope of `function` between points of `[lower, upper]`, or `None` where none is known.
+#[must_use]
+pub fn slopes_within(function: &Function, lower: f64, upper: f64) -> Option<SlopeRange> {
+    let everywhere = function.slope_range();
+    let Some((least, greatest)) = derivatives(function, lower, upper) else { return everywhere };
+    let (mut least, mut greatest) = (least.lower(), greatest.upper());
+    if least.is_nan() || greatest.is_nan() || least > greatest {
+        return everywhere;
+    }
+    if least.abs() < NEGLIGIBLE {
+        least = least.min(0.0);
+    }
+    if greatest.abs() < NEGLIGIBLE {
+        greatest = greatest.max(0.0);
+    }
+    if let Some(everywhere) = everywhere {
+        least = least.max(everywhere.lower);
+        greatest = greatest.min(everywhere.upper);
+    }
+    (least.is_finite() && greatest.is_finite() && least <= greatest).then(|| SlopeRange::new(least, greatest)).or(everywhere)
+}
+
+/// Enclosures of the least and the greatest derivative on `[lower, upper]`, for functions whose derivative is monotone or
+/// falls away from zero on both sides.
+fn derivatives(function: &Function, lower: f64, upper: f64) -> Option<(Enclosure, Enclosure)> {
+    let (a, b) = (Enclosure::exact(lower), Enclosure::exact(upper));
+    let falling = |derivative: &dyn Fn(Enclosure) -> Enclosure| {
+        let nearest = if lower > 0.0 {
+            a
+        } else if upper < 0.0 {
+            b
+        } else {
+            Enclosure::ZERO
+        };
+        let farthest = if lower.abs() > upper.abs() { a } else { b };
+        Some((derivative(farthest), derivative(nearest)))
+    };
+    match function {
+        Function::Tanh => falling(&|x| Enclosure::ONE - x.tanh().square()),
+        Function::Sigmoid => falling(&|x| {
+            let s = x.abs().sigmoid();
+            s * (Enclosure::ONE - s)
+        }),
+        Function::Softsign => falling(&|x| (Enclosure::ONE + x.abs()).square().reciprocal()),
+        Function::Erf => falling(&|x| Enclosure::from_bounds(1.128_379_167_095_512, 1.128_379_167_095_513) * (-x.square()).exp()),
+        Function::Softplus => Some((a.sigmoid(), b.sigmoid())),
+        Function::Exp => Some((a.exp(), b.exp())),
+        Function::Sqrt if lower > 0.0 => {
+            let derivative = |x: Enclosure| (x.sqrt() + x.sqrt()).reciprocal();
+            Some((derivative(b), derivative(a)))
+        }
+        // Its smooth branch αeˣ ends at α, where a kink follows.
+        Function::Elu { alpha } if *alpha > 0.0 && upper <= 0.0 => {
+            let alpha = Enclosure::exact(*alpha);
+            Some((alpha * a.exp(), alpha * b.exp()))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sound::testing::Rng;
+
+    #[test]
+    fn slopes_between_points_of_an_interval_lie_in_its_range() {
+        let functions = [
+            Function::Tanh,
+            Function::Sigmoid,
+            Function::Softsign,
+            Function::Erf,
+            Function::Softplus,
+            Function::Exp,
+            Function::Sqrt,
+            Function::Elu { alpha: 0.7 },
+            Function::Gelu,
+        ];
+        let mut random = Rng::new(3);
+        let mut narrower = 0;
+        for function in &functions {
+            for _ in 0..300 {
+                let centre: f64 = 3.0 * random.uniform();
+                let width = 2.0 * random.uniform().abs();
+                let (lower, upper) = if *function == Function::Sqrt {
+                    (0.1 + centre.abs(), 0.1 + centre.abs() + width)
+                } else {
+                    (centre, centre + width)
+                };
+                let range = slopes_within(function, lower, upper).unwrap();
+                narrower +=
+                    usize::from(function.slope_range().is_none_or(|all| range.upper - range.lower < all.upper - all.lower));
+                for _ in 0..20 {
+                    let (x, y) = (lower + width * random.uniform().abs(), lower + width * random.uniform().abs());
+                    if (x - y).abs() > 1e-3 {
+                        let slope = (function.value(x) - function.value(y)) / (x - y);
+                        assert!(
+                            slope > range.lower - 1e-11 && slope < range.upper + 1e-11,
+                            "{function:?} {lower} {upper}: {slope} {range:?}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(narrower > 1500, "{narrower}");
+    }
+}
