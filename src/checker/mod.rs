@@ -5,8 +5,9 @@
 //! what will be accepted; never the reverse.
 //!
 //! One file per kind of claim (`lipschitz`), on top of what they share: matrix inequalities (`inequality`), chains of parts
-//! (`parts`), norm rules (`rules`), absolute values (`growth`), attained quotients (`pair`).
+//! (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained quotients (`pair`).
 
+mod convolution;
 mod evidence;
 mod growth;
 mod inequality;

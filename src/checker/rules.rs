@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::convolution::convolution_norm;
 use super::inequality::prove_matrix;
 use super::refusal::ClaimRefusal;
 use crate::certificate::Norm;
@@ -113,6 +114,10 @@ impl Rules<'_> {
         let node = self.network.node(id);
         let variable = (0..node.operands.len()).filter(|&p| self.network.node(node.operands[p]).variable);
         let Ok([position]) = <[usize; 1]>::try_from(variable.collect::<Vec<_>>()) else { return Err(no_rule(node)) };
+        if let (Op::Conv(geometry), None, 0) = (&node.op, squared_norm, position) {
+            let weights = node.operands.get(1).map_or(&[][..], |id| self.constants.get(id.index()));
+            return Ok(mul_up(self.operand(node, position)?, convolution_norm(geometry, weights)));
+        }
         let segment = Segment { from: node.operands[position], to: id };
         let form = Form::new(self.network, segment, SortForm::Comparators)?;
         let norm = if let Some(squared_norm) = squared_norm {

@@ -41,6 +41,7 @@ pub mod decimal;
 pub mod eft;
 pub mod elementary;
 pub mod enclosure;
+pub mod gram;
 pub mod round;
 pub mod row;
 
@@ -51,4 +52,5 @@ pub use accumulator::RowAccumulator;
 pub use cholesky::{NotProved, SymmetricMatrix, prove_positive_definite};
 pub use decimal::{lower_decimal, upper_decimal};
 pub use enclosure::Enclosure;
+pub use gram::spectral_norm_upper;
 pub use row::Row;
