@@ -7,6 +7,7 @@
 //! One file per kind of claim (`lipschitz`), on top of what they share: matrix inequalities (`inequality`), chains of parts
 //! (`parts`), norm rules (`rules`), absolute values (`growth`), attained quotients (`pair`).
 
+mod counterexample;
 mod evidence;
 mod growth;
 mod inequality;
@@ -14,16 +15,19 @@ mod lipschitz;
 mod pair;
 mod parts;
 mod refusal;
+mod refutation;
 mod rules;
 
 use std::collections::HashSet;
 
+pub use counterexample::prove_unsafe;
 pub use evidence::{Evidence, Files};
 pub use growth::{growth, growth_of};
 pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, prove_matrix};
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
+pub use refutation::{Bounded, LEAF, Refuter, atoms};
 pub use rules::{Rules, linear_layers};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, digest_of};
