@@ -4,8 +4,9 @@
 //! No solver, status, residual or epsilon appears here, and no pass is known. Passes may call the rules here to find out
 //! what will be accepted; never the reverse.
 //!
-//! One file per kind of claim (`lipschitz`), on top of what they share: matrix inequalities (`inequality`), chains of parts
-//! (`parts`), norm rules (`rules`), absolute values (`growth`), attained quotients (`pair`).
+//! One file per kind of claim (`lipschitz`, `specification`), on top of what they share: matrix inequalities (`inequality`), chains of parts
+//! (`parts`), norm rules (`rules`), absolute values (`growth`), attained quotients (`pair`),
+//! refuted boxes (`refutation`), unsafe points (`counterexample`).
 
 mod counterexample;
 mod evidence;
@@ -17,6 +18,7 @@ mod parts;
 mod refusal;
 mod refutation;
 mod rules;
+mod specification;
 
 use std::collections::HashSet;
 
@@ -47,6 +49,7 @@ fn is_identifier(id: &str) -> bool {
 pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refusal> {
     let found = match &claim.kind {
         ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
+        ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
     };
     found
         .and_then(|found| {
