@@ -4,10 +4,12 @@
 //! No solver, status, residual or epsilon appears here, and no pass is known. Passes may call the rules here to find out
 //! what will be accepted; never the reverse.
 //!
-//! One file per kind of claim (`lipschitz`), on top of what they share: matrix inequalities (`inequality`), chains of parts
-//! (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained quotients (`pair`).
+//! One file per kind of claim (`lipschitz`, `specification`), on top of what they share: matrix inequalities
+//! (`inequality`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained
+//! quotients (`pair`), refuted boxes (`refutation`), unsafe points (`counterexample`).
 
 mod convolution;
+mod counterexample;
 mod evidence;
 mod growth;
 mod inequality;
@@ -15,16 +17,20 @@ mod lipschitz;
 mod pair;
 mod parts;
 mod refusal;
+mod refutation;
 mod rules;
+mod specification;
 
 use std::collections::HashSet;
 
+pub use counterexample::prove_unsafe;
 pub use evidence::{Evidence, Files};
 pub use growth::{growth, growth_of};
 pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, prove_matrix};
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
+pub use refutation::{Bounded, LEAF, Refuter, atoms};
 pub use rules::{Rules, linear_layers};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, digest_of};
@@ -44,6 +50,7 @@ fn is_identifier(id: &str) -> bool {
 pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refusal> {
     let found = match &claim.kind {
         ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
+        ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
     };
     found
         .and_then(|found| {

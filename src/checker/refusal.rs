@@ -61,4 +61,12 @@ pub enum ClaimRefusal {
     NotReached { field: &'static str, claimed: f64, proved: f64 },
     #[error("the outputs at the pair of points cannot be enclosed: {0}")]
     Evaluation(#[from] crate::ir::EvaluationError),
+    #[error("the file it is about cannot be used: {detail}")]
+    File { detail: String },
+    #[error("a box is not refuted by its bounds")]
+    NotRefuted,
+    #[error("the point lies outside the box")]
+    Outside,
+    #[error("the point is not proved to be unsafe")]
+    NotUnsafe,
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::lipschitz;
 use super::output::Output;
 use super::progress::Progress;
+use super::specification;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
 use crate::certificate::{Certificate, Claim, Run};
 use crate::checker::Files;
@@ -23,6 +24,8 @@ pub struct Analysis {
     model: Option<PathBuf>,
     #[command(flatten)]
     lipschitz: lipschitz::Arguments,
+    #[command(flatten)]
+    specification: specification::Arguments,
     #[command(flatten)]
     common: CommonArguments,
     #[command(flatten)]
@@ -80,6 +83,8 @@ pub struct Findings {
     pub status: ExitStatus,
     /// The files that the claims name.
     pub files: Vec<PathBuf>,
+    /// What `-o` writes in place of the report, which then goes to standard output.
+    pub result_file: Option<String>,
 }
 
 pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
@@ -103,6 +108,9 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     let mut findings = Vec::new();
     if arguments.lipschitz.requested() {
         findings.push(lipschitz::run(&arguments.lipschitz, &context)?);
+    }
+    if arguments.specification.requested() {
+        findings.push(specification::run(&arguments.specification, &context)?);
     }
     progress.finish();
     conclude(findings, &context, common, threads, start)
@@ -138,6 +146,7 @@ fn conclude(
         }
         checked = Some(found);
     }
+    let result_file = findings.iter().find_map(|found| found.result_file.clone());
     let sections = findings.into_iter().map(|found| found.section).collect();
     let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
     let report = AnalysisReport::new(context.path, context.model, sections, certificate, checked.as_ref(), start.elapsed());
@@ -145,7 +154,10 @@ fn conclude(
         OutputFormat::Text => report.to_string(),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
-    context.output.results(&text)?;
+    match result_file {
+        Some(file) if context.output.format == OutputFormat::Text => context.output.results_beside(&file, &text)?,
+        _ => context.output.results(&text)?,
+    }
     if let Some((certificate, bundle)) = &sealed {
         certificate.write(bundle, &certificate_path).map_err(|error| Failure {
             status: ExitStatus::Error,
@@ -156,7 +168,7 @@ fn conclude(
     Ok(status)
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if seconds > 0.0 {
         Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())

@@ -50,6 +50,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         section: Section::Lipschitz(LipschitzSection::new(&outcome)),
         status: ExitStatus::Established,
         files: Vec::new(),
+        result_file: None,
     })
 }
 

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "passes")]
 mod analysis;
+#[cfg(feature = "passes")]
+mod batch;
 mod check;
 #[cfg(feature = "passes")]
 mod inspect;
@@ -14,6 +16,8 @@ mod output;
 mod progress;
 #[cfg(feature = "passes")]
 mod schema;
+#[cfg(feature = "passes")]
+mod specification;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -86,7 +90,7 @@ impl Failure {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything that was asked for is established
-  1  a policy is violated or a property refuted (reserved: no command ends so yet)
+  1  a property is refuted
   2  usage error, or a model that cannot be used
   3  inconclusive: time, memory, or a witness that does not close
   4  a certificate was refused";
@@ -96,6 +100,7 @@ const EXAMPLES: &str = "\
 Examples:
   verify model.onnx --lipschitz l2
   verify check model.certificate.json --model model.onnx
+  verify model.onnx --spec property.vnnlib
   verify inspect model.onnx";
 
 #[cfg(not(feature = "passes"))]
@@ -122,6 +127,9 @@ enum Command {
     /// Show a model's operators, shapes, activation groups, and what can be certified
     #[cfg(feature = "passes")]
     Inspect(inspect::Arguments),
+    /// Decide every instance of a VNN-LIB benchmark
+    #[cfg(feature = "passes")]
+    Batch(batch::Arguments),
     /// Print the JSON Schema of a file format
     #[cfg(feature = "passes")]
     Schema(schema::Arguments),
@@ -185,6 +193,8 @@ fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {
         Some(Command::Check(arguments)) => check::run(&arguments),
         #[cfg(feature = "passes")]
         Some(Command::Inspect(arguments)) => inspect::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Batch(arguments)) => batch::run(&arguments),
         #[cfg(feature = "passes")]
         Some(Command::Schema(arguments)) => schema::run(&arguments),
         #[cfg(feature = "passes")]

@@ -45,6 +45,15 @@ impl Output {
         }
     }
 
+    /// Writes a result file where one is asked for, and the report to standard output.
+    #[cfg(feature = "passes")]
+    pub fn results_beside(&self, file: &str, report: &str) -> Result<(), Failure> {
+        if self.file.is_some() {
+            self.results(file)?;
+        }
+        Self { file: None, ..*self }.results(report)
+    }
+
     /// Writes the results, in whole or not at all. A reader that went away is no error.
     pub fn results(&self, text: &str) -> Result<(), Failure> {
         let Some(path) = &self.file else {

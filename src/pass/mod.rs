@@ -2,3 +2,4 @@
 //! what will be accepted, but it never says that anything is proved.
 
 pub mod lipschitz;
+pub mod robustness;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CheckedFile, LipschitzSection, duration};
+use super::{CheckedFile, LipschitzSection, SpecificationSection, duration};
 use crate::certificate::Certificate;
 use crate::onnx::Model;
 
@@ -31,6 +31,7 @@ pub struct AnalysisReport {
 #[serde(tag = "pass", rename_all = "kebab-case")]
 pub enum Section {
     Lipschitz(LipschitzSection),
+    Specification(SpecificationSection),
 }
 
 impl AnalysisReport {
@@ -68,6 +69,7 @@ impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lipschitz(section) => section.fmt(f),
+            Self::Specification(section) => section.fmt(f),
         }
     }
 }

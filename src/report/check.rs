@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Norm, Semantics};
+use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Norm, Semantics, Verdict};
 
 /// One certificate and what the checker says about it.
 #[derive(Debug, Serialize)]
@@ -41,6 +41,7 @@ impl CheckedClaim {
             semantics: claim.semantics,
             domain: match claim.domain {
                 Domain::Global => "everywhere",
+                Domain::Specification => "for the inputs that it names",
                 Domain::Box { .. } => "on the box that the certificate names",
             },
             statement: statement(&claim.kind),
@@ -53,6 +54,13 @@ impl CheckedClaim {
 /// A claim in words.
 fn statement(kind: &ClaimKind) -> String {
     match kind {
+        ClaimKind::Specification(claim) => {
+            let name = claim.file.name.escape_debug();
+            match claim.verdict {
+                Verdict::Holds => format!("the property of `{name}` holds (unsat)"),
+                Verdict::Violated => format!("the property of `{name}` is violated (sat)"),
+            }
+        }
         ClaimKind::Lipschitz(claim) => {
             let norm = match claim.norm {
                 Norm::L2 => "ℓ2",

@@ -3,19 +3,27 @@
 
 #[cfg(feature = "passes")]
 mod analysis;
+#[cfg(feature = "passes")]
+mod batch;
 mod check;
 #[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
 mod lipschitz;
+#[cfg(feature = "passes")]
+mod specification;
 
 #[cfg(feature = "passes")]
 pub use analysis::{AnalysisReport, Section};
+#[cfg(feature = "passes")]
+pub use batch::{BatchReport, Instance};
 pub use check::{CheckedClaim, CheckedFile};
 #[cfg(feature = "passes")]
 pub use inspect::InspectReport;
 #[cfg(feature = "passes")]
 pub use lipschitz::LipschitzSection;
+#[cfg(feature = "passes")]
+pub use specification::{SpecificationSection, result_file};
 
 /// Any report as JSON, with a final newline.
 ///

@@ -1,8 +1,10 @@
 //! Claims and their witnesses: what is said about a network, and what lets a checker prove it again.
 
 mod lipschitz;
+mod specification;
 
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
+pub use specification::{SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,12 +43,14 @@ pub enum Domain {
     Global,
     /// For inputs between these bounds, row-major.
     Box { lower: Vector, upper: Vector },
+    /// For the inputs that a specification names.
+    Specification,
 }
 
 impl Domain {
     fn vectors_mut(&mut self) -> Vec<&mut Vector> {
         match self {
-            Self::Global => Vec::new(),
+            Self::Global | Self::Specification => Vec::new(),
             Self::Box { lower, upper } => vec![lower, upper],
         }
     }
@@ -80,6 +84,7 @@ pub struct Claim {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ClaimKind {
     Lipschitz(LipschitzClaim),
+    Specification(SpecificationClaim),
 }
 
 impl Claim {
@@ -88,6 +93,7 @@ impl Claim {
         let mut vectors = self.domain.vectors_mut();
         vectors.extend(match &mut self.kind {
             ClaimKind::Lipschitz(claim) => claim.vectors_mut(),
+            ClaimKind::Specification(claim) => claim.vectors_mut(),
         });
         vectors
     }

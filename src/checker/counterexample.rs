@@ -1,0 +1,45 @@
+//! Points of an unsafe region, proved to be there by enclosures.
+
+use super::refusal::ClaimRefusal;
+use crate::bounds::{BoxRegion, Propagator};
+use crate::vnnlib::{InputBox, Specification};
+
+/// Proves that an input of a case's box, with the network's output there, lies in the unsafe region.
+///
+/// A coordinate counts when it lies between the decimals of the box. Where no `f64` does (a decimal that is no `f64`, as
+/// both bounds), the real numbers between the bounds are meant, and everything is proved for all `f64` enclosures of them.
+///
+/// # Errors
+/// When the point is outside, or unsafety is not proved there.
+pub fn prove_unsafe(
+    propagator: &Propagator,
+    specification: &Specification,
+    case: usize,
+    point: &[f64],
+) -> Result<(), ClaimRefusal> {
+    let region = specification.cases.get(case).and_then(|case| specification.boxes.get(case.region));
+    let region = enclosed(region.ok_or(ClaimRefusal::Shape { what: "there is no such case" })?, point)?;
+    let outputs = propagator.intervals(&region)?;
+    let outputs: Vec<_> = outputs.output().iter().map(|y| (y.lower, y.upper)).collect();
+    let inputs: Vec<_> = region.lower().iter().copied().zip(region.upper().iter().copied()).collect();
+    if specification.surely_unsafe(case, &inputs, &outputs) { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
+}
+
+/// The point itself where it lies in the box, and the box where no `f64` does, coordinate by coordinate.
+fn enclosed(input_box: &InputBox, point: &[f64]) -> Result<BoxRegion, ClaimRefusal> {
+    if point.len() != input_box.lower.len() {
+        return Err(ClaimRefusal::Shape { what: "the point has another size than the input" });
+    }
+    let coordinate = |(&x, (lower, upper)): (&f64, (&crate::vnnlib::Constant, &crate::vnnlib::Constant))| {
+        if lower.upper <= x && x <= upper.lower {
+            Some((x, x))
+        } else if lower.upper > upper.lower && lower.lower <= x && x <= upper.upper {
+            Some((lower.lower, upper.upper))
+        } else {
+            None
+        }
+    };
+    let bounds = point.iter().zip(input_box.lower.iter().zip(&input_box.upper)).map(coordinate);
+    let (lower, upper) = bounds.collect::<Option<Vec<_>>>().ok_or(ClaimRefusal::Outside)?.into_iter().unzip();
+    BoxRegion::new(lower, upper).map_err(|_| ClaimRefusal::Outside)
+}

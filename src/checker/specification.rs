@@ -1,0 +1,79 @@
+//! Claims of kind `specification`.
+
+use std::path::Path;
+
+use super::counterexample::prove_unsafe;
+use super::evidence::Evidence;
+use super::refusal::ClaimRefusal;
+use super::refutation::Refuter;
+use crate::bounds::{BoxRegion, Propagator};
+use crate::certificate::{Assurance, Domain, Semantics, SpecificationClaim, Verdict};
+use crate::data::Source;
+use crate::vnnlib::{ElementType, Specification};
+
+/// Proves that the unsafe region of a specification is empty, or that a point lies in it.
+///
+/// # Errors
+/// The first thing that is not proved.
+pub fn check(
+    claim: &SpecificationClaim,
+    semantics: Semantics,
+    domain: &Domain,
+    evidence: &Evidence,
+) -> Result<Assurance, ClaimRefusal> {
+    if *domain != Domain::Specification {
+        return Err(ClaimRefusal::Shape { what: "its domain is not that of a specification" });
+    }
+    let file = |error: &dyn std::fmt::Display| ClaimRefusal::File { detail: error.to_string() };
+    let bytes = evidence.file(&claim.file)?.to_vec();
+    let source = Source::from_bytes(Path::new(&claim.file.name), bytes, Specification::LIMIT).map_err(|error| file(&error))?;
+    let specification = Specification::from_source(&source).map_err(|error| file(&error))?;
+    let network = evidence.network;
+    if (specification.inputs(), specification.outputs()) != (network.input_size(), network.output_size()) {
+        return Err(ClaimRefusal::Shape { what: "the specification is about another input or output" });
+    }
+    // A query about reals says nothing about float32 networks, and the other way round.
+    match (specification.element, semantics) {
+        (ElementType::Real, _) | (ElementType::Float32, Semantics::Float32) => {}
+        _ => return Err(ClaimRefusal::Semantics),
+    }
+    match (claim.verdict, &claim.witness.counterexample) {
+        (Verdict::Holds, None) => holds(claim, semantics, &specification, evidence)?,
+        (Verdict::Violated, Some(point)) => {
+            let input = evidence.vector(&point.input)?;
+            if semantics == Semantics::Float32 && input.iter().any(|&x| f64::from(x as f32) != x) {
+                return Err(ClaimRefusal::Outside);
+            }
+            let propagator = Propagator::new(network, semantics)?;
+            prove_unsafe(&propagator, &specification, point.case as usize, &input)?;
+        }
+        _ => return Err(ClaimRefusal::Incomplete { field: "counterexample" }),
+    }
+    Ok(Assurance::Proved)
+}
+
+/// Every case is refuted, whole or along its tree.
+fn holds(
+    claim: &SpecificationClaim,
+    semantics: Semantics,
+    specification: &Specification,
+    evidence: &Evidence,
+) -> Result<(), ClaimRefusal> {
+    let refuter = Refuter::new(evidence.network, semantics)?;
+    let mut trees = vec![None; specification.cases.len()];
+    for splits in &claim.witness.splits {
+        let slot = trees.get_mut(splits.case as usize).ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
+        *slot = Some(&splits.tree);
+    }
+    for (case, tree) in specification.cases.iter().zip(trees) {
+        let no_box = ClaimRefusal::Shape { what: "a case without its box" };
+        let (lower, upper) = specification.boxes.get(case.region).ok_or(no_box)?.outer();
+        let region = BoxRegion::new(lower, upper)?;
+        match tree {
+            Some(tree) => refuter.refute(&region, &case.clauses, &evidence.vector(tree)?)?,
+            None if refuter.bound(&region, &case.clauses)?.refuted => {}
+            None => return Err(ClaimRefusal::NotRefuted),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! `verify batch INSTANCES`: every row of a competition's `instances.csv`, and a summary.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::output::Output;
+use super::progress::Progress;
+use super::specification;
+use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
+use crate::certificate::Bundle;
+use crate::checker::{Evidence, Files, check_claim};
+use crate::data::Source;
+use crate::onnx::Model;
+use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, verify_specification};
+use crate::report::{BatchReport, Instance, json, result_file};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Rows of model, specification and seconds, with or without a header; paths are relative to the file
+    #[arg(value_name = "INSTANCES")]
+    instances: PathBuf,
+    /// Seconds for each instance at most, whatever the file says
+    #[arg(long, value_name = "SECONDS", value_parser = super::analysis::seconds, env = "VERIFY_TIMEOUT")]
+    timeout: Option<Duration>,
+    /// Write the competition's result file of every instance to this folder, as 1.txt, 2.txt, …
+    #[arg(long, value_name = "FOLDER")]
+    results: Option<PathBuf>,
+    /// Only rows that contain this text
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// One row of the file.
+struct Row {
+    /// Counted from 1.
+    number: usize,
+    group: String,
+    model: String,
+    specification: String,
+    timeout: Duration,
+    expected: Option<String>,
+}
+
+/// Rows of one file are limited as everything that is read.
+const MAX_BYTES: u64 = 1 << 26;
+/// Without a third column.
+const DEFAULT_TIMEOUT: f64 = 300.0;
+
+pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
+    let output = Output::new(&arguments.output);
+    let mut rows = read(&arguments.instances)?;
+    if let Some(text) = &arguments.only {
+        rows.retain(|row| [&row.group, &row.model, &row.specification].iter().any(|field| field.contains(text)));
+    }
+    if let Some(folder) = &arguments.results {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::error(format!("cannot make `{}`: {error}", folder.display())))?;
+    }
+    let folder = arguments.instances.parent().unwrap_or(Path::new(""));
+    let progress = Progress::new(output.is_quiet());
+    let mut status = ExitStatus::Established;
+    let mut instances = Vec::new();
+    // The rows of one model follow each other.
+    let mut last: Option<(String, Model)> = None;
+    for (position, row) in rows.iter().enumerate() {
+        progress.step(&format!("{} of {}: {} {}", position + 1, rows.len(), row.model, row.specification));
+        let start = Instant::now();
+        let decided = decide(row, folder, &mut last, arguments);
+        let (verdict, file, message) = match decided {
+            Ok((verdict, file)) => {
+                status = status.worse(specification::status(&verdict));
+                (file.lines().next().unwrap_or_default().to_owned(), file, None)
+            }
+            Err(failure) => {
+                status = status.worse(ExitStatus::Error);
+                output.note(&format!("row {}: {}", row.number, failure.message));
+                ("error".to_owned(), "error\n".to_owned(), Some(failure.message))
+            }
+        };
+        if let Some(results) = &arguments.results {
+            let path = results.join(format!("{}.txt", row.number));
+            std::fs::write(&path, &file)
+                .map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))?;
+        }
+        instances.push(Instance {
+            number: row.number,
+            group: row.group.clone(),
+            model: row.model.clone(),
+            specification: row.specification.clone(),
+            verdict,
+            expected: row.expected.clone(),
+            seconds: start.elapsed().as_secs_f64(),
+            message,
+        });
+    }
+    progress.finish();
+    let report = BatchReport::new(instances);
+    let text = match output.format {
+        OutputFormat::Text => report.to_string(),
+        OutputFormat::Json => json(&report).map_err(Failure::error)?,
+    };
+    output.results(&text)?;
+    Ok(status)
+}
+
+/// Decides one row; what is found counts only where the checker proves it again from the files.
+fn decide(
+    row: &Row,
+    folder: &Path,
+    last: &mut Option<(String, Model)>,
+    arguments: &Arguments,
+) -> Result<(SpecificationVerdict, String), Failure> {
+    let start = Instant::now();
+    if last.as_ref().is_none_or(|(name, _)| *name != row.model) {
+        let path = existing(folder, &row.model);
+        let model = crate::onnx::load(&path).map_err(|error| Failure::model(&path, &error))?;
+        *last = Some((row.model.clone(), model));
+    }
+    let Some((_, model)) = last else { return Err(Failure::error("no model")) };
+    let path = existing(folder, &row.specification);
+    let spec = specification::open(&path, model)?;
+    let limit = arguments.timeout.map_or(row.timeout, |timeout| timeout.min(row.timeout));
+    let timeout = Some(limit.saturating_sub(start.elapsed()));
+    let options = SpecificationOptions { timeout, seed: arguments.seed };
+    let verdict = verify_specification(&model.network, &spec, &options, &mut |_| ()).map_err(Failure::error)?;
+    if let Some(claim) = specification::claim(&spec, &verdict) {
+        let mut files = Files::default();
+        super::check::add_file(&mut files, &path)?;
+        let evidence = Evidence { network: &model.network, bundle: &Bundle::default(), files: &files };
+        check_claim(&claim, &evidence)
+            .map_err(|refusal| Failure::error(format!("the checker refused the verdict: {refusal}")))?;
+    }
+    let file = result_file(&spec, &verdict);
+    Ok((verdict, file))
+}
+
+/// The file, or the same with `.gz`, which benchmarks are often stored as.
+fn existing(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name.strip_prefix("./").unwrap_or(name));
+    let mut packed = path.clone().into_os_string();
+    packed.push(".gz");
+    if !path.exists() && Path::new(&packed).exists() { PathBuf::from(packed) } else { path }
+}
+
+/// Reads the rows. A header names the columns (`onnx` or `model`, `vnnlib` or `spec`, `timeout`, and where there are,
+/// `benchmark` and `expected`); without one they are the model, the specification and the seconds.
+fn read(path: &Path) -> Result<Vec<Row>, Failure> {
+    let source = Source::open(path, MAX_BYTES).map_err(Failure::error)?;
+    let text = std::str::from_utf8(&source.bytes).map_err(|_| Failure::error(format!("{}: not UTF-8", path.display())))?;
+    rows(text).map_err(|(line, detail)| Failure::error(format!("{}: line {line}: {detail}", path.display())))
+}
+
+fn rows(text: &str) -> Result<Vec<Row>, (usize, String)> {
+    let mut columns: HashMap<&str, usize> = [("model", 0), ("spec", 1), ("timeout", 2)].into();
+    let mut rows = Vec::new();
+    let mut first = true;
+    for (line, text) in text.trim_start_matches('\u{feff}').lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
+        let fields = fields(text).ok_or((line + 1, "a quote is not closed".to_owned()))?;
+        if std::mem::take(&mut first) {
+            let named: Vec<Option<&str>> = fields.iter().map(|field| column(field)).collect();
+            if named.contains(&Some("model")) && named.contains(&Some("spec")) {
+                columns = named.into_iter().enumerate().filter_map(|(at, name)| Some((name?, at))).collect();
+                continue;
+            }
+        }
+        let field = |name: &str| columns.get(name).and_then(|&at| fields.get(at)).filter(|field| !field.is_empty());
+        let needed = |name: &str| field(name).cloned().ok_or((line + 1, format!("there is no {name}")));
+        let (model, specification) = (needed("model")?, needed("spec")?);
+        let seconds = match field("timeout") {
+            None => DEFAULT_TIMEOUT,
+            Some(text) => text.parse().map_err(|_| (line + 1, format!("`{}` is no number of seconds", text.escape_debug())))?,
+        };
+        let timeout = Duration::try_from_secs_f64(seconds).map_err(|error| (line + 1, error.to_string()))?;
+        let group = field("benchmark").cloned().unwrap_or_default();
+        rows.push(Row { number: rows.len() + 1, group, model, specification, timeout, expected: field("expected").cloned() });
+    }
+    Ok(rows)
+}
+
+/// What a column of a header is.
+fn column(name: &str) -> Option<&'static str> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "onnx" | "model" | "network" => "model",
+        "vnnlib" | "spec" | "specification" | "property" => "spec",
+        "timeout" | "timeout_s" => "timeout",
+        "benchmark" | "category" => "benchmark",
+        "expected" => "expected",
+        _ => return None,
+    })
+}
+
+/// The fields of a line; quotes hold commas, and a doubled quote is one.
+fn fields(line: &str) -> Option<Vec<String>> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = line.chars().peekable();
+    while let Some(c) = characters.next() {
+        let last = fields.last_mut()?;
+        match c {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                last.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            c => last.push(c),
+        }
+    }
+    (!quoted).then(|| fields.into_iter().map(|field| field.trim().to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_with_and_without_a_header() {
+        let found = rows("./onnx/a.onnx,\"specs/b, c.vnnlib\", 116\r\n\r\nx.onnx,y.vnnlib\r\n").unwrap();
+        assert_eq!(
+            (found.len(), found[0].model.as_str(), found[0].specification.as_str()),
+            (2, "./onnx/a.onnx", "specs/b, c.vnnlib")
+        );
+        assert_eq!((found[0].timeout.as_secs(), found[1].timeout.as_secs()), (116, 300));
+        let found = rows("benchmark,model,spec,expected,x,timeout_s\nb,m,s,sat,?,7.5").unwrap();
+        assert_eq!(
+            (found[0].group.as_str(), found[0].expected.as_deref(), found[0].timeout.as_millis()),
+            ("b", Some("sat"), 7500)
+        );
+        for (text, line) in [("a.onnx\n", 1), ("a,b,c\n", 1), ("a,b,1\na,\"b\n", 2), ("a,b,-1\n", 1), ("a,b,1e400\n", 1)] {
+            assert_eq!(rows(text).err().map(|error| error.0), Some(line), "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `verify MODEL --spec FILE`: a VNN-LIB specification on the model.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::analysis::{Context, Findings};
+use super::{ExitStatus, Failure};
+use crate::certificate::{
+    Assurance, Claim, ClaimKind, Domain, FileIdentity, SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Vector,
+    Verdict,
+};
+use crate::onnx::Model;
+use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
+use crate::report::{Section, SpecificationSection, result_file};
+use crate::vnnlib::Specification;
+
+/// Without `--timeout`.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Specifications")]
+pub struct Arguments {
+    /// Decide a VNN-LIB specification, possibly gzipped; `-o` then writes the competition's result file
+    #[arg(long, value_name = "FILE", group = "pass")]
+    spec: Option<PathBuf>,
+}
+
+impl Arguments {
+    pub const fn requested(&self) -> bool {
+        self.spec.is_some()
+    }
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {
+    let path = arguments.spec.as_deref().ok_or_else(|| Failure::error("a specification is needed"))?;
+    let specification = open(path, context.model)?;
+    let start = Instant::now();
+    let options = SpecificationOptions { timeout: Some(context.timeout.unwrap_or(DEFAULT_TIMEOUT)), seed: context.seed };
+    let verdict = verify_specification(&context.model.network, &specification, &options, &mut |step| context.step(step));
+    let verdict = verdict.map_err(|error| Failure::error(format!("{}: {error}", context.path.display())))?;
+    let status = status(&verdict);
+    Ok(Findings {
+        claims: claim(&specification, &verdict).into_iter().collect(),
+        section: Section::Specification(SpecificationSection::new(&specification, &verdict, start.elapsed().as_secs_f64())),
+        engine: "attacks, bounds, input splitting".to_owned(),
+        status,
+        files: vec![path.to_owned()],
+        result_file: Some(result_file(&specification, &verdict)),
+    })
+}
+
+/// Reads a specification that must be about the model.
+pub fn open(path: &Path, model: &Model) -> Result<Specification, Failure> {
+    let specification = Specification::open(path).map_err(Failure::error)?;
+    specification.check_network(&model.input.shape, &model.output.shape).map_err(Failure::error)?;
+    Ok(specification)
+}
+
+pub const fn status(verdict: &SpecificationVerdict) -> ExitStatus {
+    match verdict {
+        SpecificationVerdict::Holds { .. } => ExitStatus::Established,
+        SpecificationVerdict::Violated(_) => ExitStatus::Violated,
+        SpecificationVerdict::Unknown { .. } => ExitStatus::Inconclusive,
+    }
+}
+
+/// The claim that a verdict makes; what is unknown claims nothing.
+pub fn claim(specification: &Specification, verdict: &SpecificationVerdict) -> Option<Claim> {
+    let name = specification.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let file = FileIdentity { name, digest: specification.digest.clone() };
+    let (verdict, witness) = match verdict {
+        SpecificationVerdict::Unknown { .. } => return None,
+        SpecificationVerdict::Holds { trees } => {
+            let split = trees.iter().enumerate().filter(|(_, tree)| tree.len() > 1);
+            let splits = split.map(|(case, tree)| Splits { case: case as u32, tree: Vector::inline(tree) }).collect();
+            (Verdict::Holds, SpecificationWitness { splits, counterexample: None })
+        }
+        SpecificationVerdict::Violated(found) => {
+            let point = UnsafePoint { case: found.case as u32, input: Vector::inline(&found.point) };
+            (Verdict::Violated, SpecificationWitness { splits: Vec::new(), counterexample: Some(point) })
+        }
+    };
+    Some(Claim {
+        id: "specification".to_owned(),
+        assurance: Assurance::Proved,
+        semantics: semantics(specification),
+        domain: Domain::Specification,
+        kind: ClaimKind::Specification(SpecificationClaim { file, verdict, witness }),
+    })
+}

@@ -1,0 +1,141 @@
+//! Branch and bound over the inputs, for networks with few of them: boxes that bounds cannot close are halved where the
+//! output reacts most, and the tree of halves is the witness.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::attack::{Attack, Effort};
+use super::problem::{Problem, Subproblem};
+use crate::bounds::BoxRegion;
+use crate::checker::{LEAF, Refuter};
+
+/// Inputs that may vary where splitting them is worth a try.
+const MOST_INPUTS: usize = 24;
+/// Splits on one path.
+const DEEPEST: u32 = 400;
+/// Attacks within a node are short: there are many nodes.
+const NODE_EFFORT: Effort = Effort { restarts: 2, steps: 4, targets: 1 };
+
+/// What became of a box.
+enum Tree {
+    Closed,
+    Split {
+        input: usize,
+        cut: f64,
+        halves: Box<(Tree, Tree)>,
+    },
+    /// Out of time, or found unsafe.
+    Open,
+}
+
+/// A run over one problem.
+pub struct Branching<'r, T> {
+    pub problem: &'r Problem,
+    pub refuter: &'r Refuter<'r>,
+    pub attack: &'r Attack<'r>,
+    pub accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
+    pub deadline: Option<Instant>,
+    pub seed: u64,
+}
+
+/// How a run ended.
+pub enum Branched<T> {
+    /// Refuted: the tree in pre-order, as [`Refuter::refute`] reads it.
+    Refuted(Vec<f64>),
+    Unsafe(T),
+    Open,
+}
+
+/// What the threads of one run share.
+struct Shared<T> {
+    stop: AtomicBool,
+    found: std::sync::Mutex<Option<T>>,
+    nodes: AtomicUsize,
+}
+
+impl<T: Send> Branching<'_, T> {
+    /// Is splitting worth a try?
+    #[must_use]
+    pub fn applies(problem: &Problem) -> bool {
+        let varying = problem.region.lower().iter().zip(problem.region.upper()).filter(|(l, u)| l < u).count();
+        (1..=MOST_INPUTS).contains(&varying)
+    }
+
+    /// Runs until everything is closed, a witness is found, or the time is over.
+    #[must_use]
+    pub fn run(&self) -> Branched<T> {
+        let shared = Shared { stop: AtomicBool::new(false), found: std::sync::Mutex::new(None), nodes: AtomicUsize::new(0) };
+        let root = Subproblem { region: self.problem.region.clone(), depth: 0 };
+        let tree = self.explore(&root, &shared);
+        if let Ok(Some(found)) = shared.found.into_inner() {
+            return Branched::Unsafe(found);
+        }
+        let mut codes = Vec::new();
+        if tree.encode(&mut codes) { Branched::Refuted(codes) } else { Branched::Open }
+    }
+
+    fn explore(&self, node: &Subproblem, shared: &Shared<T>) -> Tree {
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if late || node.depth >= DEEPEST || shared.stop.load(Ordering::Relaxed) {
+            return Tree::Open;
+        }
+        let number = shared.nodes.fetch_add(1, Ordering::Relaxed);
+        match self.refuter.bound(&node.region, &self.problem.clauses) {
+            Ok(bounded) if bounded.refuted => return Tree::Closed,
+            // Undefined here says nothing about the halves.
+            _ => {}
+        }
+        let here = Problem {
+            region: node.region.clone(),
+            clauses: self.problem.clauses.clone(),
+            lattice: self.problem.lattice.within(&node.region),
+        };
+        let seed = self.seed ^ number as u64;
+        if let Some(found) = self.attack.run(&here, NODE_EFFORT, seed, self.deadline, |point| (self.accept)(point)) {
+            shared.stop.store(true, Ordering::Relaxed);
+            // Another thread may have panicked only while the program ends.
+            if let Ok(mut slot) = shared.found.lock() {
+                slot.get_or_insert(found);
+            }
+            return Tree::Open;
+        }
+        let Some((input, cut)) = self.split(&here) else { return Tree::Open };
+        let half = |lower: bool| {
+            let (mut least, mut most) = (node.region.lower().to_vec(), node.region.upper().to_vec());
+            (if lower { &mut most } else { &mut least })[input] = cut;
+            BoxRegion::new(least, most).ok().map(|region| Subproblem { region, depth: node.depth + 1 })
+        };
+        let (Some(lower), Some(upper)) = (half(true), half(false)) else { return Tree::Open };
+        let halves = rayon::join(|| self.explore(&lower, shared), || self.explore(&upper, shared));
+        Tree::Split { input, cut, halves: Box::new(halves) }
+    }
+
+    /// The input whose range moves the nearest alternative most, and its middle.
+    fn split(&self, here: &Problem) -> Option<(usize, f64)> {
+        let gradient = self.attack.sensitivity(here)?;
+        let widths = here.region.lower().iter().zip(here.region.upper()).map(|(l, u)| u - l);
+        let centre = here.region.centre();
+        let splittable = |(i, (width, gradient)): (usize, (f64, &f64))| {
+            let inside = here.region.lower()[i] < centre[i] && centre[i] < here.region.upper()[i];
+            // A vanishing gradient at the centre does not make an input irrelevant.
+            inside.then_some((i, width * (gradient.abs() + 1e-3)))
+        };
+        let best = widths.zip(&gradient).enumerate().filter_map(splittable).max_by(|a, b| a.1.total_cmp(&b.1));
+        best.map(|(input, _)| (input, centre[input]))
+    }
+}
+
+impl Tree {
+    /// Appends the tree in pre-order; false where a box is open.
+    fn encode(&self, codes: &mut Vec<f64>) -> bool {
+        match self {
+            Self::Closed => codes.push(LEAF),
+            Self::Open => return false,
+            Self::Split { input, cut, halves } => {
+                codes.extend([*input as f64, *cut]);
+                return halves.0.encode(codes) && halves.1.encode(codes);
+            }
+        }
+        true
+    }
+}

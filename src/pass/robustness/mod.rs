@@ -1,0 +1,37 @@
+//! Specifications and robustness over data sets: falsification by gradients, verification by bounds, branching over inputs.
+//!
+//! [`verify_specification`] decides a VNN-LIB file. Whatever is
+//! found is a witness that the checker proves again: an unsafe point, or trees of splits whose leaves bounds close.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `problem` | one question as a value: a box, clauses, the points that a witness may have |
+//! | `attack` | projected gradient descent with restarts |
+//! | `float32` | the forward pass of the deployed network |
+//! | `branching` | input splitting with a proof tree |
+//! | `specification` | a VNN-LIB file, case by case |
+
+mod attack;
+mod branching;
+mod float32;
+mod problem;
+mod specification;
+
+pub use float32::{Deployed, Single};
+pub use problem::{Lattice, Problem, Subproblem};
+pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
+
+use crate::bounds::BoundsError;
+
+/// Why nothing can be tried.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RobustnessError {
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
+    #[error("the network cannot be evaluated")]
+    Evaluation,
+    #[error("the specification is about a network of another shape")]
+    Shape,
+    #[error("the specification is about a network in float64: nothing is proved for that; ask with `Real`")]
+    Float64,
+}

@@ -1,0 +1,222 @@
+//! A VNN-LIB specification on a network: attacks and bounds, case by case, then branching while there is time.
+
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use super::RobustnessError;
+use super::attack::{Attack, Effort};
+use super::branching::{Branched, Branching};
+use super::float32::Deployed;
+use super::problem::Problem;
+use crate::bounds::Propagator;
+use crate::certificate::Semantics;
+use crate::checker::{Refuter, prove_unsafe};
+use crate::ir::Network;
+use crate::vnnlib::{ElementType, Specification};
+
+/// What a run may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct SpecificationOptions {
+    pub timeout: Option<Duration>,
+    pub seed: u64,
+}
+
+/// What was found; the checker decides.
+#[derive(Clone, Debug)]
+pub enum SpecificationVerdict {
+    /// No input is unsafe (`unsat`).
+    Holds {
+        /// Per case the tree of splits, in pre-order; a single leaf where bounds suffice.
+        trees: Vec<Vec<f64>>,
+    },
+    /// An input is unsafe (`sat`).
+    Violated(Counterexample),
+    Unknown {
+        /// Cases that are neither refuted nor known to be unsafe.
+        open: usize,
+        timed_out: bool,
+    },
+}
+
+/// An unsafe input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counterexample {
+    pub case: usize,
+    /// Float32 numbers wherever the box has some.
+    pub point: Vec<f64>,
+    /// What a float32 network computes there.
+    pub outputs: Vec<f32>,
+    /// Is it unsafe in float32 with any summation order too?
+    pub float32: bool,
+}
+
+/// What is fixed for all cases.
+struct Search<'a> {
+    specification: &'a Specification,
+    refuter: Refuter<'a>,
+    attack: Attack<'a>,
+    deployed: Deployed<'a>,
+    real: Propagator<'a>,
+    float32: Option<Propagator<'a>>,
+    deadline: Option<Instant>,
+    seed: u64,
+}
+
+/// A first look at every case, before bounds.
+const GLANCE: Effort = Effort { restarts: 2, steps: 3, targets: 3 };
+/// For cases that bounds leave open, before they are split.
+const SEARCH: Effort = Effort { restarts: 6, steps: 40, targets: 6 };
+/// For cases that cannot be split.
+const INSIST: Effort = Effort { restarts: 40, steps: 80, targets: 20 };
+
+/// In which arithmetic a specification is meant.
+#[must_use]
+pub fn semantics(specification: &Specification) -> Semantics {
+    match specification.element {
+        ElementType::Real | ElementType::Float64 => Semantics::Real,
+        ElementType::Float32 => Semantics::Float32,
+    }
+}
+
+/// Tries to decide a specification. Its shapes must be the network's ([`Specification::check_network`]).
+///
+/// # Errors
+/// When the network has no bounds, or the specification is about `float64` networks.
+pub fn verify_specification(
+    network: &Network,
+    specification: &Specification,
+    options: &SpecificationOptions,
+    progress: &mut dyn FnMut(&str),
+) -> Result<SpecificationVerdict, RobustnessError> {
+    if specification.element == ElementType::Float64 {
+        return Err(RobustnessError::Float64);
+    }
+    if (specification.inputs(), specification.outputs()) != (network.input_size(), network.output_size()) {
+        return Err(RobustnessError::Shape);
+    }
+    let search = Search {
+        specification,
+        refuter: Refuter::new(network, semantics(specification))?,
+        attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
+        deployed: Deployed::new(network).map_err(|_| RobustnessError::Evaluation)?,
+        real: Propagator::new(network, Semantics::Real)?,
+        float32: Propagator::new(network, Semantics::Float32).ok(),
+        deadline: options.timeout.map(|timeout| Instant::now() + timeout),
+        seed: options.seed,
+    };
+    search.run(progress)
+}
+
+/// What became of one case at first.
+enum Glance {
+    Refuted,
+    Unsafe(Counterexample),
+    Open(Box<Problem>),
+}
+
+impl Search<'_> {
+    fn run(&self, progress: &mut dyn FnMut(&str)) -> Result<SpecificationVerdict, RobustnessError> {
+        let cases = 0..self.specification.cases.len();
+        progress("bounding every case");
+        let glances: Vec<Glance> = cases.into_par_iter().map(|case| self.glance(case)).collect();
+        let mut trees = vec![vec![crate::checker::LEAF]; glances.len()];
+        let mut open = Vec::new();
+        for (case, glance) in glances.into_iter().enumerate() {
+            match glance {
+                Glance::Refuted => {}
+                Glance::Unsafe(found) => return Ok(SpecificationVerdict::Violated(found)),
+                Glance::Open(problem) => open.push((case, problem)),
+            }
+        }
+        let mut left = 0;
+        for (case, problem) in &open {
+            progress(&format!("searching case {} of {}", case + 1, self.specification.cases.len()));
+            if let Some(found) = self.falsify(*case, problem, SEARCH) {
+                return Ok(SpecificationVerdict::Violated(found));
+            }
+        }
+        for (case, problem) in &open {
+            if self.late() {
+                left += 1;
+                continue;
+            }
+            progress(&format!("deciding case {} of {}", case + 1, self.specification.cases.len()));
+            match self.decide(*case, problem) {
+                Branched::Refuted(tree) => trees[*case] = tree,
+                Branched::Unsafe(found) => return Ok(SpecificationVerdict::Violated(found)),
+                Branched::Open => left += 1,
+            }
+        }
+        if left > 0 {
+            return Ok(SpecificationVerdict::Unknown { open: left, timed_out: self.late() });
+        }
+        Ok(SpecificationVerdict::Holds { trees })
+    }
+
+    fn late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn glance(&self, case: usize) -> Glance {
+        // A box that is none in `f64` is beyond its range: such files are refused when they are read.
+        let Some(problem) = Problem::new(self.specification, case) else { return Glance::Refuted };
+        if let Some(found) = self.falsify(case, &problem, GLANCE) {
+            return Glance::Unsafe(found);
+        }
+        match self.refuter.bound(&problem.region, &problem.clauses) {
+            Ok(bounded) if bounded.refuted => Glance::Refuted,
+            _ => Glance::Open(Box::new(problem)),
+        }
+    }
+
+    fn decide(&self, case: usize, problem: &Problem) -> Branched<Counterexample> {
+        if !Branching::<Counterexample>::applies(problem) {
+            return self.falsify(case, problem, INSIST).map_or(Branched::Open, Branched::Unsafe);
+        }
+        let accept = |point: &[f64]| self.confirmed(case, point);
+        let branching = Branching {
+            problem,
+            refuter: &self.refuter,
+            attack: &self.attack,
+            accept: &accept,
+            deadline: self.deadline,
+            seed: self.seed,
+        };
+        branching.run()
+    }
+
+    /// Looks for an unsafe point; one that float32 rounding could save is kept only where no better one turns up.
+    fn falsify(&self, case: usize, problem: &Problem, effort: Effort) -> Option<Counterexample> {
+        let mut fragile = None;
+        let accept = |point: &[f64]| {
+            let found = self.confirmed(case, point)?;
+            if found.float32 {
+                return Some(found);
+            }
+            fragile.get_or_insert(found);
+            None
+        };
+        let firm = self.attack.run(problem, effort, self.seed, self.deadline, accept);
+        firm.or(fragile)
+    }
+
+    /// Is a point unsafe in the arithmetic of the query, by enclosures, and in a float32 forward pass, exactly?
+    fn confirmed(&self, case: usize, point: &[f64]) -> Option<Counterexample> {
+        let single = point.iter().all(|&x| f64::from(x as f32) == x);
+        let outputs = self.deployed.output(point).ok()?;
+        let exact = |&x: &f64| (x, x);
+        let inputs: Vec<_> = point.iter().map(exact).collect();
+        let computed: Vec<_> = outputs.iter().map(|&y| (f64::from(y), f64::from(y))).collect();
+        if !self.specification.surely_unsafe(case, &inputs, &computed) {
+            return None;
+        }
+        let proved = |propagator: &Propagator| prove_unsafe(propagator, self.specification, case, point).is_ok();
+        let float32 = single && self.float32.as_ref().is_some_and(proved);
+        let meant = match semantics(self.specification) {
+            Semantics::Real => proved(&self.real),
+            Semantics::Float32 => float32,
+        };
+        meant.then(|| Counterexample { case, point: point.to_vec(), outputs, float32 })
+    }
+}
