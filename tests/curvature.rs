@@ -156,7 +156,7 @@ fn gradients_agree_with_the_references() {
             let scale = expected.iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
             let off = distance(found, &expected) * scale;
             println!("{:24} {name:16} {:.1e}", case.name, off / scale);
-            assert!(off < 1e-12 * scale + 1e-15 * root, "{}: {name} off by {off:e} of {scale:e}", case.name);
+            assert!(off < 1e-12 * scale + 2e-14 * root, "{}: {name} off by {off:e} of {scale:e}", case.name);
         }
         if let Some(expected) = array(&case.arrays, "jacrows") {
             let found = distance(&roots[..expected.len()], &expected);

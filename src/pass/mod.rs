@@ -4,3 +4,4 @@
 pub mod derivatives;
 pub mod hessian;
 pub mod lipschitz;
+pub mod mfac;
