@@ -269,6 +269,12 @@ impl<'a> Objective<'a> {
         seeds
     }
 
+    /// `∂ℓ/∂z` of all samples, one row per sample: for mse the residuals.
+    #[must_use]
+    pub fn residuals(&self) -> Vec<f64> {
+        self.map(|first, tape| self.gradients(first, tape)).concat()
+    }
+
     /// `‖∇L‖`.
     #[must_use]
     pub fn gradient_norm(gradient: &[f64]) -> f64 {

@@ -26,6 +26,8 @@ pub struct Gram {
     pub largest: Vec<f64>,
     /// `vᵀH_iv` along the top eigenvector of `G`.
     pub along_top: Vec<f64>,
+    /// `K = A·Aᵀ`.
+    pub matrix: Mat<f64>,
     /// Relative cut below which eigenvalues count as zero.
     pub cut: f64,
 }
@@ -52,16 +54,16 @@ impl Gram {
         if let Some(error) = failed.into_inner().ok().flatten() {
             return Err(error);
         }
-        Self::from_matrix(&rows.gram()?, samples, outputs)
+        Self::from_matrix(rows.gram()?, samples, outputs)
     }
 
     /// From `K = A·Aᵀ`.
     ///
     /// # Errors
     /// `InvalidData` where an eigenvalue decomposition fails.
-    pub fn from_matrix(gram: &Mat<f64>, samples: usize, outputs: usize) -> io::Result<Self> {
+    pub fn from_matrix(gram: Mat<f64>, samples: usize, outputs: usize) -> io::Result<Self> {
         let failed = || io::Error::new(io::ErrorKind::InvalidData, "an eigenvalue decomposition failed");
-        let (values, vectors) = decompose(gram).ok_or_else(failed)?;
+        let (values, vectors) = decompose(&gram).ok_or_else(failed)?;
         let size = values.len();
         let top = values.last().copied().unwrap_or(0.0);
         let rank = values.iter().filter(|&&value| value > CUT * top).count();
@@ -86,7 +88,29 @@ impl Gram {
             })
             .collect();
         let eigenvalues = kept.iter().map(|&i| values[i] / samples as f64).collect();
-        Ok(Self { samples, outputs, eigenvalues, coordinates, traces, frobenius, largest, along_top, cut: CUT })
+        Ok(Self { samples, outputs, eigenvalues, coordinates, traces, frobenius, largest, along_top, matrix: gram, cut: CUT })
+    }
+
+    /// The alignment `μ = tr(ΣG)/(2L‖G‖_F²)` of the noise of SGD with the curvature, for mse: descriptive. `residuals` holds
+    /// one row `f(x_i) − y_i` per sample; then `g_i = A_iᵀr_i`.
+    #[must_use]
+    pub fn alignment(&self, residuals: &[f64]) -> f64 {
+        let (n, outputs) = (self.samples as f64, self.outputs);
+        let size = self.matrix.nrows();
+        // Column i of K restricted to sample i's rows, times r_i: the products of all rows with g_i.
+        let along = |sample: usize| -> Vec<f64> {
+            let own = sample * outputs..(sample + 1) * outputs;
+            (0..size).map(|row| own.clone().map(|j| self.matrix[(row, j)] * residuals[j]).sum()).collect()
+        };
+        let (mut second, mut mean) = (0.0, vec![0.0; size]);
+        for sample in 0..self.samples {
+            let products = along(sample);
+            second += dot(&products, &products) / n;
+            mean.iter_mut().zip(&products).for_each(|(mean, x)| *mean += x / n);
+        }
+        let loss = dot(residuals, residuals) / (2.0 * n);
+        let noise = (second - dot(&mean, &mean)) / n;
+        noise / (2.0 * loss * self.frobenius_norm().powi(2))
     }
 
     /// `tr G`.

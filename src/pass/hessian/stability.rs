@@ -8,6 +8,7 @@ use faer::{Accum, Mat};
 
 use super::gram::Gram;
 use super::spectrum::{Ritz, largest_eigenvalue};
+use crate::pass::derivatives::dot;
 
 /// The step sizes that the conditions allow for one batch size. Necessary ones bound `η*` above, the sufficient one below.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,18 +80,29 @@ const TOLERANCE: f64 = 1e-12;
 /// `η*(B)` by restarted Lanczos on `C^{-1/2}DC^{-1/2}`, from a positive semidefinite start. `None` above [`EXACT_RANK`].
 #[must_use]
 pub fn threshold(gram: &Gram, batch: usize) -> Option<Threshold> {
+    leading(gram, noise_share(gram.samples, batch), None).map(|found| found.0)
+}
+
+/// The leading eigenpair for a share `p` of noise, and how the eigenvalue moves with `p`.
+fn leading(gram: &Gram, p: f64, start: Option<Vec<f64>>) -> Option<(Threshold, f64, Vec<f64>)> {
     let rank = gram.eigenvalues.len();
     if rank == 0 || rank > EXACT_RANK {
         return None;
     }
-    let p = noise_share(gram.samples, batch);
     let operator = Operator { gram, p };
-    let mut start = vec![0.0; rank * rank];
-    (0..rank).for_each(|i| start[i * rank + i] = gram.eigenvalues[i].sqrt());
+    let start = start.unwrap_or_else(|| {
+        let mut start = vec![0.0; rank * rank];
+        (0..rank).for_each(|i| start[i * rank + i] = gram.eigenvalues[i].sqrt());
+        start
+    });
     let found = largest_eigenvalue(|x| operator.apply(x), start, BASIS, RESTARTS, TOLERANCE)?;
     let Ritz { value, vector, residual } = found;
     let witness = operator.scaled(&vector);
-    Some(Threshold { value: 2.0 / value, residual: residual / value, witness })
+    // ⟨S, (D₁ − D₀)S⟩ for the normalised vector: p enters linearly.
+    let lambda = &gram.eigenvalues;
+    let without: f64 = witness.iter().enumerate().map(|(at, s)| lambda[at / rank] * lambda[at % rank] * s * s).sum();
+    let slope = if p > 0.0 { (value - without) / p } else { dot(&witness, &variance(gram, 1.0, &witness)) - without };
+    Some((Threshold { value: 2.0 / value, residual: residual / value, witness }, slope, vector))
 }
 
 struct Operator<'a> {
@@ -137,31 +149,41 @@ pub fn variance(gram: &Gram, p: f64, s: &[f64]) -> Vec<f64> {
     (0..rank * rank).map(|at| 0.5 * (image[(at / rank, at % rank)] + image[(at % rank, at / rank)])).collect()
 }
 
-/// The batch size from which on `η` is mean-square stable: `n/(1 + p_crit(n−1))`, with `η*(p_crit) = η`. `None` where no batch
-/// size is small enough to be unstable or large enough to be stable, or where thresholds are not known.
-#[must_use]
-pub fn critical_batch(samples: usize, eta: f64, threshold: impl Fn(usize) -> Option<f64>) -> Option<CriticalBatch> {
-    if eta > threshold(samples)? {
-        return Some(CriticalBatch::None);
-    }
-    if eta <= threshold(1)? {
-        return Some(CriticalBatch::One);
-    }
-    // η* does not decrease in B: bisection over whole batch sizes.
-    let (mut unstable, mut stable) = (1, samples);
-    while stable - unstable > 1 {
-        let middle = unstable + (stable - unstable) / 2;
-        if eta <= threshold(middle)? { stable = middle } else { unstable = middle }
-    }
-    Some(CriticalBatch::From(stable))
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The batch size from which on a step size is mean-square stable.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CriticalBatch {
     /// Stable for every batch size.
     One,
-    /// Stable from this batch size on, unstable below.
-    From(usize),
+    /// Stable from this batch size on (a real number), unstable below.
+    From(f64),
     /// Unstable even for full batches.
-    None,
+    Never,
+}
+
+/// `B_crit = n/(1 + p_crit(n−1))` with `η*(p_crit) = η`, by Newton's method: the leading eigenvalue is convex in `p`, so the
+/// iteration from `p = 1` decreases towards the root.
+#[must_use]
+pub fn critical_batch(gram: &Gram, eta: f64) -> Option<CriticalBatch> {
+    if eta * gram.largest_eigenvalue() > 2.0 {
+        return Some(CriticalBatch::Never);
+    }
+    let n = gram.samples as f64;
+    let (mut p, mut start) = (1.0, None);
+    for _ in 0..60 {
+        let (threshold, slope, vector) = leading(gram, p, start)?;
+        let excess = 2.0 / threshold.value - 2.0 / eta;
+        if p >= 1.0 && excess <= 0.0 {
+            return Some(CriticalBatch::One);
+        }
+        let step = excess / slope;
+        if !step.is_finite() {
+            return None;
+        }
+        p = (p - step).max(0.0);
+        if step.abs() <= 1e-12 {
+            break;
+        }
+        start = Some(vector);
+    }
+    Some(CriticalBatch::From(n / (1.0 + p * (n - 1.0))))
 }
