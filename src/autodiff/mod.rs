@@ -3,6 +3,10 @@
 //! At a kink the derivative of [`Function::derivative`](crate::ir::Function::derivative) is used; ties in a maximum or a sort go to the first element.
 //! Nothing here is a proof.
 
+mod second;
+
+pub use second::second_derivative;
+
 use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Values};
 
 /// A network linearised at a point.

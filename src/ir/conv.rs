@@ -108,7 +108,8 @@ impl ConvGeometry {
     }
 
     /// For every spatial output position the pairs (input position, kernel position) that meet there.
-    fn spatial_taps(&self) -> Vec<Vec<(usize, usize)>> {
+    #[must_use]
+    pub fn spatial_taps(&self) -> Vec<Vec<(usize, usize)>> {
         let mut positions = vec![vec![(0, 0)]];
         for axis in &self.axes {
             let along = if self.transposed { axis.transposed_taps() } else { axis.taps() };

@@ -226,6 +226,12 @@ impl NetworkBuilder {
     /// The network that computes `output`, without the nodes that it does not need. `None` without an input.
     #[must_use]
     pub fn finish(self, output: NodeId) -> Option<Network> {
+        self.finish_renamed(output).map(|(network, _)| network)
+    }
+
+    /// As [`finish`](Self::finish), with the new id of every node that was kept.
+    #[must_use]
+    pub fn finish_renamed(self, output: NodeId) -> Option<(Network, Vec<Option<NodeId>>)> {
         let input = self.input?;
         let mut needed = vec![false; self.nodes.len()];
         needed[output.index()] = true;
@@ -242,7 +248,8 @@ impl NetworkBuilder {
             node.operands.iter_mut().for_each(|o| *o = renamed[o.index()]);
             nodes.push(node);
         }
-        Some(Network { nodes, input: renamed[input.index()], output: renamed[output.index()] })
+        let network = Network { nodes, input: renamed[input.index()], output: renamed[output.index()] };
+        Some((network, renamed.into_iter().zip(needed).map(|(id, kept)| kept.then_some(id)).collect()))
     }
 }
 

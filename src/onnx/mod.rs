@@ -16,7 +16,7 @@ mod value;
 pub use decode::decode_model;
 pub use error::{ExternalError, FormatError, GraphError, LoadError, NodeError, TensorError};
 pub use external::{ExternalData, ExternalFile};
-pub use lower::Port;
+pub use lower::{Port, StoredConstant, StoredTensor};
 pub use model::{Model, load, load_bytes, load_source};
 pub use source::ModelSource;
 pub use value::{BoolTensor, IntTensor, Value, decode_tensor};

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::decode::decode_model;
 use super::error::LoadError;
 use super::external::ExternalFile;
-use super::lower::{Port, lower};
+use super::lower::{Port, StoredTensor, lower};
 use super::source::ModelSource;
 use crate::ir::Network;
 
@@ -26,6 +26,8 @@ pub struct Model {
     pub operators: Vec<(String, usize)>,
     /// Elements of the floating point constants of the file that the output needs.
     pub parameters: usize,
+    /// The floating point tensors of the file that the output needs, and where they stand in the network.
+    pub tensors: Vec<StoredTensor>,
     pub input: Port,
     pub output: Port,
     /// Decisions that the file left open.
@@ -69,6 +71,7 @@ pub fn load_source(source: ModelSource) -> Result<Model, LoadError> {
         producer,
         operators: lowered.operators,
         parameters: lowered.parameters,
+        tensors: lowered.tensors,
         input: lowered.input,
         output: lowered.output,
         notes: lowered.notes,

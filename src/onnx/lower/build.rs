@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::super::error::NodeError;
 use super::super::value::Value;
 use super::exact;
-use super::slot::{Constant, Slot};
+use super::slot::{Constant, Slot, Stated};
 use crate::ir::{MAX_ELEMENTS, NetworkBuilder, NodeId, Op, ShapeError, element_count};
 
 /// Elements that all tensors of one network may have together.
@@ -38,6 +38,8 @@ pub(super) struct Graph {
     elements: usize,
     /// Exact values of small nodes that the input does not reach.
     exact: HashMap<NodeId, Rc<[f64]>>,
+    /// The constants that stand in the file: their nodes, the names of their tensors, and how they stand there.
+    pub stated: Vec<(NodeId, String, Stated)>,
     /// The rectified sides of a reflection, shared by its two halves.
     pub rectified: HashMap<(NodeId, bool), Slot>,
 }
@@ -152,6 +154,9 @@ impl Graph {
         let (op, shape) = (Op::Constant(tensor.clone()), tensor.shape().to_vec());
         let id = self.push((&constant.name, &constant.operator), op, &[], shape)?;
         constant.node.set(Some(id));
+        if let Some(stated) = &constant.stated {
+            self.stated.push((id, constant.name.clone(), stated.clone()));
+        }
         Ok(id)
     }
 }

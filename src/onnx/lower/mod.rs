@@ -32,17 +32,18 @@ mod tests;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::error::{FormatError, GraphError, LoadError, NodeError};
 use super::external::ExternalData;
 use super::proto::{DataType, ModelProto, NodeProto, TensorProto};
 use super::value::decode_tensor;
-use crate::ir::{Network, Op};
+use crate::ir::{Network, NodeId, Op};
 use build::Graph;
 use operators::Lower;
 use order::{Origin, Plan, label};
 use site::Site;
-use slot::{CONSTANT, INITIALIZER, Slot};
+use slot::{CONSTANT, INITIALIZER, Slot, Stated};
 
 /// A name and a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +52,36 @@ pub struct Port {
     pub shape: Vec<usize>,
 }
 
+/// A floating point tensor of the file, and where it stands in the network.
+#[derive(Clone, Debug)]
+pub struct StoredTensor {
+    /// Name of the initialiser, or of the value that a `Constant` node makes.
+    pub name: String,
+    /// Shape in the file.
+    pub shape: Vec<usize>,
+    /// An initialiser, not a `Constant` node?
+    pub initializer: bool,
+    /// The operators that read it, and as which of their inputs (from 0).
+    pub readers: Vec<(String, usize)>,
+    /// The nodes of the network that hold its elements; together they hold no element twice.
+    pub constants: Vec<StoredConstant>,
+}
+
+/// A node that holds elements of a tensor of the file.
+#[derive(Clone, Debug)]
+pub struct StoredConstant {
+    pub node: NodeId,
+    /// Per element of the node its flat index in the tensor; `None` where the node holds the whole tensor in its order.
+    pub elements: Option<Arc<[u32]>>,
+}
+
 /// What a model was lowered to.
 pub(super) struct Lowered {
     pub network: Network,
     pub opset: i64,
     pub operators: Vec<(String, usize)>,
     pub parameters: usize,
+    pub tensors: Vec<StoredTensor>,
     pub input: Port,
     pub output: Port,
     pub notes: Vec<String>,
@@ -103,13 +128,16 @@ pub(super) fn lower(model: ModelProto, external: &mut ExternalData) -> Result<Lo
         let reason = format!("is empty: its shape is {:?}", output.shape);
         return Err(GraphError::Value { role: "output", value: output.name, reason, hint: None }.into());
     }
-    let network = walk.built.builder.finish(id).ok_or(GraphError::NoInput)?;
+    let stated = std::mem::take(&mut walk.built.stated);
+    let (network, renamed) = walk.built.builder.finish_renamed(id).ok_or(GraphError::NoInput)?;
+    let tensors = stored(stated, &renamed, &plan, &graph.node);
     let mut operators = BTreeMap::new();
     for &index in &plan.order {
         *operators.entry(graph.node[index].op_type.clone()).or_insert(0) += 1;
     }
     let parameters = parameters(&network);
-    Ok(Lowered { network, opset, operators: operators.into_iter().collect(), parameters, input, output, notes })
+    let operators = operators.into_iter().collect();
+    Ok(Lowered { network, opset, operators, parameters, tensors, input, output, notes })
 }
 
 /// Elements of the constants that stand in the file.
@@ -117,6 +145,46 @@ fn parameters(network: &Network) -> usize {
     let stated = |operator: &str| matches!(operator, INITIALIZER | CONSTANT);
     let constants = network.nodes().iter().filter(|node| matches!(node.op, Op::Constant(_)) && stated(&node.operator));
     constants.map(crate::ir::Node::size).sum()
+}
+
+/// The floating point tensors of the file that the network needs, in the order of the file.
+fn stored(
+    stated: Vec<(NodeId, String, Stated)>,
+    renamed: &[Option<NodeId>],
+    plan: &Plan,
+    nodes: &[NodeProto],
+) -> Vec<StoredTensor> {
+    let mut found: BTreeMap<(bool, usize, String), StoredTensor> = BTreeMap::new();
+    for (id, name, stated) in stated {
+        let Some(node) = renamed.get(id.index()).copied().flatten() else { continue };
+        let key = match plan.origins.get(&name) {
+            Some(Origin::Initializer(index)) => (false, *index, name.clone()),
+            Some(Origin::Node(index)) => (true, *index, name.clone()),
+            _ => (true, usize::MAX, name.clone()),
+        };
+        let initializer = !key.0;
+        let tensor = found.entry(key).or_insert_with(|| StoredTensor {
+            name,
+            shape: stated.shape.to_vec(),
+            initializer,
+            readers: Vec::new(),
+            constants: Vec::new(),
+        });
+        tensor.constants.push(StoredConstant { node, elements: stated.elements });
+    }
+    let mut positions: HashMap<String, usize> = HashMap::new();
+    let mut tensors: Vec<StoredTensor> = found.into_values().collect();
+    for (position, tensor) in tensors.iter().enumerate() {
+        positions.insert(tensor.name.clone(), position);
+    }
+    for &index in &plan.order {
+        for (input, value) in nodes[index].input.iter().enumerate() {
+            if let Some(&position) = positions.get(value) {
+                tensors[position].readers.push((nodes[index].op_type.clone(), input));
+            }
+        }
+    }
+    tensors
 }
 
 fn at(node: Option<&NodeProto>, opset: i64, error: NodeError) -> LoadError {

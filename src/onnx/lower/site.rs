@@ -11,7 +11,7 @@ use super::build::{Graph, checked_count};
 use super::exact::uniform;
 use super::folding::{broadcast_source, gather};
 use super::indices::{broadcast_shapes, flat, for_each_index, source, strides};
-use super::slot::{Constant, Slot, integer_range};
+use super::slot::{Constant, Slot, Stated, integer_range};
 use crate::ir::{Binary, Function, Op, Reduction, Source, Tensor, element_count};
 
 pub(super) struct Site<'a> {
@@ -143,7 +143,7 @@ impl Site<'_> {
                     Value::Bool(t) => BoolTensor::new(shape, t.data().to_vec()).map(Value::Bool),
                 };
                 let value = value.ok_or_else(|| NodeError::invalid("a shape does not fit its values"))?;
-                self.moved_constant(constant, value)
+                self.moved_constant(constant, value, constant.stated.clone())
             }
             Slot::Node(id) => {
                 let node = self.graph.builder.node(*id);
@@ -201,7 +201,12 @@ impl Site<'_> {
             let value = gather(&constants.iter().map(|constant| &constant.value).collect::<Vec<_>>(), &shape, &sources)
                 .ok_or_else(|| NodeError::invalid("a constant is read outside its bounds, or mixes kinds of elements"))?;
             let first = constants.first().ok_or_else(|| NodeError::invalid("it has no operands"))?;
-            return self.moved_constant(first, value);
+            let stated = first
+                .stated
+                .as_ref()
+                .filter(|_| value.as_float().is_some())
+                .map(|stated| stated.moved(sources.len(), |index| sources[index].element as usize));
+            return self.moved_constant(first, value, stated);
         }
         self.push(Op::Rearrange(sources), &operands, shape)
     }
@@ -218,8 +223,8 @@ impl Site<'_> {
         }
     }
 
-    /// The operands, if all are constants that may be moved: integers always, floating point values unless that would copy
-    /// an element or separate two uses of one tensor.
+    /// The operands, if all are constants that may be moved: integers always, a floating point tensor unless that would copy
+    /// an element, separate two uses of it, or mix it with another.
     fn movable<'s>(operands: &[&'s Slot], sources: &[Source]) -> Option<Vec<&'s Constant>> {
         let constants: Vec<&Constant> = operands
             .iter()
@@ -234,7 +239,7 @@ impl Site<'_> {
         if operands.iter().all(|slot| slot.is_discrete()) {
             return Some(constants);
         }
-        if constants.iter().any(|constant| constant.shared.get()) {
+        if constants.len() > 1 || constants.iter().any(|constant| constant.shared.get()) {
             return None;
         }
         let mut seen: Vec<Vec<bool>> = constants.iter().map(|constant| vec![false; constant.value.size()]).collect();
@@ -246,12 +251,12 @@ impl Site<'_> {
     }
 
     /// A moved constant keeps the name of the tensor it came from.
-    fn moved_constant(&mut self, origin: &Constant, value: Value) -> Result<Slot, NodeError> {
+    fn moved_constant(&mut self, origin: &Constant, value: Value, stated: Option<Stated>) -> Result<Slot, NodeError> {
         // A floating point tensor is moved only for its one reader, so it does not grow.
         if value.as_float().is_none() {
             self.graph.charge(value.shape())?;
         }
-        Ok(Slot::constant(value, origin.element, &origin.name, &origin.operator))
+        Ok(Slot::moved(value, origin.element, &origin.name, &origin.operator, stated))
     }
 
     /// The elements that start at `offset` and follow `steps` along each axis of `shape`.
@@ -288,9 +293,15 @@ impl Site<'_> {
             && permutation.windows(2).any(|pair| pair[0] > pair[1])
         {
             let mut data = Vec::with_capacity(tensor.data().len());
-            for_each_index(&shape, |index| data.extend(tensor.data().get(flat(index, &steps))));
+            let mut elements = Vec::with_capacity(tensor.data().len());
+            for_each_index(&shape, |index| {
+                let element = flat(index, &steps);
+                data.extend(tensor.data().get(element));
+                elements.push(element);
+            });
+            let stated = constant.stated.as_ref().map(|stated| stated.moved(elements.len(), |index| elements[index]));
             let moved = Tensor::new(shape, data).ok_or_else(|| NodeError::invalid("its axes are not a permutation"))?;
-            return self.moved_constant(constant, Value::Float(moved));
+            return self.moved_constant(constant, Value::Float(moved), stated);
         }
         self.rearrange(std::slice::from_ref(slot), shape, |index| source(0, flat(index, &steps)))
     }

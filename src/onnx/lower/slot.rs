@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::super::proto::DataType;
 use super::super::value::{IntTensor, Value};
@@ -29,6 +30,28 @@ pub(super) struct Constant {
     pub shared: Cell<bool>,
     /// Its node, once there is one.
     pub node: Cell<Option<NodeId>>,
+    /// For a tensor of the file: how it stands there.
+    pub stated: Option<Stated>,
+}
+
+/// Where the elements of a moved constant stand in the file.
+#[derive(Clone)]
+pub(super) struct Stated {
+    /// Shape in the file.
+    pub shape: Arc<[usize]>,
+    /// Per element its flat index in the file; `None` where the order is the file's.
+    pub elements: Option<Arc<[u32]>>,
+}
+
+impl Stated {
+    /// After a movement that takes element `i` from `source(i)`.
+    pub fn moved(&self, count: usize, source: impl Fn(usize) -> usize) -> Self {
+        let from = |index: usize| match &self.elements {
+            Some(elements) => elements.get(index).copied().unwrap_or(u32::MAX),
+            None => u32::try_from(index).unwrap_or(u32::MAX),
+        };
+        Self { shape: self.shape.clone(), elements: Some((0..count).map(|index| from(source(index))).collect()) }
+    }
 }
 
 /// [`Constant::operator`] of tensors that stand in the file; all others are made by the lowering.
@@ -37,6 +60,12 @@ pub(super) const CONSTANT: &str = "Constant";
 
 impl Slot {
     pub fn constant(value: Value, element: DataType, name: &str, operator: &str) -> Self {
+        let stated = matches!(operator, INITIALIZER | CONSTANT).then(|| Stated { shape: value.shape().into(), elements: None });
+        Self::moved(value, element, name, operator, stated)
+    }
+
+    /// A constant whose place in the file is known already.
+    pub fn moved(value: Value, element: DataType, name: &str, operator: &str, stated: Option<Stated>) -> Self {
         Self::Constant(Rc::new(Constant {
             value,
             element,
@@ -44,6 +73,7 @@ impl Slot {
             operator: operator.to_owned(),
             shared: Cell::new(false),
             node: Cell::new(None),
+            stated,
         }))
     }
 

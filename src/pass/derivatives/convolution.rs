@@ -1,0 +1,165 @@
+//! Convolutions as matrix products: one table of taps per geometry, windows gathered sample by sample.
+
+use super::gemm::{Factor, accumulate};
+use crate::ir::ConvGeometry;
+
+/// No input meets the kernel there.
+const OUTSIDE: u32 = u32::MAX;
+
+/// A geometry prepared for matrix products. Per group: weights `[out, in·kernel]`, windows `[in·kernel, positions]`.
+pub struct Convolution {
+    batch: usize,
+    groups: usize,
+    /// Channels per group.
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+    positions: usize,
+    plane: usize,
+    transposed: bool,
+    /// `[kernel, positions]`: the input position that meets a kernel position there.
+    taps: Vec<u32>,
+}
+
+impl Convolution {
+    pub fn new(geometry: &ConvGeometry) -> Self {
+        let kernel = geometry.axes.iter().map(|axis| axis.kernel).product();
+        let spatial = geometry.spatial_taps();
+        let mut taps = vec![OUTSIDE; kernel * spatial.len()];
+        for (position, met) in spatial.iter().enumerate() {
+            for &(input, weight) in met {
+                taps[weight * spatial.len() + position] = u32::try_from(input).unwrap_or(OUTSIDE);
+            }
+        }
+        Self {
+            batch: geometry.batch,
+            groups: geometry.groups,
+            inputs: geometry.in_channels / geometry.groups,
+            outputs: geometry.out_channels / geometry.groups,
+            kernel,
+            positions: spatial.len(),
+            plane: geometry.axes.iter().map(|axis| axis.input).product(),
+            transposed: geometry.transposed,
+            taps,
+        }
+    }
+
+    /// Rows of the window matrix.
+    const fn depth(&self) -> usize {
+        self.inputs * self.kernel
+    }
+
+    /// Calls `visit(group, elements of the input, elements of the output)` for every block.
+    fn blocks(&self, mut visit: impl FnMut(usize, std::ops::Range<usize>, std::ops::Range<usize>)) {
+        let (from, to) = (self.inputs * self.plane, self.outputs * self.positions);
+        for block in 0..self.batch * self.groups {
+            visit(block % self.groups, block * from..(block + 1) * from, block * to..(block + 1) * to);
+        }
+    }
+
+    fn windows(&self, input: &[f64], windows: &mut [f64]) {
+        for (channel, plane) in input.chunks_exact(self.plane).enumerate() {
+            let rows = &mut windows[channel * self.taps.len()..(channel + 1) * self.taps.len()];
+            for (target, &tap) in rows.iter_mut().zip(&self.taps) {
+                *target = if tap == OUTSIDE { 0.0 } else { plane[tap as usize] };
+            }
+        }
+    }
+
+    /// The adjoint of [`windows`](Self::windows).
+    fn fold(&self, windows: &[f64], input: &mut [f64]) {
+        for (channel, plane) in input.chunks_exact_mut(self.plane).enumerate() {
+            let rows = &windows[channel * self.taps.len()..(channel + 1) * self.taps.len()];
+            for (value, &tap) in rows.iter().zip(&self.taps) {
+                if tap != OUTSIDE {
+                    plane[tap as usize] += value;
+                }
+            }
+        }
+    }
+
+    /// The weights of all groups as `[groups, out, in·kernel]`.
+    fn matrices<'w>(&self, weights: &'w [f64]) -> std::borrow::Cow<'w, [f64]> {
+        if !self.transposed {
+            return weights.into();
+        }
+        let mut matrices = vec![0.0; weights.len()];
+        self.for_each_transposed(|file, matrix| matrices[matrix] = weights[file]);
+        matrices.into()
+    }
+
+    /// Pairs of positions in `[groups·in, out, kernel]` and in `[groups, out, in·kernel]`.
+    fn for_each_transposed(&self, mut visit: impl FnMut(usize, usize)) {
+        for group in 0..self.groups {
+            for input in 0..self.inputs {
+                for output in 0..self.outputs {
+                    for k in 0..self.kernel {
+                        visit(
+                            ((group * self.inputs + input) * self.outputs + output) * self.kernel + k,
+                            (group * self.outputs + output) * self.depth() + input * self.kernel + k,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// `output += weights ∗ input`, one sample.
+    pub fn forward(&self, weights: &[f64], input: &[f64], output: &mut [f64]) {
+        let weights = self.matrices(weights);
+        let mut windows = vec![0.0; self.depth() * self.positions];
+        self.blocks(|group, from, to| {
+            self.windows(&input[from], &mut windows);
+            let matrix = &weights[group * self.outputs * self.depth()..];
+            let windows = Factor::new(&windows, self.depth(), self.positions);
+            accumulate(&mut output[to], Factor::new(matrix, self.outputs, self.depth()), windows);
+        });
+    }
+
+    /// The adjoint with respect to the input, one sample: `targets(seed)` grows by what `adjoint(seed)` pulls back.
+    pub fn to_input(&self, weights: &[f64], adjoint: &[f64], input: &mut [f64]) {
+        let weights = self.matrices(weights);
+        let mut windows = vec![0.0; self.depth() * self.positions];
+        self.blocks(|group, from, to| {
+            windows.fill(0.0);
+            let matrix = &weights[group * self.outputs * self.depth()..];
+            let adjoint = Factor::new(&adjoint[to], self.outputs, self.positions);
+            accumulate(&mut windows, Factor::new(matrix, self.outputs, self.depth()).transposed(), adjoint);
+            self.fold(&windows, &mut input[from]);
+        });
+    }
+
+    /// The adjoint with respect to the weights, one sample with several seeds: `visit(seed, contribution)`, in the order of
+    /// the weights in the network.
+    pub fn to_weights(&self, input: &[f64], adjoints: &[f64], seeds: usize, mut visit: impl FnMut(usize, &[f64])) {
+        let outputs = adjoints.len() / seeds.max(1);
+        let count = self.groups * self.outputs * self.depth();
+        // The windows of all blocks, gathered once for all seeds.
+        let block = self.depth() * self.positions;
+        let mut windows = vec![0.0; self.batch * self.groups * block];
+        let mut index = 0;
+        self.blocks(|_, from, _| {
+            self.windows(&input[from], &mut windows[index * block..(index + 1) * block]);
+            index += 1;
+        });
+        let mut gradient = vec![0.0; count];
+        let mut reordered = vec![0.0; if self.transposed { count } else { 0 }];
+        for seed in 0..seeds {
+            let adjoint = &adjoints[seed * outputs..(seed + 1) * outputs];
+            gradient.fill(0.0);
+            let mut index = 0;
+            self.blocks(|group, _, to| {
+                let target = &mut gradient[group * self.outputs * self.depth()..][..self.outputs * self.depth()];
+                let windows = Factor::new(&windows[index * block..], self.depth(), self.positions).transposed();
+                accumulate(target, Factor::new(&adjoint[to], self.outputs, self.positions), windows);
+                index += 1;
+            });
+            if self.transposed {
+                self.for_each_transposed(|file, matrix| reordered[file] = gradient[matrix]);
+                visit(seed, &reordered);
+            } else {
+                visit(seed, &gradient);
+            }
+        }
+    }
+}

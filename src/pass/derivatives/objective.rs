@@ -1,0 +1,317 @@
+//! The mean loss of a network over a data set, and its derivatives with respect to the parameters.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::circuit::Circuit;
+use super::gemm::dot;
+use super::kinks::{self, Kinks};
+use super::loss::{Loss, Targets};
+use super::reverse::{Keep, pull, pull_change};
+use super::tape::Tape;
+
+/// Inputs, one row per sample, and what they should give.
+#[derive(Clone, Debug)]
+pub struct Samples {
+    pub inputs: Vec<f64>,
+    pub targets: Targets,
+    pub count: usize,
+}
+
+/// Why data do not fit a network and a loss.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    #[error("there are no samples")]
+    Empty,
+    #[error("{given} input values for {count} samples, where the network reads {expected} for each")]
+    Inputs { given: usize, count: usize, expected: usize },
+    #[error("{given} targets for {count} samples")]
+    Targets { given: usize, count: usize },
+    #[error("cross-entropy needs one class label per sample")]
+    Labels,
+    #[error("mse needs one target value per output and sample ({outputs} outputs); class labels are not values")]
+    Values { outputs: usize },
+    #[error("sample {sample} has the label {label}; the network has {outputs} outputs")]
+    Label { sample: usize, label: usize, outputs: usize },
+    #[error("sample {sample} has a value that is not finite")]
+    NotFinite { sample: usize },
+    #[error("the loss of sample {sample} is {value}")]
+    Loss { sample: usize, value: String },
+}
+
+/// What one pass over the data finds out.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    pub loss: f64,
+    /// Share of samples whose largest output has the right label; only with labels.
+    pub accuracy: Option<f64>,
+    /// Gradient of the mean loss.
+    pub gradient: Vec<f64>,
+    pub kinks: Vec<Kinks>,
+}
+
+/// Bytes of the forward and backward passes of one batch.
+const BATCH_BYTES: usize = 48 << 20;
+/// Largest number of samples in one batch.
+const BATCH_SAMPLES: usize = 64;
+
+/// A mean loss as a function of the parameters, at the values of the model file.
+pub struct Objective<'a> {
+    pub circuit: &'a Circuit<'a>,
+    pub loss: Loss,
+    samples: &'a Samples,
+    /// Forward passes of the batches, kept where they fit.
+    tapes: Vec<Option<Tape>>,
+    batch: usize,
+}
+
+impl<'a> Objective<'a> {
+    /// `memory`: bytes that kept forward passes may take.
+    ///
+    /// # Errors
+    /// [`DataError`].
+    pub fn new(circuit: &'a Circuit<'a>, loss: Loss, samples: &'a Samples, memory: usize) -> Result<Self, DataError> {
+        validate(circuit, loss, samples)?;
+        // Values, their tangents, adjoints and their tangents.
+        let per_sample = 8 * circuit.width() * (3 + circuit.outputs().min(10));
+        let batch = (BATCH_BYTES / per_sample.max(1)).clamp(1, BATCH_SAMPLES);
+        let batch = batch.min(samples.count.div_ceil(rayon::current_num_threads())).max(1);
+        let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch };
+        let batches = samples.count.div_ceil(batch);
+        if samples.count.saturating_mul(8 * circuit.width()) <= memory {
+            objective.tapes = (0..batches).into_par_iter().map(|index| Some(objective.evaluate(index))).collect();
+        }
+        Ok(objective)
+    }
+
+    /// Number of samples n.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.samples.count
+    }
+
+    fn batches(&self) -> usize {
+        self.count().div_ceil(self.batch)
+    }
+
+    fn range(&self, batch: usize) -> std::ops::Range<usize> {
+        batch * self.batch..((batch + 1) * self.batch).min(self.count())
+    }
+
+    fn evaluate(&self, batch: usize) -> Tape {
+        let (range, size) = (self.range(batch), self.circuit.network.input_size());
+        Tape::new(self.circuit, &self.samples.inputs[range.start * size..range.end * size])
+    }
+
+    /// Calls `compute(first sample, forward pass)` for every batch, in parallel; results in order.
+    fn map<T: Send>(&self, compute: impl Fn(usize, &Tape) -> T + Sync) -> Vec<T> {
+        let one = |index: usize| match self.tapes.get(index).and_then(Option::as_ref) {
+            Some(tape) => compute(self.range(index).start, tape),
+            None => compute(self.range(index).start, &self.evaluate(index)),
+        };
+        (0..self.batches()).into_par_iter().map(one).collect()
+    }
+
+    /// As [`map`](Self::map), adding up vectors over θ and dividing by the number of samples. Batches are combined in
+    /// groups of fixed size, so that the result does not depend on the threads.
+    fn mean(&self, compute: impl Fn(usize, &Tape, &mut [f64]) + Sync) -> Vec<f64> {
+        const GROUPS: usize = 8;
+        let batches = self.batches();
+        let per_group = batches.div_ceil(GROUPS);
+        let group = |group: usize| {
+            let mut sum = vec![0.0; self.circuit.dimension()];
+            for index in group * per_group..((group + 1) * per_group).min(batches) {
+                match self.tapes.get(index).and_then(Option::as_ref) {
+                    Some(tape) => compute(self.range(index).start, tape, &mut sum),
+                    None => compute(self.range(index).start, &self.evaluate(index), &mut sum),
+                }
+            }
+            sum
+        };
+        let sums: Vec<Vec<f64>> = (0..batches.div_ceil(per_group.max(1))).into_par_iter().map(group).collect();
+        let mut total = vec![0.0; self.circuit.dimension()];
+        for sum in sums {
+            total.iter_mut().zip(sum).for_each(|(total, value)| *total += value);
+        }
+        total.iter_mut().for_each(|value| *value /= self.count() as f64);
+        total
+    }
+
+    /// The seeds `∂ℓ/∂z` of a batch.
+    fn gradients(&self, first: usize, tape: &Tape) -> Vec<f64> {
+        let outputs = self.circuit.outputs();
+        let mut seeds = vec![0.0; tape.samples * outputs];
+        let rows = tape.output(self.circuit).chunks_exact(outputs).zip(seeds.chunks_exact_mut(outputs));
+        for (sample, (z, seed)) in rows.enumerate() {
+            self.loss.gradient(z, &self.samples.targets, first + sample, seed);
+        }
+        seeds
+    }
+
+    /// Loss, accuracy, gradient and kinks.
+    ///
+    /// # Errors
+    /// [`DataError::Loss`] where the loss is not finite.
+    pub fn summary(&self) -> Result<Evaluation, DataError> {
+        let outputs = self.circuit.outputs();
+        let parts = self.map(|first, tape| {
+            let mut hits = HashMap::new();
+            kinks::count(self.circuit, tape, &mut hits);
+            let (mut losses, mut right) = (Vec::with_capacity(tape.samples), 0usize);
+            for (sample, z) in tape.output(self.circuit).chunks_exact(outputs).enumerate() {
+                losses.push(self.loss.value(z, &self.samples.targets, first + sample));
+                if let Targets::Labels(labels) = &self.samples.targets {
+                    let best = (0..outputs).fold(0, |best, i| if z[i] > z[best] { i } else { best });
+                    right += usize::from(best == labels[first + sample]);
+                }
+            }
+            (losses, right, hits)
+        });
+        let mut hits: HashMap<_, usize> = HashMap::new();
+        let (mut losses, mut right) = (Vec::new(), 0);
+        for (part, own_right, own_hits) in parts {
+            losses.extend(part);
+            right += own_right;
+            own_hits.into_iter().for_each(|(id, count)| *hits.entry(id).or_default() += count);
+        }
+        if let Some(sample) = losses.iter().position(|loss| !loss.is_finite()) {
+            return Err(DataError::Loss { sample, value: losses[sample].to_string() });
+        }
+        let mut hits: Vec<_> = hits.into_iter().collect();
+        hits.sort();
+        let kinks = hits.into_iter().map(|(id, hits)| {
+            let node = self.circuit.network.node(id);
+            Kinks { node: node.name.clone(), operator: node.operator.clone(), hits }
+        });
+        let labelled = matches!(self.samples.targets, Targets::Labels(_));
+        Ok(Evaluation {
+            loss: losses.iter().sum::<f64>() / self.count() as f64,
+            accuracy: labelled.then(|| right as f64 / self.count() as f64),
+            gradient: self.gradient(),
+            kinks: kinks.collect(),
+        })
+    }
+
+    /// Gradient of the mean loss.
+    #[must_use]
+    pub fn gradient(&self) -> Vec<f64> {
+        self.mean(|first, tape, sum| {
+            pull(self.circuit, tape, self.gradients(first, tape), 1, Keep::Sum).add_to(self.circuit, sum);
+        })
+    }
+
+    /// Calls `visit(first sample, rows)` with the gradients `g_i`, one row over θ per sample; batches in any order.
+    pub fn for_each_gradient(&self, visit: impl Fn(usize, &[f64]) + Sync) {
+        self.map(|first, tape| {
+            let rows = pull(self.circuit, tape, self.gradients(first, tape), 1, Keep::Rows).rows(self.circuit);
+            visit(first, &rows);
+        });
+    }
+
+    /// Calls `visit(first sample, rows)` with the rows of `A_i = L_iᵀJ_i`, C rows over θ per sample; batches in any order.
+    pub fn for_each_root(&self, visit: impl Fn(usize, &[f64]) + Sync) {
+        let outputs = self.circuit.outputs();
+        self.map(|first, tape| {
+            let seeds = self.factors(tape);
+            visit(first, &pull(self.circuit, tape, seeds, outputs, Keep::Rows).rows(self.circuit));
+        });
+    }
+
+    fn factors(&self, tape: &Tape) -> Vec<f64> {
+        let outputs = self.circuit.outputs();
+        let mut seeds = vec![0.0; tape.samples * outputs * outputs];
+        let rows = tape.output(self.circuit).chunks_exact(outputs).zip(seeds.chunks_exact_mut(outputs * outputs));
+        rows.for_each(|(z, columns)| self.loss.factor(z, columns));
+        seeds
+    }
+
+    /// Per parameter and sample `‖A_i‖²` restricted to that parameter: `[sample][parameter]`. Their mean over samples is the
+    /// trace of the Gauss–Newton matrix; the weights of layers cost no more than a backward pass.
+    #[must_use]
+    pub fn root_norms(&self) -> Vec<Vec<f64>> {
+        let outputs = self.circuit.outputs();
+        let parts = self.map(|_, tape| {
+            let norms = pull(self.circuit, tape, self.factors(tape), outputs, Keep::Norms).squared_norms(self.circuit);
+            let sum = |norms: &[f64], sample: usize| norms[sample * outputs..(sample + 1) * outputs].iter().sum::<f64>();
+            (0..tape.samples).map(|sample| norms.iter().map(|own| sum(own, sample)).collect()).collect::<Vec<Vec<f64>>>()
+        });
+        parts.into_iter().flatten().collect()
+    }
+
+    /// Gauss–Newton matrix times a vector.
+    #[must_use]
+    pub fn gauss_newton_product(&self, direction: &[f64]) -> Vec<f64> {
+        self.mean(|_, tape, sum| {
+            let tangents = tape.tangents(self.circuit, direction);
+            let seeds = self.curvatures(tape, tangents.output(self.circuit));
+            pull(self.circuit, tape, seeds, 1, Keep::Sum).add_to(self.circuit, sum);
+        })
+    }
+
+    /// Hessian of the mean loss times a vector.
+    #[must_use]
+    pub fn hessian_product(&self, direction: &[f64]) -> Vec<f64> {
+        self.mean(|first, tape, sum| {
+            let tangents = tape.tangents(self.circuit, direction);
+            let change = self.curvatures(tape, tangents.output(self.circuit));
+            let seeds = self.gradients(first, tape);
+            pull_change(self.circuit, tape, &tangents, seeds, change).add_to(self.circuit, sum);
+        })
+    }
+
+    /// `∂²ℓ/∂z²` times the derivatives of the outputs.
+    fn curvatures(&self, tape: &Tape, moved: &[f64]) -> Vec<f64> {
+        let outputs = self.circuit.outputs();
+        let mut seeds = vec![0.0; tape.samples * outputs];
+        let rows = tape.output(self.circuit).chunks_exact(outputs).zip(moved.chunks_exact(outputs));
+        rows.zip(seeds.chunks_exact_mut(outputs)).for_each(|((z, dz), seed)| self.loss.curvature(z, dz, seed));
+        seeds
+    }
+
+    /// `∂ℓ/∂z` of all samples, one row per sample: for mse the residuals.
+    #[must_use]
+    pub fn residuals(&self) -> Vec<f64> {
+        self.map(|first, tape| self.gradients(first, tape)).concat()
+    }
+
+    /// `‖∇L‖`.
+    #[must_use]
+    pub fn gradient_norm(gradient: &[f64]) -> f64 {
+        dot(gradient, gradient).sqrt()
+    }
+}
+
+fn validate(circuit: &Circuit<'_>, loss: Loss, samples: &Samples) -> Result<(), DataError> {
+    let (count, outputs, expected) = (samples.count, circuit.outputs(), circuit.network.input_size());
+    if count == 0 {
+        return Err(DataError::Empty);
+    }
+    if Some(samples.inputs.len()) != count.checked_mul(expected) {
+        return Err(DataError::Inputs { given: samples.inputs.len(), count, expected });
+    }
+    match (&samples.targets, loss) {
+        (Targets::Labels(labels), Loss::CrossEntropy) => {
+            if labels.len() != count {
+                return Err(DataError::Targets { given: labels.len(), count });
+            }
+            if let Some((sample, &label)) = labels.iter().enumerate().find(|(_, label)| **label >= outputs) {
+                return Err(DataError::Label { sample, label, outputs });
+            }
+        }
+        (Targets::Values(values), Loss::Mse) => {
+            if Some(values.len()) != count.checked_mul(outputs) {
+                return Err(DataError::Targets { given: values.len(), count });
+            }
+            if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+                return Err(DataError::NotFinite { sample: position / outputs.max(1) });
+            }
+        }
+        (Targets::Values(_), Loss::CrossEntropy) => return Err(DataError::Labels),
+        (Targets::Labels(_), Loss::Mse) => return Err(DataError::Values { outputs }),
+    }
+    match samples.inputs.iter().position(|value| !value.is_finite()) {
+        Some(position) => Err(DataError::NotFinite { sample: position / expected.max(1) }),
+        None => Ok(()),
+    }
+}

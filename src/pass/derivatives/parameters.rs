@@ -1,0 +1,203 @@
+//! Which tensors of the file are parameters, where they stand in the network, and why the others are not.
+
+use crate::ir::{Binary, Network, NodeId, Op};
+use crate::onnx::{Model, StoredConstant, StoredTensor};
+
+/// A tensor of the file that counts as a parameter; its elements stand in θ in the file's order.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    pub name: String,
+    /// Shape in the file.
+    pub shape: Vec<usize>,
+    /// Position of its first element in θ.
+    pub offset: usize,
+    pub size: usize,
+    /// The nodes that hold it.
+    pub constants: Vec<StoredConstant>,
+}
+
+/// A tensor that does not count, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excluded {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub reason: &'static str,
+}
+
+/// The parameters θ, in the order of the file.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    pub list: Vec<Parameter>,
+    pub excluded: Vec<Excluded>,
+    /// Number of elements of θ.
+    pub dimension: usize,
+}
+
+/// What the user says about names. A pattern matches a name that it equals, or, with `*`, any run of characters.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Tensors that count although they would not.
+    pub include: Vec<String>,
+    /// Tensors that do not count although they would.
+    pub exclude: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    #[error("no tensor of the model is called `{0}`")]
+    Unknown(String),
+    #[error("the model has no parameters: {0}")]
+    None(String),
+}
+
+impl Parameters {
+    /// # Errors
+    /// [`ParameterError`]: a pattern that matches nothing, or no parameter left.
+    pub fn of(model: &Model, selection: &Selection) -> Result<Self, ParameterError> {
+        let patterns = selection.include.iter().chain(&selection.exclude);
+        if let Some(unknown) = patterns.into_iter().find(|p| !model.tensors.iter().any(|t| matches(p, &t.name))) {
+            return Err(ParameterError::Unknown(unknown.clone()));
+        }
+        let normalisation = normalisation(&model.network);
+        let mut parameters = Self { list: Vec::new(), excluded: Vec::new(), dimension: 0 };
+        for tensor in &model.tensors {
+            let named = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, &tensor.name));
+            let reason = if named(&selection.exclude) {
+                Some("excluded by name")
+            } else if named(&selection.include) {
+                None
+            } else {
+                reason_against(tensor, &normalisation)
+            };
+            let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+            match reason {
+                Some(reason) => parameters.excluded.push(Excluded { name, shape, reason }),
+                None => {
+                    let size = shape.iter().product();
+                    let constants = tensor.constants.clone();
+                    parameters.list.push(Parameter { name, shape, offset: parameters.dimension, size, constants });
+                    parameters.dimension += size;
+                }
+            }
+        }
+        if parameters.dimension == 0 {
+            return Err(ParameterError::None(format!("{} tensors do not count", parameters.excluded.len())));
+        }
+        Ok(parameters)
+    }
+
+    /// Their values in the model file.
+    #[must_use]
+    pub fn values(&self, network: &Network) -> Vec<f64> {
+        let mut theta = vec![0.0; self.dimension];
+        for parameter in &self.list {
+            for constant in &parameter.constants {
+                if let Op::Constant(tensor) = &network.node(constant.node).op {
+                    parameter.scatter(constant, tensor.data(), &mut theta);
+                }
+            }
+        }
+        theta
+    }
+}
+
+impl Parameter {
+    /// Adds values in the order of a node to their places in a vector over θ.
+    pub fn scatter(&self, constant: &StoredConstant, values: &[f64], theta: &mut [f64]) {
+        let own = &mut theta[self.offset..self.offset + self.size];
+        match &constant.elements {
+            None => own.iter_mut().zip(values).for_each(|(target, value)| *target += value),
+            Some(elements) => elements.iter().zip(values).for_each(|(&element, value)| own[element as usize] += value),
+        }
+    }
+
+    /// The elements of a vector over θ in the order of a node.
+    #[must_use]
+    pub fn gather(&self, constant: &StoredConstant, theta: &[f64]) -> Vec<f64> {
+        let own = &theta[self.offset..self.offset + self.size];
+        match &constant.elements {
+            None => own.to_vec(),
+            Some(elements) => elements.iter().map(|&element| own[element as usize]).collect(),
+        }
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(head) else { return false };
+    rest.char_indices().map(|(start, _)| start).chain([rest.len()]).any(|start| matches(tail, &rest[start..]))
+}
+
+fn reason_against(tensor: &StoredTensor, normalisation: &[NodeId]) -> Option<&'static str> {
+    if !tensor.initializer {
+        return Some("a `Constant` node, not an initializer");
+    }
+    let only = |role: fn(&str, usize) -> bool| {
+        !tensor.readers.is_empty() && tensor.readers.iter().all(|(operator, input)| role(operator, *input))
+    };
+    if only(|operator, input| operator == "BatchNormalization" && input >= 3) {
+        return Some("a BatchNormalization statistic");
+    }
+    if only(|operator, input| matches!((operator, input), ("Clip" | "Pad" | "Pow" | "Resize" | "Dropout", 1..))) {
+        return Some("a bound, exponent or padding value");
+    }
+    if tensor.shape.is_empty() && only(|operator, _| matches!(operator, "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min")) {
+        return Some("a scalar constant of an operator");
+    }
+    if tensor.constants.iter().any(|constant| normalisation.contains(&constant.node)) {
+        return Some("an input normalisation constant");
+    }
+    None
+}
+
+/// The constants that normalise the input: subtrahends and divisors met before the first layer, and whatever scales or
+/// shifts after them. (A factor alone may be a layer: a diagonal network begins with one.)
+fn normalisation(network: &Network) -> Vec<NodeId> {
+    let mut found = Vec::new();
+    // Per node: does only elementwise arithmetic with constants lie between the input and it? Has it subtracted or divided?
+    let mut prefix: Vec<Option<bool>> = vec![None; network.nodes().len()];
+    prefix[network.input().index()] = Some(false);
+    for id in network.ids() {
+        let node = network.node(id);
+        let reached: Vec<usize> = (0..node.operands.len()).filter(|&p| network.node(node.operands[p]).variable).collect();
+        let [position] = reached[..] else { continue };
+        let Some(normalised) = prefix[node.operands[position].index()] else { continue };
+        prefix[id.index()] = match &node.op {
+            Op::Reshape | Op::Rearrange(_) => Some(normalised),
+            Op::Binary(binary) => {
+                let normalises = matches!((binary, position), (Binary::Sub | Binary::Div, 0))
+                    || (normalised && matches!(binary, Binary::Add | Binary::Mul));
+                if normalises {
+                    found.extend(origin(network, node.operands[1 - position]));
+                }
+                normalises.then_some(true)
+            }
+            _ => None,
+        };
+    }
+    found
+}
+
+/// The constant that a node merely moves or copies.
+fn origin(network: &Network, mut id: NodeId) -> Option<NodeId> {
+    loop {
+        let node = network.node(id);
+        match (&node.op, &node.operands[..]) {
+            (Op::Constant(_), _) => return Some(id),
+            (Op::Reshape | Op::Rearrange(_), [only]) => id = *only,
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        assert!(matches("fc.weight", "fc.weight") && !matches("fc", "fc.weight"));
+        assert!(matches("layer1.*", "layer1.0.conv") && matches("*.bias", "a.b.bias") && matches("*", "ä"));
+        assert!(!matches("*.bias", "a.biases"));
+    }
+}

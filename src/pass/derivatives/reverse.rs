@@ -1,0 +1,379 @@
+//! Reverse passes: cotangents at the output pulled back to the parameters, for a batch of samples with several seeds each.
+//!
+//! Adjoints of a node that the input reaches hold one row per sample and seed, in that order. What happens to the others,
+//! which all samples share, is the caller's choice: a sum, one row per sample and seed, or no more than squared norms.
+
+use super::circuit::Circuit;
+use super::gemm::{Factor, accumulate, dot};
+use super::scalar::{derivative, derivative_change, extreme, order};
+use super::tape::{Tangents, Tape, View, row_length};
+use crate::ir::{Node, NodeId, Op, Reduction};
+
+/// What is kept of the gradients of shared nodes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Their sum over samples and seeds.
+    Sum,
+    /// One row per sample and seed.
+    Rows,
+    /// As rows, but of a layer's weights only the squared norm.
+    Norms,
+}
+
+/// What a reverse pass leaves at the parameters.
+pub struct Pulled {
+    keep: Keep,
+    rows: usize,
+    adjoints: Vec<Vec<f64>>,
+}
+
+/// Are the partial derivatives themselves meant, or how they change along a direction?
+#[derive(Clone, Copy)]
+enum Order<'t> {
+    First,
+    Second(&'t Tangents),
+}
+
+struct Reverse<'a> {
+    circuit: &'a Circuit<'a>,
+    tape: &'a Tape,
+    seeds: usize,
+    keep: Keep,
+}
+
+/// Pulls back `cotangents`, one row per sample and seed.
+pub fn pull(circuit: &Circuit<'_>, tape: &Tape, cotangents: Vec<f64>, seeds: usize, keep: Keep) -> Pulled {
+    let reverse = Reverse { circuit, tape, seeds, keep };
+    let mut adjoints = vec![Vec::new(); circuit.network.nodes().len()];
+    adjoints[circuit.output.index()] = cotangents;
+    for id in reverse.order() {
+        let adjoint = std::mem::take(&mut adjoints[id.index()]);
+        reverse.step(id, &adjoint, Order::First, &mut adjoints);
+    }
+    Pulled { keep, rows: tape.samples * seeds, adjoints }
+}
+
+/// The derivative of [`pull`] with one seed and a sum, along a direction: of the cotangents, which change by `change`, and
+/// of everything that they are multiplied with.
+pub fn pull_change(circuit: &Circuit<'_>, tape: &Tape, tangents: &Tangents, cotangents: Vec<f64>, change: Vec<f64>) -> Pulled {
+    let reverse = Reverse { circuit, tape, seeds: 1, keep: Keep::Sum };
+    let mut adjoints = vec![Vec::new(); circuit.network.nodes().len()];
+    let mut changes = adjoints.clone();
+    adjoints[circuit.output.index()] = cotangents;
+    changes[circuit.output.index()] = change;
+    for id in reverse.order() {
+        let adjoint = std::mem::take(&mut adjoints[id.index()]);
+        let change = std::mem::take(&mut changes[id.index()]);
+        reverse.step(id, &adjoint, Order::Second(tangents), &mut changes);
+        reverse.step(id, &change, Order::First, &mut changes);
+        reverse.step(id, &adjoint, Order::First, &mut adjoints);
+    }
+    Pulled { keep: Keep::Sum, rows: 1, adjoints: changes }
+}
+
+impl Pulled {
+    /// The sum over θ; for [`Keep::Sum`].
+    pub fn add_to(&self, circuit: &Circuit<'_>, theta: &mut [f64]) {
+        for parameter in &circuit.parameters.list {
+            for constant in &parameter.constants {
+                parameter.scatter(constant, &self.adjoints[constant.node.index()], theta);
+            }
+        }
+    }
+
+    /// One row over θ per sample and seed; for [`Keep::Rows`].
+    pub fn rows(&self, circuit: &Circuit<'_>) -> Vec<f64> {
+        let d = circuit.dimension();
+        let mut rows = vec![0.0; self.rows * d];
+        for parameter in &circuit.parameters.list {
+            for constant in &parameter.constants {
+                let adjoint = &self.adjoints[constant.node.index()];
+                let size = adjoint.len() / self.rows.max(1);
+                if size > 0 {
+                    let pairs = rows.chunks_exact_mut(d).zip(adjoint.chunks_exact(size));
+                    pairs.for_each(|(row, adjoint)| parameter.scatter(constant, adjoint, row));
+                }
+            }
+        }
+        rows
+    }
+
+    /// Squared norms `[parameter][sample and seed]`; for [`Keep::Norms`].
+    pub fn squared_norms(&self, circuit: &Circuit<'_>) -> Vec<Vec<f64>> {
+        debug_assert!(self.keep == Keep::Norms);
+        let mut norms = Vec::new();
+        for parameter in &circuit.parameters.list {
+            let mut own = vec![0.0; self.rows];
+            for constant in &parameter.constants {
+                let adjoint = &self.adjoints[constant.node.index()];
+                if circuit.layers[constant.node.index()] {
+                    own.iter_mut().zip(adjoint).for_each(|(own, norm)| *own += norm);
+                } else if !adjoint.is_empty() {
+                    let size = adjoint.len() / self.rows.max(1);
+                    own.iter_mut().zip(adjoint.chunks_exact(size)).for_each(|(own, row)| *own += dot(row, row));
+                }
+            }
+            norms.push(own);
+        }
+        norms
+    }
+}
+
+/// Where adjoints are added up: a row per sample and seed, or one row.
+struct Target<'t> {
+    data: &'t mut [f64],
+    size: usize,
+    shared: bool,
+    seeds: usize,
+}
+
+impl Target<'_> {
+    fn at(&mut self, sample: usize, seed: usize) -> &mut [f64] {
+        let row = if self.shared { 0 } else { sample * self.seeds + seed };
+        &mut self.data[row * self.size..(row + 1) * self.size]
+    }
+}
+
+impl Reverse<'_> {
+    /// The nodes that have something to pull back to, last first.
+    fn order(&self) -> Vec<NodeId> {
+        let circuit = self.circuit;
+        let inner = |id: &NodeId| circuit.active[id.index()] && !circuit.network.node(*id).operands.is_empty();
+        let mut order: Vec<NodeId> = circuit.network.ids().filter(inner).collect();
+        order.reverse();
+        order
+    }
+
+    /// Rows that the adjoint of a node has: samples and seeds.
+    fn rows(&self, node: &Node) -> (usize, usize) {
+        if node.variable || self.keep != Keep::Sum { (self.tape.samples, self.seeds) } else { (1, 1) }
+    }
+
+    fn step(&self, id: NodeId, adjoint: &[f64], order: Order<'_>, adjoints: &mut [Vec<f64>]) {
+        if adjoint.is_empty() {
+            return;
+        }
+        let node = self.circuit.network.node(id);
+        for position in 0..node.operands.len() {
+            let operand = node.operands[position];
+            if !self.circuit.active[operand.index()] {
+                continue;
+            }
+            let mut data = std::mem::take(&mut adjoints[operand.index()]);
+            let only_norm = self.keep == Keep::Norms && self.circuit.layers[operand.index()];
+            let target_node = self.circuit.network.node(operand);
+            let (samples, seeds) = self.rows(target_node);
+            let size = if only_norm { 1 } else { target_node.size() };
+            data.resize(samples * seeds * size, 0.0);
+            let shared = !target_node.variable && self.keep == Keep::Sum;
+            let target = Target { data: &mut data, size, shared, seeds };
+            if only_norm {
+                self.weight_norms(id, node, adjoint, target);
+            } else {
+                self.pull_to(id, position, adjoint, order, target);
+            }
+            adjoints[operand.index()] = data;
+        }
+    }
+
+    fn pull_to(&self, id: NodeId, position: usize, adjoint: &[f64], order_of: Order<'_>, mut target: Target<'_>) {
+        let node = self.circuit.network.node(id);
+        let size = node.size();
+        let (samples, seeds) = self.rows(node);
+        let value = |p: usize| self.tape.value(self.circuit, node.operands[p]);
+        let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
+        let each = || (0..samples).flat_map(|s| (0..seeds).map(move |r| (s, r)));
+        match &node.op {
+            Op::MatMul | Op::Conv(_) => {
+                let other = node.operands[1 - position];
+                let factor = match order_of {
+                    Order::First => Some(self.tape.value(self.circuit, other)),
+                    Order::Second(tangents) => tangents.get(self.circuit, other),
+                };
+                if let Some(factor) = factor {
+                    self.bilinear(id, position, (samples, seeds), adjoint, factor, &mut target);
+                }
+            }
+            Op::Softmax => self.softmax(id, adjoint, order_of, &mut target),
+            Op::Reshape | Op::Rearrange(_) | Op::Reduce(_) | Op::Sort { .. } => {
+                if matches!(order_of, Order::Second(_)) {
+                    return;
+                }
+                for (s, r) in each() {
+                    route(node, position, value(0).at(s), row(s, r), target.at(s, r));
+                }
+            }
+            op => {
+                let second = |s: usize, i: usize| node.operands.get(1).map_or(0.0, |_| value(1).at(s)[i]);
+                let change = |tangents: &Tangents, p: usize, s: usize, i: usize| {
+                    let operand = node.operands.get(p).and_then(|&operand| tangents.get(self.circuit, operand));
+                    operand.map_or(0.0, |view| view.at(s)[i])
+                };
+                let first = value(0);
+                for s in 0..samples {
+                    let coefficients: Vec<f64> = (0..size)
+                        .map(|i| {
+                            let (a, b) = (first.at(s)[i], second(s, i));
+                            match order_of {
+                                Order::First => derivative(op, position, a, b),
+                                Order::Second(tangents) => {
+                                    let moved = (change(tangents, 0, s, i), change(tangents, 1, s, i));
+                                    derivative_change(op, position, (a, b), moved)
+                                }
+                            }
+                        })
+                        .collect();
+                    for r in 0..seeds {
+                        let terms = row(s, r).iter().zip(&coefficients);
+                        target.at(s, r).iter_mut().zip(terms).for_each(|(target, (adjoint, c))| *target += adjoint * c);
+                    }
+                }
+            }
+        }
+    }
+
+    fn bilinear(
+        &self,
+        id: NodeId,
+        position: usize,
+        (samples, seeds): (usize, usize),
+        adjoint: &[f64],
+        factor: View<'_>,
+        target: &mut Target<'_>,
+    ) {
+        let node = self.circuit.network.node(id);
+        let size = node.size();
+        let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
+        if let Some(convolution) = &self.circuit.convolutions[id.index()] {
+            for s in 0..samples {
+                if position == 0 {
+                    (0..seeds).for_each(|r| convolution.to_input(factor.at(s), row(s, r), target.at(s, r)));
+                } else {
+                    let rows = &adjoint[s * seeds * size..(s + 1) * seeds * size];
+                    convolution.to_weights(factor.at(s), rows, seeds, |r, gradient| {
+                        target.at(s, r).iter_mut().zip(gradient).for_each(|(target, value)| *target += value);
+                    });
+                }
+            }
+            return;
+        }
+        let [batch, m, n] = node.shape[..] else { return };
+        let k = self.circuit.network.node(node.operands[0]).size() / (batch * m).max(1);
+        let rows = samples * seeds * m;
+        if position == 0 && batch == 1 && factor.is_shared() && !target.shared {
+            let (adjoint, factor) = (Factor::new(adjoint, rows, n), Factor::new(factor.data, k, n));
+            return accumulate(target.data, adjoint, factor.transposed());
+        }
+        if position == 1 && batch == 1 && seeds == 1 && !factor.is_shared() && target.shared {
+            let (adjoint, factor) = (Factor::new(adjoint, rows, n), Factor::new(factor.data, rows, k));
+            return accumulate(target.data, factor.transposed(), adjoint);
+        }
+        for (s, r) in (0..samples).flat_map(|s| (0..seeds).map(move |r| (s, r))) {
+            for i in 0..batch {
+                let adjoint = Factor::new(&row(s, r)[i * m * n..], m, n);
+                if position == 0 {
+                    let factor = Factor::new(&factor.at(s)[i * k * n..], k, n);
+                    accumulate(&mut target.at(s, r)[i * m * k..], adjoint, factor.transposed());
+                } else {
+                    let factor = Factor::new(&factor.at(s)[i * m * k..], m, k);
+                    accumulate(&mut target.at(s, r)[i * k * n..], factor.transposed(), adjoint);
+                }
+            }
+        }
+    }
+
+    /// Squared norms of the gradients of a layer's weights: `‖aᵀδ‖²`, which is `‖a‖²‖δ‖²` for one row.
+    fn weight_norms(&self, id: NodeId, node: &Node, adjoint: &[f64], mut target: Target<'_>) {
+        let (samples, seeds, size) = (self.tape.samples, self.seeds, node.size());
+        let input = self.tape.value(self.circuit, node.operands[0]);
+        let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
+        if let Some(convolution) = &self.circuit.convolutions[id.index()] {
+            for s in 0..samples {
+                let rows = &adjoint[s * seeds * size..(s + 1) * seeds * size];
+                convolution.to_weights(input.at(s), rows, seeds, |r, gradient| {
+                    target.at(s, r)[0] += dot(gradient, gradient);
+                });
+            }
+            return;
+        }
+        let [batch, m, n] = node.shape[..] else { return };
+        let k = input.at(0).len() / (batch * m).max(1);
+        let mut product = vec![0.0; if m == 1 { 0 } else { k * n }];
+        for s in 0..samples {
+            for i in 0..batch {
+                let a = &input.at(s)[i * m * k..(i + 1) * m * k];
+                let own = dot(a, a);
+                for r in 0..seeds {
+                    let delta = &row(s, r)[i * m * n..(i + 1) * m * n];
+                    target.at(s, r)[0] += if m == 1 {
+                        own * dot(delta, delta)
+                    } else {
+                        product.fill(0.0);
+                        accumulate(&mut product, Factor::new(a, m, k).transposed(), Factor::new(delta, m, n));
+                        dot(&product, &product)
+                    };
+                }
+            }
+        }
+    }
+
+    fn softmax(&self, id: NodeId, adjoint: &[f64], order: Order<'_>, target: &mut Target<'_>) {
+        let node = self.circuit.network.node(id);
+        let (size, width) = (node.size(), row_length(node));
+        let p = self.tape.value(self.circuit, id);
+        let change = match order {
+            Order::First => None,
+            Order::Second(tangents) => match tangents.get(self.circuit, id) {
+                None => return,
+                change => change,
+            },
+        };
+        let (samples, seeds) = self.rows(node);
+        for (s, r) in (0..samples).flat_map(|s| (0..seeds).map(move |r| (s, r))) {
+            let row = &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
+            let target = target.at(s, r);
+            for (start, delta) in row.chunks(width).enumerate().map(|(i, delta)| (i * width, delta)) {
+                let p = &p.at(s)[start..start + width];
+                let mean = dot(p, delta);
+                let target = target[start..start + width].iter_mut();
+                match &change {
+                    None => target.zip(p.iter().zip(delta)).for_each(|(t, (p, delta))| *t += p * (delta - mean)),
+                    Some(change) => {
+                        let dp = &change.at(s)[start..start + width];
+                        let moved = dot(dp, delta);
+                        let terms = p.iter().zip(dp).zip(delta);
+                        target.zip(terms).for_each(|(t, ((p, dp), delta))| *t += dp * (delta - mean) - p * moved);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adjoints of operations that only move, add up or select elements.
+fn route(node: &Node, position: usize, value: &[f64], adjoint: &[f64], target: &mut [f64]) {
+    match &node.op {
+        Op::Rearrange(sources) => {
+            for (source, adjoint) in sources.iter().zip(adjoint).filter(|(source, _)| source.operand as usize == position) {
+                target[source.element as usize] += adjoint;
+            }
+        }
+        Op::Reduce(reduction) => {
+            let width = (target.len() / adjoint.len().max(1)).max(1);
+            for ((target, value), adjoint) in target.chunks_mut(width).zip(value.chunks(width)).zip(adjoint) {
+                match reduction {
+                    Reduction::Sum => target.iter_mut().for_each(|target| *target += adjoint),
+                    Reduction::Mean => target.iter_mut().for_each(|target| *target += adjoint / width as f64),
+                    Reduction::Max | Reduction::Min => target[extreme(*reduction, value)] += adjoint,
+                }
+            }
+        }
+        Op::Sort { descending } => {
+            let width = row_length(node);
+            for ((target, value), adjoint) in target.chunks_mut(width).zip(value.chunks(width)).zip(adjoint.chunks(width)) {
+                order(value, *descending).into_iter().zip(adjoint).for_each(|(from, adjoint)| target[from] += adjoint);
+            }
+        }
+        _ => target.iter_mut().zip(adjoint).for_each(|(target, adjoint)| *target += adjoint),
+    }
+}

@@ -1,0 +1,289 @@
+//! Forward passes over a batch of samples: values of all nodes, and their derivatives along a direction in θ.
+//!
+//! A node that the input reaches holds one row per sample; any other holds one row for all of them.
+
+use super::circuit::Circuit;
+use super::gemm::{Factor, accumulate};
+use super::scalar::{derivative, extreme, order};
+use crate::ir::{Binary, Node, NodeId, Op, Reduction};
+
+/// One row per sample, or one for all.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub data: &'a [f64],
+    /// Distance between the rows of two samples: the size of the node, or zero.
+    stride: usize,
+    size: usize,
+}
+
+impl<'a> View<'a> {
+    pub fn at(self, sample: usize) -> &'a [f64] {
+        &self.data[sample * self.stride..sample * self.stride + self.size]
+    }
+
+    pub const fn is_shared(self) -> bool {
+        self.stride == 0
+    }
+}
+
+/// The values of all nodes at a batch of samples.
+pub struct Tape {
+    pub samples: usize,
+    values: Vec<Vec<f64>>,
+}
+
+/// The derivatives of all nodes along one direction; empty where they vanish.
+pub struct Tangents {
+    rows: Vec<Vec<f64>>,
+}
+
+impl Tape {
+    /// Evaluates the network; `inputs` holds one row per sample.
+    pub fn new(circuit: &Circuit<'_>, inputs: &[f64]) -> Self {
+        let network = circuit.network;
+        let samples = inputs.len() / network.input_size().max(1);
+        let mut tape = Self { samples, values: vec![Vec::new(); network.nodes().len()] };
+        for id in network.ids().filter(|id| circuit.needed[id.index()] && network.node(*id).variable) {
+            let node = network.node(id);
+            let value = if id == network.input() { inputs.to_vec() } else { tape.compute(circuit, id, node) };
+            tape.values[id.index()] = value;
+        }
+        tape
+    }
+
+    pub fn value<'s>(&'s self, circuit: &'s Circuit<'_>, id: NodeId) -> View<'s> {
+        let node = circuit.network.node(id);
+        let size = node.size();
+        if node.variable {
+            View { data: &self.values[id.index()], stride: size, size }
+        } else {
+            View { data: circuit.constant(id), stride: 0, size }
+        }
+    }
+
+    /// Output of the network, one row per sample.
+    pub fn output<'s>(&'s self, circuit: &'s Circuit<'_>) -> &'s [f64] {
+        self.value(circuit, circuit.output).data
+    }
+
+    fn compute(&self, circuit: &Circuit<'_>, id: NodeId, node: &Node) -> Vec<f64> {
+        let operands: Vec<View<'_>> = node.operands.iter().map(|&operand| self.value(circuit, operand)).collect();
+        let mut out = vec![0.0; self.samples * node.size()];
+        match (&node.op, &operands[..]) {
+            (Op::MatMul | Op::Conv(_), &[a, b]) => bilinear(circuit, id, self.samples, a, b, &mut out),
+            (Op::Reshape | Op::Rearrange(_) | Op::Reduce(Reduction::Sum | Reduction::Mean), _) => {
+                linear(node, self.samples, &operands, &mut out);
+            }
+            (Op::Binary(binary), &[a, b]) => elementwise(self.samples, &mut out, |s, out| {
+                let pairs = a.at(s).iter().zip(b.at(s));
+                out.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = combine(*binary, a, b));
+            }),
+            (Op::Function(function), &[x]) => elementwise(self.samples, &mut out, |s, out| {
+                out.iter_mut().zip(x.at(s)).for_each(|(out, &x)| *out = function.value(x));
+            }),
+            (Op::PRelu, &[x, slope]) => elementwise(self.samples, &mut out, |s, out| {
+                let pairs = x.at(s).iter().zip(slope.at(s));
+                out.iter_mut().zip(pairs).for_each(|(out, (&x, &slope))| *out = if x < 0.0 { slope * x } else { x });
+            }),
+            (Op::Reduce(reduction), &[x]) => elementwise(self.samples, &mut out, |s, out| {
+                let width = x.size / out.len().max(1);
+                for (out, row) in out.iter_mut().zip(x.at(s).chunks(width.max(1))) {
+                    *out = row[extreme(*reduction, row)];
+                }
+            }),
+            (Op::Sort { descending }, &[x]) => elementwise(self.samples, &mut out, |s, out| {
+                let width = row_length(node);
+                for (out, row) in out.chunks_mut(width).zip(x.at(s).chunks(width)) {
+                    out.iter_mut().zip(order(row, *descending)).for_each(|(out, from)| *out = row[from]);
+                }
+            }),
+            (Op::Softmax, &[x]) => elementwise(self.samples, &mut out, |s, out| {
+                let width = row_length(node);
+                for (out, row) in out.chunks_mut(width).zip(x.at(s).chunks(width)) {
+                    softmax(row, out);
+                }
+            }),
+            // The builder admits no other number of operands.
+            _ => {}
+        }
+        out
+    }
+
+    /// Derivatives of all nodes along a direction in θ.
+    pub fn tangents(&self, circuit: &Circuit<'_>, direction: &[f64]) -> Tangents {
+        let network = circuit.network;
+        let mut tangents = Tangents { rows: vec![Vec::new(); network.nodes().len()] };
+        for parameter in &circuit.parameters.list {
+            for constant in &parameter.constants {
+                tangents.rows[constant.node.index()] = parameter.gather(constant, direction);
+            }
+        }
+        for id in network.ids().filter(|id| circuit.active[id.index()] && !network.node(*id).operands.is_empty()) {
+            tangents.rows[id.index()] = self.tangent(circuit, id, &tangents);
+        }
+        tangents
+    }
+
+    fn tangent(&self, circuit: &Circuit<'_>, id: NodeId, tangents: &Tangents) -> Vec<f64> {
+        let node = circuit.network.node(id);
+        let samples = if node.variable { self.samples } else { 1 };
+        let value = |position: usize| self.value(circuit, node.operands[position]);
+        let tangent = |position: usize| tangents.get(circuit, node.operands[position]);
+        let mut out = vec![0.0; samples * node.size()];
+        match &node.op {
+            Op::Reshape | Op::Rearrange(_) | Op::Reduce(Reduction::Sum | Reduction::Mean) => {
+                let zeros: Vec<Vec<f64>> = node.operands.iter().map(|&o| vec![0.0; circuit.network.node(o).size()]).collect();
+                let operands: Vec<View<'_>> = (0..node.operands.len())
+                    .map(|p| tangent(p).unwrap_or(View { data: &zeros[p], stride: 0, size: zeros[p].len() }))
+                    .collect();
+                linear(node, samples, &operands, &mut out);
+            }
+            Op::MatMul | Op::Conv(_) => {
+                if let Some(da) = tangent(0) {
+                    bilinear(circuit, id, samples, da, value(1), &mut out);
+                }
+                if let Some(db) = tangent(1) {
+                    bilinear(circuit, id, samples, value(0), db, &mut out);
+                }
+            }
+            Op::Reduce(reduction) => {
+                if let Some(dx) = tangent(0) {
+                    let x = value(0);
+                    elementwise(samples, &mut out, |s, out| {
+                        let width = (x.size / out.len().max(1)).max(1);
+                        let rows = x.at(s).chunks(width).zip(dx.at(s).chunks(width));
+                        out.iter_mut().zip(rows).for_each(|(out, (x, dx))| *out = dx[extreme(*reduction, x)]);
+                    });
+                }
+            }
+            Op::Sort { descending } => {
+                if let Some(dx) = tangent(0) {
+                    let (x, width) = (value(0), row_length(node));
+                    elementwise(samples, &mut out, |s, out| {
+                        let rows = x.at(s).chunks(width).zip(dx.at(s).chunks(width));
+                        for (out, (x, dx)) in out.chunks_mut(width).zip(rows) {
+                            out.iter_mut().zip(order(x, *descending)).for_each(|(out, from)| *out = dx[from]);
+                        }
+                    });
+                }
+            }
+            Op::Softmax => {
+                if let Some(dx) = tangent(0) {
+                    let (p, width) = (self.value(circuit, id), row_length(node));
+                    elementwise(samples, &mut out, |s, out| {
+                        let rows = p.at(s).chunks(width).zip(dx.at(s).chunks(width));
+                        for (out, (p, dx)) in out.chunks_mut(width).zip(rows) {
+                            let mean = super::gemm::dot(p, dx);
+                            out.iter_mut().zip(p.iter().zip(dx)).for_each(|(out, (p, dx))| *out = p * (dx - mean));
+                        }
+                    });
+                }
+            }
+            _ => {
+                for position in 0..node.operands.len() {
+                    let Some(dx) = tangent(position) else { continue };
+                    let views: Vec<View<'_>> = (0..node.operands.len()).map(value).collect();
+                    elementwise(samples, &mut out, |s, out| {
+                        for (i, (out, dx)) in out.iter_mut().zip(dx.at(s)).enumerate() {
+                            let second = views.get(1).map_or(0.0, |view| view.at(s)[i]);
+                            *out += derivative(&node.op, position, views[0].at(s)[i], second) * dx;
+                        }
+                    });
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Tangents {
+    pub fn get<'s>(&'s self, circuit: &Circuit<'_>, id: NodeId) -> Option<View<'s>> {
+        let rows = &self.rows[id.index()];
+        let node = circuit.network.node(id);
+        let size = node.size();
+        circuit.active[id.index()].then_some(View { data: rows, stride: if node.variable { size } else { 0 }, size })
+    }
+
+    /// Derivative of the network's output, one row per sample.
+    pub fn output(&self, circuit: &Circuit<'_>) -> &[f64] {
+        &self.rows[circuit.output.index()]
+    }
+}
+
+fn elementwise(samples: usize, out: &mut [f64], mut compute: impl FnMut(usize, &mut [f64])) {
+    let size = out.len() / samples.max(1);
+    out.chunks_exact_mut(size.max(1)).enumerate().for_each(|(sample, out)| compute(sample, out));
+}
+
+/// The operations that are linear in all their operands together.
+fn linear(node: &Node, samples: usize, operands: &[View<'_>], out: &mut [f64]) {
+    elementwise(samples, out, |s, out| match &node.op {
+        Op::Rearrange(sources) => {
+            for (out, source) in out.iter_mut().zip(sources) {
+                *out = operands[source.operand as usize].at(s)[source.element as usize];
+            }
+        }
+        Op::Reduce(reduction) => {
+            let width = (operands[0].size / out.len().max(1)).max(1);
+            let scale = if *reduction == Reduction::Mean { width as f64 } else { 1.0 };
+            out.iter_mut().zip(operands[0].at(s).chunks(width)).for_each(|(out, row)| *out = row.iter().sum::<f64>() / scale);
+        }
+        _ => out.copy_from_slice(operands[0].at(s)),
+    });
+}
+
+/// `out += a·b` or `out += b ∗ a`.
+fn bilinear(circuit: &Circuit<'_>, id: NodeId, samples: usize, a: View<'_>, b: View<'_>, out: &mut [f64]) {
+    let node = circuit.network.node(id);
+    if let Some(convolution) = &circuit.convolutions[id.index()] {
+        elementwise(samples, out, |s, out| convolution.forward(b.at(s), a.at(s), out));
+        return;
+    }
+    let [batch, m, n] = node.shape[..] else { return };
+    let k = a.size / (batch * m).max(1);
+    if b.is_shared() && batch == 1 && !a.is_shared() {
+        accumulate(out, Factor::new(a.data, samples * m, k), Factor::new(b.data, k, n));
+        return;
+    }
+    elementwise(samples, out, |s, out| {
+        for i in 0..batch {
+            let (a, b) = (&a.at(s)[i * m * k..], &b.at(s)[i * k * n..]);
+            accumulate(&mut out[i * m * n..], Factor::new(a, m, k), Factor::new(b, k, n));
+        }
+    });
+}
+
+fn combine(binary: Binary, a: f64, b: f64) -> f64 {
+    match binary {
+        Binary::Add => a + b,
+        Binary::Sub => a - b,
+        Binary::Mul => a * b,
+        Binary::Div => a / b,
+        // NaN if either is.
+        Binary::Max => {
+            if a > b || a.is_nan() {
+                a
+            } else {
+                b
+            }
+        }
+        Binary::Min => {
+            if a < b || a.is_nan() {
+                a
+            } else {
+                b
+            }
+        }
+    }
+}
+
+pub fn softmax(x: &[f64], out: &mut [f64]) {
+    let peak = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = (x - peak).exp());
+    let total: f64 = out.iter().sum();
+    out.iter_mut().for_each(|out| *out /= total);
+}
+
+pub fn row_length(node: &Node) -> usize {
+    node.shape.last().copied().unwrap_or(1).max(1)
+}

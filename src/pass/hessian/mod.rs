@@ -1,0 +1,18 @@
+//! Curvature of the loss at the parameters of the file, and what it says about the stability of SGD there.
+//!
+//! Three matrices are kept apart, and named wherever a number is given: the Hessian `H` of the mean loss, the Gauss–Newton
+//! matrix `G`, and the difference of the two, which vanishes where the network interpolates.
+
+pub mod density;
+pub mod estimate;
+pub mod flatness;
+pub mod gram;
+pub mod random;
+pub mod spectrum;
+pub mod stability;
+
+mod analysis;
+mod verdict;
+
+pub use analysis::{Analysis, Figure, HessianError, HessianOptions, Method, ParameterTrace, analyse, dense};
+pub use verdict::{Stability, Verdict, judge};

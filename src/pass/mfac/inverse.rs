@@ -1,0 +1,244 @@
+//! The static inverse: all gradients at hand.
+
+use std::io;
+
+use faer::linalg::solvers::Solve;
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
+use faer::{Mat, MatMut, Par, Side};
+
+use crate::pass::derivatives::{Panels, dot};
+
+/// Why there is no inverse.
+#[derive(Debug, thiserror::Error)]
+pub enum InverseError {
+    #[error("the damping λ must be positive and finite, not {0}")]
+    Damping(f64),
+    #[error("there are no gradients")]
+    Empty,
+    #[error("mI + GGᵀ/λ is not positive definite in f64: the gradients are not finite, or λ = {damping} is too small for them")]
+    NotDefinite { damping: f64 },
+    #[error("a temporary file of gradients failed: {0}")]
+    File(#[from] io::Error),
+}
+
+/// `F⁻¹` for `F = λI + (1/m)GᵀG`, as `M = mI + GGᵀ/λ` and its Cholesky factor. Memory: `G` and `m²`.
+pub struct Inverse {
+    gradients: Panels,
+    damping: f64,
+    gram: Mat<f64>,
+    cholesky: faer::linalg::solvers::Llt<f64>,
+}
+
+impl Inverse {
+    /// Costs `dm²` flops for the Gram matrix and `m³/3` for the factor.
+    ///
+    /// # Errors
+    /// [`InverseError`].
+    pub fn new(gradients: Panels, damping: f64) -> Result<Self, InverseError> {
+        if !(damping > 0.0 && damping.is_finite()) {
+            return Err(InverseError::Damping(damping));
+        }
+        if gradients.rows() == 0 {
+            return Err(InverseError::Empty);
+        }
+        let gram = gradients.gram()?;
+        let cholesky = factor(&gram, damping)?;
+        Ok(Self { gradients, damping, gram, cholesky })
+    }
+
+    /// Number of gradients m.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.gradients.rows()
+    }
+
+    /// Number of parameters d.
+    #[must_use]
+    pub const fn dimension(&self) -> usize {
+        self.gradients.columns()
+    }
+
+    #[must_use]
+    pub const fn damping(&self) -> f64 {
+        self.damping
+    }
+
+    #[must_use]
+    pub const fn gradients(&self) -> &Panels {
+        &self.gradients
+    }
+
+    /// `GGᵀ`.
+    #[must_use]
+    pub const fn gram(&self) -> &Mat<f64> {
+        &self.gram
+    }
+
+    /// The denominators of the paper's recursion, `m + g_iᵀv_i`: the diagonal of `D` in `M = L̃DL̃ᵀ`.
+    #[must_use]
+    pub fn denominators(&self) -> Vec<f64> {
+        let l = self.cholesky.L();
+        (0..self.count()).map(|i| l[(i, i)] * l[(i, i)]).collect()
+    }
+
+    /// `κ = λ_max(GGᵀ)/(mλ)`: a product with a vector in the span of the gradients loses `ε·κ`.
+    #[must_use]
+    pub fn condition(&self) -> f64 {
+        let top = crate::pass::hessian::spectrum::eigenvalues(&self.gram).and_then(|values| values.last().copied());
+        top.map_or(f64::NAN, |top| top / (self.count() as f64 * self.damping))
+    }
+
+    /// `M⁻¹a`.
+    pub(super) fn solve(&self, a: &[f64]) -> Vec<f64> {
+        solve_vector(&self.cholesky, a)
+    }
+
+    /// `F⁻¹x = x/λ − Gᵀ M⁻¹(Gx)/λ²`: reads `G` twice.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn product(&self, x: &[f64]) -> io::Result<Vec<f64>> {
+        let weights = self.solve(&self.gradients.times(x)?);
+        let back = self.gradients.transposed_times(&weights)?;
+        let square = self.damping * self.damping;
+        Ok(x.iter().zip(back).map(|(x, b)| x / self.damping - b / square).collect())
+    }
+
+    /// [`product`](Self::product), then steps of iterative refinement while they shrink the residual. Returns the product and
+    /// `‖Fy − x‖/‖x‖` as it was computed.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn refined_product(&self, x: &[f64], steps: usize) -> io::Result<(Vec<f64>, f64)> {
+        let norm = dot(x, x).sqrt();
+        let relative = |r: &[f64]| if norm == 0.0 { 0.0 } else { dot(r, r).sqrt() / norm };
+        let mut best = self.product(x)?;
+        let mut residual = self.residual(&best, x)?;
+        for _ in 0..steps {
+            let correction = self.product(&residual)?;
+            let next: Vec<f64> = best.iter().zip(correction).map(|(y, c)| y + c).collect();
+            let left = self.residual(&next, x)?;
+            if relative(&left) >= relative(&residual) {
+                break;
+            }
+            (best, residual) = (next, left);
+        }
+        let size = relative(&residual);
+        Ok((best, size))
+    }
+
+    /// `x − Fy`.
+    fn residual(&self, y: &[f64], x: &[f64]) -> io::Result<Vec<f64>> {
+        Ok(self.forward(y)?.into_iter().zip(x).map(|(fy, x)| x - fy).collect())
+    }
+
+    /// `Fy = λy + (1/m)Gᵀ(Gy)`.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn forward(&self, y: &[f64]) -> io::Result<Vec<f64>> {
+        let m = self.count() as f64;
+        let inner: Vec<f64> = self.gradients.times(y)?.into_iter().map(|value| value / m).collect();
+        let back = self.gradients.transposed_times(&inner)?;
+        Ok(y.iter().zip(back).map(|(y, b)| self.damping * y + b).collect())
+    }
+
+    /// `F⁻¹Gᵀa = Gᵀ(λI + GGᵀ/m)⁻¹a`: the dual form, accurate for vectors in the span of the gradients, where
+    /// [`product`](Self::product) cancels.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn product_in_span(&self, a: &[f64]) -> io::Result<Vec<f64>> {
+        let scale = self.count() as f64 / self.damping;
+        let weights: Vec<f64> = self.solve(a).into_iter().map(|value| value * scale).collect();
+        self.gradients.transposed_times(&weights)
+    }
+
+    /// Column `q` of `F⁻¹`.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn column(&self, q: usize) -> io::Result<Vec<f64>> {
+        let weights = self.solve(&self.gradients.columns_at(q..q + 1)?);
+        let square = self.damping * self.damping;
+        let mut column: Vec<f64> = self.gradients.transposed_times(&weights)?.into_iter().map(|b| -b / square).collect();
+        column[q] += 1.0 / self.damping;
+        Ok(column)
+    }
+
+    /// The diagonal of `F⁻¹`.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn diagonal(&self) -> io::Result<Vec<f64>> {
+        let parts = self.gradients.map(|_, width, panel| {
+            let mut panel = panel.to_vec();
+            self.whiten(&mut panel, width);
+            let mut squares = vec![0.0; width];
+            for row in panel.chunks_exact(width) {
+                squares.iter_mut().zip(row).for_each(|(square, x)| *square += x * x);
+            }
+            squares.into_iter().map(|square| 1.0 / self.damping - square).collect::<Vec<f64>>()
+        })?;
+        Ok(parts.concat())
+    }
+
+    /// Turns columns of `G` into columns of `L⁻¹G/λ`.
+    fn whiten(&self, panel: &mut [f64], width: usize) {
+        panel.iter_mut().for_each(|value| *value /= self.damping);
+        let target = MatMut::from_row_major_slice_mut(panel, self.count(), width);
+        solve_lower_triangular_in_place(self.cholesky.L(), target, Par::Seq);
+    }
+
+    /// Replaces `G` by the paper's `V` (each row divided by the root of its denominator), so that elements cost `O(m)`.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn into_factored(self) -> Result<Factored, InverseError> {
+        self.gradients.replace(|panel, width| self.whiten(panel, width))?;
+        Ok(Factored { rows: self.gradients, damping: self.damping })
+    }
+}
+
+/// `F⁻¹ = I/λ − WᵀW`, the rows of `W` being the paper's `v_i/√den_i`.
+pub struct Factored {
+    rows: Panels,
+    damping: f64,
+}
+
+impl Factored {
+    /// `[F⁻¹]_ab`: `O(m)`.
+    ///
+    /// # Errors
+    /// Of the file that holds the rows.
+    pub fn element(&self, a: usize, b: usize) -> io::Result<f64> {
+        let (left, right) = (self.rows.columns_at(a..a + 1)?, self.rows.columns_at(b..b + 1)?);
+        let own = if a == b { 1.0 / self.damping } else { 0.0 };
+        Ok(own - dot(&left, &right))
+    }
+
+    /// `F⁻¹x`: `O(dm)`.
+    ///
+    /// # Errors
+    /// Of the file that holds the rows.
+    pub fn product(&self, x: &[f64]) -> io::Result<Vec<f64>> {
+        let back = self.rows.transposed_times(&self.rows.times(x)?)?;
+        Ok(x.iter().zip(back).map(|(x, b)| x / self.damping - b).collect())
+    }
+}
+
+/// The Cholesky factor of `mI + K/λ`.
+pub(super) fn factor(gram: &Mat<f64>, damping: f64) -> Result<faer::linalg::solvers::Llt<f64>, InverseError> {
+    let m = gram.nrows();
+    let matrix = Mat::from_fn(m, m, |i, j| gram[(i, j)] / damping + if i == j { m as f64 } else { 0.0 });
+    let refused = || InverseError::NotDefinite { damping };
+    // A factorisation of NaN does not fail.
+    let finite = (0..m).all(|i| (0..m).all(|j| matrix[(i, j)].is_finite()));
+    if finite { matrix.llt(Side::Lower).map_err(|_| refused()) } else { Err(refused()) }
+}
+
+pub(super) fn solve_vector(cholesky: &faer::linalg::solvers::Llt<f64>, a: &[f64]) -> Vec<f64> {
+    let mut right = Mat::from_fn(a.len(), 1, |i, _| a[i]);
+    cholesky.solve_in_place(right.as_mut());
+    (0..a.len()).map(|i| right[(i, 0)]).collect()
+}
