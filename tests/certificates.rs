@@ -215,7 +215,7 @@ fn damaged_structure(text: &[u8], random: &mut Random) -> Option<(String, Vec<u8
 }
 
 fn lipschitz(certificate: &Certificate) -> &LipschitzClaim {
-    let ClaimKind::Lipschitz(claim) = &certificate.claims[0].kind;
+    let ClaimKind::Lipschitz(claim) = &certificate.claims[0].kind else { panic!("another kind of claim") };
     claim
 }
 
@@ -234,7 +234,7 @@ fn lies(original: &Original) -> Vec<(String, Certificate)> {
     let mut lies = Vec::new();
     let mut add = |what: String, change: &dyn Fn(&mut LipschitzClaim)| {
         let mut certificate = original.certificate.clone();
-        let ClaimKind::Lipschitz(claim) = &mut certificate.claims[0].kind;
+        let ClaimKind::Lipschitz(claim) = &mut certificate.claims[0].kind else { panic!("another kind of claim") };
         change(claim);
         assert_ne!(certificate, original.certificate, "{what} changes nothing");
         lies.push((what, certificate));
@@ -490,7 +490,7 @@ fn forged_identities(original: &Original) -> Vec<(String, Vec<u8>)> {
     add("a second claim that is false", &|certificate| {
         let mut claim = certificate.claims[0].clone();
         claim.id = "second".into();
-        let ClaimKind::Lipschitz(second) = &mut claim.kind;
+        let ClaimKind::Lipschitz(second) = &mut claim.kind else { panic!("another kind of claim") };
         second.bound = Number::upper(second.bound.value() * 0.9);
         certificate.claims.push(claim);
     });

@@ -1,7 +1,7 @@
 //! `verify MODEL --…`: the passes that were asked for, one certificate for all of them, its check, one report.
 //!
 //! Every pass lives in a file of its own with its options and a `run` that returns [`Findings`]; what they have in common
-//! (model, limits, seed, certificate) is here. What is reported is what the checker establishes, from the files.
+//! (model, data, limits, seed, certificate) is here. What is reported is what the checker establishes, from the files.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use super::specification;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
 use crate::certificate::{Certificate, Claim, Run};
 use crate::checker::Files;
+use crate::data::Dataset;
 use crate::onnx::Model;
 use crate::report::{AnalysisReport, Section, json};
 
@@ -36,6 +37,15 @@ pub struct Analysis {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Limits and files")]
 pub struct CommonArguments {
+    /// Samples: .npz, .npy, IDX or CSV, possibly gzipped; `x.npy,y.npy` where inputs and targets are two files
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Targets of the samples, where they are a file of their own
+    #[arg(long, value_name = "FILE", requires = "data")]
+    labels: Option<PathBuf>,
+    /// Only the first N samples
+    #[arg(long, value_name = "N", requires = "data", value_parser = clap::value_parser!(u32).range(1..))]
+    samples: Option<u32>,
     /// Where to write the certificate [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
@@ -61,11 +71,27 @@ pub struct Context<'a> {
     /// Bytes.
     pub memory: u64,
     pub seed: u64,
+    pub threads: u32,
+    data: Option<(&'a Path, Option<&'a Path>)>,
+    samples: Option<usize>,
     pub output: &'a Output,
     pub progress: &'a Progress,
 }
 
 impl Context<'_> {
+    /// The data set that was given, which must fit the model's input.
+    pub fn data(&self, pass: &str) -> Result<Dataset, Failure> {
+        let (data, labels) = self.data.ok_or_else(|| Failure::error(format!("`{pass}` needs samples: `--data FILE`")))?;
+        let dataset = Dataset::open(data, labels).map_err(Failure::error)?;
+        dataset.check_input(&self.model.input.shape).map_err(Failure::error)?;
+        Ok(dataset)
+    }
+
+    /// How many samples of a data set are looked at.
+    pub fn samples(&self, dataset: &Dataset) -> usize {
+        self.samples.map_or(dataset.len(), |samples| samples.min(dataset.len()))
+    }
+
     /// Says what is being done.
     pub fn step(&self, name: &str) {
         self.progress.step(name);
@@ -102,6 +128,9 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
         timeout: common.timeout,
         memory: (common.memory * 1e9) as u64,
         seed: common.seed,
+        threads,
+        data: common.data.as_deref().map(|data| (data, common.labels.as_deref())),
+        samples: common.samples.map(|samples| samples as usize),
         output: &output,
         progress: &progress,
     };
@@ -113,21 +142,16 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
         findings.push(specification::run(&arguments.specification, &context)?);
     }
     progress.finish();
-    conclude(findings, &context, common, threads, start)
+    conclude(findings, &context, common, start)
 }
 
 /// Seals the claims, lets the checker decide, reports, and writes the certificate.
-fn conclude(
-    findings: Vec<Findings>,
-    context: &Context,
-    common: &CommonArguments,
-    threads: u32,
-    start: Instant,
-) -> Result<ExitStatus, Failure> {
+fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments, start: Instant) -> Result<ExitStatus, Failure> {
     let status = findings.iter().map(|found| found.status).fold(ExitStatus::Established, ExitStatus::worse);
     let claims: Vec<Claim> = findings.iter().flat_map(|found| found.claims.iter().cloned()).collect();
     let engines = findings.iter().flat_map(|found| found.claims.iter().map(|claim| (claim.id.clone(), found.engine.clone())));
-    let run = Run { engines: engines.collect(), seconds: start.elapsed().as_secs_f64(), threads, seed: common.seed };
+    let run =
+        Run { engines: engines.collect(), seconds: start.elapsed().as_secs_f64(), threads: context.threads, seed: common.seed };
     let mut files = Files::default();
     for path in findings.iter().flat_map(|found| &found.files) {
         check::add_file(&mut files, path)?;

@@ -4,5 +4,5 @@
 pub mod derivatives;
 pub mod hessian;
 pub mod lipschitz;
-pub mod robustness;
 pub mod mfac;
+pub mod robustness;

@@ -104,7 +104,10 @@ fn tensors(specification: &Specification, found: &Counterexample) -> String {
         let extents: Vec<String> = shape.iter().map(ToString::to_string).collect();
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name} {element} [{}]", extents.join(","));
-        values.for_each(|value| drop(writeln!(text, "{value:?}")));
+        values.for_each(|value| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{value:?}");
+        });
     };
     tensor(&specification.names.input, &specification.input_shape, &mut found.point.iter().copied());
     tensor(&specification.names.output, &specification.output_shape, &mut found.outputs.iter().map(|&y| f64::from(y)));

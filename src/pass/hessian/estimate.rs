@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn diagonal(values: &[f64]) -> impl Fn(&[f64]) -> Vec<f64> + Sync {
-        |x: &[f64]| x.iter().zip(values).map(|(x, v)| x * v).collect()
+        move |x: &[f64]| x.iter().zip(values).map(|(x, v)| x * v).collect()
     }
 
     /// The roots solve their equation, on the right side of one.
