@@ -23,4 +23,4 @@ pub mod quiet;
 pub use clarabel::{
     ClarabelError, ClarabelOptions, ClarabelSolution, MatrixInequality, Prediction, SparseSymmetric, predict, solve,
 };
-pub use pencil::{Candidate, Pencil, PencilGroup, Stretch};
+pub use pencil::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};

@@ -4,11 +4,11 @@
 //! the first `k` layers alone, `F(ρ(1+2δ), λ_k(1+δ(L+1−k)/L))` is `F` plus positive multiples of `ρI` and of every `F_(k)`,
 //! and `F_(k)` dominates the squares of the next layer's arguments. Earlier points of a solver's path lie deeper inside, too.
 
-use super::elimination::best_bound;
+use super::elimination::best_inputs;
 use crate::certificate::Norm;
 use crate::checker::prove_matrix;
 use crate::form::{Form, Rows};
-use crate::solver::{Candidate, Pencil};
+use crate::solver::{Candidate, InputNorm, Pencil};
 
 /// Inflations `δ` that are tried: a solver's point violates the inequality by about its tolerance.
 const INFLATIONS: [f64; 8] = [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6];
@@ -18,13 +18,22 @@ const RECOMPUTED: f64 = 1e-10;
 /// The best candidate that the checker accepts on or near a path of candidates, the last of which is the solver's answer.
 #[must_use]
 pub fn certify(form: &Form, rows: &Rows, pencil: &Pencil, path: &[Candidate]) -> Option<Candidate> {
-    let accepts =
-        |candidate: &Candidate| prove_matrix(form, rows, Norm::L2, &[candidate.squared_bound], &candidate.multipliers).is_ok();
+    let accepts = |candidate: &Candidate| prove(form, rows, pencil, candidate).is_some();
     let (answer, earlier) = path.split_last()?;
     let mut proposals = inflated(pencil, answer);
     proposals.extend(earlier.iter().cloned());
-    proposals.sort_by(|a, b| a.squared_bound.total_cmp(&b.squared_bound));
+    proposals.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
     proposals.into_iter().find(accepts)
+}
+
+/// The constant that the checker finds for a candidate.
+#[must_use]
+pub fn prove(form: &Form, rows: &Rows, pencil: &Pencil, candidate: &Candidate) -> Option<f64> {
+    let norm = match pencil.norm {
+        InputNorm::Euclidean => Norm::L2,
+        InputNorm::Maximum => Norm::Linf,
+    };
+    prove_matrix(form, rows, norm, &candidate.input_multipliers, &candidate.multipliers).ok()
 }
 
 fn inflated(pencil: &Pencil, answer: &Candidate) -> Vec<Candidate> {
@@ -34,14 +43,14 @@ fn inflated(pencil: &Pencil, answer: &Candidate) -> Vec<Candidate> {
         let grow = |depth: u32| 1.0 + inflation * f64::from(deepest + 1 - depth) / f64::from(deepest.max(1));
         let multipliers: Vec<f64> =
             pencil.groups.iter().zip(&answer.multipliers).map(|(group, m)| m * grow(group.depth)).collect();
-        let enlarged = |squared_bound: f64| squared_bound * (1.0 + 2.0 * inflation) + f64::MIN_POSITIVE;
+        let enlarged = |inputs: &[f64]| inputs.iter().map(|tau| tau * (1.0 + 2.0 * inflation) + f64::MIN_POSITIVE).collect();
         // The answer may lie inside, or outside by its tolerance: the best bound for its multipliers is better or safer.
         if inflation <= RECOMPUTED
-            && let Some(best) = best_bound(pencil, &multipliers)
+            && let Some(best) = best_inputs(pencil, &multipliers, Some(&answer.input_multipliers))
         {
-            proposals.push(Candidate { squared_bound: enlarged(best), multipliers: multipliers.clone() });
+            proposals.push(Candidate { input_multipliers: enlarged(&best), multipliers: multipliers.clone() });
         }
-        proposals.push(Candidate { squared_bound: enlarged(answer.squared_bound), multipliers });
+        proposals.push(Candidate { input_multipliers: enlarged(&answer.input_multipliers), multipliers });
     }
     proposals
 }

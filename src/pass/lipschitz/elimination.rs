@@ -1,12 +1,15 @@
-//! Backward elimination: feasible multipliers layer by layer, and the best `ρ` for given multipliers.
+//! Backward elimination: feasible multipliers layer by layer, and the best multipliers of the inputs for given ones of the
+//! groups.
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
-use crate::solver::{Candidate, Pencil, PencilGroup, Stretch};
+use crate::solver::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};
 
 /// Multiplier of a layer relative to the smallest one that dominates what follows.
 const DOMINANCE: f64 = 2.0;
+/// Multiplier of an input that the form does not use, relative to all.
+const UNUSED: f64 = 1e-14;
 
 /// Feasible multipliers: from the last layer to the first, one multiplier per layer that dominates the form so far, then
 /// the layer's coordinates are eliminated. `None` where the numbers overflow.
@@ -36,20 +39,48 @@ pub fn feasible(pencil: &Pencil) -> Option<Candidate> {
         }
         eliminate(&mut form, &mut alive, &block)?;
     }
-    let squared_bound = largest_input_eigenvalue(&form, pencil.inputs)?;
-    (squared_bound.is_finite() && multipliers.iter().all(|m| m.is_finite())).then_some(Candidate { squared_bound, multipliers })
+    let input_multipliers = dominating(&form, pencil)?;
+    multipliers.iter().all(|m| m.is_finite()).then_some(Candidate { input_multipliers, multipliers })
 }
 
-/// The smallest `ρ` for which `F(ρ, λ) ⪰ 0`, or `None` where there is none.
+/// Multipliers of the inputs under which `F(τ, λ) ⪰ 0`, or `None` where there are none: the smallest for ℓ2, for ℓ∞ the
+/// smallest multiple of the given ones or else of those of a dominating diagonal.
 #[must_use]
-pub fn best_bound(pencil: &Pencil, multipliers: &[f64]) -> Option<f64> {
+pub fn best_inputs(pencil: &Pencil, multipliers: &[f64], weights: Option<&[f64]>) -> Option<Vec<f64>> {
+    let form = on_inputs(pencil, multipliers)?;
+    let dominating = dominating(&form, pencil)?;
+    let weights = match (pencil.norm, weights) {
+        (InputNorm::Maximum, Some(weights)) => weights,
+        _ => return Some(dominating),
+    };
+    let scale: Vec<f64> = weights.iter().map(|weight| 1.0 / weight.sqrt()).collect();
+    let largest = largest_eigenvalue(pencil.inputs, |i, j| scale[i] * form[(i, j)] * scale[j])?;
+    Some(weights.iter().map(|weight| weight * largest).collect())
+}
+
+/// What remains of the form on the inputs.
+fn on_inputs(pencil: &Pencil, multipliers: &[f64]) -> Option<Mat<f64>> {
     let mut form = squares_of_outputs(pencil);
     for (group, &multiplier) in pencil.groups.iter().zip(multipliers) {
         add_group(&mut form, group, multiplier);
     }
     let bounded: Vec<usize> = (pencil.inputs..pencil.dimension).collect();
     eliminate(&mut form, &mut vec![true; pencil.dimension], &bounded)?;
-    largest_input_eigenvalue(&form, pencil.inputs)
+    Some(form)
+}
+
+/// Multipliers of the inputs that dominate a form on them: its largest eigenvalue for ℓ2; the sums of the magnitudes in
+/// each row for ℓ∞, which is the best diagonal where all rows are multiples of one.
+fn dominating(form: &Mat<f64>, pencil: &Pencil) -> Option<Vec<f64>> {
+    match pencil.norm {
+        InputNorm::Euclidean => Some(vec![largest_eigenvalue(pencil.inputs, |i, j| form[(i, j)])?]),
+        InputNorm::Maximum => {
+            let sums: Vec<f64> = (0..pencil.inputs).map(|j| (0..pencil.inputs).map(|i| form[(i, j)].abs()).sum()).collect();
+            let floor = UNUSED * sums.iter().sum::<f64>();
+            let total = sums.iter().sum::<f64>();
+            total.is_finite().then(|| sums.into_iter().map(|sum| sum.max(floor)).collect())
+        }
+    }
 }
 
 fn squares_of_outputs(pencil: &Pencil) -> Mat<f64> {
@@ -107,8 +138,8 @@ fn eliminate(form: &mut Mat<f64>, alive: &mut [bool], block: &[usize]) -> Option
     Some(())
 }
 
-fn largest_input_eigenvalue(form: &Mat<f64>, inputs: usize) -> Option<f64> {
-    let block = Mat::from_fn(inputs, inputs, |i, j| form[(i, j)]);
+fn largest_eigenvalue(order: usize, entry: impl Fn(usize, usize) -> f64) -> Option<f64> {
+    let block = Mat::from_fn(order, order, entry);
     let largest = block.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, f64::max);
     largest.is_finite().then_some(largest)
 }

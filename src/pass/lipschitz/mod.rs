@@ -18,7 +18,7 @@ use crate::checker::{ClaimRefusal, product};
 use crate::form::{Form, FormError, Rows, Segment, SortForm};
 use crate::ir::Network;
 use crate::solver::interior_point::{self, InteriorPointOptions};
-use crate::solver::{Candidate, ClarabelOptions, Pencil};
+use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 use crate::sound::round::sqrt_up;
 
 use pencil::pencil;
@@ -61,7 +61,7 @@ const QUICK: f64 = 0.1;
 /// Seconds that the interior point may be predicted to take where nobody asked for it and nobody limits it.
 const PATIENCE: f64 = 300.0;
 /// Relative gap at which the interior point stops.
-const GAP: f64 = 1e-8;
+const GAP: f64 = 1e-6;
 /// Bounded coordinates beyond which no matrix inequality is tried for the whole network.
 const BOUNDED_LIMIT: usize = 3000;
 
@@ -141,8 +141,9 @@ pub fn certify_l2(
             Found::default()
         }
     };
-    found.candidate = found.candidate.filter(|(candidate, _)| norm_product.is_none_or(|p| sqrt_up(candidate.squared_bound) < p));
-    let bound = found.candidate.as_ref().map(|(candidate, _)| sqrt_up(candidate.squared_bound)).or(norm_product);
+    found.candidate =
+        found.candidate.filter(|(candidate, _)| norm_product.is_none_or(|p| sqrt_up(candidate.squared_bound()) < p));
+    let bound = found.candidate.as_ref().map(|(candidate, _)| sqrt_up(candidate.squared_bound())).or(norm_product);
     let Some(bound) = bound.filter(|bound| bound.is_finite()) else {
         return Err(match parts {
             Err(refusal) => refusal.into(),
@@ -164,7 +165,7 @@ pub fn certify_l2(
         witness: LipschitzWitness {
             inequality: found.candidate.map(|(candidate, _)| Inequality {
                 sorts: found.sorts,
-                input_multipliers: Vector::inline(&[candidate.squared_bound]),
+                input_multipliers: Vector::inline(&candidate.input_multipliers),
                 multipliers: Vector::inline(&candidate.multipliers),
             }),
             parts: parts.map(|parts| parts.into_iter().map(|part| part.0).collect::<Vec<Part>>()).unwrap_or_default(),
@@ -221,11 +222,13 @@ fn inequality(
     }
     progress("matrix inequality");
     let rows = Rows::new(&form)?;
-    let pencil = pencil(&form, &rows);
+    let pencil = pencil(&form, &rows, InputNorm::Euclidean);
     found.order = pencil.dimension;
     found.multipliers = pencil.groups.len();
-    let starts = [parts::chain_start(network, parts, pencil.groups.len()), elimination::feasible(&pencil)];
-    let Some(start) = starts.into_iter().flatten().find(|start| interior_point::is_feasible(&pencil, start)) else {
+    let mut starts: Vec<Candidate> =
+        [elimination::feasible(&pencil), parts::chain_start(network, parts, pencil.groups.len())].into_iter().flatten().collect();
+    starts.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
+    let Some(start) = starts.into_iter().find(|start| interior_point::is_feasible(&pencil, start)) else {
         notes.push("no feasible multipliers were found to start from".to_owned());
         return Ok(found);
     };

@@ -1,13 +1,13 @@
 //! The norm product: the network cut where everything passes through one node, each part with a constant of its own.
 
 use super::certify::certify;
-use super::elimination::best_bound;
+use super::elimination::best_inputs;
 use super::pencil::pencil;
 use crate::certificate::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts, Vector};
 use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
 use crate::form::{Form, Rows, Segment, SortForm};
 use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
-use crate::solver::Candidate;
+use crate::solver::{Candidate, InputNorm};
 use crate::sound::round::mul_up;
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
@@ -75,17 +75,17 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
     let candidate = if linear { linear_candidate(&rows, form.inputs)? } else { plain_candidate(&form, &rows)? };
     let accepted = if linear {
         [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7].into_iter().find_map(|margin| {
-            let squared_bound = candidate.squared_bound * (1.0 + margin) + f64::MIN_POSITIVE;
+            let squared_bound = candidate.squared_bound() * (1.0 + margin) + f64::MIN_POSITIVE;
             prove_matrix(&form, &rows, Norm::L2, &[squared_bound], &[]).ok()?;
-            Some(Candidate { squared_bound, multipliers: Vec::new() })
+            Some(Candidate { input_multipliers: vec![squared_bound], multipliers: Vec::new() })
         })?
     } else {
-        certify(&form, &rows, &pencil(&form, &rows), std::slice::from_ref(&candidate))?
+        certify(&form, &rows, &pencil(&form, &rows, InputNorm::Euclidean), std::slice::from_ref(&candidate))?
     };
-    let bound = prove_matrix(&form, &rows, Norm::L2, &[accepted.squared_bound], &accepted.multipliers).ok()?;
+    let bound = prove_matrix(&form, &rows, Norm::L2, &accepted.input_multipliers, &accepted.multipliers).ok()?;
     let inequality = Inequality {
         sorts: Sorts::Comparators,
-        input_multipliers: Vector::inline(&[accepted.squared_bound]),
+        input_multipliers: Vector::inline(&accepted.input_multipliers),
         multipliers: Vector::inline(&accepted.multipliers),
     };
     Some((inequality, bound, linear))
@@ -100,13 +100,13 @@ fn linear_candidate(rows: &Rows, inputs: usize) -> Option<Candidate> {
     }
     let gram = if rows.outputs.len() < inputs { &matrix * matrix.transpose() } else { matrix.transpose() * &matrix };
     let largest = gram.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, f64::max);
-    largest.is_finite().then_some(Candidate { squared_bound: largest, multipliers: Vec::new() })
+    largest.is_finite().then_some(Candidate { input_multipliers: vec![largest], multipliers: Vec::new() })
 }
 
 /// The multipliers under which activations alone are non-expansive: in units where the argument is a difference of two
 /// signals ½ for |u| and 2 for relu(u), 1 for a sorted group; otherwise the argument's own size decides.
 fn plain_candidate(form: &Form, rows: &Rows) -> Option<Candidate> {
-    let pencil = pencil(form, rows);
+    let pencil = pencil(form, rows, InputNorm::Euclidean);
     let radius = |g: usize| {
         let slopes = form.groups[g].slopes;
         ((slopes.upper - slopes.lower) / 2.0).powi(2)
@@ -119,10 +119,10 @@ fn plain_candidate(form: &Form, rows: &Rows) -> Option<Candidate> {
     let try_out = |multipliers: Vec<f64>| {
         // A hair above, so that singular optima have an inside.
         let multipliers: Vec<f64> = multipliers.iter().map(|m| m * (1.0 + 1e-12)).collect();
-        best_bound(&pencil, &multipliers).map(|squared_bound| Candidate { squared_bound, multipliers })
+        best_inputs(&pencil, &multipliers, None).map(|input_multipliers| Candidate { input_multipliers, multipliers })
     };
     let candidates = [try_out(as_difference.collect()), try_out(by_size.collect()), super::elimination::feasible(&pencil)];
-    candidates.into_iter().flatten().min_by(|a, b| a.squared_bound.total_cmp(&b.squared_bound))
+    candidates.into_iter().flatten().min_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()))
 }
 
 /// Total slack of [`chain_start`], as a factor of the squared bound.
@@ -153,7 +153,7 @@ pub fn chain_start(network: &Network, parts: &[(Part, f64)], groups: usize) -> O
     }
     let multipliers: Vec<f64> = by_part.into_iter().rev().flatten().collect();
     let usable = multipliers.len() == groups && later.is_finite() && multipliers.iter().all(|&m| m > 0.0 && m.is_finite());
-    usable.then_some(Candidate { squared_bound: later, multipliers })
+    usable.then_some(Candidate { input_multipliers: vec![later], multipliers })
 }
 
 /// Multipliers under which a part of scalar functions alone has the constant `max(|α|, |β|)`: `2·max(|α|, |β|)/(β−α)`.

@@ -1,18 +1,21 @@
 //! From a form to what the engines see: plain `f64` rows over as few coordinates as the rows need.
 
 use crate::form::{Form, Rows};
-use crate::solver::{Pencil, PencilGroup, Stretch};
+use crate::solver::{InputNorm, Pencil, PencilGroup, Stretch};
 use crate::sound::Row;
 
 /// Relative size below which a direction of the input is taken to be unused by every row.
 const UNUSED: f64 = 1e-13;
 
-/// Replaces the input by coordinates on the span of what the rows use of it: exact for ℓ2, because the rest of the
-/// input changes nothing.
+/// The program of a form. For ℓ2 the input is replaced by coordinates on the span of what the rows use of it, which is
+/// exact, because the rest of the input changes nothing.
 #[must_use]
-pub fn pencil(form: &Form, rows: &Rows) -> Pencil {
+pub fn pencil(form: &Form, rows: &Rows, norm: InputNorm) -> Pencil {
     let group_rows = rows.groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
-    let basis = orthonormal_basis(form.inputs, group_rows.chain(&rows.outputs));
+    let basis = match norm {
+        InputNorm::Euclidean => orthonormal_basis(form.inputs, group_rows.chain(&rows.outputs)),
+        InputNorm::Maximum => None,
+    };
     let compress = |row: &Row| compress(row, form.inputs, basis.as_deref());
     let inputs = basis.as_ref().map_or(form.inputs, Vec::len);
     let groups = form
@@ -28,7 +31,7 @@ pub fn pencil(form: &Form, rows: &Rows) -> Pencil {
         })
         .collect();
     let outputs = rows.outputs.iter().map(compress).collect();
-    Pencil { inputs, dimension: inputs + form.dimension - form.inputs, groups, outputs }
+    Pencil { norm, inputs, dimension: inputs + form.dimension - form.inputs, groups, outputs }
 }
 
 /// An orthonormal basis of the input parts of the rows, or `None` where it would not be smaller than the input.

@@ -10,11 +10,15 @@ use crate::solver::{
 /// Entries of all matrices together beyond which the program is not even built.
 const ENTRY_LIMIT: usize = 30_000_000;
 
-/// The program `minimise ρ subject to F(ρ, λ) ⪰ 0, λ ≥ 0` in scaled variables.
+/// The program `minimise Σ τ subject to F(τ, λ) ⪰ 0, τ, λ ≥ 0` in scaled variables.
 pub struct Program {
     problem: MatrixInequality,
-    /// `ρ` first, then `λ`: what one unit of each variable stands for.
+    /// `τ` first, then `λ`: what one unit of each variable stands for.
     units: Vec<f64>,
+    /// Number of `τ`.
+    inputs: usize,
+    /// What one unit of the objective stands for.
+    unit: f64,
 }
 
 impl Program {
@@ -23,20 +27,24 @@ impl Program {
     #[must_use]
     pub fn new(pencil: &Pencil, start: &Candidate) -> Option<Self> {
         let entries: usize = pencil.groups.iter().map(entries_of).sum();
-        if entries > ENTRY_LIMIT || start.squared_bound <= 0.0 {
+        if entries > ENTRY_LIMIT || start.input_multipliers.iter().any(|&value| value <= 0.0) {
             return None;
         }
         let scale = pencil.scales(start);
-        let units: Vec<f64> = std::iter::once(start.squared_bound).chain(start.multipliers.iter().copied()).collect();
-        let identity = SparseSymmetric {
-            entries: (0..pencil.inputs).filter_map(|i| Some((index(i)?, index(i)?, units[0] * scale[i] * scale[i]))).collect(),
-        };
+        let inputs = pencil.input_multipliers();
+        let units: Vec<f64> = start.input_multipliers.iter().chain(&start.multipliers).copied().collect();
+        let unit: f64 = start.input_multipliers.iter().sum();
+        let mut diagonals = vec![SparseSymmetric::default(); inputs];
+        for i in 0..pencil.inputs {
+            let block = pencil.input_multiplier(i);
+            diagonals[block].entries.push((index(i)?, index(i)?, units[block] * scale[i] * scale[i]));
+        }
         let mut constant = Symmetric::default();
         pencil.outputs.iter().for_each(|row| constant.add(row, row, -1.0));
-        let groups = pencil.groups.iter().zip(&units[1..]).map(|(group, unit)| group_matrix(group, *unit).scaled(&scale));
-        let coefficients: Vec<SparseSymmetric> = std::iter::once(identity).chain(groups).collect();
+        let groups = pencil.groups.iter().zip(&units[inputs..]).map(|(group, unit)| group_matrix(group, *unit).scaled(&scale));
+        let coefficients: Vec<SparseSymmetric> = diagonals.into_iter().chain(groups).collect();
         let mut objective = vec![0.0; coefficients.len()];
-        objective[0] = 1.0;
+        objective.iter_mut().zip(&units[..inputs]).for_each(|(entry, value)| *entry = value / unit);
         let problem = MatrixInequality {
             dimension: pencil.dimension,
             constant: constant.scaled(&scale),
@@ -44,7 +52,7 @@ impl Program {
             coefficients,
             objective,
         };
-        Some(Self { problem, units })
+        Some(Self { problem, units, inputs, unit })
     }
 
     #[must_use]
@@ -59,10 +67,11 @@ impl Program {
     /// [`ClarabelError`].
     pub fn solve(&self, options: &ClarabelOptions) -> Result<(Candidate, Option<f64>), ClarabelError> {
         let solution = solve(&self.problem, options)?;
-        let mut values = solution.variables.iter().zip(&self.units).map(|(value, unit)| (value * unit).max(0.0));
-        let squared_bound = values.next().unwrap_or(f64::NAN);
-        let dual_value = (solution.status == "Solved").then_some(solution.dual_value * self.units[0]);
-        Ok((Candidate { squared_bound, multipliers: values.collect() }, dual_value))
+        let values = solution.variables.iter().zip(&self.units).map(|(value, unit)| (value * unit).max(0.0));
+        let mut input_multipliers: Vec<f64> = values.collect();
+        let multipliers = input_multipliers.split_off(self.inputs);
+        let dual_value = (solution.status == "Solved").then_some(solution.dual_value * self.unit);
+        Ok((Candidate { input_multipliers, multipliers }, dual_value))
     }
 }
 

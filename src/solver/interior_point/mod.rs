@@ -1,28 +1,30 @@
 //! Lipschitz programs by a structured primal–dual interior-point method.
 //!
 //! ```text
-//! minimise ρ   subject to   Z = F(ρ, λ) ⪰ 0,  λ ≥ 0;        X, s ⪰ 0 are the primal matrix and the slacks of λ
+//! minimise Σ τ   subject to   Z = F(τ, λ) ⪰ 0,  λ ≥ 0;        X, s ⪰ 0 are the primal matrix and the slacks of λ
 //! ```
 //!
 //! HKM direction with Mehrotra's predictor and corrector (Helmberg, Rendl, Vanderbei, Wolkowicz, SIAM J. Optim. 1996;
 //! Todd, Acta Numerica 2001, section 6). The matrices of the multipliers have low rank, so the Schur matrix comes from Gram
-//! matrices of their rows (`schur`); one iteration is a dozen products of the order of `Z`.
+//! matrices of their rows (`schur`), and products with a search direction from the images of the rows (`program`).
 //!
 //! The start is feasible and `Z` stays so: stopped at any time, the point is a proposal that can be certified. Nothing
 //! here is a proof.
 
+mod dense;
 mod program;
 mod schur;
 
 use std::time::Instant;
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt::factor::{LltParams, LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
-use faer::linalg::solvers::{DenseSolveCore, Llt, Solve};
-use faer::{Mat, Par, Side, Spec};
+use faer::linalg::matmul::matmul;
+use faer::linalg::solvers::{Llt, Solve};
+use faer::{Accum, Mat, Par, Side};
+use rayon::prelude::*;
 
 use super::pencil::{Candidate, Pencil};
-use program::{Program, Variables};
+use dense::{PARALLEL, cholesky, columns_mut, dot, inner, moved, symmetric, transposed};
+use program::{Images, Program, Variables};
 use schur::{Gram, products, schur};
 
 /// When to stop.
@@ -52,11 +54,11 @@ const STALLED: f64 = 1e-6;
 /// Points of the path that are kept: the gap falls about tenfold from one to the next.
 const PATH: usize = 10;
 /// Fractions of a step that are tried.
-const STEPS: [f64; 16] = [1.0, 0.96, 0.92, 0.86, 0.8, 0.73, 0.65, 0.55, 0.45, 0.35, 0.25, 0.17, 0.1, 0.05, 0.02, 0.005];
-/// Fractions of a predictor step, which only sets the centering.
-const PREDICTED_STEPS: [f64; 7] = [1.0, 0.9, 0.8, 0.65, 0.5, 0.3, 0.1];
+const STEPS: [f64; 15] = [1.0, 0.95, 0.9, 0.84, 0.77, 0.69, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.06, 0.02, 0.005];
 /// A step must stay inside even when it is longer by this factor.
 const MARGIN: f64 = 1.03;
+/// Where the bound starts, in units of the feasible point.
+const START: f64 = 1.02;
 
 /// Bytes that a solve takes: a dozen matrices of the order of `Z`, half a dozen of the number of pairs.
 #[must_use]
@@ -64,25 +66,25 @@ const MARGIN: f64 = 1.03;
 pub fn predicted_bytes(pencil: &Pencil) -> f64 {
     let n = pencil.dimension as f64;
     let pairs = pencil.groups.iter().map(|group| group.arguments.len()).sum::<usize>() as f64;
-    8.0 * (14.0 * n * n + 8.0 * n * pairs + 14.0 * pairs * pairs)
+    8.0 * (12.0 * n * n + 6.0 * n * pairs + 6.0 * pairs * pairs)
 }
 
-/// Seconds that a solve takes, within a small factor: some thirty `N³` multiplications in each of twenty iterations.
+/// Seconds that a solve takes, within a small factor: some ten `N³` multiplications in each of twenty iterations.
 #[must_use]
 pub fn predicted_seconds(pencil: &Pencil) -> f64 {
-    20.0 * 30.0 * (pencil.dimension as f64).powi(3) / 3e10
+    20.0 * 10.0 * (pencil.dimension as f64).powi(3) / 3e10
 }
 
 /// Is the point strictly feasible to working precision?
 #[must_use]
 pub fn is_feasible(pencil: &Pencil, start: &Candidate) -> bool {
-    State::new(&Program::new(pencil, start)).is_some()
+    Program::new(pencil, start).is_some_and(|program| State::new(&program).is_some())
 }
 
 /// Solves from a strictly feasible start. `None` when the start is not feasible to working precision.
 #[must_use]
 pub fn solve(pencil: &Pencil, start: &Candidate, options: &InteriorPointOptions) -> Option<InteriorPointSolution> {
-    let program = Program::new(pencil, start);
+    let program = Program::new(pencil, start)?;
     let mut state = State::new(&program)?;
     let mut path = vec![program.candidate(&state.point)];
     let (mut iterations, mut converged) = (0, false);
@@ -90,7 +92,8 @@ pub fn solve(pencil: &Pencil, start: &Candidate, options: &InteriorPointOptions)
         let Some(progress) = state.step(&program) else { break };
         iterations += 1;
         path.push(program.candidate(&state.point));
-        converged = state.relative_gap(&program) <= options.tolerance;
+        let gap = state.relative_gap(&program);
+        converged = gap <= options.tolerance;
         if converged || progress < STALLED {
             break;
         }
@@ -106,7 +109,8 @@ struct State {
     slack: Vec<f64>,
     x: Mat<f64>,
     z: Mat<f64>,
-    factor: Llt<f64>,
+    /// Of `z`.
+    factor: Mat<f64>,
 }
 
 /// A search direction in the primal matrix, the slacks and the point.
@@ -114,192 +118,207 @@ struct Direction {
     point: Variables,
     slack: Vec<f64>,
     x: Mat<f64>,
-    z: Mat<f64>,
+}
+
+/// What both directions of a step need.
+struct System<'a> {
+    program: &'a Program,
+    inverse: Mat<f64>,
+    of_x: Images,
+    of_inverse: Images,
+    /// Of the Schur matrix.
+    factor: Llt<f64>,
+    /// `⟨A_i, Z⁻¹⟩`, and `1/λ` where there is a slack.
+    barrier: Variables,
+}
+
+/// The second-order term of a predictor: `(ΔX·ΔZ)`, its inner products, and those of the slacks.
+struct Second {
+    matrix: Mat<f64>,
+    products: Variables,
+    slack: Vec<f64>,
 }
 
 impl State {
-    /// On the central path of the start as far as the point goes: `X = μZ⁻¹` with `tr(I_x X) = 1`.
+    /// On the central path of the start as far as the point goes: `X = μZ⁻¹`, scaled to the objective.
     fn new(program: &Program) -> Option<Self> {
-        let point = Variables { bound: 1.02, multipliers: vec![1.0; program.multipliers] };
+        let mut point = vec![1.0; program.order()];
+        point[..program.objective.len()].fill(START);
         let z = program.matrix(&point);
-        let factor = z.llt(Side::Lower).ok()?;
-        let mut x = factor.inverse();
+        let factor = cholesky(z.clone(), PARALLEL())?;
+        let mut x = inverse(&factor);
         let trace: f64 = (0..program.inputs).map(|i| x[(i, i)]).sum();
         let mu = 1.0 / trace;
-        scale(&mut x, mu);
-        (mu.is_finite() && mu > 0.0).then(|| Self { slack: vec![mu; point.multipliers.len()], point, x, z, factor })
+        columns_mut(&mut x).for_each(|(_, column)| column.iter_mut().for_each(|entry| *entry *= mu));
+        (mu.is_finite() && mu > 0.0).then(|| Self { slack: vec![mu; program.multipliers], point, x, z, factor })
     }
 
-    /// `⟨cost, X⟩` with the trace brought to one.
+    fn multipliers(&self) -> &[f64] {
+        &self.point[self.point.len() - self.slack.len()..]
+    }
+
+    /// `⟨cost, X⟩` with `X` brought to `⟨D_j, X⟩ ≤ b_j`.
     fn primal_value(&self, program: &Program) -> f64 {
-        let trace: f64 = (0..program.inputs).map(|i| self.x[(i, i)]).sum();
-        inner(&program.cost, &self.x) / trace
+        let mut traces = vec![0.0; program.objective.len()];
+        program.input_multiplier.iter().enumerate().for_each(|(i, &j)| traces[j] += self.x[(i, i)]);
+        let largest = traces.iter().zip(&program.objective).fold(0.0, |max: f64, (trace, b)| max.max(trace / b));
+        inner(&program.cost, &self.x) / largest
+    }
+
+    fn order(&self) -> f64 {
+        #[allow(clippy::cast_precision_loss)] // counts far below 2⁵³
+        let order = (self.z.nrows() + self.slack.len()) as f64;
+        order
     }
 
     fn mu(&self) -> f64 {
-        let complementarity: f64 = self.slack.iter().zip(&self.point.multipliers).map(|(s, l)| s * l).sum();
-        #[allow(clippy::cast_precision_loss)] // counts far below 2⁵³
-        let order = (self.z.nrows() + self.slack.len()) as f64;
-        (inner(&self.x, &self.z) + complementarity) / order
+        (inner(&self.x, &self.z) + dot(&self.slack, self.multipliers())) / self.order()
     }
 
     /// The larger of the complementarity gap and the difference of the two values.
     fn relative_gap(&self, program: &Program) -> f64 {
-        #[allow(clippy::cast_precision_loss)] // counts far below 2⁵³
-        let order = (self.z.nrows() + self.slack.len()) as f64;
-        let difference = (self.point.bound - self.primal_value(program)).abs();
-        (self.mu() * order).max(difference) / self.point.bound.abs().max(f64::MIN_POSITIVE)
+        let value = program.value(&self.point);
+        let difference = (value - self.primal_value(program)).abs();
+        (self.mu() * self.order()).max(difference) / value.abs().max(f64::MIN_POSITIVE)
     }
 
     /// One predictor–corrector step; the larger of the two step lengths, or `None` when the arithmetic gives out.
     fn step(&mut self, program: &Program) -> Option<f64> {
-        let inverse = symmetric(&self.factor.inverse());
-        let (of_x, of_inverse) = (Gram::new(program, &self.x), Gram::new(program, &inverse));
-        let mut matrix = schur(program, &self.x, &inverse, &of_x, &of_inverse);
-        for (i, (slack, multiplier)) in self.slack.iter().zip(&self.point.multipliers).enumerate() {
-            matrix[(i + 1, i + 1)] += slack / multiplier;
-        }
-        let system = factor_schur(&matrix)?;
-        let barrier = Variables {
-            bound: (0..program.inputs).map(|i| inverse[(i, i)]).sum(),
-            multipliers: of_inverse.products(program).iter().zip(&self.point.multipliers).map(|(p, l)| p + 1.0 / l).collect(),
-        };
+        let system = self.system(program)?;
         let mu = self.mu();
-        let predictor = self.direction(program, &inverse, &system, &barrier, 0.0, None)?;
-        let (primal, dual) = self.lengths(&predictor, &PREDICTED_STEPS);
-        let reached = self.mu_after(&predictor, primal, dual);
-        let centering = (reached / mu).clamp(0.0, 1.0).powi(2).clamp(1e-5, 0.9);
-        let corrector = self.direction(program, &inverse, &system, &barrier, centering * mu, Some(&predictor))?;
-        let (primal, dual) = self.lengths(&corrector, &STEPS);
-        self.advance(program, &corrector, primal, dual)?;
-        Some(primal.max(dual))
+        let predictor = self.direction(&system, 0.0, None)?;
+        let (centering, second) = self.second_order(&system, &predictor, mu);
+        drop(predictor);
+        let corrector = self.direction(&system, centering * mu, Some(&second))?;
+        drop((second, system));
+        self.advance(program, corrector)
+    }
+
+    fn system<'a>(&self, program: &'a Program) -> Option<System<'a>> {
+        let inverse = inverse(&self.factor);
+        let (of_x, of_inverse) = (program.images(&self.x), program.images(&inverse));
+        let (gram_x, gram_inverse) = (Gram::new(program, &self.x, &of_x), Gram::new(program, &inverse, &of_inverse));
+        let mut matrix = schur(program, &gram_x, &gram_inverse);
+        let mut barrier = gram_inverse.products();
+        drop((gram_x, gram_inverse));
+        let first = program.objective.len();
+        for (i, (slack, multiplier)) in self.slack.iter().zip(self.multipliers()).enumerate() {
+            matrix[(first + i, first + i)] += slack / multiplier;
+            barrier[first + i] += 1.0 / multiplier;
+        }
+        Some(System { program, inverse, of_x, of_inverse, factor: factor_schur(matrix)?, barrier })
     }
 
     /// Solves for a direction towards `XZ = μI`, with the second-order term of the predictor where there is one.
-    fn direction(
-        &self,
-        program: &Program,
-        inverse: &Mat<f64>,
-        system: &Llt<f64>,
-        barrier: &Variables,
-        mu: f64,
-        predictor: Option<&Direction>,
-    ) -> Option<Direction> {
-        let second = predictor.map(|predictor| &(&predictor.x * &predictor.z) * inverse);
-        let second_products = second.as_ref().map(|second| products(program, second));
-        let mut right = Mat::zeros(program.multipliers + 1, 1);
-        right[(0, 0)] = mu * barrier.bound - 1.0 - second_products.as_ref().map_or(0.0, |p| p.bound);
-        for i in 0..program.multipliers {
-            let cross = predictor.map_or(0.0, |p| p.slack[i] * p.point.multipliers[i] / self.point.multipliers[i]);
-            let correction = second_products.as_ref().map_or(0.0, |p| p.multipliers[i]) + cross;
-            right[(i + 1, 0)] = mu * barrier.multipliers[i] - correction;
+    fn direction(&self, system: &System, mu: f64, second: Option<&Second>) -> Option<Direction> {
+        let (program, first) = (system.program, system.program.objective.len());
+        let cross = |i: usize| second.map_or(0.0, |second| second.slack[i]);
+        let multipliers = self.multipliers();
+        let mut right =
+            Mat::from_fn(program.order(), 1, |i, _| mu * system.barrier[i] - second.map_or(0.0, |second| second.products[i]));
+        for (i, b) in program.objective.iter().enumerate() {
+            right[(i, 0)] -= b;
         }
-        let solved = system.solve(&right);
-        let point =
-            Variables { bound: solved[(0, 0)], multipliers: (0..program.multipliers).map(|i| solved[(i + 1, 0)]).collect() };
-        let z = program.combine(&point);
-        let product = &(&self.x * &z) * inverse;
-        let change = |i: usize, j: usize| {
-            let symmetrised = |matrix: &Mat<f64>| 0.5 * (matrix[(i, j)] + matrix[(j, i)]);
-            mu * inverse[(i, j)] - self.x[(i, j)] - symmetrised(&product) - second.as_ref().map_or(0.0, symmetrised)
-        };
-        let x = Mat::from_fn(program.dimension, program.dimension, change);
-        let slack = (0..program.multipliers)
-            .map(|i| {
-                let cross = predictor.map_or(0.0, |p| p.slack[i] * p.point.multipliers[i]);
-                (mu - cross - self.slack[i] * point.multipliers[i]) / self.point.multipliers[i] - self.slack[i]
-            })
+        for (i, multiplier) in multipliers.iter().enumerate() {
+            right[(first + i, 0)] -= cross(i) / multiplier;
+        }
+        let solved = system.factor.solve(&right);
+        let point = solved.col_as_slice(0).to_vec();
+        if point.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
+        let mut left = program.times_combination(&self.x, &system.of_x, &point);
+        if let Some(second) = second {
+            columns_mut(&mut left).for_each(|(j, column)| {
+                column.iter_mut().zip(second.matrix.col_as_slice(j)).for_each(|(l, m)| *l += m);
+            });
+        }
+        let mut product = Mat::zeros(left.nrows(), left.ncols());
+        matmul(product.as_mut(), Accum::Replace, &left, &system.inverse, 1.0, PARALLEL());
+        drop(left);
+        let mut x = symmetric(&product);
+        columns_mut(&mut x).for_each(|(j, column)| {
+            let known = system.inverse.col_as_slice(j).iter().zip(self.x.col_as_slice(j));
+            column.iter_mut().zip(known).for_each(|(entry, (inverse, x))| *entry = mu * inverse - x - *entry);
+        });
+        let slack = (0..self.slack.len())
+            .map(|i| (mu - cross(i) - self.slack[i] * point[first + i]) / multipliers[i] - self.slack[i])
             .collect();
-        point.bound.is_finite().then_some(Direction { point, slack, x, z })
+        Some(Direction { point, slack, x })
     }
 
-    /// The longest of the given steps that stay inside: primal, dual.
-    fn lengths(&self, direction: &Direction, steps: &[f64]) -> (f64, f64) {
-        rayon::join(
-            || longest_step((&self.slack, &direction.slack), (&self.x, &direction.x), steps),
-            || longest_step((&self.point.multipliers, &direction.point.multipliers), (&self.z, &direction.z), steps),
-        )
+    /// The centering that a predictor suggests, and its second-order term.
+    fn second_order(&self, system: &System, predictor: &Direction, mu: f64) -> (f64, Second) {
+        let program = system.program;
+        let images = program.images(&predictor.x);
+        let matrix = program.times_combination(&predictor.x, &images, &predictor.point);
+        let change = &predictor.point[program.objective.len()..];
+        let slack: Vec<f64> = predictor.slack.iter().zip(change).map(|(s, l)| s * l).collect();
+        // After a full step the complementarity is that of the second order alone.
+        let trace: f64 = (0..matrix.nrows()).map(|i| matrix[(i, i)]).sum();
+        let reached = (trace + slack.iter().sum::<f64>()) / self.order();
+        let centering = (reached.abs() / mu).min(1.0).powi(2).clamp(1e-4, 0.5);
+        let products = products(program, &transposed(&matrix), &system.inverse, &system.of_inverse);
+        (centering, Second { matrix, products, slack })
     }
 
-    fn mu_after(&self, direction: &Direction, primal: f64, dual: f64) -> f64 {
-        let matrices = inner(&moved(&self.x, &direction.x, primal), &moved(&self.z, &direction.z, dual));
-        let slacks: f64 = (0..self.slack.len())
-            .map(|i| {
-                let multiplier = self.point.multipliers[i] + dual * direction.point.multipliers[i];
-                (self.slack[i] + primal * direction.slack[i]) * multiplier
+    /// Takes the longest steps that stay inside, and tells the longer one. The matrix is rebuilt from the point, so that it
+    /// stays exactly feasible.
+    fn advance(&mut self, program: &Program, direction: Direction) -> Option<f64> {
+        let first = program.objective.len();
+        let positive = |values: &[f64], changes: &[f64], step: f64| values.iter().zip(changes).all(|(v, d)| v + step * d > 0.0);
+        let primal = || {
+            longest(|step| {
+                (positive(&self.slack, &direction.slack, step)
+                    && cholesky(moved(&self.x, &direction.x, step), Par::Seq).is_some())
+                .then_some(())
             })
-            .sum();
-        #[allow(clippy::cast_precision_loss)] // counts far below 2⁵³
-        let order = (self.z.nrows() + self.slack.len()) as f64;
-        (matrices + slacks) / order
-    }
-
-    /// Takes the step; the matrix is rebuilt from the point, so that it stays exactly feasible. `None` leaves the state.
-    fn advance(&mut self, program: &Program, direction: &Direction, primal: f64, dual: f64) -> Option<()> {
-        let mut point = self.point.clone();
-        point.bound += dual * direction.point.bound;
-        point.multipliers.iter_mut().zip(&direction.point.multipliers).for_each(|(l, d)| *l += dual * d);
+        };
+        let change = program.combine(&direction.point);
+        let dual = || {
+            longest(|step| {
+                positive(self.multipliers(), &direction.point[first..], step)
+                    .then(|| cholesky(moved(&self.z, &change, step), Par::Seq))
+                    .flatten()
+                    .map(|_| ())
+            })
+        };
+        let (primal, dual) = rayon::join(primal, dual);
+        let point: Variables = self.point.iter().zip(&direction.point).map(|(y, d)| y + dual * d).collect();
         let z = program.matrix(&point);
-        self.factor = z.llt(Side::Lower).ok()?;
+        self.factor = cholesky(z.clone(), PARALLEL())?;
         self.z = z;
         self.point = point;
         self.x = moved(&self.x, &direction.x, primal);
         self.slack.iter_mut().zip(&direction.slack).for_each(|(s, d)| *s += primal * d);
-        Some(())
+        Some(primal.max(dual))
     }
 }
 
-/// The longest of the descending `steps` along which positive numbers stay positive and a definite matrix definite.
-fn longest_step(numbers: (&[f64], &[f64]), matrices: (&Mat<f64>, &Mat<f64>), steps: &[f64]) -> f64 {
-    let order = matrices.0.nrows();
-    let parameters = Spec::<LltParams, f64>::default();
-    // One thread: the two searches run beside each other, and small factorisations do not gain from more.
-    let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(order, Par::Seq, parameters));
-    let mut inside = |step: f64| {
-        let step = MARGIN * step;
-        if !numbers.0.iter().zip(numbers.1).all(|(value, change)| value + step * change > 0.0) {
-            return false;
-        }
-        let mut factor = moved(matrices.0, matrices.1, step);
-        let stack = MemStack::new(&mut memory);
-        let done = cholesky_in_place(factor.as_mut(), LltRegularization::default(), Par::Seq, stack, parameters);
-        done.is_ok() && (0..order).all(|i| factor[(i, i)] > 0.0 && factor[(i, i)].is_finite())
-    };
-    // The inside is convex: where a step fits, every shorter one does.
-    steps.get(steps.partition_point(|&step| !inside(step))).copied().unwrap_or(0.0)
+/// The longest step that is inside. The inside is convex: where a step fits, every shorter one does.
+fn longest(inside: impl Fn(f64) -> Option<()>) -> f64 {
+    let fits = STEPS.partition_point(|&step| inside(MARGIN * step).is_none());
+    STEPS.get(fits).copied().unwrap_or(0.0)
 }
 
-/// A factor of the Schur matrix; a tiny multiple of its diagonal is added where rounding made it indefinite.
-fn factor_schur(matrix: &Mat<f64>) -> Option<Llt<f64>> {
-    [0.0, 1e-15, 1e-13, 1e-11].into_iter().find_map(|shift| {
-        let order = matrix.nrows();
-        let shifted = Mat::from_fn(order, order, |i, j| {
-            let value = 0.5 * (matrix[(i, j)] + matrix[(j, i)]);
-            if i == j { value * (1.0 + shift) } else { value }
-        });
-        shifted.llt(Side::Lower).ok()
-    })
-}
-
-fn inner(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
-    let column = |j: usize| a.col_as_slice(j).iter().zip(b.col_as_slice(j)).map(|(a, b)| a * b).sum::<f64>();
-    (0..a.ncols()).map(column).sum()
-}
-
-fn moved(matrix: &Mat<f64>, change: &Mat<f64>, step: f64) -> Mat<f64> {
-    let mut result = matrix.clone();
-    for j in 0..result.ncols() {
-        result.col_as_slice_mut(j).iter_mut().zip(change.col_as_slice(j)).for_each(|(r, c)| *r += step * c);
-    }
+/// The inverse from a lower Cholesky factor.
+fn inverse(factor: &Mat<f64>) -> Mat<f64> {
+    use faer::dyn_stack::{MemBuffer, MemStack};
+    use faer::linalg::cholesky::llt::inverse::{inverse, inverse_scratch};
+    let order = factor.nrows();
+    let mut result = Mat::zeros(order, order);
+    let mut memory = MemBuffer::new(inverse_scratch::<f64>(order, PARALLEL()));
+    inverse(result.as_mut(), factor.as_ref(), PARALLEL(), MemStack::new(&mut memory));
+    // Only the lower triangle is written.
+    let lower = transposed(&result);
+    columns_mut(&mut result).for_each(|(j, column)| column[..j].copy_from_slice(&lower.col_as_slice(j)[..j]));
     result
 }
 
-fn symmetric(matrix: &Mat<f64>) -> Mat<f64> {
-    Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| 0.5 * (matrix[(i, j)] + matrix[(j, i)]))
-}
-
-fn scale(matrix: &mut Mat<f64>, factor: f64) {
-    for j in 0..matrix.ncols() {
-        matrix.col_as_slice_mut(j).iter_mut().for_each(|value| *value *= factor);
-    }
+/// A factor of the Schur matrix; a tiny multiple of its diagonal is added where rounding made it indefinite.
+fn factor_schur(mut matrix: Mat<f64>) -> Option<Llt<f64>> {
+    [1.0, 1.0 + 1e-15, 1.0 + 1e-13, 1.0 + 1e-11].into_iter().find_map(|factor| {
+        (0..matrix.nrows()).for_each(|i| matrix[(i, i)] *= factor);
+        matrix.llt(Side::Lower).ok()
+    })
 }

@@ -1,8 +1,15 @@
 //! The scaled program: coordinates and multipliers in units of a feasible point, rows as matrices.
+//!
+//! Coordinates are the inputs, then the results of groups that are coordinates, in the order of their pairs. Argument rows
+//! are kept by layers, each over the coordinates that it reaches: a chain's layer reaches the layer before it alone.
 
-use faer::Mat;
+use std::ops::Range;
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef};
 
 use super::super::pencil::{Candidate, Pencil, Stretch};
+use super::dense::PARALLEL;
 
 /// One pair of rows of a group: contributes `a·vvᵀ + c·(vyᵀ + yvᵀ) + yyᵀ` per unit of its multiplier.
 pub struct Pair {
@@ -11,151 +18,310 @@ pub struct Pair {
     pub a: f64,
     /// `−(α+β)/2`.
     pub c: f64,
-    pub y: ResultRow,
 }
 
-/// Where the result row of a pair is. The argument row of pair `t` is row `t` of the dense rows.
-#[derive(Clone, Copy)]
-pub enum ResultRow {
-    /// A coordinate.
-    Unit(usize),
-    /// A row of the dense rows.
-    Dense(usize),
+/// Rows of consecutive pairs, as columns, over a range of coordinates.
+struct Layer {
+    pairs: Range<usize>,
+    reach: Range<usize>,
+    rows: Mat<f64>,
 }
 
-/// `Z(t, τ) = t·I_x − cost + Σ τ_g·A_g`, all near one at the start.
+/// `Z(t, τ) = Σ t_j·D_j − cost + Σ τ_g·A_g`, all near one at the start.
 pub struct Program {
     pub inputs: usize,
     pub dimension: usize,
+    /// The multiplier of each input.
+    pub input_multiplier: Vec<usize>,
+    /// What one unit of each input's multiplier adds to the objective; together one.
+    pub objective: Vec<f64>,
     pub multipliers: usize,
+    /// The result of pair `t` is coordinate `inputs + t`, or row `t − (dimension − inputs)` of the other results.
     pub pairs: Vec<Pair>,
-    /// Argument rows of the pairs, then result rows that are no coordinates.
-    pub dense: Mat<f64>,
+    arguments: Vec<Layer>,
+    others: Vec<Layer>,
     pub cost: Mat<f64>,
     /// What one unit of `t` and of each `τ` stands for.
     units: Candidate,
 }
 
-/// A point `(t, τ)`, or a direction.
-#[derive(Clone)]
-pub struct Variables {
-    pub bound: f64,
-    pub multipliers: Vec<f64>,
+/// A point `(t, τ)`, or a direction: the multipliers of the inputs first.
+pub type Variables = Vec<f64>;
+
+/// The images of the rows under a matrix `S`: `S·v` and `S·y` for every pair, as columns.
+pub struct Images {
+    /// `S·v` of every pair.
+    pub arguments: Mat<f64>,
+    /// `S·y` of the pairs whose result is no coordinate.
+    others: Mat<f64>,
+}
+
+impl Images {
+    /// `S·y` of a pair.
+    pub fn result<'a>(&'a self, program: &Program, matrix: &'a Mat<f64>, pair: usize) -> &'a [f64] {
+        let coordinate = program.inputs + pair;
+        if coordinate < program.dimension {
+            matrix.col_as_slice(coordinate)
+        } else {
+            self.others.col_as_slice(coordinate - program.dimension)
+        }
+    }
 }
 
 impl Program {
-    pub fn new(pencil: &Pencil, start: &Candidate) -> Self {
+    /// `None` where a result is neither a coordinate of its own nor without one.
+    pub fn new(pencil: &Pencil, start: &Candidate) -> Option<Self> {
         let scales = pencil.scales(start);
-        let mut pairs = Vec::new();
-        let mut arguments: Vec<(&Stretch, f64)> = Vec::new();
-        let mut results: Vec<(&Stretch, f64)> = Vec::new();
-        for (g, (group, multiplier)) in pencil.groups.iter().zip(&start.multipliers).enumerate() {
-            let root = multiplier.sqrt();
+        let mut listed: Vec<(u32, Pair, &Stretch, &Stretch)> = Vec::new();
+        for (g, group) in pencil.groups.iter().enumerate() {
+            let (a, c) = (group.alpha * group.beta, -0.5 * (group.alpha + group.beta));
             for (v, y) in group.arguments.iter().zip(&group.results) {
-                arguments.push((v, root));
-                let y = y.unit().map_or_else(
-                    || {
-                        results.push((y, root));
-                        ResultRow::Dense(results.len() - 1)
-                    },
-                    ResultRow::Unit,
-                );
-                pairs.push(Pair { group: g, a: group.alpha * group.beta, c: -0.5 * (group.alpha + group.beta), y });
+                listed.push((group.depth, Pair { group: g, a, c }, v, y));
             }
         }
-        for pair in &mut pairs {
-            if let ResultRow::Dense(row) = &mut pair.y {
-                *row += arguments.len();
+        let own = |y: &Stretch| y.unit().filter(|&i| i >= pencil.inputs);
+        listed.sort_by_key(|(depth, _, _, y)| (own(y).is_none(), *depth, own(y)));
+        let coordinates = listed.iter().filter(|(_, _, _, y)| own(y).is_some()).count();
+        // Where each coordinate goes.
+        let mut place: Vec<usize> = (0..pencil.dimension).collect();
+        let mut taken = vec![false; pencil.dimension];
+        for (position, (_, _, _, y)) in listed[..coordinates].iter().enumerate() {
+            let coordinate = own(y)?;
+            if std::mem::replace(&mut taken[coordinate], true) {
+                return None;
             }
+            place[coordinate] = pencil.inputs + position;
         }
-        arguments.append(&mut results);
-        let dense = scaled_rows(&arguments, &scales);
-        let outputs: Vec<(&Stretch, f64)> = pencil.outputs.iter().map(|row| (row, 1.0)).collect();
-        let outputs = scaled_rows(&outputs, &scales);
-        Self {
+        if coordinates != pencil.dimension - pencil.inputs {
+            return None;
+        }
+        let layers = |from: usize, to: usize, second: bool| -> Vec<Layer> {
+            let mut layers = Vec::new();
+            let mut first = from;
+            while first < to {
+                let depth = listed[first].0;
+                let last = (first..to).find(|&t| listed[t].0 != depth).unwrap_or(to);
+                let rows: Vec<(&Stretch, f64)> = listed[first..last]
+                    .iter()
+                    .map(|(_, pair, v, y)| (if second { *y } else { *v }, start.multipliers[pair.group].sqrt()))
+                    .collect();
+                layers.push(Layer::new(first - if second { from } else { 0 }, &rows, &scales, &place));
+                first = last;
+            }
+            layers
+        };
+        let mut arguments = layers(0, coordinates, false);
+        arguments.extend(layers(coordinates, listed.len(), false));
+        let others = layers(coordinates, listed.len(), true);
+        let rows: Vec<(&Stretch, f64)> = pencil.outputs.iter().map(|row| (row, 1.0)).collect();
+        let outputs = Layer::new(0, &rows, &scales, &place);
+        let mut cost = Mat::zeros(pencil.dimension, pencil.dimension);
+        let reach = outputs.reach.clone();
+        let target = cost.as_mut().submatrix_mut(reach.start, reach.start, reach.len(), reach.len());
+        matmul(target, Accum::Replace, &outputs.rows, outputs.rows.transpose(), 1.0, PARALLEL());
+        let total: f64 = start.input_multipliers.iter().sum();
+        Some(Self {
             inputs: pencil.inputs,
             dimension: pencil.dimension,
+            input_multiplier: (0..pencil.inputs).map(|i| pencil.input_multiplier(i)).collect(),
+            objective: start.input_multipliers.iter().map(|tau| tau / total).collect(),
             multipliers: pencil.groups.len(),
-            pairs,
-            dense,
-            cost: outputs.transpose() * &outputs,
+            pairs: listed.into_iter().map(|(_, pair, ..)| pair).collect(),
+            arguments,
+            others,
+            cost,
             units: start.clone(),
-        }
+        })
+    }
+
+    /// Number of variables.
+    pub fn order(&self) -> usize {
+        self.objective.len() + self.multipliers
+    }
+
+    /// The objective at a point.
+    pub fn value(&self, point: &[f64]) -> f64 {
+        self.objective.iter().zip(point).map(|(b, t)| b * t).sum()
     }
 
     /// A point in the units of the original program.
-    pub fn candidate(&self, point: &Variables) -> Candidate {
+    pub fn candidate(&self, point: &[f64]) -> Candidate {
+        let scaled = |values: &[f64], units: &[f64]| values.iter().zip(units).map(|(x, unit)| x * unit).collect();
+        let (inputs, groups) = point.split_at(self.objective.len());
         Candidate {
-            squared_bound: point.bound * self.units.squared_bound,
-            multipliers: point.multipliers.iter().zip(&self.units.multipliers).map(|(x, unit)| x * unit).collect(),
+            input_multipliers: scaled(inputs, &self.units.input_multipliers),
+            multipliers: scaled(groups, &self.units.multipliers),
         }
     }
 
     /// A bound in the units of the original program.
     pub fn in_units(&self, bound: f64) -> f64 {
-        bound * self.units.squared_bound
+        bound * self.units.input_multipliers.iter().sum::<f64>()
     }
 
-    /// `t·I_x + Σ τ_g·A_g`: the matrix without its constant part.
-    pub fn combine(&self, variables: &Variables) -> Mat<f64> {
-        let weights = self.dense_weights(variables);
-        let mut matrix = if weights.iter().all(|&weight| weight == 0.0) {
-            Mat::zeros(self.dimension, self.dimension)
-        } else {
-            let weighted = Mat::from_fn(self.dense.nrows(), self.dimension, |i, j| weights[i] * self.dense[(i, j)]);
-            self.dense.transpose() * &weighted
-        };
-        (0..self.inputs).for_each(|i| matrix[(i, i)] += variables.bound);
+    /// The multiplier of a pair.
+    fn weight(&self, variables: &[f64], pair: usize) -> f64 {
+        variables[self.objective.len() + self.pairs[pair].group]
+    }
+
+    /// The images of all rows under a matrix.
+    pub fn images(&self, matrix: &Mat<f64>) -> Images {
+        let mut arguments = Mat::zeros(self.dimension, self.pairs.len());
+        self.arguments.iter().for_each(|layer| layer.image(matrix, arguments.as_mut()));
+        let mut others = Mat::zeros(self.dimension, self.pairs.len() - (self.dimension - self.inputs));
+        self.others.iter().for_each(|layer| layer.image(matrix, others.as_mut()));
+        Images { arguments, others }
+    }
+
+    /// `vᵀ·w` for every argument row `v` and every column `w`, in the blocks of layers on and below the diagonal.
+    pub fn lower_products(&self, columns: &Mat<f64>) -> Mat<f64> {
+        let mut products = Mat::zeros(self.pairs.len(), self.pairs.len());
+        for layer in &self.arguments {
+            let (rows, reach) = (&layer.pairs, &layer.reach);
+            let target = products.as_mut().submatrix_mut(rows.start, 0, rows.len(), rows.end);
+            let right = columns.submatrix(reach.start, 0, reach.len(), rows.end);
+            matmul(target, Accum::Replace, layer.rows.transpose(), right, 1.0, PARALLEL());
+        }
+        products
+    }
+
+    /// `y·w` for the result `y` of a pair.
+    pub fn with_result(&self, pair: usize, column: &[f64]) -> f64 {
+        let coordinate = self.inputs + pair;
+        if coordinate < self.dimension {
+            return column[coordinate];
+        }
+        let row = coordinate - self.dimension;
+        self.others.iter().find(|layer| layer.pairs.contains(&row)).map_or(0.0, |layer| layer.product(row, column))
+    }
+
+    /// `S·(Σ t_j D_j + Σ τ_g A_g)`, where the images of the rows under `S` are known.
+    pub fn times_combination(&self, matrix: &Mat<f64>, images: &Images, variables: &[f64]) -> Mat<f64> {
+        let n = self.dimension;
+        let mut result = Mat::zeros(n, n);
+        for j in 0..self.inputs {
+            let weight = variables[self.input_multiplier[j]];
+            let source = matrix.col_as_slice(j);
+            result.col_as_slice_mut(j).iter_mut().zip(source).for_each(|(r, s)| *r = weight * s);
+        }
+        let mut left = Mat::zeros(n, self.pairs.len());
+        let mut left_others = Mat::zeros(n, self.pairs.len() - (n - self.inputs));
         for (t, pair) in self.pairs.iter().enumerate() {
-            let weight = variables.multipliers[pair.group];
-            match pair.y {
-                ResultRow::Unit(k) => {
-                    matrix[(k, k)] += weight;
-                    if pair.c != 0.0 {
-                        for i in 0..self.dimension {
-                            let value = weight * pair.c * self.dense[(t, i)];
-                            matrix[(i, k)] += value;
-                            matrix[(k, i)] += value;
-                        }
-                    }
+            let weight = self.weight(variables, t);
+            let (argument, image) = (images.arguments.col_as_slice(t), images.result(self, matrix, t));
+            let column = left.col_as_slice_mut(t);
+            column.iter_mut().zip(argument).zip(image).for_each(|((l, v), y)| *l = weight * (pair.a * v + pair.c * y));
+            let coordinate = self.inputs + t;
+            let column =
+                if coordinate < n { result.col_as_slice_mut(coordinate) } else { left_others.col_as_slice_mut(coordinate - n) };
+            column.iter_mut().zip(argument).zip(image).for_each(|((r, v), y)| *r = weight * (pair.c * v + y));
+        }
+        self.arguments.iter().for_each(|layer| layer.expand(&left, result.as_mut()));
+        self.others.iter().for_each(|layer| layer.expand(&left_others, result.as_mut()));
+        result
+    }
+
+    /// `Σ t_j D_j + Σ τ_g A_g`: the matrix without its constant part.
+    pub fn combine(&self, variables: &[f64]) -> Mat<f64> {
+        let n = self.dimension;
+        let mut matrix: Mat<f64> = Mat::zeros(n, n);
+        (0..self.inputs).for_each(|i| matrix[(i, i)] += variables[self.input_multiplier[i]]);
+        let plain = n - self.inputs;
+        for t in 0..plain {
+            matrix[(self.inputs + t, self.inputs + t)] += self.weight(variables, t);
+        }
+        for layer in &self.arguments {
+            layer.add_squares(&mut matrix, |t| self.pairs[t].a * self.weight(variables, t));
+            for (column, t) in layer.pairs.clone().enumerate().filter(|&(_, t)| t < plain && self.pairs[t].c != 0.0) {
+                let weight = self.pairs[t].c * self.weight(variables, t);
+                let k = self.inputs + t;
+                for (i, v) in layer.reach.clone().zip(layer.rows.col_as_slice(column)) {
+                    matrix[(i, k)] += weight * v;
+                    matrix[(k, i)] += weight * v;
                 }
-                ResultRow::Dense(row) if pair.c != 0.0 => {
-                    for j in 0..self.dimension {
-                        for i in 0..self.dimension {
-                            let cross = self.dense[(t, i)] * self.dense[(row, j)] + self.dense[(row, i)] * self.dense[(t, j)];
-                            matrix[(i, j)] += weight * pair.c * cross;
-                        }
-                    }
+            }
+        }
+        for layer in &self.others {
+            layer.add_squares(&mut matrix, |row| self.weight(variables, plain + row));
+        }
+        for t in (plain..self.pairs.len()).filter(|&t| self.pairs[t].c != 0.0) {
+            let weight = self.pairs[t].c * self.weight(variables, t);
+            let (v, y) = (self.argument(t), self.other(t - plain));
+            for j in 0..n {
+                for i in 0..n {
+                    matrix[(i, j)] += weight * (v[i] * y[j] + y[i] * v[j]);
                 }
-                ResultRow::Dense(_) => {}
             }
         }
         matrix
     }
 
     /// `Z` at a point.
-    pub fn matrix(&self, point: &Variables) -> Mat<f64> {
+    pub fn matrix(&self, point: &[f64]) -> Mat<f64> {
         self.combine(point) - &self.cost
     }
 
-    /// The weight of every dense row's square.
-    fn dense_weights(&self, variables: &Variables) -> Vec<f64> {
-        let mut weights = vec![0.0; self.dense.nrows()];
-        for (t, pair) in self.pairs.iter().enumerate() {
-            let multiplier = variables.multipliers[pair.group];
-            weights[t] += pair.a * multiplier;
-            if let ResultRow::Dense(row) = pair.y {
-                weights[row] += multiplier;
-            }
-        }
-        weights
+    fn argument(&self, pair: usize) -> Vec<f64> {
+        spread(&self.arguments, pair, self.dimension)
+    }
+
+    fn other(&self, row: usize) -> Vec<f64> {
+        spread(&self.others, row, self.dimension)
     }
 }
 
-fn scaled_rows(rows: &[(&Stretch, f64)], scales: &[f64]) -> Mat<f64> {
-    let mut matrix = Mat::zeros(rows.len(), scales.len());
-    for (i, (row, factor)) in rows.iter().enumerate() {
-        row.entries().for_each(|(j, value)| matrix[(i, j)] = factor * value * scales[j]);
+/// One row over all coordinates.
+fn spread(layers: &[Layer], row: usize, dimension: usize) -> Vec<f64> {
+    let mut full = vec![0.0; dimension];
+    if let Some(layer) = layers.iter().find(|layer| layer.pairs.contains(&row)) {
+        full[layer.reach.clone()].copy_from_slice(layer.rows.col_as_slice(row - layer.pairs.start));
     }
-    matrix
+    full
+}
+
+impl Layer {
+    fn new(first: usize, rows: &[(&Stretch, f64)], scales: &[f64], place: &[usize]) -> Self {
+        let reached = || rows.iter().flat_map(|(row, _)| row.entries().map(|(i, _)| place[i]));
+        let (start, end) = (reached().min().unwrap_or(0), reached().max().map_or(0, |last| last + 1));
+        let mut columns = Mat::zeros(end - start, rows.len());
+        for (j, (row, factor)) in rows.iter().enumerate() {
+            let column = columns.col_as_slice_mut(j);
+            row.entries().for_each(|(i, value)| column[place[i] - start] = factor * value * scales[i]);
+        }
+        Self { pairs: first..first + rows.len(), reach: start..end, rows: columns }
+    }
+
+    /// `S·rows` into the columns of the pairs.
+    fn image(&self, matrix: &Mat<f64>, target: MatMut<f64>) {
+        let columns = target.subcols_mut(self.pairs.start, self.pairs.len());
+        let left: MatRef<f64> = matrix.subcols(self.reach.start, self.reach.len());
+        matmul(columns, Accum::Replace, left, &self.rows, 1.0, PARALLEL());
+    }
+
+    /// Adds `left·rowsᵀ`.
+    fn expand(&self, left: &Mat<f64>, target: MatMut<f64>) {
+        let columns = target.subcols_mut(self.reach.start, self.reach.len());
+        let left = left.subcols(self.pairs.start, self.pairs.len());
+        matmul(columns, Accum::Add, left, self.rows.transpose(), 1.0, PARALLEL());
+    }
+
+    /// Adds `Σ weight·rowᵀrow` where a weight is not zero.
+    fn add_squares(&self, matrix: &mut Mat<f64>, weight: impl Fn(usize) -> f64) {
+        let weights: Vec<f64> = self.pairs.clone().map(weight).collect();
+        if weights.iter().all(|&weight| weight == 0.0) {
+            return;
+        }
+        let mut scaled = self.rows.clone();
+        for (j, weight) in weights.into_iter().enumerate() {
+            scaled.col_as_slice_mut(j).iter_mut().for_each(|entry| *entry *= weight);
+        }
+        let (start, width) = (self.reach.start, self.reach.len());
+        let target = matrix.as_mut().submatrix_mut(start, start, width, width);
+        matmul(target, Accum::Add, &scaled, self.rows.transpose(), 1.0, PARALLEL());
+    }
+
+    fn product(&self, row: usize, column: &[f64]) -> f64 {
+        let values = self.rows.col_as_slice(row - self.pairs.start);
+        values.iter().zip(&column[self.reach.clone()]).map(|(a, b)| a * b).sum()
+    }
 }

@@ -4,140 +4,162 @@
 use faer::Mat;
 use rayon::prelude::*;
 
-use super::program::{Program, ResultRow, Variables};
+use super::dense::{columns_mut, dot, transposed};
+use super::program::{Images, Program, Variables};
 
-/// `U·S·Uᵀ` for a symmetric matrix `S`, by pairs: arguments with arguments, with results, results with results.
-pub struct Gram {
+/// `U·S·Uᵀ` for a symmetric matrix `S`, by pairs `t ≥ u`: arguments with arguments, arguments with results, results with
+/// arguments, results with results.
+pub struct Gram<'a> {
+    program: &'a Program,
+    matrix: &'a Mat<f64>,
+    images: &'a Images,
     vv: Mat<f64>,
-    vy: Mat<f64>,
-    yv: Mat<f64>,
-    yy: Mat<f64>,
+    /// `S·v` by coordinates.
+    by_coordinate: Mat<f64>,
 }
 
-impl Gram {
-    pub fn new(program: &Program, matrix: &Mat<f64>) -> Self {
-        let rows = &program.dense * matrix;
-        let squares = &rows * program.dense.transpose();
-        let pairs = program.pairs.len();
-        let mut vy = Mat::zeros(pairs, pairs);
-        let mut yy = Mat::zeros(pairs, pairs);
-        for (u, pair) in program.pairs.iter().enumerate() {
-            let column = match pair.y {
-                ResultRow::Unit(k) => rows.col_as_slice(k),
-                ResultRow::Dense(row) => squares.col_as_slice(row),
-            };
-            vy.col_as_slice_mut(u).copy_from_slice(&column[..pairs]);
-            for (entry, other) in yy.col_as_slice_mut(u).iter_mut().zip(&program.pairs) {
-                *entry = match (other.y, pair.y) {
-                    (ResultRow::Unit(l), ResultRow::Unit(k)) => matrix[(l, k)],
-                    (ResultRow::Dense(row), _) => column[row],
-                    (ResultRow::Unit(l), ResultRow::Dense(row)) => rows[(row, l)],
-                };
-            }
-        }
-        let vv = squares.submatrix(0, 0, pairs, pairs).to_owned();
-        let yv = vy.transpose().to_owned();
-        Self { vv, vy, yv, yy }
+/// One column of the four Gram matrices, from the diagonal down.
+struct Column {
+    vv: Vec<f64>,
+    vy: Vec<f64>,
+    yv: Vec<f64>,
+    yy: Vec<f64>,
+}
+
+impl<'a> Gram<'a> {
+    pub fn new(program: &'a Program, matrix: &'a Mat<f64>, images: &'a Images) -> Self {
+        let vv = program.lower_products(&images.arguments);
+        Self { program, matrix, images, vv, by_coordinate: transposed(&images.arguments) }
     }
 
-    /// `⟨A_g, S⟩` for every group.
-    pub fn products(&self, program: &Program) -> Vec<f64> {
-        let mut products = vec![0.0; program.multipliers];
+    fn column(&self, u: usize) -> Column {
+        let program = self.program;
+        let (pairs, inputs) = (program.pairs.len(), program.inputs);
+        let plain = program.dimension - inputs;
+        let (argument, result) = (self.images.arguments.col_as_slice(u), self.images.result(program, self.matrix, u));
+        let with_results = |column: &[f64]| -> Vec<f64> {
+            let coordinates = column[(inputs + u).min(program.dimension)..].iter().copied();
+            coordinates.chain((plain.max(u)..pairs).map(|t| program.with_result(t, column))).collect()
+        };
+        let vy = if u < plain {
+            self.by_coordinate.col_as_slice(inputs + u)[u..].to_vec()
+        } else {
+            (u..pairs).map(|t| program.with_result(u, self.images.arguments.col_as_slice(t))).collect()
+        };
+        Column { vv: self.vv.col_as_slice(u)[u..].to_vec(), vy, yv: with_results(argument), yy: with_results(result) }
+    }
+
+    /// `⟨D_j, S⟩` for every multiplier of inputs, `⟨A_g, S⟩` for every group.
+    pub fn products(&self) -> Variables {
+        let program = self.program;
+        let mut products = vec![0.0; program.order()];
+        for (i, &j) in program.input_multiplier.iter().enumerate() {
+            products[j] += self.matrix[(i, i)];
+        }
+        let groups = &mut products[program.objective.len()..];
         for (t, pair) in program.pairs.iter().enumerate() {
-            products[pair.group] += pair.a * self.vv[(t, t)] + 2.0 * pair.c * self.vy[(t, t)] + self.yy[(t, t)];
+            let vy = program.with_result(t, self.images.arguments.col_as_slice(t));
+            let yy = program.with_result(t, self.images.result(program, self.matrix, t));
+            groups[pair.group] += pair.a * self.vv[(t, t)] + 2.0 * pair.c * vy + yy;
         }
         products
     }
 }
 
-/// `H_ij = tr(A_i X A_j Z⁻¹)`; the bound is variable 0, the multipliers follow.
-pub fn schur(program: &Program, x: &Mat<f64>, inverse: &Mat<f64>, of_x: &Gram, of_inverse: &Gram) -> Mat<f64> {
-    let order = program.multipliers + 1;
+/// `H_ij = tr(A_i X A_j Z⁻¹)`, the lower triangle.
+pub fn schur(program: &Program, of_x: &Gram, of_inverse: &Gram) -> Mat<f64> {
+    let (first, order) = (program.objective.len(), program.order());
     let mut schur = Mat::zeros(order, order);
-    let columns: Vec<Vec<f64>> = (0..program.pairs.len()).into_par_iter().map(|u| column(program, of_x, of_inverse, u)).collect();
-    for (pair, column) in program.pairs.iter().zip(&columns) {
-        let target = schur.col_as_slice_mut(pair.group + 1);
-        for (other, value) in program.pairs.iter().zip(column) {
-            target[other.group + 1] += value;
+    if program.multipliers == program.pairs.len() && program.pairs.iter().enumerate().all(|(t, pair)| pair.group == t) {
+        columns_mut(&mut schur).skip(first).for_each(|(i, target)| {
+            let u = i - first;
+            target[i..].copy_from_slice(&column(program, &of_x.column(u), &of_inverse.column(u), u));
+        });
+    } else {
+        let columns: Vec<Vec<f64>> = (0..program.pairs.len())
+            .into_par_iter()
+            .map(|u| column(program, &of_x.column(u), &of_inverse.column(u), u))
+            .collect();
+        for (u, (pair, column)) in program.pairs.iter().zip(&columns).enumerate() {
+            for (t, (other, value)) in (u..).zip(program.pairs[u..].iter().zip(column)) {
+                let (row, column) = (pair.group.max(other.group), pair.group.min(other.group));
+                // A pair of different pairs of one group counts in both orders.
+                let twice = if t != u && row == column { 2.0 } else { 1.0 };
+                schur[(first + row, first + column)] += twice * value;
+            }
         }
     }
+    let (x, inverse) = (of_x.matrix, of_inverse.matrix);
     let inputs = program.inputs;
     for j in 0..inputs {
-        let (a, b) = (&x.col_as_slice(j)[..inputs], &inverse.col_as_slice(j)[..inputs]);
-        schur[(0, 0)] += a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let column = program.input_multiplier[j];
+        for (i, (a, b)) in x.col_as_slice(j)[..inputs].iter().zip(inverse.col_as_slice(j)).enumerate() {
+            let row = program.input_multiplier[i];
+            if row >= column {
+                schur[(row, column)] += a * b;
+            }
+        }
     }
-    let border = border(program, x, inverse);
-    for (g, value) in border.into_iter().enumerate() {
-        schur[(0, g + 1)] = value;
-        schur[(g + 1, 0)] = value;
-    }
+    border(program, of_x, of_inverse, &mut schur);
     schur
 }
 
-/// `⟨M_t G_tu M_u, K_tu⟩` for all pairs `t`: the two-by-two blocks of the Gram matrices.
-fn column(program: &Program, g: &Gram, k: &Gram, u: usize) -> Vec<f64> {
-    let slices = |gram: &Gram| {
-        [
-            gram.vv.col_as_slice(u).to_vec(),
-            gram.vy.col_as_slice(u).to_vec(),
-            gram.yv.col_as_slice(u).to_vec(),
-            gram.yy.col_as_slice(u).to_vec(),
-        ]
-    };
-    let ([gvv, gvy, gyv, gyy], [kvv, kvy, kyv, kyy]) = (slices(g), slices(k));
+/// `⟨M_t G_tu M_u, K_tu⟩` for the pairs `t ≥ u`: the two-by-two blocks of the Gram matrices.
+fn column(program: &Program, g: &Column, k: &Column, u: usize) -> Vec<f64> {
     let right = &program.pairs[u];
-    program
-        .pairs
+    program.pairs[u..]
         .iter()
         .enumerate()
         .map(|(t, left)| {
             // G·M_u, then M_t·(G·M_u).
-            let (vv, vy) = (gvv[t] * right.a + gvy[t] * right.c, gvv[t] * right.c + gvy[t]);
-            let (yv, yy) = (gyv[t] * right.a + gyy[t] * right.c, gyv[t] * right.c + gyy[t]);
-            (left.a * vv + left.c * yv) * kvv[t]
-                + (left.a * vy + left.c * yy) * kvy[t]
-                + (left.c * vv + yv) * kyv[t]
-                + (left.c * vy + yy) * kyy[t]
+            let (vv, vy) = (g.vv[t] * right.a + g.vy[t] * right.c, g.vv[t] * right.c + g.vy[t]);
+            let (yv, yy) = (g.yv[t] * right.a + g.yy[t] * right.c, g.yv[t] * right.c + g.yy[t]);
+            (left.a * vv + left.c * yv) * k.vv[t]
+                + (left.a * vy + left.c * yy) * k.vy[t]
+                + (left.c * vv + yv) * k.yv[t]
+                + (left.c * vy + yy) * k.yy[t]
         })
         .collect()
 }
 
-/// `tr(I_x X A_g Z⁻¹)` for every group.
-fn border(program: &Program, x: &Mat<f64>, inverse: &Mat<f64>) -> Vec<f64> {
-    let inputs = program.inputs;
-    let of = |matrix: &Mat<f64>| &program.dense * matrix.submatrix(0, 0, program.dimension, inputs);
-    let (dense_x, dense_inverse) = (of(x), of(inverse));
-    let row = |dense: &Mat<f64>, matrix: &Mat<f64>, row: ResultRow| -> Vec<f64> {
-        match row {
-            ResultRow::Unit(k) => matrix.col_as_slice(k)[..inputs].to_vec(),
-            ResultRow::Dense(i) => (0..inputs).map(|j| dense[(i, j)]).collect(),
+/// Adds `tr(D_j X A_g Z⁻¹)`.
+fn border(program: &Program, of_x: &Gram, of_inverse: &Gram, schur: &mut Mat<f64>) {
+    let (inputs, first) = (program.inputs, program.objective.len());
+    let single = first == 1;
+    let of_pair = |t: usize| {
+        let pair = &program.pairs[t];
+        let (vx, vi) = (of_x.images.arguments.col_as_slice(t), of_inverse.images.arguments.col_as_slice(t));
+        let (yx, yi) = (of_x.images.result(program, of_x.matrix, t), of_inverse.images.result(program, of_inverse.matrix, t));
+        if single {
+            let dot = |a: &[f64], b: &[f64]| dot(&a[..inputs], &b[..inputs]);
+            return vec![pair.a * dot(vx, vi) + pair.c * (dot(vx, yi) + dot(yx, vi)) + dot(yx, yi)];
         }
+        (0..inputs).map(|i| pair.a * vx[i] * vi[i] + pair.c * (vx[i] * yi[i] + yx[i] * vi[i]) + yx[i] * yi[i]).collect()
     };
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let mut border = vec![0.0; program.multipliers];
-    for (t, pair) in program.pairs.iter().enumerate() {
-        let (vx, vi) = (row(&dense_x, x, ResultRow::Dense(t)), row(&dense_inverse, inverse, ResultRow::Dense(t)));
-        let (yx, yi) = (row(&dense_x, x, pair.y), row(&dense_inverse, inverse, pair.y));
-        border[pair.group] += pair.a * dot(&vx, &vi) + pair.c * (dot(&vx, &yi) + dot(&yx, &vi)) + dot(&yx, &yi);
+    let values: Vec<Vec<f64>> = (0..program.pairs.len()).into_par_iter().map(of_pair).collect();
+    for (pair, values) in program.pairs.iter().zip(values) {
+        let row = first + pair.group;
+        values.into_iter().enumerate().for_each(|(j, value)| schur[(row, j)] += value);
     }
-    border
 }
 
-/// `⟨A_g, R⟩` for every group and `⟨I_x, R⟩`, for a matrix that need not be symmetric.
-pub fn products(program: &Program, matrix: &Mat<f64>) -> Variables {
-    let rows = &program.dense * matrix;
-    let dimension = program.dimension;
-    let with_dense = |left: &dyn Fn(usize) -> f64, i: usize| (0..dimension).map(|j| left(j) * program.dense[(i, j)]).sum::<f64>();
-    let mut multipliers = vec![0.0; program.multipliers];
-    for (t, pair) in program.pairs.iter().enumerate() {
-        let (vy, yv, yy) = match pair.y {
-            ResultRow::Unit(k) => (rows[(t, k)], with_dense(&|j| matrix[(k, j)], t), matrix[(k, k)]),
-            ResultRow::Dense(i) => {
-                (with_dense(&|j| rows[(t, j)], i), with_dense(&|j| rows[(i, j)], t), with_dense(&|j| rows[(i, j)], i))
-            }
-        };
-        let vv = if pair.a == 0.0 { 0.0 } else { with_dense(&|j| rows[(t, j)], t) };
-        multipliers[pair.group] += pair.a * vv + pair.c * (vy + yv) + yy;
+/// `⟨D_j, MK⟩` and `⟨A_g, MK⟩`, for `M` that need not be symmetric, given `Mᵀ`, and a symmetric `K` with its images.
+pub fn products(program: &Program, transposed: &Mat<f64>, with: &Mat<f64>, images: &Images) -> Variables {
+    let rows = program.images(transposed);
+    let of_pair = |t: usize| {
+        let pair = &program.pairs[t];
+        let (mv, my) = (rows.arguments.col_as_slice(t), rows.result(program, transposed, t));
+        let (kv, ky) = (images.arguments.col_as_slice(t), images.result(program, with, t));
+        let vv = if pair.a == 0.0 { 0.0 } else { pair.a * dot(mv, kv) };
+        let cross = if pair.c == 0.0 { 0.0 } else { pair.c * (dot(mv, ky) + dot(my, kv)) };
+        vv + cross + dot(my, ky)
+    };
+    let of_pairs: Vec<f64> = (0..program.pairs.len()).into_par_iter().map(of_pair).collect();
+    let mut products = vec![0.0; program.order()];
+    for (i, &j) in program.input_multiplier.iter().enumerate() {
+        products[j] += dot(transposed.col_as_slice(i), with.col_as_slice(i));
     }
-    Variables { bound: (0..program.inputs).map(|i| matrix[(i, i)]).sum(), multipliers }
+    let first = program.objective.len();
+    program.pairs.iter().zip(of_pairs).for_each(|(pair, value)| products[first + pair.group] += value);
+    products
 }
