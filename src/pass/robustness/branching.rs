@@ -80,7 +80,7 @@ impl<T: Send> Branching<'_, T> {
             return Tree::Open;
         }
         let number = shared.nodes.fetch_add(1, Ordering::Relaxed);
-        match self.refuter.bound(&node.region, &self.problem.clauses) {
+        match self.refuter.bound(&node.region.clone().into(), &self.problem.clauses) {
             Ok(bounded) if bounded.refuted => return Tree::Closed,
             // Undefined here says nothing about the halves.
             _ => {}
