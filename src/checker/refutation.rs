@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::refusal::ClaimRefusal;
 use crate::bounds::{BoundsError, BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region};
 use crate::certificate::Semantics;
@@ -16,9 +18,19 @@ pub struct Refuter<'n> {
     bounds: LinearBounds<'n>,
 }
 
-/// What bounds say about a case on a box.
+/// Which bounds were tight enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    Intervals,
+    Backward,
+}
+
+/// What bounds say about a case on a region.
 #[derive(Clone, Debug)]
 pub struct Bounded {
+    /// The last bounds that were tried.
+    pub method: Method,
     /// No input of the box satisfies the case.
     pub refuted: bool,
     /// A lower bound of the left side of every atom, clause by clause and alternative by alternative.
@@ -42,11 +54,11 @@ impl<'n> Refuter<'n> {
         let outputs: Vec<_> = intervals.output().iter().map(|y| (y.lower, y.upper)).collect();
         let mut lower: Vec<f64> = atoms(clauses).map(|atom| atom.range(&inputs, &outputs).0).collect();
         if contradicted(clauses, &lower) {
-            return Ok(Bounded { refuted: true, lower });
+            return Ok(Bounded { method: Method::Intervals, refuted: true, lower });
         }
         let (positions, rows) = rows(clauses, outputs.len());
         if positions.is_empty() {
-            return Ok(Bounded { refuted: false, lower });
+            return Ok(Bounded { method: Method::Intervals, refuted: false, lower });
         }
         let analysis = self.bounds.analyse(region, &Phases::new(), Refinement::Backward, &Hints::default(), &Loops)?;
         let bounds = analysis.lower_bounds(&rows, None, &Loops);
@@ -57,7 +69,7 @@ impl<'n> Refuter<'n> {
                 lower[position] = mine;
             }
         }
-        Ok(Bounded { refuted: contradicted(clauses, &lower), lower })
+        Ok(Bounded { method: Method::Backward, refuted: contradicted(clauses, &lower), lower })
     }
 
     /// Refutes a case on a box along a tree of splits.

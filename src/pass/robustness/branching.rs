@@ -89,6 +89,8 @@ impl<T: Send> Branching<'_, T> {
             region: node.region.clone(),
             clauses: self.problem.clauses.clone(),
             lattice: self.problem.lattice.within(&node.region),
+            start: node.region.centre(),
+            ball: None,
         };
         let seed = self.seed ^ number as u64;
         if let Some(found) = self.attack.run(&here, NODE_EFFORT, seed, self.deadline, |point| (self.accept)(point)) {
