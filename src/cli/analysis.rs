@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::data;
 use super::lipschitz;
 use super::output::Output;
 use super::progress::Progress;
@@ -31,8 +30,6 @@ pub struct Analysis {
     specification: specification::Arguments,
     #[command(flatten)]
     robustness: robustness::Arguments,
-    #[command(flatten)]
-    data: data::DataArguments,
     #[command(flatten)]
     common: CommonArguments,
     #[command(flatten)]
@@ -148,7 +145,7 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
         findings.push(specification::run(&arguments.specification, &context)?);
     }
     if arguments.robustness.requested() {
-        findings.push(robustness::run(&arguments.robustness, &arguments.data, &context)?);
+        findings.push(robustness::run(&arguments.robustness, &context)?);
     }
     progress.finish();
     conclude(findings, &context, common, start)

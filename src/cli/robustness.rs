@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::analysis::{Context, Findings};
-use super::data::{DataArguments, identities, paths};
+use super::data::{identities, paths};
 use super::{ExitStatus, Failure};
 use crate::certificate::{
     Assurance, Claim, ClaimKind, Domain, Norm, Perturbation, RobustnessClaim, RobustnessWitness, Semantics, Vector, digest_of,
@@ -90,11 +90,11 @@ fn decimal(text: &str) -> Result<String, String> {
     Constant::parse(text).map(|_| text.to_owned()).ok_or_else(|| "not a decimal number".to_owned())
 }
 
-pub fn run(arguments: &Arguments, data: &DataArguments, context: &Context) -> Result<Findings, Failure> {
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {
     let start = Instant::now();
     let network = &context.model.network;
-    let (asked, data) = (data, data.dataset(context.model)?);
-    let count = asked.count(&data);
+    let data = context.data("--robust")?;
+    let count = context.samples(&data);
     let labels = data.labels(network.output_size()).map_err(Failure::error)?;
     let perturbation = arguments.perturbation()?;
     check_clip(&perturbation, &data, count, context)?;
