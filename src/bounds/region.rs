@@ -110,6 +110,20 @@ impl Region {
         Ok(Self { bounds: self.bounds.clipped(least, greatest)?, ball: self.ball.clone() })
     }
 
+    /// The part of the region in a box.
+    ///
+    /// # Errors
+    /// When nothing is left, or the sizes differ.
+    pub fn within(&self, bounds: &BoxRegion) -> Result<Self, RegionError> {
+        let (mine, other) = (&self.bounds, bounds);
+        if mine.lower.len() != other.lower.len() {
+            return Err(RegionError::Lengths { lower: mine.lower.len(), upper: other.upper.len() });
+        }
+        let lower = mine.lower.iter().zip(&other.lower).map(|(a, b)| a.max(*b)).collect();
+        let upper = mine.upper.iter().zip(&other.upper).map(|(a, b)| a.min(*b)).collect();
+        Ok(Self { bounds: BoxRegion::new(lower, upper)?, ball: self.ball.clone() })
+    }
+
     /// A box that contains the region.
     #[must_use]
     pub const fn bounds(&self) -> &BoxRegion {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
     Assurance, Claim, ClaimKind, Domain, FileIdentity, Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness,
-    Norm, Pair, Part, PartProof, Semantics, Sorts, SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Vector,
-    Verdict,
+    Norm, Pair, Part, PartProof, Perturbation, RobustnessClaim, RobustnessWitness, Semantics, Sorts, SpecificationClaim,
+    SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
 pub use number::{Bits, Number, Rounding};
 

@@ -26,7 +26,7 @@ pub fn prove_unsafe(
 }
 
 /// The point itself where it lies in the box, and the box where no `f64` does, coordinate by coordinate.
-fn enclosed(input_box: &InputBox, point: &[f64]) -> Result<BoxRegion, ClaimRefusal> {
+pub(super) fn enclosed(input_box: &InputBox, point: &[f64]) -> Result<BoxRegion, ClaimRefusal> {
     if point.len() != input_box.lower.len() {
         return Err(ClaimRefusal::Shape { what: "the point has another size than the input" });
     }

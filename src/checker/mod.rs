@@ -4,9 +4,9 @@
 //! No solver, status, residual or epsilon appears here, and no pass is known. Passes may call the rules here to find out
 //! what will be accepted; never the reverse.
 //!
-//! One file per kind of claim (`lipschitz`, `specification`), on top of what they share: matrix inequalities
+//! One file per kind of claim (`lipschitz`, `specification`, `robustness`), on top of what they share: matrix inequalities
 //! (`inequality`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained
-//! quotients (`pair`), refuted boxes (`refutation`), unsafe points (`counterexample`).
+//! quotients (`pair`), refuted boxes (`refutation`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
 
 mod convolution;
 mod counterexample;
@@ -14,10 +14,12 @@ mod evidence;
 mod growth;
 mod inequality;
 mod lipschitz;
+mod neighbourhood;
 mod pair;
 mod parts;
 mod refusal;
 mod refutation;
+mod robustness;
 mod rules;
 mod specification;
 
@@ -27,10 +29,12 @@ pub use counterexample::prove_unsafe;
 pub use evidence::{Evidence, Files};
 pub use growth::{growth, growth_of};
 pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, prove_matrix};
+pub use neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
-pub use refutation::{Bounded, LEAF, Refuter, atoms};
+pub use refutation::{Bounded, LEAF, Method, Refuter, atoms};
+pub use robustness::prove_misclassified;
 pub use rules::{Rules, linear_layers};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, digest_of};
@@ -50,6 +54,7 @@ fn is_identifier(id: &str) -> bool {
 pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refusal> {
     let found = match &claim.kind {
         ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
+        ClaimKind::Robustness(claimed) => robustness::check(claimed, claim.semantics, &claim.domain, evidence),
         ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
     };
     found

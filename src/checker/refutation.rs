@@ -3,21 +3,34 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::refusal::ClaimRefusal;
-use crate::bounds::{BoundsError, BoxRegion, Propagator};
+use crate::bounds::{BoundsError, BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region};
 use crate::certificate::Semantics;
 use crate::ir::Network;
+use crate::sound::round::add_down;
 use crate::vnnlib::{Atom, Clause};
 
 /// Bounds atoms on boxes of one network's inputs.
 #[derive(Clone, Debug)]
 pub struct Refuter<'n> {
-    propagator: Propagator<'n>,
+    bounds: LinearBounds<'n>,
 }
 
-/// What bounds say about a case on a box.
+/// Which bounds were tight enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    Intervals,
+    Backward,
+}
+
+/// What bounds say about a case on a region.
 #[derive(Clone, Debug)]
 pub struct Bounded {
+    /// The last bounds that were tried.
+    pub method: Method,
     /// No input of the box satisfies the case.
     pub refuted: bool,
     /// A lower bound of the left side of every atom, clause by clause and alternative by alternative.
@@ -28,19 +41,35 @@ impl<'n> Refuter<'n> {
     /// # Errors
     /// When a constant of the network is undefined.
     pub fn new(network: &'n Network, semantics: Semantics) -> Result<Self, BoundsError> {
-        Propagator::new(network, semantics).map(|propagator| Self { propagator })
+        LinearBounds::new(network, semantics).map(|bounds| Self { bounds })
     }
 
-    /// Does no input of the box, with its output, satisfy all clauses?
+    /// Does no input of the region, with its output, satisfy all clauses? Intervals are tried first, then backward bounds.
     ///
     /// # Errors
-    /// When the network is undefined on the box, which refutes nothing.
-    pub fn bound(&self, region: &BoxRegion, clauses: &[Arc<Clause>]) -> Result<Bounded, BoundsError> {
-        let intervals = self.propagator.intervals(region)?;
+    /// When the network is undefined on the region, which refutes nothing.
+    pub fn bound(&self, region: &Region, clauses: &[Arc<Clause>]) -> Result<Bounded, BoundsError> {
+        let inputs: Vec<_> = region.bounds().lower().iter().copied().zip(region.bounds().upper().iter().copied()).collect();
+        let intervals = self.bounds.propagator().intervals(region.bounds())?;
         let outputs: Vec<_> = intervals.output().iter().map(|y| (y.lower, y.upper)).collect();
-        let inputs: Vec<_> = region.lower().iter().copied().zip(region.upper().iter().copied()).collect();
-        let lower: Vec<f64> = atoms(clauses).map(|atom| atom.range(&inputs, &outputs).0).collect();
-        Ok(Bounded { refuted: contradicted(clauses, &lower), lower })
+        let mut lower: Vec<f64> = atoms(clauses).map(|atom| atom.range(&inputs, &outputs).0).collect();
+        if contradicted(clauses, &lower) {
+            return Ok(Bounded { method: Method::Intervals, refuted: true, lower });
+        }
+        let (positions, rows) = rows(clauses, outputs.len());
+        if positions.is_empty() {
+            return Ok(Bounded { method: Method::Intervals, refuted: false, lower });
+        }
+        let analysis = self.bounds.analyse(region, &Phases::new(), Refinement::Backward, &Hints::default(), &Loops)?;
+        let bounds = analysis.lower_bounds(&rows, None, &Loops);
+        for ((position, atom), bound) in positions.into_iter().zip(bounds) {
+            // What an atom says of inputs is bounded by itself.
+            let mine = add_down(bound, Atom { outputs: Vec::new(), ..atom.clone() }.range(&inputs, &[]).0);
+            if mine > lower[position] {
+                lower[position] = mine;
+            }
+        }
+        Ok(Bounded { method: Method::Backward, refuted: contradicted(clauses, &lower), lower })
     }
 
     /// Refutes a case on a box along a tree of splits.
@@ -70,7 +99,7 @@ impl<'n> Refuter<'n> {
                 continue;
             }
             let leaf = BoxRegion::new(lower.clone(), upper.clone()).map_err(|_| malformed("a split leaves no box"))?;
-            if !self.bound(&leaf, clauses)?.refuted {
+            if !self.bound(&Region::from(leaf), clauses)?.refuted {
                 return Err(ClaimRefusal::NotRefuted);
             }
             // Up to the first node whose upper half is still to be done.
@@ -101,6 +130,19 @@ pub const LEAF: f64 = -1.0;
 /// All atoms, clause by clause and alternative by alternative.
 pub fn atoms(clauses: &[Arc<Clause>]) -> impl Iterator<Item = &Atom> {
     clauses.iter().flat_map(|clause| clause.alternatives.iter().flatten())
+}
+
+/// The rows over outputs of all atoms whose coefficients are `f64` numbers, and which atoms they are.
+fn rows(clauses: &[Arc<Clause>], outputs: usize) -> (Vec<(usize, &Atom)>, LinearRows) {
+    let exact = |atom: &Atom| atom.outputs.iter().all(|term| term.coefficient.is_exact() && term.index < outputs);
+    let chosen: Vec<_> = atoms(clauses).enumerate().filter(|(_, atom)| !atom.outputs.is_empty() && exact(atom)).collect();
+    let mut coefficients = vec![0.0; chosen.len() * outputs];
+    for ((_, atom), row) in chosen.iter().zip(coefficients.chunks_exact_mut(outputs.max(1))) {
+        // Each output is there once.
+        atom.outputs.iter().for_each(|term| row[term.index] = term.coefficient.lower);
+    }
+    let constants = vec![0.0; chosen.len()];
+    (chosen, LinearRows { coefficients, constants })
 }
 
 /// Do these lower bounds contradict the clauses? They do where every alternative of some clause has an atom that fails.

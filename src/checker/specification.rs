@@ -71,7 +71,7 @@ fn holds(
         let region = BoxRegion::new(lower, upper)?;
         match tree {
             Some(tree) => refuter.refute(&region, &case.clauses, &evidence.vector(tree)?)?,
-            None if refuter.bound(&region, &case.clauses)?.refuted => {}
+            None if refuter.bound(&region.into(), &case.clauses)?.refuted => {}
             None => return Err(ClaimRefusal::NotRefuted),
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::lipschitz;
 use super::output::Output;
 use super::progress::Progress;
+use super::robustness;
 use super::specification;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
 use crate::certificate::{Certificate, Claim, Run};
@@ -27,6 +28,8 @@ pub struct Analysis {
     lipschitz: lipschitz::Arguments,
     #[command(flatten)]
     specification: specification::Arguments,
+    #[command(flatten)]
+    robustness: robustness::Arguments,
     #[command(flatten)]
     common: CommonArguments,
     #[command(flatten)]
@@ -140,6 +143,9 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     }
     if arguments.specification.requested() {
         findings.push(specification::run(&arguments.specification, &context)?);
+    }
+    if arguments.robustness.requested() {
+        findings.push(robustness::run(&arguments.robustness, &context)?);
     }
     progress.finish();
     conclude(findings, &context, common, start)

@@ -8,12 +8,16 @@ mod analysis;
 mod batch;
 mod check;
 #[cfg(feature = "passes")]
+mod data;
+#[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
 mod lipschitz;
 mod output;
 #[cfg(feature = "passes")]
 mod progress;
+#[cfg(feature = "passes")]
+mod robustness;
 #[cfg(feature = "passes")]
 mod schema;
 #[cfg(feature = "passes")]
@@ -101,6 +105,7 @@ Examples:
   verify model.onnx --lipschitz l2
   verify check model.certificate.json --model model.onnx
   verify model.onnx --spec property.vnnlib
+  verify model.onnx --robust --data test.npz --eps 0.03 --clip 0,1
   verify inspect model.onnx";
 
 #[cfg(not(feature = "passes"))]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CheckedFile, LipschitzSection, SpecificationSection, duration};
+use super::{CheckedFile, LipschitzSection, RobustnessSection, SpecificationSection, duration};
 use crate::certificate::Certificate;
 use crate::onnx::Model;
 
@@ -31,6 +31,7 @@ pub struct AnalysisReport {
 #[serde(tag = "pass", rename_all = "kebab-case")]
 pub enum Section {
     Lipschitz(LipschitzSection),
+    Robustness(RobustnessSection),
     Specification(SpecificationSection),
 }
 
@@ -69,6 +70,7 @@ impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lipschitz(section) => section.fmt(f),
+            Self::Robustness(section) => section.fmt(f),
             Self::Specification(section) => section.fmt(f),
         }
     }

@@ -42,6 +42,7 @@ impl CheckedClaim {
             domain: match claim.domain {
                 Domain::Global => "everywhere",
                 Domain::Specification => "for the inputs that it names",
+                Domain::Samples => "around the samples that it names",
                 Domain::Box { .. } => "on the box that the certificate names",
             },
             statement: statement(&claim.kind),
@@ -51,9 +52,22 @@ impl CheckedClaim {
     }
 }
 
+const fn norm(norm: Norm) -> &'static str {
+    match norm {
+        Norm::L2 => "ℓ2",
+        Norm::Linf => "ℓ∞",
+    }
+}
+
 /// A claim in words.
 fn statement(kind: &ClaimKind) -> String {
     match kind {
+        ClaimKind::Robustness(claim) => {
+            let norm = norm(claim.perturbation.norm);
+            let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
+            let epsilon = claim.perturbation.epsilon.escape_debug();
+            format!("of {} samples {robust} are robust for {norm} ε = {epsilon}, {falsified} are not", claim.samples)
+        }
         ClaimKind::Specification(claim) => {
             let name = claim.file.name.escape_debug();
             match claim.verdict {
@@ -62,10 +76,7 @@ fn statement(kind: &ClaimKind) -> String {
             }
         }
         ClaimKind::Lipschitz(claim) => {
-            let norm = match claim.norm {
-                Norm::L2 => "ℓ2",
-                Norm::Linf => "ℓ∞",
-            };
+            let norm = norm(claim.norm);
             let lower = claim.lower_bound.as_ref().map_or(String::new(), |lower| format!(", and at least {lower}"));
             let functionals = match claim.functionals.len() {
                 0 => String::new(),

@@ -11,6 +11,8 @@ mod inspect;
 #[cfg(feature = "passes")]
 mod lipschitz;
 #[cfg(feature = "passes")]
+mod robustness;
+#[cfg(feature = "passes")]
 mod specification;
 
 #[cfg(feature = "passes")]
@@ -22,6 +24,8 @@ pub use check::{CheckedClaim, CheckedFile};
 pub use inspect::InspectReport;
 #[cfg(feature = "passes")]
 pub use lipschitz::LipschitzSection;
+#[cfg(feature = "passes")]
+pub use robustness::RobustnessSection;
 #[cfg(feature = "passes")]
 pub use specification::{SpecificationSection, result_file};
 

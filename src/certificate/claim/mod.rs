@@ -1,9 +1,11 @@
 //! Claims and their witnesses: what is said about a network, and what lets a checker prove it again.
 
 mod lipschitz;
+mod robustness;
 mod specification;
 
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
+pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
 pub use specification::{SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict};
 
 use serde::{Deserialize, Serialize};
@@ -45,12 +47,14 @@ pub enum Domain {
     Box { lower: Vector, upper: Vector },
     /// For the inputs that a specification names.
     Specification,
+    /// Around the samples of a data set.
+    Samples,
 }
 
 impl Domain {
     fn vectors_mut(&mut self) -> Vec<&mut Vector> {
         match self {
-            Self::Global | Self::Specification => Vec::new(),
+            Self::Global | Self::Specification | Self::Samples => Vec::new(),
             Self::Box { lower, upper } => vec![lower, upper],
         }
     }
@@ -84,6 +88,7 @@ pub struct Claim {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ClaimKind {
     Lipschitz(LipschitzClaim),
+    Robustness(RobustnessClaim),
     Specification(SpecificationClaim),
 }
 
@@ -93,6 +98,7 @@ impl Claim {
         let mut vectors = self.domain.vectors_mut();
         vectors.extend(match &mut self.kind {
             ClaimKind::Lipschitz(claim) => claim.vectors_mut(),
+            ClaimKind::Robustness(claim) => claim.vectors_mut(),
             ClaimKind::Specification(claim) => claim.vectors_mut(),
         });
         vectors

@@ -39,8 +39,11 @@ impl<'n> Attack<'n> {
         Values::constants(network).ok().map(|constants| Self { network, constants })
     }
 
-    fn probe(&self, mut point: Vec<f64>, lattice: &Lattice) -> Option<Probe<'_>> {
-        lattice.snap(&mut point);
+    fn probe(&self, mut point: Vec<f64>, problem: &Problem) -> Option<Probe<'_>> {
+        if let Some(ball) = &problem.ball {
+            ball.project(&mut point);
+        }
+        problem.lattice.snap(&mut point);
         let at = Linearisation::new(self.network, &self.constants, &point).ok()?;
         Some(Probe { at, point })
     }
@@ -56,7 +59,7 @@ impl<'n> Attack<'n> {
         mut accept: impl FnMut(&[f64]) -> Option<T>,
     ) -> Option<T> {
         let lattice = &problem.lattice;
-        let centre = self.probe(problem.region.centre(), lattice)?;
+        let centre = self.probe(problem.start.clone(), problem)?;
         if centre.is_unsafe(&problem.clauses)
             && let Some(found) = accept(&centre.point)
         {
@@ -77,7 +80,7 @@ impl<'n> Attack<'n> {
                     if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                         return None;
                     }
-                    let probe = self.probe(point, lattice)?;
+                    let probe = self.probe(point, problem)?;
                     if probe.is_unsafe(&problem.clauses)
                         && let Some(found) = accept(&probe.point)
                     {
@@ -100,7 +103,7 @@ impl Attack<'_> {
     /// How strongly each input moves the nearest unsafe alternative at the centre, relative to the strongest.
     #[must_use]
     pub fn sensitivity(&self, problem: &Problem) -> Option<Vec<f64>> {
-        let centre = self.probe(problem.region.centre(), &problem.lattice)?;
+        let centre = self.probe(problem.start.clone(), problem)?;
         let target = targets(&problem.clauses, &centre, 1).pop()?;
         let mut gradient = centre.gradient(&target);
         let largest = gradient.iter().map(|g| g.abs()).fold(0.0, f64::max);

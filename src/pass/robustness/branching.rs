@@ -80,7 +80,7 @@ impl<T: Send> Branching<'_, T> {
             return Tree::Open;
         }
         let number = shared.nodes.fetch_add(1, Ordering::Relaxed);
-        match self.refuter.bound(&node.region, &self.problem.clauses) {
+        match self.refuter.bound(&node.region.clone().into(), &self.problem.clauses) {
             Ok(bounded) if bounded.refuted => return Tree::Closed,
             // Undefined here says nothing about the halves.
             _ => {}
@@ -89,6 +89,8 @@ impl<T: Send> Branching<'_, T> {
             region: node.region.clone(),
             clauses: self.problem.clauses.clone(),
             lattice: self.problem.lattice.within(&node.region),
+            start: node.region.centre(),
+            ball: None,
         };
         let seed = self.seed ^ number as u64;
         if let Some(found) = self.attack.run(&here, NODE_EFFORT, seed, self.deadline, |point| (self.accept)(point)) {

@@ -1,7 +1,6 @@
 //! Specifications and robustness over data sets: falsification by gradients, verification by bounds, branching over inputs.
 //!
-//! [`verify_specification`] decides a VNN-LIB file. Whatever is
-//! found is a witness that the checker proves again: an unsafe point, or trees of splits whose leaves bounds close.
+//! [`verify_specification`] decides a VNN-LIB file, [`verify_dataset`] the samples of a data set. Whatever is found is a witness that the checker proves again: an unsafe point, or trees of splits whose leaves bounds close.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -10,15 +9,18 @@
 //! | `float32` | the forward pass of the deployed network |
 //! | `branching` | input splitting with a proof tree |
 //! | `specification` | a VNN-LIB file, case by case |
+//! | `dataset` | the samples of a data set, in parallel |
 
 mod attack;
 mod branching;
+mod dataset;
 mod float32;
 mod problem;
 mod specification;
 
+pub use dataset::{DatasetOptions, SampleOutcome, verify_dataset};
 pub use float32::{Deployed, Single};
-pub use problem::{Lattice, Problem, Subproblem};
+pub use problem::{Ball, Lattice, Problem, Subproblem};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
 use crate::bounds::BoundsError;
@@ -30,6 +32,8 @@ pub enum RobustnessError {
     Bounds(#[from] BoundsError),
     #[error("the network cannot be evaluated")]
     Evaluation,
+    #[error("{0}")]
+    Data(String),
     #[error("the specification is about a network of another shape")]
     Shape,
     #[error("the specification is about a network in float64: nothing is proved for that; ask with `Real`")]

@@ -12,6 +12,18 @@ pub struct Problem {
     pub region: BoxRegion,
     pub clauses: Vec<Arc<Clause>>,
     pub lattice: Lattice,
+    /// Where an attack begins: the sample, or the middle of the box.
+    pub start: Vec<f64>,
+    /// For ℓ2: where candidates must lie.
+    pub ball: Option<Ball>,
+}
+
+/// Points within `radius` of a centre, every coordinate times its deviation.
+#[derive(Clone, Debug)]
+pub struct Ball {
+    pub centre: Vec<f64>,
+    pub deviations: Vec<f64>,
+    pub radius: f64,
 }
 
 /// A part of a [`Problem`]: what a branch-and-bound run splits, bounds and closes.
@@ -39,7 +51,22 @@ impl Problem {
         let input_box = specification.boxes.get(case.region)?;
         let (lower, upper) = input_box.outer();
         let region = BoxRegion::new(lower, upper).ok()?;
-        Some(Self { region, clauses: case.clauses.clone(), lattice: Lattice::new(input_box) })
+        let start = region.centre();
+        Some(Self { region, clauses: case.clauses.clone(), lattice: Lattice::new(input_box), start, ball: None })
+    }
+}
+
+impl Ball {
+    /// Moves a point into the ball, with room for its coordinates to be rounded to float32.
+    pub fn project(&self, point: &mut [f64]) {
+        let offsets = || point.iter().zip(&self.centre).zip(&self.deviations).map(|((p, c), d)| (p - c) * d);
+        let distance = offsets().map(|offset| offset * offset).sum::<f64>().sqrt();
+        let size = point.iter().zip(&self.deviations).map(|(p, d)| (p * d) * (p * d)).sum::<f64>().sqrt();
+        let radius = (self.radius * (1.0 - 1e-6) - 1e-7 * size).max(0.0);
+        if distance > radius {
+            let share = radius / distance;
+            point.iter_mut().zip(&self.centre).for_each(|(p, c)| *p = c + share * (*p - c));
+        }
     }
 }
 

@@ -164,7 +164,7 @@ impl Search<'_> {
         if let Some(found) = self.falsify(case, &problem, GLANCE) {
             return Glance::Unsafe(found);
         }
-        match self.refuter.bound(&problem.region, &problem.clauses) {
+        match self.refuter.bound(&problem.region.clone().into(), &problem.clauses) {
             Ok(bounded) if bounded.refuted => Glance::Refuted,
             _ => Glance::Open(Box::new(problem)),
         }

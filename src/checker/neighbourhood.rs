@@ -1,0 +1,208 @@
+//! Perturbed samples as the network sees them: boxes and balls that contain them all, and points that are among them.
+
+use std::sync::Arc;
+
+use super::refusal::ClaimRefusal;
+use crate::bounds::{BoxRegion, Region};
+use crate::certificate::{Norm, Perturbation};
+use crate::sound::round::{add_down, add_up, div_down, div_up, mul_down, mul_up, sqrt_up, sub_down, sub_up};
+use crate::vnnlib::{Atom, Clause, Constant, InputBox, Term};
+
+/// A [`Perturbation`] on a network's input, its decimals enclosed.
+#[derive(Clone, Debug)]
+pub struct Neighbourhoods {
+    norm: Norm,
+    epsilon: Constant,
+    clip: Option<(Constant, Constant)>,
+    /// Mean and deviation of every channel.
+    channels: Vec<(Constant, Constant)>,
+    /// Channel of every input.
+    channel: Vec<usize>,
+}
+
+/// All perturbations of one sample.
+#[derive(Clone, Debug)]
+pub struct Neighbourhood {
+    /// Inputs of the network; for ℓ2 around the ball.
+    pub input_box: InputBox,
+    /// The sample itself, to nearest.
+    pub centre: Vec<f64>,
+    /// Contains every perturbation.
+    pub region: Region,
+}
+
+impl Neighbourhoods {
+    /// For a network with inputs of a shape, whose first axis is the batch.
+    ///
+    /// # Errors
+    /// When a number is none, negative where it must not be, or the channels do not fit the shape.
+    pub fn new(perturbation: &Perturbation, shape: &[usize]) -> Result<Self, ClaimRefusal> {
+        let number = |text: &String| {
+            Constant::parse(text)
+                .ok_or_else(|| ClaimRefusal::File { detail: format!("`{}` is not a number", text.escape_debug()) })
+        };
+        let wrong = |what| ClaimRefusal::Shape { what };
+        let epsilon = number(&perturbation.epsilon)?;
+        if epsilon.lower < 0.0 {
+            return Err(wrong("epsilon is negative"));
+        }
+        let clip = match &perturbation.clip {
+            Some([low, high]) => Some((number(low)?, number(high)?)),
+            None => None,
+        };
+        let size = shape.iter().product::<usize>();
+        let (mean, deviation) = (&perturbation.mean, &perturbation.deviation);
+        let count = mean.len().max(deviation.len()).max(1);
+        let at = |texts: &[String], channel: usize, otherwise: f64| match texts {
+            [] => Ok(Constant::exact(otherwise)),
+            [one] => number(one),
+            many => many.get(channel).ok_or_else(|| wrong("mean and deviation have different lengths")).and_then(number),
+        };
+        let channels: Vec<_> = (0..count)
+            .map(|channel| Ok((at(mean, channel, 0.0)?, at(deviation, channel, 1.0)?)))
+            .collect::<Result<_, ClaimRefusal>>()?;
+        if channels.iter().any(|(_, deviation)| deviation.lower <= 0.0) {
+            return Err(wrong("a deviation is not positive"));
+        }
+        // Channels come second, or last; of a flat input with one number for all there is one channel.
+        let channel: Vec<usize> = if count == 1 {
+            vec![0; size]
+        } else if shape.len() > 2 && shape.get(1) == Some(&count) {
+            let plane = size / (shape[0] * count).max(1);
+            (0..size).map(|i| i / plane.max(1) % count).collect()
+        } else if shape.len() > 1 && shape.last() == Some(&count) {
+            (0..size).map(|i| i % count).collect()
+        } else {
+            return Err(wrong("there is no axis with as many channels as means and deviations"));
+        };
+        Ok(Self { norm: perturbation.norm, epsilon, clip, channels, channel })
+    }
+
+    /// The first element of a sample outside the clip range; such a sample has no neighbourhood that means anything.
+    #[must_use]
+    pub fn outside_clip(&self, sample: &[f64]) -> Option<usize> {
+        let (low, high) = self.clip?;
+        sample.iter().position(|&x| !(low.lower <= x && x <= high.upper))
+    }
+
+    /// All perturbations of a sample.
+    ///
+    /// # Errors
+    /// When the sample has another size than the input, or nothing is left of its neighbourhood.
+    pub fn of(&self, sample: &[f64]) -> Result<Neighbourhood, ClaimRefusal> {
+        if sample.len() != self.channel.len() {
+            return Err(ClaimRefusal::Shape { what: "a sample has another size than the input" });
+        }
+        let mut input_box = InputBox { lower: Vec::new(), upper: Vec::new() };
+        for (&x, &channel) in sample.iter().zip(&self.channel) {
+            let mut lower = minus(Constant::exact(x), self.epsilon);
+            let mut upper = minus(Constant::exact(x), negated(self.epsilon));
+            if let Some((low, high)) = self.clip {
+                lower = each(lower, low, f64::max);
+                upper = each(upper, high, f64::min);
+            }
+            input_box.lower.push(self.normalised(lower, channel));
+            input_box.upper.push(self.normalised(upper, channel));
+        }
+        let (lower, upper) = input_box.outer();
+        let bounds = BoxRegion::new(lower, upper)?;
+        let region = match self.norm {
+            Norm::Linf => bounds.into(),
+            Norm::L2 => self.ball(sample)?.within(&bounds)?,
+        };
+        let centre = sample.iter().zip(&self.channel).map(|(&x, &c)| self.normalised(Constant::exact(x), c).nearest).collect();
+        Ok(Neighbourhood { input_box, centre, region })
+    }
+
+    /// A ball around all perturbed inputs: with another deviation for every channel they fill an ellipsoid.
+    fn ball(&self, sample: &[f64]) -> Result<Region, ClaimRefusal> {
+        let centres: Vec<Constant> =
+            sample.iter().zip(&self.channel).map(|(&x, &channel)| self.normalised(Constant::exact(x), channel)).collect();
+        let error = centres.iter().map(|c| {
+            let error = sub_up(c.upper, c.nearest).max(sub_up(c.nearest, c.lower));
+            mul_up(error, error)
+        });
+        let error = sqrt_up(error.fold(0.0, add_up));
+        let least = self.channels.iter().map(|(_, deviation)| deviation.lower).fold(f64::INFINITY, f64::min);
+        let radius = add_up(div_up(self.epsilon.upper, least), error);
+        let centre: Vec<f64> = centres.iter().map(|c| c.nearest).collect();
+        Ok(Region::ball(&centre, radius)?)
+    }
+
+    /// Is an input of the network certainly a perturbation of the sample, as far as the norm goes? Its box is
+    /// [`Neighbourhood::input_box`]'s business.
+    #[must_use]
+    pub fn reaches(&self, sample: &[f64], input: &[f64]) -> bool {
+        if self.norm == Norm::Linf {
+            return true;
+        }
+        let squares = sample.iter().zip(input).zip(&self.channel).map(|((&x, &p), &channel)| {
+            let (mean, deviation) = self.channels[channel];
+            let raw = [
+                mul_down(p, deviation.lower),
+                mul_down(p, deviation.upper),
+                mul_up(p, deviation.lower),
+                mul_up(p, deviation.upper),
+            ];
+            let (low, high) = raw.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, u), &r| (l.min(r), u.max(r)));
+            let (low, high) = (sub_down(add_down(low, mean.lower), x), sub_up(add_up(high, mean.upper), x));
+            let distance = low.abs().max(high.abs());
+            mul_up(distance, distance)
+        });
+        sample.len() == input.len() && squares.fold(0.0, add_up) <= mul_down(self.epsilon.lower, self.epsilon.lower)
+    }
+
+    /// The deviation of every input, to nearest.
+    #[must_use]
+    pub fn deviations(&self) -> Vec<f64> {
+        self.channel.iter().map(|&channel| self.channels[channel].1.nearest).collect()
+    }
+
+    #[must_use]
+    pub const fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    #[must_use]
+    pub const fn epsilon(&self) -> f64 {
+        self.epsilon.nearest
+    }
+
+    fn normalised(&self, x: Constant, channel: usize) -> Constant {
+        let (mean, deviation) = self.channels[channel];
+        let shifted = minus(x, mean);
+        let largest_below = |value: f64| div_down(value, if value >= 0.0 { deviation.upper } else { deviation.lower });
+        let smallest_above = |value: f64| div_up(value, if value >= 0.0 { deviation.lower } else { deviation.upper });
+        Constant {
+            lower: largest_below(shifted.lower),
+            upper: smallest_above(shifted.upper),
+            nearest: shifted.nearest / deviation.nearest,
+        }
+    }
+}
+
+/// The atoms of which one holds where the label's output is not the largest, alone.
+#[must_use]
+pub fn misclassified(outputs: usize, label: usize) -> Arc<Clause> {
+    let term = |index, sign| Term { index, coefficient: Constant::exact(sign) };
+    let other = |other| Atom {
+        inputs: Vec::new(),
+        outputs: vec![term(label, 1.0), term(other, -1.0)],
+        bound: Constant::ZERO,
+        strict: false,
+    };
+    let alternatives = (0..outputs).filter(|&class| class != label).map(|class| vec![other(class)]).collect();
+    Arc::new(Clause { alternatives })
+}
+
+fn negated(x: Constant) -> Constant {
+    Constant { lower: -x.upper, upper: -x.lower, nearest: -x.nearest }
+}
+
+fn minus(a: Constant, b: Constant) -> Constant {
+    Constant { lower: sub_down(a.lower, b.upper), upper: sub_up(a.upper, b.lower), nearest: a.nearest - b.nearest }
+}
+
+fn each(a: Constant, b: Constant, choose: fn(f64, f64) -> f64) -> Constant {
+    Constant { lower: choose(a.lower, b.lower), upper: choose(a.upper, b.upper), nearest: choose(a.nearest, b.nearest) }
+}

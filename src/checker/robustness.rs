@@ -1,0 +1,101 @@
+//! Claims of kind `robustness`.
+
+use std::path::Path;
+
+use super::counterexample::enclosed;
+use super::evidence::Evidence;
+use super::neighbourhood::{Neighbourhoods, misclassified};
+use super::refusal::ClaimRefusal;
+use super::refutation::Refuter;
+use crate::bounds::Propagator;
+use crate::certificate::{Assurance, Domain, RobustnessClaim, Semantics};
+use crate::data::{Dataset, Source};
+
+/// Proves that the samples that are called robust are, and those that are called falsified are not.
+///
+/// # Errors
+/// The first thing that is not proved.
+pub fn check(
+    claim: &RobustnessClaim,
+    semantics: Semantics,
+    domain: &Domain,
+    evidence: &Evidence,
+) -> Result<Assurance, ClaimRefusal> {
+    if *domain != Domain::Samples {
+        return Err(ClaimRefusal::Shape { what: "its domain is not that of samples" });
+    }
+    // A normalisation in front of a float32 network rounds as well: nothing is proved about it.
+    if semantics != Semantics::Real {
+        return Err(ClaimRefusal::Semantics);
+    }
+    let network = evidence.network;
+    let data = dataset(claim, evidence)?;
+    let unusable = |error: crate::data::DataError| ClaimRefusal::File { detail: error.to_string() };
+    data.check_input(&network.node(network.input()).shape).map_err(unusable)?;
+    let labels = data.labels(network.output_size()).map_err(unusable)?;
+    let neighbourhoods = Neighbourhoods::new(&claim.perturbation, &network.node(network.input()).shape)?;
+    let named = claim.robust.iter().chain(&claim.falsified);
+    if claim.samples as usize > data.len() || named.clone().any(|&sample| sample >= claim.samples) {
+        return Err(ClaimRefusal::Shape { what: "the claim names samples that the data do not have" });
+    }
+    // Counted twice, one sample would count for two.
+    let distinct: std::collections::HashSet<u32> = named.copied().collect();
+    if distinct.len() != claim.robust.len() + claim.falsified.len() {
+        return Err(ClaimRefusal::Shape { what: "a sample is named twice" });
+    }
+    let refuter = Refuter::new(network, semantics)?;
+    for &sample in &claim.robust {
+        let region = neighbourhoods.of(&data.input(sample as usize))?.region;
+        let clause = misclassified(network.output_size(), labels[sample as usize] as usize);
+        if !refuter.bound(&region, &[clause])?.refuted {
+            return Err(ClaimRefusal::NotRefuted);
+        }
+    }
+    let propagator = Propagator::new(network, semantics)?;
+    let points = evidence.vector(&claim.witness.points)?;
+    if points.len() != claim.falsified.len().saturating_mul(network.input_size()) {
+        return Err(ClaimRefusal::Shape { what: "there is not one point for each falsified sample" });
+    }
+    for (&sample, point) in claim.falsified.iter().zip(points.chunks_exact(network.input_size().max(1))) {
+        let label = labels[sample as usize] as usize;
+        prove_misclassified(&propagator, &neighbourhoods, &data.input(sample as usize), label, point)?;
+    }
+    Ok(Assurance::Proved)
+}
+
+/// Proves that an input is a perturbation of a sample whose label's output is not the largest, alone.
+///
+/// # Errors
+/// When it is not among the perturbations, or that is not proved.
+pub fn prove_misclassified(
+    propagator: &Propagator,
+    neighbourhoods: &Neighbourhoods,
+    sample: &[f64],
+    label: usize,
+    point: &[f64],
+) -> Result<(), ClaimRefusal> {
+    let neighbourhood = neighbourhoods.of(sample)?;
+    let region = enclosed(&neighbourhood.input_box, point)?;
+    if !neighbourhoods.reaches(sample, point) {
+        return Err(ClaimRefusal::Outside);
+    }
+    let bounds = propagator.intervals(&region)?;
+    let outputs: Vec<_> = bounds.output().iter().map(|y| (y.lower, y.upper)).collect();
+    let clause = misclassified(outputs.len(), label);
+    let unsafe_here = clause.alternatives.iter().any(|atoms| atoms.iter().all(|atom| atom.surely_holds(&[], &outputs)));
+    if unsafe_here { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
+}
+
+fn dataset(claim: &RobustnessClaim, evidence: &Evidence) -> Result<Dataset, ClaimRefusal> {
+    let unusable = |error: crate::data::DataError| ClaimRefusal::File { detail: error.to_string() };
+    let source = |identity: &crate::certificate::FileIdentity| {
+        let bytes = evidence.file(identity)?.to_vec();
+        Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT).map_err(unusable)
+    };
+    match &claim.data[..] {
+        [inputs] => Dataset::from_sources(source(inputs)?, None),
+        [inputs, targets] => Dataset::from_sources(source(inputs)?, Some(source(targets)?)),
+        _ => return Err(ClaimRefusal::Shape { what: "it names neither one nor two data files" }),
+    }
+    .map_err(unusable)
+}

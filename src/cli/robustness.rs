@@ -1,0 +1,273 @@
+//! `verify MODEL --robust --data D --eps E --norm NORM`: robustness over a data set.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::analysis::{Context, Findings};
+use super::data::{identities, paths};
+use super::{ExitStatus, Failure};
+use crate::certificate::{
+    Assurance, Claim, ClaimKind, Domain, Norm, Perturbation, RobustnessClaim, RobustnessWitness, Semantics, Vector, digest_of,
+};
+use crate::checker::Neighbourhoods;
+use crate::data::Dataset;
+use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
+use crate::report::{RobustnessSection, Section};
+use crate::vnnlib::Constant;
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Robustness")]
+pub struct Arguments {
+    /// Decide for every sample of the data whether perturbations change its class
+    #[arg(long, group = "pass", requires_all = ["data", "eps"])]
+    robust: bool,
+    /// Size of the perturbations, in the units of the data
+    #[arg(long, value_name = "EPS", value_parser = decimal)]
+    eps: Option<String>,
+    /// Norm of the perturbations
+    #[arg(long, value_enum, value_name = "NORM", default_value_t = PerturbationNorm::Linf, requires = "robust")]
+    norm: PerturbationNorm,
+    /// The network's input is (sample − mean)/deviation: one number, or one for each channel
+    #[arg(long, value_name = "M,…", value_delimiter = ',', value_parser = decimal, allow_hyphen_values = true)]
+    input_mean: Vec<String>,
+    /// See `--input-mean`
+    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = decimal)]
+    input_std: Vec<String>,
+    /// Perturbed samples stay between these two
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', value_parser = decimal, num_args = 1, allow_hyphen_values = true)]
+    clip: Vec<String>,
+    /// Finished samples are kept in this file; a run that was stopped goes on from there
+    #[arg(long, value_name = "FILE", requires = "robust")]
+    resume: Option<PathBuf>,
+    /// Write one line for every sample to this file
+    #[arg(long, value_name = "FILE", requires = "robust")]
+    csv: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PerturbationNorm {
+    /// Largest change of a value
+    Linf,
+    /// Euclidean norm of the change
+    L2,
+}
+
+/// Witnesses of falsified samples that a certificate holds, in numbers: a quarter of what a bundle may have.
+const MOST_WITNESS_VALUES: usize = 1 << 21;
+
+impl Arguments {
+    pub const fn requested(&self) -> bool {
+        self.robust
+    }
+
+    fn perturbation(&self) -> Result<Perturbation, Failure> {
+        let clip = match &self.clip[..] {
+            [] => None,
+            [low, high] => Some([low.clone(), high.clone()]),
+            _ => return Err(Failure::error("`--clip` takes two numbers: `--clip 0,1`")),
+        };
+        Ok(Perturbation {
+            norm: match self.norm {
+                PerturbationNorm::Linf => Norm::Linf,
+                PerturbationNorm::L2 => Norm::L2,
+            },
+            epsilon: self.eps.clone().ok_or_else(|| Failure::error("`--eps` is needed"))?,
+            clip,
+            mean: self.input_mean.clone(),
+            deviation: self.input_std.clone(),
+        })
+    }
+}
+
+fn decimal(text: &str) -> Result<String, String> {
+    Constant::parse(text).map(|_| text.to_owned()).ok_or_else(|| "not a decimal number".to_owned())
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {
+    let start = Instant::now();
+    let network = &context.model.network;
+    let data = context.data("--robust")?;
+    let count = context.samples(&data);
+    let labels = data.labels(network.output_size()).map_err(Failure::error)?;
+    let perturbation = arguments.perturbation()?;
+    check_clip(&perturbation, &data, count, context)?;
+
+    let query = query(context, &data, &perturbation);
+    let mut journal = Journal::open(arguments.resume.as_deref(), &query)?;
+    let left: Vec<usize> = (0..count).filter(|sample| !journal.finished.contains_key(sample)).collect();
+    if left.len() < count {
+        context.output.note(&format!("{} samples were finished before", count - left.len()));
+    }
+    let options = DatasetOptions { timeout: context.timeout, seed: context.seed };
+    let shared = Mutex::new(&mut journal);
+    let told = |sample: usize, outcome: &SampleOutcome| {
+        // A thread that panicked ends the program; what it held is whole.
+        let mut journal = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        journal.add(sample, outcome);
+        context.progress.step(&format!("{} of {count} samples", journal.finished.len()));
+    };
+    verify_dataset(network, &data, &labels, &perturbation, &left, &options, &told)
+        .map_err(|error| Failure::error(format!("{}: {error}", context.path.display())))?;
+    if let Some(error) = journal.error {
+        return Err(Failure::error(error));
+    }
+
+    let outcomes: Vec<SampleOutcome> =
+        (0..count).map(|sample| journal.finished.remove(&sample).unwrap_or(SampleOutcome::Unknown)).collect();
+    if let Some(path) = &arguments.csv {
+        write_csv(path, &labels, &outcomes)?;
+    }
+    let claim = claim(&data, perturbation, &outcomes, network.input_size());
+    let section = RobustnessSection::new(&claim, &outcomes, start.elapsed().as_secs_f64());
+    let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
+    let status = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
+        ExitStatus::Violated
+    } else if any(|outcome| *outcome == SampleOutcome::Unknown) {
+        ExitStatus::Inconclusive
+    } else {
+        ExitStatus::Established
+    };
+    let claim = Claim {
+        id: "robustness".to_owned(),
+        assurance: Assurance::Proved,
+        semantics: Semantics::Real,
+        domain: Domain::Samples,
+        kind: ClaimKind::Robustness(claim),
+    };
+    Ok(Findings {
+        claims: vec![claim],
+        section: Section::Robustness(section),
+        engine: "attacks, intervals, backward bounds".to_owned(),
+        status,
+        files: paths(&data),
+        result_file: None,
+    })
+}
+
+/// A sample outside the range that its perturbations are to stay in was not meant.
+fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, context: &Context) -> Result<(), Failure> {
+    let neighbourhoods = Neighbourhoods::new(perturbation, &context.model.input.shape).map_err(Failure::error)?;
+    let outside = (0..count).find_map(|sample| Some((sample, neighbourhoods.outside_clip(&data.input(sample))?)));
+    match outside {
+        None => Ok(()),
+        Some((sample, element)) => {
+            let value = data.input(sample)[element];
+            let path = data.path().display();
+            Err(Failure::error(format!("`{path}`: sample {sample}, element {element}: {value} lies outside `--clip`")))
+        }
+    }
+}
+
+fn claim(data: &Dataset, perturbation: Perturbation, outcomes: &[SampleOutcome], inputs: usize) -> RobustnessClaim {
+    let robust =
+        |(sample, outcome): (usize, &SampleOutcome)| matches!(outcome, SampleOutcome::Robust { .. }).then_some(sample as u32);
+    let mut falsified = Vec::new();
+    let mut points = Vec::new();
+    for (sample, outcome) in outcomes.iter().enumerate() {
+        if let SampleOutcome::Falsified { point, .. } = outcome
+            && points.len() + inputs <= MOST_WITNESS_VALUES
+        {
+            falsified.push(sample as u32);
+            points.extend_from_slice(point);
+        }
+    }
+    RobustnessClaim {
+        data: identities(data),
+        perturbation,
+        samples: outcomes.len() as u32,
+        robust: outcomes.iter().enumerate().filter_map(robust).collect(),
+        falsified,
+        witness: RobustnessWitness { points: Vector::inline(&points) },
+    }
+}
+
+/// What finished samples belong to: the model, the data, the perturbation, the seed, this version.
+fn query(context: &Context, data: &Dataset, perturbation: &Perturbation) -> String {
+    let perturbation = serde_json::to_string(perturbation).unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    digest_of(format!("{version}\n{}\n{}\n{perturbation}\n{}", context.model.digest, data.digest(), context.seed).as_bytes())
+}
+
+/// Finished samples, in memory and, where it was asked for, in a file: a first line that names the query, then a line of
+/// JSON for each sample. A kill can only cut the last line, which is then done again. Nothing in it is believed without the
+/// checker.
+struct Journal {
+    finished: BTreeMap<usize, SampleOutcome>,
+    file: Option<std::fs::File>,
+    error: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    query: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    sample: usize,
+    #[serde(flatten)]
+    outcome: SampleOutcome,
+}
+
+impl Journal {
+    fn open(path: Option<&Path>, query: &str) -> Result<Self, Failure> {
+        let mut journal = Self { finished: BTreeMap::new(), file: None, error: None };
+        let Some(path) = path else { return Ok(journal) };
+        let failed = |error: std::io::Error| Failure::error(format!("`{}`: {error}", path.display()));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut kept = format!("{}\n", serde_json::to_string(&Header { query: query.to_owned() }).map_err(Failure::error)?);
+        let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        if let Some(first) = lines.next() {
+            let matches = serde_json::from_str::<Header>(first).is_ok_and(|header| header.query == query);
+            if !matches {
+                let message = format!("`{}` holds samples of another model, data set or perturbation", path.display());
+                return Err(Failure { hint: Some("name another file, or remove it".to_owned()), ..Failure::error(message) });
+            }
+        }
+        for line in lines {
+            if let Ok(entry) = serde_json::from_str::<Entry>(line) {
+                journal.finished.insert(entry.sample, entry.outcome);
+                kept.push_str(line);
+            }
+        }
+        std::fs::write(path, kept).map_err(failed)?;
+        journal.file = Some(std::fs::OpenOptions::new().append(true).open(path).map_err(failed)?);
+        Ok(journal)
+    }
+
+    fn add(&mut self, sample: usize, outcome: &SampleOutcome) {
+        if let Some(file) = &mut self.file {
+            let line = serde_json::to_string(&Entry { sample, outcome: outcome.clone() }).unwrap_or_default() + "\n";
+            if let Err(error) = file.write_all(line.as_bytes()).and_then(|()| file.flush()) {
+                self.error.get_or_insert(format!("finished samples cannot be kept: {error}"));
+            }
+        }
+        self.finished.insert(sample, outcome.clone());
+    }
+}
+
+fn write_csv(path: &Path, labels: &[u32], outcomes: &[SampleOutcome]) -> Result<(), Failure> {
+    let mut text = "sample,label,outcome,detail\n".to_owned();
+    for (sample, (label, outcome)) in labels.iter().zip(outcomes).enumerate() {
+        let (word, detail) = match outcome {
+            SampleOutcome::Robust { method } => ("robust", format!("{method:?}").to_lowercase()),
+            SampleOutcome::Falsified { misclassified: true, .. } => ("falsified", "misclassified".to_owned()),
+            SampleOutcome::Falsified { .. } => ("falsified", "perturbed".to_owned()),
+            SampleOutcome::Unknown => ("unknown", String::new()),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{sample},{label},{word},{detail}");
+    }
+    std::fs::write(path, text).map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))
+}
