@@ -27,6 +27,8 @@ pub enum BoundsError {
 pub enum Reason {
     #[error("it is not defined or not bounded on all of the region")]
     Undefined,
+    #[error("no input of the region satisfies the fixed phases")]
+    Empty,
     #[error("its values may overflow")]
     Overflow,
     #[error("it adds too many terms for a bound of the rounding errors")]

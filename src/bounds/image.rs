@@ -71,6 +71,27 @@ fn turn(function: &Function) -> Option<Turn> {
     }
 }
 
+/// Where a function is not smooth, and how much an inexact place may hide.
+pub(super) fn kinks(function: &Function) -> (Vec<f64>, f64) {
+    match *function {
+        Function::Abs | Function::Relu | Function::LeakyRelu { .. } => (vec![0.0], 0.0),
+        Function::Elu { .. } | Function::Selu { .. } | Function::Celu { .. } => (vec![0.0], 0.0),
+        // The second derivative jumps there.
+        Function::Softsign => (vec![0.0], 0.0),
+        Function::Clip { lower, upper } => (vec![lower, upper], 0.0),
+        Function::HardSwish => (vec![-3.0, 3.0], 0.0),
+        Function::HardSigmoid { alpha, beta } if alpha != 0.0 => {
+            let places = [-beta / alpha, (1.0 - beta) / alpha];
+            let most = places[0].abs().max(places[1].abs());
+            // The kink lies within two units in the last place of one of three neighbours; the function and a line of its
+            // slopes move by at most 2|alpha| times that.
+            let blur = 16.0 * f64::EPSILON * (alpha.abs() * most + f64::MIN_POSITIVE);
+            (places.iter().flat_map(|&p| [p.next_down(), p, p.next_up()]).collect(), blur)
+        }
+        _ => (Vec::new(), 0.0),
+    }
+}
+
 /// Sine and cosine: `peak` is where the function is 1.
 fn circular(x: Interval, peak: f64, function: &Function) -> Interval {
     let far = 16.0;
@@ -88,7 +109,7 @@ fn circular(x: Interval, peak: f64, function: &Function) -> Interval {
 }
 
 /// Encloses the value at one point.
-fn value(function: &Function, x: f64) -> Interval {
+pub(super) fn value(function: &Function, x: f64) -> Interval {
     match *function {
         Function::Neg => Interval::point(-x),
         Function::Abs => Interval::point(x.abs()),
@@ -115,10 +136,10 @@ fn bounded(function: &Function, y: Interval) -> Interval {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn functions() -> Vec<Function> {
+    pub fn functions() -> Vec<Function> {
         vec![
             Function::Neg,
             Function::Abs,

@@ -178,10 +178,10 @@ fn meetings(axis: &ConvAxis, k: usize, transposed: bool) -> Vec<(usize, usize)> 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn geometries() -> Vec<ConvGeometry> {
+    pub fn geometries() -> Vec<ConvGeometry> {
         let axis = |input, kernel, stride, dilation, pad: usize| ConvAxis {
             input,
             output: ConvAxis::output_extent(input, kernel, stride, dilation, (pad, pad)).unwrap(),

@@ -1,5 +1,6 @@
 //! TRUSTED. Bounds of everything that a network computes on a region of inputs.
 //!
+//! [`LinearBounds`] are backward linear bounds (CROWN / DeepPoly) in the same semantics.
 //! [`Propagator::intervals`] is interval bound propagation over the whole IR, in two semantics: [`Semantics::Real`] is exact
 //! arithmetic on the weights of the file, [`Semantics::Float32`] the deployed network, which rounds (`rounding` says how).
 //!
@@ -16,22 +17,38 @@
 //! | `linear` | matrix products and convolutions in plain `f64`, without dense matrices |
 //! | `affine` | their images with rigorous error terms |
 //! | `propagate` | [`Propagator`] and [`Intervals`]: node by node |
+//! | `lines` | [`Lines`] below and above a function on an interval |
+//! | `relaxation` | linear bounds of every node in terms of its operands, with deviations |
+//! | `matrix`, `adjoint` | transposed products of many rows at once; [`Multiply`] is where an engine may be put in |
+//! | `backward` | one backward pass; [`Slopes`] are its only hints |
+//! | `analysis` | [`LinearBounds`] and [`Analysis`]: bounds of all nodes, refined where it matters |
 
+mod adjoint;
 mod affine;
+mod analysis;
+mod backward;
 mod error;
 mod image;
 mod interval;
 mod linear;
+mod lines;
+mod matrix;
 mod propagate;
 mod region;
+mod relaxation;
 mod rounding;
 mod values;
 
 pub use crate::certificate::Semantics;
+pub use analysis::{Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement, Subproblem};
+pub use backward::{Slopes, Trace};
 pub use error::{BoundsError, Reason, RegionError};
 pub use image::image;
 pub use interval::Interval;
 pub use linear::Linear;
+pub use lines::{Line, Lines, lines};
+pub use matrix::{Loops, Multiply};
 pub use propagate::{Intervals, Propagator, interval_bounds};
-pub use region::BoxRegion;
+pub use region::{Ball, BoxRegion, Region};
+pub use relaxation::{Elementwise, Groups, Relaxation, Relaxed};
 pub use values::NodeBounds;

@@ -37,9 +37,8 @@ impl Intervals<'_> {
     /// The bounds of a node, row-major.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &NodeBounds<'_> {
-        static NOTHING: std::sync::LazyLock<NodeBounds<'static>> = std::sync::LazyLock::new(|| NodeBounds::borrowed(&[]));
         // Every node has bounds: `Propagator::intervals` fails where it finds none.
-        self.variables[id.index()].as_ref().or(self.constants[id.index()].as_ref()).unwrap_or(&NOTHING)
+        self.variables[id.index()].as_ref().or(self.constants[id.index()].as_ref()).unwrap_or(NodeBounds::nothing())
     }
 
     /// The bounds of the network's output.
@@ -86,20 +85,21 @@ impl<'n> Propagator<'n> {
         self.rounding.0
     }
 
+    pub(super) fn constants(&self) -> &[Option<NodeBounds<'n>>] {
+        &self.constants
+    }
+
+    /// The enclosed value of a node that the input does not reach.
+    #[must_use]
+    pub fn constant(&self, id: NodeId) -> Option<&NodeBounds<'n>> {
+        self.constants[id.index()].as_ref()
+    }
+
     /// Bounds of every node on a box.
     ///
     /// # Errors
     /// [`BoundsError`], naming the node.
     pub fn intervals(&self, region: &BoxRegion) -> Result<Intervals<'n>, BoundsError> {
-        self.refined(region, |_, bounds| bounds)
-    }
-
-    /// The same, where `refine` may replace the bounds of a node before they are used further.
-    pub(super) fn refined(
-        &self,
-        region: &BoxRegion,
-        mut refine: impl FnMut(NodeId, NodeBounds<'static>) -> NodeBounds<'static>,
-    ) -> Result<Intervals<'n>, BoundsError> {
         let (given, expected) = (region.lower().len(), self.network.input_size());
         if given != expected {
             return Err(BoundsError::InputSize { given, expected });
@@ -112,7 +112,7 @@ impl<'n> Propagator<'n> {
             } else {
                 step(node, &operands(node, &self.constants, &variables), self.rounding)?
             };
-            variables[id.index()] = Some(refine(id, bounds));
+            variables[id.index()] = Some(bounds);
         }
         Ok(Intervals { constants: self.constants.clone(), variables, output: self.network.output() })
     }
@@ -130,7 +130,7 @@ fn constant<'n>(node: &Node, values: &'n [f64], rounding: Rounding) -> Result<No
     Ok(NodeBounds::collect(values.iter().map(|&value| rounding.constant(value))))
 }
 
-fn operands<'a>(
+pub(super) fn operands<'a>(
     node: &Node,
     constants: &'a [Option<NodeBounds<'a>>],
     variables: &'a [Option<NodeBounds<'a>>],
@@ -141,7 +141,7 @@ fn operands<'a>(
 }
 
 /// The bounds of a node from those of its operands.
-fn step(node: &Node, operands: &[&NodeBounds], rounding: Rounding) -> Result<NodeBounds<'static>, BoundsError> {
+pub(super) fn step(node: &Node, operands: &[&NodeBounds], rounding: Rounding) -> Result<NodeBounds<'static>, BoundsError> {
     let bounds = image_of(node, operands, rounding).map_err(|reason| BoundsError::at(node, reason))?;
     if !bounds.is_finite() || bounds.len() != node.size() {
         return Err(BoundsError::at(node, Reason::Undefined));

@@ -72,6 +72,55 @@ impl BoxRegion {
     }
 }
 
+/// Where the inputs are: in a box and, if there is a ball, within an ℓ2 distance of its centre as well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    bounds: BoxRegion,
+    ball: Option<Ball>,
+}
+
+/// Everything within `radius` of `centre` in ℓ2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ball {
+    pub(super) centre: Vec<f64>,
+    pub(super) radius: f64,
+}
+
+impl From<BoxRegion> for Region {
+    fn from(bounds: BoxRegion) -> Self {
+        Self { bounds, ball: None }
+    }
+}
+
+impl Region {
+    /// A ball in ℓ2.
+    ///
+    /// # Errors
+    /// When the radius is negative or a bound is not finite.
+    pub fn ball(centre: &[f64], radius: f64) -> Result<Self, RegionError> {
+        let bounds = BoxRegion::around(centre, radius)?;
+        Ok(Self { bounds, ball: Some(Ball { centre: centre.to_vec(), radius }) })
+    }
+
+    /// The part of the region with all inputs between two values.
+    ///
+    /// # Errors
+    /// When nothing is left.
+    pub fn clipped(&self, least: f64, greatest: f64) -> Result<Self, RegionError> {
+        Ok(Self { bounds: self.bounds.clipped(least, greatest)?, ball: self.ball.clone() })
+    }
+
+    /// A box that contains the region.
+    #[must_use]
+    pub const fn bounds(&self) -> &BoxRegion {
+        &self.bounds
+    }
+
+    pub(super) const fn as_ball(&self) -> Option<&Ball> {
+        self.ball.as_ref()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,12 @@ impl<'n> NodeBounds<'n> {
         Self::new(lower, upper)
     }
 
+    /// The bounds of no elements.
+    pub(super) fn nothing() -> &'static NodeBounds<'static> {
+        static NOTHING: NodeBounds<'static> = NodeBounds { lower: Cow::Borrowed(&[]), upper: None };
+        &NOTHING
+    }
+
     #[must_use]
     pub fn lower(&self) -> &[f64] {
         &self.lower

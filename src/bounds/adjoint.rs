@@ -1,0 +1,207 @@
+//! Adjoints of products with constant weights: `λ_x = Wᵀ·λ_y` for many rows `λ_y` at once.
+//!
+//! Rows of convolutions are mostly empty (a neuron sees its receptive field, dead neurons see nothing): only positions with
+//! an entry are gathered, multiplied by the kernels of all channels at once, and scattered.
+
+use super::linear::{Linear, for_each_run};
+use super::matrix::{Multiply, add_sparse_product};
+use crate::ir::ConvGeometry;
+
+/// Constant weights, arranged for backward passes.
+#[derive(Clone, Debug)]
+pub(super) enum Adjoint {
+    /// One matrix on the right, transposed: `[n, k]`.
+    Matrix {
+        k: usize,
+        n: usize,
+        transposed: Vec<f64>,
+    },
+    Kernels(Kernels),
+    /// Anything else, product by product; the constant is on the given side.
+    Products {
+        constant: usize,
+        weights: Vec<f64>,
+    },
+}
+
+/// A convolution seen from its outputs.
+#[derive(Clone, Debug)]
+pub(super) struct Kernels {
+    /// Per output channel `[in_per_group, kernel]`.
+    weights: Vec<f64>,
+    groups: usize,
+    batch: usize,
+    in_channels: usize,
+    out_channels: usize,
+    input_size: usize,
+    output_size: usize,
+    kernel: usize,
+    /// Per output position the (input position, kernel position) that meet.
+    taps: Vec<Vec<(u32, u32)>>,
+}
+
+/// Positions that are multiplied at once.
+const BLOCK: usize = 512;
+
+impl Adjoint {
+    pub fn new(linear: Linear, constant: usize, weights: Vec<f64>) -> Self {
+        match linear {
+            Linear::MatMul { batch: 1, k, n, .. } if constant == 1 => {
+                let mut transposed = vec![0.0; k * n];
+                for (inner, row) in weights.chunks_exact(n.max(1)).enumerate() {
+                    row.iter().enumerate().for_each(|(column, &w)| transposed[column * k + inner] = w);
+                }
+                Self::Matrix { k, n, transposed }
+            }
+            Linear::Conv(geometry) if constant == 1 => Self::Kernels(Kernels::new(geometry, &weights)),
+            _ => Self::Products { constant, weights },
+        }
+    }
+
+    /// Adds `Wᵀ·λ` to `out`, row by row: `[rows, results]` and `[rows, operand]`.
+    pub fn add(&self, linear: Linear, multiply: &impl Multiply, rows: usize, lambda: &[f64], out: &mut [f64]) {
+        match self {
+            Self::Matrix { k, n, transposed } => {
+                let m = lambda.len().checked_div(*n).unwrap_or(0);
+                add_sparse_product(multiply, [m, *n, *k], lambda, transposed, out);
+            }
+            Self::Kernels(kernels) => kernels.add(multiply, rows, lambda, out),
+            Self::Products { constant, weights } => {
+                let (results, operand) = (lambda.len() / rows.max(1), out.len() / rows.max(1));
+                linear.for_each_product(|to, left, right| {
+                    let (from, weight) = if *constant == 1 { (left, weights[right]) } else { (right, weights[left]) };
+                    if weight != 0.0 {
+                        for row in 0..rows {
+                            out[row * operand + from] += weight * lambda[row * results + to];
+                        }
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl Kernels {
+    fn new(geometry: &ConvGeometry, weights: &[f64]) -> Self {
+        let kernel: usize = geometry.axes.iter().map(|axis| axis.kernel).product();
+        let (inputs, outputs) = (geometry.in_channels / geometry.groups, geometry.out_channels / geometry.groups);
+        let arranged = if geometry.transposed {
+            let source = |out_channel: usize, local: usize, k: usize| {
+                let in_channel = out_channel / outputs * inputs + local;
+                (in_channel * outputs + out_channel % outputs) * kernel + k
+            };
+            let index = (0..geometry.out_channels).flat_map(|o| (0..inputs).map(move |i| (o, i)));
+            index.flat_map(|(o, i)| (0..kernel).map(move |k| source(o, i, k))).map(|at| weights[at]).collect()
+        } else {
+            weights.to_vec()
+        };
+        let output_size: usize = geometry.axes.iter().map(|axis| axis.output).product();
+        let mut taps = vec![Vec::new(); output_size];
+        let plane = ConvGeometry { batch: 1, groups: 1, in_channels: 1, out_channels: 1, ..geometry.clone() };
+        for_each_run(&plane, |k, run| {
+            for i in 0..run.count {
+                let (input, output) = (run.input + i * run.input_stride, run.output + i * run.output_stride);
+                taps[output].push((input as u32, k as u32));
+            }
+        });
+        Self {
+            weights: arranged,
+            groups: geometry.groups,
+            batch: geometry.batch,
+            in_channels: geometry.in_channels,
+            out_channels: geometry.out_channels,
+            input_size: geometry.axes.iter().map(|axis| axis.input).product(),
+            output_size,
+            kernel,
+            taps,
+        }
+    }
+
+    fn add(&self, multiply: &impl Multiply, rows: usize, lambda: &[f64], out: &mut [f64]) {
+        let (inputs, outputs) = (self.in_channels / self.groups, self.out_channels / self.groups);
+        let patch = inputs * self.kernel;
+        let (results, operand) =
+            (self.batch * self.out_channels * self.output_size, self.batch * self.in_channels * self.input_size);
+        let mut places: Vec<(usize, usize)> = Vec::with_capacity(BLOCK);
+        let mut gathered: Vec<f64> = Vec::with_capacity(BLOCK * outputs);
+        let mut patches = vec![0.0; BLOCK * patch];
+        let mut occupied = vec![false; self.output_size];
+        for group in 0..self.groups {
+            let weights = &self.weights[group * outputs * patch..(group + 1) * outputs * patch];
+            let mut flush = |places: &mut Vec<(usize, usize)>, gathered: &mut Vec<f64>, out: &mut [f64]| {
+                let patches = &mut patches[..places.len() * patch];
+                patches.fill(0.0);
+                add_sparse_product(multiply, [places.len(), outputs, patch], gathered, weights, patches);
+                for (&(base, position), patch) in places.iter().zip(patches.chunks_exact(patch.max(1))) {
+                    for (local, patch) in patch.chunks_exact(self.kernel).enumerate() {
+                        let plane = &mut out[base + local * self.input_size..base + (local + 1) * self.input_size];
+                        for &(input, k) in &self.taps[position] {
+                            plane[input as usize] += patch[k as usize];
+                        }
+                    }
+                }
+                places.clear();
+                gathered.clear();
+            };
+            for row in 0..rows {
+                for batch in 0..self.batch {
+                    let from = row * results + (batch * self.out_channels + group * outputs) * self.output_size;
+                    let lambda = &lambda[from..from + outputs * self.output_size];
+                    occupied.fill(false);
+                    for plane in lambda.chunks_exact(self.output_size.max(1)) {
+                        occupied.iter_mut().zip(plane).for_each(|(occupied, &value)| *occupied |= value != 0.0);
+                    }
+                    let base = row * operand + (batch * self.in_channels + group * inputs) * self.input_size;
+                    for position in (0..self.output_size).filter(|&position| occupied[position]) {
+                        places.push((base, position));
+                        gathered.extend((0..outputs).map(|channel| lambda[channel * self.output_size + position]));
+                        if places.len() == BLOCK {
+                            flush(&mut places, &mut gathered, out);
+                        }
+                    }
+                }
+            }
+            flush(&mut places, &mut gathered, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::linear::tests::geometries;
+    use super::super::matrix::Loops;
+    use super::*;
+
+    /// `⟨W x, λ⟩ = ⟨x, Wᵀ λ⟩` for every geometry, with sparse and full rows.
+    #[test]
+    fn adjoints_are_adjoint() {
+        let value = |i: usize| (i as f64 * 0.73 + 0.2).sin();
+        let matmul = Linear::MatMul { batch: 1, m: 3, k: 5, n: 4 };
+        let batched = Linear::MatMul { batch: 2, m: 3, k: 5, n: 4 };
+        let all = geometries();
+        let convolutions = all.iter().map(|g| {
+            let size = |shape: Vec<usize>| shape.iter().product::<usize>();
+            (Linear::Conv(g), size(g.input_shape()), size(g.weight_shape()), size(g.output_shape()))
+        });
+        for (linear, left, right, results) in convolutions.chain([(matmul, 15, 20, 12), (batched, 30, 40, 24)]) {
+            let a: Vec<f64> = (0..left).map(value).collect();
+            let b: Vec<f64> = (100..100 + right).map(value).collect();
+            let mut image = vec![0.0; results];
+            linear.accumulate(&a, |x| x, &b, |w| w, &mut image);
+            for constant in [0, 1] {
+                let (weights, variable) = if constant == 1 { (&b, &a) } else { (&a, &b) };
+                let adjoint = Adjoint::new(linear, constant, weights.clone());
+                let rows = 3;
+                let lambda: Vec<f64> =
+                    (0..rows * results).map(|i| if i % 5 < 2 || i < results { value(i) } else { 0.0 }).collect();
+                let mut out = vec![0.0; rows * variable.len()];
+                adjoint.add(linear, &Loops, rows, &lambda, &mut out);
+                for (lambda, out) in lambda.chunks(results).zip(out.chunks(variable.len())) {
+                    let forward: f64 = image.iter().zip(lambda).map(|(y, l)| y * l).sum();
+                    let backward: f64 = variable.iter().zip(out).map(|(x, l)| x * l).sum();
+                    assert!((forward - backward).abs() < 1e-10, "{linear:?} {constant}");
+                }
+            }
+        }
+    }
+}

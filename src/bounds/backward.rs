@@ -1,0 +1,371 @@
+//! Backward substitution: lower bounds of linear functions of a node over the region (CROWN / DeepPoly), in `f64` with all
+//! rounding accounted for.
+//!
+//! A row `λ` over the elements of a node is a linear function of the network's inner values. From the node back to the input
+//! every node is replaced by a linear function of its operands that is nowhere above it (where `λ_j ≥ 0`) or nowhere below
+//! (where `λ_j < 0`); what remains is linear in the input and is minimised there. Floating point enters three times and is
+//! paid for at the end: products and sums of coefficients by the deviations of [`super::relaxation`], sums of constants by
+//! `γ_n·Σ|terms|`, underflows by the smallest positive number for every operation.
+
+use std::collections::BTreeMap;
+
+use super::analysis::Analysis;
+use super::interval::Interval;
+use super::matrix::Multiply;
+use super::relaxation::{Elementwise, Groups, Relaxation};
+use crate::ir::{NodeId, Op};
+use crate::sound::round::{add_down, add_up, gamma, mul_up};
+
+/// Where the lower lines of flexible elements (unstable ReLUs) lie: 0 is the least slope, 1 the slope 1. Hints are clamped
+/// and any value is sound. Per node `[elements]` for all rows, or `[rows, elements]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Slopes {
+    by_node: BTreeMap<usize, Vec<f64>>,
+}
+
+impl Slopes {
+    /// Positions for the elements of a node.
+    pub fn set(&mut self, node: NodeId, positions: Vec<f64>) {
+        self.by_node.insert(node.index(), positions);
+    }
+
+    #[must_use]
+    pub fn get(&self, node: NodeId) -> Option<&[f64]> {
+        self.by_node.get(&node.index()).map(Vec::as_slice)
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_node.is_empty()
+    }
+
+    /// The positions for one of `rows` rows over a node of `size` elements; `None` where the hint does not fit.
+    fn row(&self, node: usize, row: usize, rows: usize, size: usize) -> Option<&[f64]> {
+        let positions = self.by_node.get(&node)?;
+        match positions.len() {
+            n if n == size => Some(positions),
+            n if n == rows * size => positions.get(row * size..(row + 1) * size),
+            _ => None,
+        }
+    }
+}
+
+/// What a pass came by: the coefficients of every node, `[rows, elements]`. For those who look for better slopes.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    pub coefficients: BTreeMap<usize, Vec<f64>>,
+}
+
+/// Running sums of one row.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    /// The constant, to nearest.
+    base: f64,
+    /// The sum of its terms' magnitudes, to nearest.
+    size: f64,
+    /// What replaced nodes may be off by, to nearest.
+    loss: f64,
+}
+
+impl Sum {
+    fn add(&mut self, term: f64) {
+        self.base += term;
+        self.size += term.abs();
+    }
+
+    /// The least of `coefficient·x` for `x` in an interval.
+    fn add_least(&mut self, coefficient: f64, x: Interval) {
+        self.add(coefficient * if coefficient >= 0.0 { x.lower } else { x.upper });
+    }
+}
+
+/// One backward pass for rows over one node.
+pub(super) struct Backward<'a, 'n, M> {
+    pub analysis: &'a Analysis<'a, 'n>,
+    pub multiply: &'a M,
+    pub slopes: Option<&'a Slopes>,
+}
+
+impl<M: Multiply> Backward<'_, '_, M> {
+    /// Lower bounds of `λ·x` for every row of `λ` (`[rows, elements of start]`); minus infinity where there is none.
+    pub fn lower(&self, start: NodeId, rows: usize, lambda: Vec<f64>, mut trace: Option<&mut Trace>) -> Vec<f64> {
+        let network = self.analysis.network();
+        let mut pending: Vec<Option<Vec<f64>>> = vec![None; start.index() + 1];
+        pending[start.index()] = Some(lambda);
+        let mut sums = vec![Sum::default(); rows];
+        let (mut terms, mut underflow) = (16usize, 0.0);
+        for id in network.ids().take(start.index() + 1).collect::<Vec<_>>().into_iter().rev() {
+            let Some(lambda) = pending[id.index()].take() else { continue };
+            let Some(relaxed) = self.analysis.relaxed(id) else { return vec![f64::NEG_INFINITY; rows] };
+            let size = network.node(id).size();
+            if size == 0 {
+                continue;
+            }
+            if let Some(trace) = trace.as_deref_mut() {
+                trace.coefficients.insert(id.index(), lambda.clone());
+            }
+            if !relaxed.deviation.is_empty() {
+                for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(size)) {
+                    sum.loss += dot_magnitudes(row, &relaxed.deviation);
+                }
+            }
+            terms = terms.saturating_add(self.analysis.terms(id));
+            underflow = add_up(underflow, self.analysis.underflow(id));
+            self.replace(id, rows, lambda, &relaxed.relaxation, &mut sums, &mut pending);
+        }
+        // γ_n(1 + γ_2n) ≤ γ_4n: the sums of magnitudes are rounded too.
+        let growth = gamma(terms.saturating_mul(4));
+        let inflation = add_up(1.0, growth);
+        let settled = |sum: &Sum| {
+            let lost = add_up(add_up(mul_up(sum.size, growth), mul_up(sum.loss, inflation)), underflow);
+            let bound = add_down(sum.base, -lost);
+            if bound.is_finite() { bound } else { f64::NEG_INFINITY }
+        };
+        sums.iter().map(settled).collect()
+    }
+
+    /// Replaces a node by its operands.
+    fn replace(
+        &self,
+        id: NodeId,
+        rows: usize,
+        lambda: Vec<f64>,
+        relaxation: &Relaxation,
+        sums: &mut [Sum],
+        pending: &mut [Option<Vec<f64>>],
+    ) {
+        let network = self.analysis.network();
+        let node = network.node(id);
+        let size = node.size();
+        let variable = |position: usize| network.node(node.operands[position]).variable;
+        match relaxation {
+            Relaxation::Input => self.minimise(&lambda, sums),
+            Relaxation::Same => add_to(pending, node.operands[0], lambda),
+            Relaxation::Constant => {
+                let own = self.analysis.node(id);
+                for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(size)) {
+                    row.iter().zip(own.iter()).for_each(|(&l, y)| sum.add_least(l, y));
+                }
+            }
+            Relaxation::Moved => self.move_back(id, rows, &lambda, sums, pending),
+            Relaxation::Sum { second } => {
+                for (position, sign) in [(1, *second), (0, 1.0)] {
+                    let signed = || lambda.iter().map(move |l| l * sign);
+                    if variable(position) {
+                        add_to(pending, node.operands[position], signed().collect());
+                        continue;
+                    }
+                    let constant = self.analysis.node(node.operands[position]);
+                    let signed: Vec<f64> = signed().collect();
+                    for (sum, row) in sums.iter_mut().zip(signed.chunks_exact(size)) {
+                        row.iter().zip(constant.iter()).for_each(|(&l, c)| sum.add_least(l, c));
+                    }
+                }
+            }
+            Relaxation::Elementwise(elementwise) => {
+                self.elementwise(id, elementwise, rows, lambda, sums, pending);
+            }
+            Relaxation::Product => {
+                let Some((adjoint, linear, operand)) = self.analysis.adjoint(id) else {
+                    return sums.iter_mut().for_each(|sum| sum.base = f64::NAN);
+                };
+                let mut out = vec![0.0; rows * network.node(operand).size()];
+                adjoint.add(linear, self.multiply, rows, &lambda, &mut out);
+                add_to(pending, operand, out);
+            }
+            Relaxation::Bilinear => self.bilinear(id, rows, &lambda, sums, pending),
+            Relaxation::Groups(groups) => {
+                let mut out = vec![0.0; rows * network.node(node.operands[0]).size()];
+                let operand = out.len() / rows.max(1);
+                for ((sum, row), out) in sums.iter_mut().zip(lambda.chunks_exact(size)).zip(out.chunks_exact_mut(operand)) {
+                    group_rows(groups, sum, row, out);
+                }
+                add_to(pending, node.operands[0], out);
+            }
+        }
+    }
+
+    /// The least value of the rows on the region.
+    fn minimise(&self, lambda: &[f64], sums: &mut [Sum]) {
+        let region = self.analysis.region();
+        let (lower, upper) = (region.bounds().lower(), region.bounds().upper());
+        if lower.is_empty() {
+            return;
+        }
+        for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(lower.len())) {
+            let mut on_box = *sum;
+            for (&l, (&lower, &upper)) in row.iter().zip(lower.iter().zip(upper)) {
+                on_box.add_least(l, Interval::new(lower, upper));
+            }
+            if let Some(ball) = region.as_ball() {
+                let mut on_ball = *sum;
+                row.iter().zip(&ball.centre).for_each(|(l, c)| on_ball.add(l * c));
+                // Cauchy–Schwarz; the rounding of the norm is a rounding of one term.
+                let norm = row.iter().map(|l| l * l).sum::<f64>();
+                on_ball.add(-(mul_up(norm, 1.0 + gamma(2 * row.len() + 8)).next_up().sqrt().next_up() * ball.radius));
+                if on_ball.base > on_box.base {
+                    on_box = on_ball;
+                }
+            }
+            *sum = on_box;
+        }
+    }
+
+    fn move_back(&self, id: NodeId, rows: usize, lambda: &[f64], sums: &mut [Sum], pending: &mut [Option<Vec<f64>>]) {
+        let network = self.analysis.network();
+        let node = network.node(id);
+        let Op::Rearrange(sources) = &node.op else { return };
+        for (position, &operand) in node.operands.iter().enumerate() {
+            let from = network.node(operand);
+            let mine = sources.iter().enumerate().filter(|(_, source)| source.operand as usize == position);
+            if !from.variable {
+                let constant = self.analysis.node(operand);
+                for (to, source) in mine {
+                    let value = constant.at(source.element as usize);
+                    sums.iter_mut().enumerate().for_each(|(row, sum)| sum.add_least(lambda[row * sources.len() + to], value));
+                }
+                continue;
+            }
+            let mut out = vec![0.0; rows * from.size()];
+            if from.size() == 0 {
+                continue;
+            }
+            for (row, out) in lambda.chunks_exact(sources.len()).zip(out.chunks_exact_mut(from.size())) {
+                for (l, source) in row.iter().zip(sources).filter(|(_, source)| source.operand as usize == position) {
+                    out[source.element as usize] += l;
+                }
+            }
+            add_to(pending, operand, out);
+        }
+    }
+
+    fn elementwise(
+        &self,
+        id: NodeId,
+        lines: &Elementwise,
+        rows: usize,
+        mut lambda: Vec<f64>,
+        sums: &mut [Sum],
+        pending: &mut [Option<Vec<f64>>],
+    ) {
+        let node = self.analysis.network().node(id);
+        let size = node.size();
+        let hints = |row: usize| {
+            let hints = self.slopes?.row(id.index(), row, rows, size)?;
+            (!lines.least_slope.is_empty()).then_some(hints)
+        };
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let hints = hints(row);
+            for (j, &l) in lambda[row * size..(row + 1) * size].iter().enumerate() {
+                let offset = match hints {
+                    _ if l == 0.0 => continue,
+                    Some(_) if l > 0.0 && !lines.least_slope[j].is_nan() => continue,
+                    _ if l > 0.0 => lines.lower_offset[j],
+                    _ => lines.upper_offset[j],
+                };
+                sum.add(l * offset);
+            }
+        }
+        let slope = |side: &(usize, Vec<f64>, Vec<f64>), hints: Option<&[f64]>, j: usize, l: f64| {
+            if l <= 0.0 {
+                return side.2[j];
+            }
+            match hints {
+                Some(hints) if !lines.least_slope[j].is_nan() => flexible_slope(lines.least_slope[j], hints[j]),
+                _ => side.1[j],
+            }
+        };
+        let (last, others) = match lines.sides.split_last() {
+            Some(split) => split,
+            None => return,
+        };
+        for side in others {
+            let out = lambda.iter().enumerate().map(|(at, &l)| l * slope(side, None, at % size, l)).collect();
+            add_to(pending, node.operands[side.0], out);
+        }
+        for row in 0..rows {
+            let hints = hints(row);
+            for (j, l) in lambda[row * size..(row + 1) * size].iter_mut().enumerate() {
+                if *l != 0.0 {
+                    *l *= slope(last, hints, j, *l);
+                }
+            }
+        }
+        add_to(pending, node.operands[last.0], lambda);
+    }
+
+    /// McCormick's planes for every product of two variables.
+    fn bilinear(&self, id: NodeId, rows: usize, lambda: &[f64], sums: &mut [Sum], pending: &mut [Option<Vec<f64>>]) {
+        let network = self.analysis.network();
+        let node = network.node(id);
+        let [left, right] = [node.operands[0], node.operands[1]];
+        let (a, b) = (self.analysis.node(left), self.analysis.node(right));
+        let Some(linear) = super::linear::Linear::of(node, a.len()) else {
+            return sums.iter_mut().for_each(|sum| sum.base = f64::NAN);
+        };
+        let (mut to_left, mut to_right) = (vec![0.0; rows * a.len()], vec![0.0; rows * b.len()]);
+        linear.for_each_product(|to, l, r| {
+            let (x, y) = (a.at(l), b.at(r));
+            for (row, sum) in sums.iter_mut().enumerate() {
+                let coefficient = lambda[row * node.size() + to];
+                if coefficient == 0.0 {
+                    continue;
+                }
+                let other = if coefficient > 0.0 { y.lower } else { y.upper };
+                to_left[row * a.len() + l] += coefficient * other;
+                to_right[row * b.len() + r] += coefficient * x.lower;
+                sum.add(-coefficient * (x.lower * other));
+            }
+        });
+        add_to(pending, left, to_left);
+        add_to(pending, right, to_right);
+    }
+}
+
+/// From the least slope to 1; rounding cannot leave that range.
+pub(super) fn flexible_slope(least: f64, position: f64) -> f64 {
+    let slope = least + position * (1.0 - least);
+    // A NaN becomes the least slope.
+    if slope >= 1.0 {
+        1.0
+    } else if slope > least {
+        slope
+    } else {
+        least
+    }
+}
+
+fn group_rows(groups: &Groups, sum: &mut Sum, row: &[f64], out: &mut [f64]) {
+    let Groups { inputs, outputs, .. } = *groups;
+    for (at, &l) in row.iter().enumerate() {
+        if l == 0.0 {
+            continue;
+        }
+        let (slopes, offsets) =
+            if l > 0.0 { (&groups.lower, &groups.lower_offset) } else { (&groups.upper, &groups.upper_offset) };
+        sum.add(l * offsets[at]);
+        let group = at / outputs;
+        let slopes = &slopes[at * inputs..(at + 1) * inputs];
+        out[group * inputs..(group + 1) * inputs].iter_mut().zip(slopes).for_each(|(out, slope)| *out += l * slope);
+    }
+}
+
+fn dot_magnitudes(row: &[f64], deviation: &[f64]) -> f64 {
+    // Eight running sums: any order is sound, and this one is quick.
+    let mut sums = [0.0; 8];
+    let (rows, deviations) = (row.chunks_exact(8), deviation.chunks_exact(8));
+    let rest: f64 = rows.remainder().iter().zip(deviations.remainder()).map(|(l, d)| l.abs() * d).sum();
+    for (l, d) in rows.zip(deviations) {
+        for (sum, (l, d)) in sums.iter_mut().zip(l.iter().zip(d)) {
+            *sum += l.abs() * d;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+fn add_to(pending: &mut [Option<Vec<f64>>], operand: NodeId, contribution: Vec<f64>) {
+    match &mut pending[operand.index()] {
+        Some(sum) => sum.iter_mut().zip(contribution).for_each(|(sum, c)| *sum += c),
+        empty => *empty = Some(contribution),
+    }
+}
