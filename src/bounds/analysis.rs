@@ -104,7 +104,7 @@ pub struct Analysis<'a, 'n> {
 }
 
 /// Entries of a matrix of rows that are held at once.
-const MOST_ENTRIES: usize = 1 << 22;
+const MOST_ENTRIES: usize = 1 << 18;
 
 impl<'n> LinearBounds<'n> {
     /// Encloses the constants of a network and arranges its weights.
@@ -370,7 +370,9 @@ impl<'a, 'n> Analysis<'a, 'n> {
         let network = self.network();
         let node = network.node(id);
         let variable: Vec<bool> = node.operands.iter().map(|&o| network.node(o).variable).collect();
-        let context = Context { rounding: self.rounding(), growth: self.prepared.growth };
+        let sole = |(at, o): (usize, &NodeId)| self.prepared.users[o.index()].len() <= 1 && !node.operands[..at].contains(o);
+        let alone = node.operands.iter().enumerate().all(sole);
+        let context = Context { rounding: self.rounding(), growth: self.prepared.growth, alone };
         let relaxed = {
             let operands = operands(node, self.prepared.propagator.constants(), &self.variables);
             let largest = operands.iter().flat_map(|o| o.iter()).map(Interval::magnitude).fold(1.0, f64::max);
@@ -419,7 +421,7 @@ impl<'a, 'n> Analysis<'a, 'n> {
     /// Lower bounds of `sign·x_j` for the chosen elements of a node.
     fn unit_rows(&self, id: NodeId, chosen: &[usize], sign: f64, slopes: Option<&Slopes>, multiply: &impl Multiply) -> Vec<f64> {
         let largest = self.network().nodes().iter().filter(|node| node.variable).map(Node::size).max().unwrap_or(1);
-        let most = (MOST_ENTRIES / largest.max(1)).max(8);
+        let most = (MOST_ENTRIES / largest.max(1)).max(32);
         let size = self.network().node(id).size();
         let backward = Backward { analysis: self, multiply, slopes };
         let pass = |chosen: &[usize]| {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
 use super::interval::Interval;
+use super::lanes::{dot_magnitudes, multiply_selected, sum_selected};
 use super::matrix::Multiply;
 use super::relaxation::{Elementwise, Groups, Relaxation};
 use crate::ir::{NodeId, Op};
@@ -71,6 +72,13 @@ impl Sum {
     fn add(&mut self, term: f64) {
         self.base += term;
         self.size += term.abs();
+    }
+
+    /// Adds a row's products with the first numbers where its entries are not negative, with the second elsewhere.
+    fn add_selected(&mut self, row: &[f64], at_positive: &[f64], at_negative: &[f64]) {
+        let (sum, size) = sum_selected(row, at_positive, at_negative);
+        self.base += sum;
+        self.size += size;
     }
 
     /// The least of `coefficient·x` for `x` in an interval.
@@ -137,31 +145,17 @@ impl<M: Multiply> Backward<'_, '_, M> {
         let network = self.analysis.network();
         let node = network.node(id);
         let size = node.size();
-        let variable = |position: usize| network.node(node.operands[position]).variable;
         match relaxation {
             Relaxation::Input => self.minimise(&lambda, sums),
             Relaxation::Same => add_to(pending, node.operands[0], lambda),
             Relaxation::Constant => {
                 let own = self.analysis.node(id);
                 for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(size)) {
-                    row.iter().zip(own.iter()).for_each(|(&l, y)| sum.add_least(l, y));
+                    sum.add_selected(row, own.lower(), own.upper());
                 }
             }
             Relaxation::Moved => self.move_back(id, rows, &lambda, sums, pending),
-            Relaxation::Sum { second } => {
-                for (position, sign) in [(1, *second), (0, 1.0)] {
-                    let signed = || lambda.iter().map(move |l| l * sign);
-                    if variable(position) {
-                        add_to(pending, node.operands[position], signed().collect());
-                        continue;
-                    }
-                    let constant = self.analysis.node(node.operands[position]);
-                    let signed: Vec<f64> = signed().collect();
-                    for (sum, row) in sums.iter_mut().zip(signed.chunks_exact(size)) {
-                        row.iter().zip(constant.iter()).for_each(|(&l, c)| sum.add_least(l, c));
-                    }
-                }
-            }
+            Relaxation::Sum { second } => self.sum(id, *second, lambda, sums, pending),
             Relaxation::Elementwise(elementwise) => {
                 self.elementwise(id, elementwise, rows, lambda, sums, pending);
             }
@@ -185,6 +179,39 @@ impl<M: Multiply> Backward<'_, '_, M> {
         }
     }
 
+    /// `x + second·y` with `second` 1 or −1.
+    fn sum(&self, id: NodeId, second: f64, mut lambda: Vec<f64>, sums: &mut [Sum], pending: &mut [Option<Vec<f64>>]) {
+        let network = self.analysis.network();
+        let [x, y] = [network.node(id).operands[0], network.node(id).operands[1]];
+        let size = network.node(id).size();
+        let mut constant = |operand: NodeId, lambda: &[f64]| {
+            let values = self.analysis.node(operand);
+            for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(size)) {
+                sum.add_selected(row, values.lower(), values.upper());
+            }
+        };
+        let negate = |lambda: &mut [f64]| lambda.iter_mut().for_each(|l| *l = -*l);
+        if network.node(x).variable && network.node(y).variable {
+            add_to(pending, x, lambda.clone());
+        } else if !network.node(x).variable {
+            constant(x, &lambda);
+        }
+        if second < 0.0 && network.node(y).variable {
+            negate(&mut lambda);
+        }
+        if network.node(y).variable {
+            return add_to(pending, y, lambda);
+        }
+        if second < 0.0 {
+            negate(&mut lambda);
+            constant(y, &lambda);
+            negate(&mut lambda);
+        } else {
+            constant(y, &lambda);
+        }
+        add_to(pending, x, lambda);
+    }
+
     /// The least value of the rows on the region.
     fn minimise(&self, lambda: &[f64], sums: &mut [Sum]) {
         let region = self.analysis.region();
@@ -194,9 +221,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
         }
         for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(lower.len())) {
             let mut on_box = *sum;
-            for (&l, (&lower, &upper)) in row.iter().zip(lower.iter().zip(upper)) {
-                on_box.add_least(l, Interval::new(lower, upper));
-            }
+            on_box.add_selected(row, lower, upper);
             if let Some(ball) = region.as_ball() {
                 let mut on_ball = *sum;
                 row.iter().zip(&ball.centre).for_each(|(l, c)| on_ball.add(l * c));
@@ -250,44 +275,23 @@ impl<M: Multiply> Backward<'_, '_, M> {
     ) {
         let node = self.analysis.network().node(id);
         let size = node.size();
-        let hints = |row: usize| {
-            let hints = self.slopes?.row(id.index(), row, rows, size)?;
-            (!lines.least_slope.is_empty()).then_some(hints)
-        };
-        for (row, sum) in sums.iter_mut().enumerate() {
-            let hints = hints(row);
-            for (j, &l) in lambda[row * size..(row + 1) * size].iter().enumerate() {
-                let offset = match hints {
-                    _ if l == 0.0 => continue,
-                    Some(_) if l > 0.0 && !lines.least_slope[j].is_nan() => continue,
-                    _ if l > 0.0 => lines.lower_offset[j],
-                    _ => lines.upper_offset[j],
-                };
-                sum.add(l * offset);
-            }
-        }
-        let slope = |side: &(usize, Vec<f64>, Vec<f64>), hints: Option<&[f64]>, j: usize, l: f64| {
-            if l <= 0.0 {
-                return side.2[j];
-            }
-            match hints {
-                Some(hints) if !lines.least_slope[j].is_nan() => flexible_slope(lines.least_slope[j], hints[j]),
-                _ => side.1[j],
-            }
-        };
-        let (last, others) = match lines.sides.split_last() {
-            Some(split) => split,
-            None => return,
-        };
+        let Some((last, others)) = lines.sides.split_last() else { return };
         for side in others {
-            let out = lambda.iter().enumerate().map(|(at, &l)| l * slope(side, None, at % size, l)).collect();
+            let mut out = lambda.clone();
+            out.chunks_exact_mut(size).for_each(|row| multiply_selected(row, &side.1, &side.2));
             add_to(pending, node.operands[side.0], out);
         }
-        for row in 0..rows {
-            let hints = hints(row);
-            for (j, l) in lambda[row * size..(row + 1) * size].iter_mut().enumerate() {
-                if *l != 0.0 {
-                    *l *= slope(last, hints, j, *l);
+        for (index, (sum, row)) in sums.iter_mut().zip(lambda.chunks_exact_mut(size)).enumerate() {
+            let hints = self.slopes.and_then(|slopes| slopes.row(id.index(), index, rows, size));
+            match hints.filter(|_| !lines.least_slope.is_empty()) {
+                None => {
+                    sum.add_selected(row, &lines.lower_offset, &lines.upper_offset);
+                    multiply_selected(row, &last.1, &last.2);
+                }
+                Some(hints) => {
+                    let (slopes, offsets) = hinted_lines(lines, &last.1, hints);
+                    sum.add_selected(row, &offsets, &lines.upper_offset);
+                    multiply_selected(row, &slopes, &last.2);
                 }
             }
         }
@@ -322,6 +326,15 @@ impl<M: Multiply> Backward<'_, '_, M> {
     }
 }
 
+/// The lower lines with flexible ones where the hints say.
+fn hinted_lines(lines: &Elementwise, slopes: &[f64], hints: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let usual = slopes.iter().zip(&lines.lower_offset);
+    let choose = |((&least, &hint), (&slope, &offset)): ((&f64, &f64), (&f64, &f64))| {
+        if least.is_nan() { (slope, offset) } else { (flexible_slope(least, hint), 0.0) }
+    };
+    lines.least_slope.iter().zip(hints).zip(usual).map(choose).unzip()
+}
+
 /// From the least slope to 1; rounding cannot leave that range.
 pub(super) fn flexible_slope(least: f64, position: f64) -> f64 {
     let slope = least + position * (1.0 - least);
@@ -348,19 +361,6 @@ fn group_rows(groups: &Groups, sum: &mut Sum, row: &[f64], out: &mut [f64]) {
         let slopes = &slopes[at * inputs..(at + 1) * inputs];
         out[group * inputs..(group + 1) * inputs].iter_mut().zip(slopes).for_each(|(out, slope)| *out += l * slope);
     }
-}
-
-fn dot_magnitudes(row: &[f64], deviation: &[f64]) -> f64 {
-    // Eight running sums: any order is sound, and this one is quick.
-    let mut sums = [0.0; 8];
-    let (rows, deviations) = (row.chunks_exact(8), deviation.chunks_exact(8));
-    let rest: f64 = rows.remainder().iter().zip(deviations.remainder()).map(|(l, d)| l.abs() * d).sum();
-    for (l, d) in rows.zip(deviations) {
-        for (sum, (l, d)) in sums.iter_mut().zip(l.iter().zip(d)) {
-            *sum += l.abs() * d;
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 fn add_to(pending: &mut [Option<Vec<f64>>], operand: NodeId, contribution: Vec<f64>) {

@@ -20,6 +20,7 @@
 //! | `lines` | [`Lines`] below and above a function on an interval |
 //! | `relaxation` | linear bounds of every node in terms of its operands, with deviations |
 //! | `matrix`, `adjoint` | transposed products of many rows at once; [`Multiply`] is where an engine may be put in |
+//! | `lanes` | loops over rows |
 //! | `backward` | one backward pass; [`Slopes`] are its only hints |
 //! | `analysis` | [`LinearBounds`] and [`Analysis`]: bounds of all nodes, refined where it matters |
 
@@ -30,6 +31,7 @@ mod backward;
 mod error;
 mod image;
 mod interval;
+mod lanes;
 mod linear;
 mod lines;
 mod matrix;

@@ -102,6 +102,9 @@ pub(super) fn relax(node: &Node, operands: &[&NodeBounds], variable: &[bool], ow
         (Op::Input, _) => Relaxed { relaxation: Relaxation::Input, deviation: Vec::new() },
         (Op::Reshape, _) => Relaxed { relaxation: Relaxation::Same, deviation: Vec::new() },
         (Op::Rearrange(sources), _) => {
+            if context.alone && products_into_operand(node, 0) <= 1 {
+                return Relaxed { relaxation: Relaxation::Moved, deviation: Vec::new() };
+            }
             let magnitude = |s: &crate::ir::Source| operands[s.operand as usize].at(s.element as usize).magnitude();
             let deviation = sources.iter().map(|s| mul_up(context.growth, magnitude(s))).collect();
             Relaxed { relaxation: Relaxation::Moved, deviation }
@@ -122,6 +125,9 @@ pub(super) struct Context {
     pub rounding: Rounding,
     /// `γ_N`.
     pub growth: f64,
+    /// Does every operand of this node have no other user, and appear once? Then coefficients that are only passed on are
+    /// neither multiplied nor added.
+    pub alone: bool,
 }
 
 fn product(node: &Node, operands: [&NodeBounds; 2], variable: &[bool], context: Context) -> Option<Relaxed> {
@@ -249,6 +255,9 @@ fn pair(node: &Node, binary: Binary, operands: [&NodeBounds; 2], variable: &[boo
         Binary::Sub if same => None,
         Binary::Add | Binary::Sub => {
             let second = if binary == Binary::Add { 1.0 } else { -1.0 };
+            if context.alone && rounding.is_exact() {
+                return Some(Relaxed { relaxation: Relaxation::Sum { second }, deviation: Vec::new() });
+            }
             let deviation = |(a, b): (Interval, Interval)| {
                 let variables =
                     add_up(if variable[0] { a.magnitude() } else { 0.0 }, if variable[1] { b.magnitude() } else { 0.0 });
