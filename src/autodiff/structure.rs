@@ -27,7 +27,6 @@ impl Structure {
         let mut found = Self { curved: None, tied: None };
         for id in network.ids().filter(|id| needed[id.index()]) {
             let node = network.node(id);
-            let depends = |position: usize| !sets[node.operands[position].index()].is_empty();
             let mut union = std::mem::take(&mut sets[id.index()]);
             for operand in node.operands.iter().filter(|operand| !sets[operand.index()].is_empty()) {
                 union.resize(words, 0);
@@ -48,7 +47,7 @@ impl Structure {
                     }
                     true
                 }
-                Op::Binary(Binary::Div) => !depends(1),
+                Op::Binary(Binary::Div) => sets[node.operands[1].index()].is_empty(),
                 Op::Function(function) => piecewise_linear(function),
                 Op::Softmax => false,
             };

@@ -65,9 +65,8 @@ pub fn prove_residual(
     }
     let (damping, m) = (Enclosure::exact(damping), Enclosure::exact(count as f64));
     let terms = sum.iter().zip(&x).zip(vector);
-    let squared = terms.fold(Enclosure::ZERO, |total, ((sum, x), v)| {
-        total + (damping * *x + *sum / m - Enclosure::exact(*v)).square()
-    });
+    let squared =
+        terms.fold(Enclosure::ZERO, |total, ((sum, x), v)| total + (damping * *x + *sum / m - Enclosure::exact(*v)).square());
     let norm = vector.iter().fold(Enclosure::ZERO, |total, &v| total + Enclosure::exact(v).square());
     Ok(div_up(sqrt_up(squared.upper()), sqrt_down(norm.lower().max(0.0))))
 }

@@ -44,7 +44,7 @@ pub fn check(
 fn region(domain: &Domain, evidence: &Evidence) -> Result<Option<BoxRegion>, ClaimRefusal> {
     match domain {
         Domain::Global => Ok(None),
-        Domain::Specification => Err(ClaimRefusal::Shape { what: "its domain is that of a specification" }),
+        Domain::Specification | Domain::Data => Err(ClaimRefusal::Shape { what: "its domain is not a set of inputs" }),
         Domain::Box { lower, upper } => Ok(Some(BoxRegion::new(evidence.vector(lower)?, evidence.vector(upper)?)?)),
     }
 }

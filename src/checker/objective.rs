@@ -43,7 +43,8 @@ impl<'a> Objective<'a> {
     ) -> Result<Self, ClaimRefusal> {
         let sources = claim.data.iter().map(|identity| {
             let bytes = evidence.file(identity)?.to_vec();
-            Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT).map_err(|error| ClaimRefusal::Data(error.to_string()))
+            Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT)
+                .map_err(|error| ClaimRefusal::Data(error.to_string()))
         });
         let mut sources = sources.collect::<Result<Vec<_>, _>>()?.into_iter();
         let (Some(inputs), targets, None) = (sources.next(), sources.next(), sources.next()) else {
@@ -71,7 +72,8 @@ impl<'a> Objective<'a> {
         let mut rest = tensors.iter();
         for name in names {
             let tensor = rest.find(|tensor| tensor.name == *name);
-            let tensor = tensor.ok_or(ClaimRefusal::Shape { what: "a parameter is not a tensor of the model, or out of order" })?;
+            let tensor =
+                tensor.ok_or(ClaimRefusal::Shape { what: "a parameter is not a tensor of the model, or out of order" })?;
             parameters.push((dimension, tensor));
             dimension += tensor.shape.iter().product::<usize>();
         }

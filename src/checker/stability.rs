@@ -93,8 +93,7 @@ impl Square {
                 }
             }
         }
-        prove_positive_definite(&middle, &radii)
-            .map_err(|reason| ClaimRefusal::NotDefinite { what: what.to_owned(), reason })
+        prove_positive_definite(&middle, &radii).map_err(|reason| ClaimRefusal::NotDefinite { what: what.to_owned(), reason })
     }
 }
 
@@ -118,8 +117,7 @@ impl Gram {
         for sample in 0..samples {
             rows.extend(objective.roots(sample)?);
         }
-        let product =
-            |i: usize, j: usize| rows[i].iter().zip(&rows[j]).fold(Enclosure::ZERO, |sum, (a, b)| sum + *a * *b);
+        let product = |i: usize, j: usize| rows[i].iter().zip(&rows[j]).fold(Enclosure::ZERO, |sum, (a, b)| sum + *a * *b);
         let mut matrix = Square { order, entries: vec![Enclosure::ZERO; order * order] };
         for i in 0..order {
             for j in 0..=i {

@@ -1,10 +1,18 @@
 //! Claims and their witnesses: what is said about a network, and what lets a checker prove it again.
 
+mod hessian_trace;
+mod inverse_hessian;
 mod lipschitz;
+mod objective;
 mod specification;
+mod stability;
 
+pub use hessian_trace::{HessianTraceClaim, Interval, ProbeEstimate};
+pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
+pub use objective::{CurvatureMatrix, LossName, Objective};
 pub use specification::{SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict};
+pub use stability::{StabilityClaim, StabilityVerdict, StabilityWitness};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,12 +53,14 @@ pub enum Domain {
     Box { lower: Vector, upper: Vector },
     /// For the inputs that a specification names.
     Specification,
+    /// At the samples of the data that the claim names.
+    Data,
 }
 
 impl Domain {
     fn vectors_mut(&mut self) -> Vec<&mut Vector> {
         match self {
-            Self::Global | Self::Specification => Vec::new(),
+            Self::Global | Self::Specification | Self::Data => Vec::new(),
             Self::Box { lower, upper } => vec![lower, upper],
         }
     }
@@ -85,6 +95,9 @@ pub struct Claim {
 pub enum ClaimKind {
     Lipschitz(LipschitzClaim),
     Specification(SpecificationClaim),
+    HessianTrace(HessianTraceClaim),
+    Stability(StabilityClaim),
+    InverseHessian(InverseHessianClaim),
 }
 
 impl Claim {
@@ -94,6 +107,9 @@ impl Claim {
         vectors.extend(match &mut self.kind {
             ClaimKind::Lipschitz(claim) => claim.vectors_mut(),
             ClaimKind::Specification(claim) => claim.vectors_mut(),
+            ClaimKind::HessianTrace(_) => Vec::new(),
+            ClaimKind::Stability(claim) => claim.vectors_mut(),
+            ClaimKind::InverseHessian(claim) => claim.vectors_mut(),
         });
         vectors
     }
