@@ -33,7 +33,6 @@
 //! checking rule; a refusal is a value, never a panic; NaN proves nothing. With `--no-default-features --features checker`
 //! only the trusted rooms and `verify check` are built.
 
-#[cfg(feature = "passes")]
 pub mod autodiff;
 pub mod bounds;
 pub mod certificate;

@@ -17,9 +17,7 @@ use std::sync::Mutex;
 
 use ndarray_npy::NpzReader;
 use nnverify::onnx::{Model, load};
-use nnverify::pass::derivatives::{
-    Circuit, Loss, Objective, Panels, Parameters, Precision, Samples, Selection, Targets, dot, logits,
-};
+use nnverify::pass::derivatives::{Circuit, Loss, Objective, Panels, Parameters, Precision, Samples, Selection, Targets, dot};
 use nnverify::pass::hessian::flatness::ParameterNorms;
 use nnverify::pass::hessian::gram::Gram;
 use nnverify::pass::hessian::spectrum::Lanczos;
@@ -88,7 +86,7 @@ impl Case {
 
     fn circuit(&self) -> Circuit<'_> {
         let parameters = Parameters::of(&self.model, &Selection::default()).unwrap();
-        Circuit::new(&self.model.network, logits(&self.model.network, self.loss).0, parameters).unwrap()
+        Circuit::new(&self.model.network, self.loss.output(&self.model.network).0, parameters).unwrap()
     }
 
     fn objective<'c>(&'c self, circuit: &'c Circuit<'c>) -> Objective<'c> {

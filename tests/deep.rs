@@ -64,7 +64,7 @@ fn relative_loss(network: &Network) -> (f64, Outcome) {
         kind: ClaimKind::Lipschitz(outcome.claim.clone()),
     };
     let (bundle, files) = (Bundle::default(), Files::default());
-    let evidence = Evidence { network, bundle: &bundle, files: &files };
+    let evidence = Evidence { network, tensors: &[], bundle: &bundle, files: &files };
     assert_eq!(check_claim(&claim, &evidence), Ok(Assurance::Proved));
     let optimum = outcome.relaxation.unwrap();
     (outcome.claim.bound.value() / optimum - 1.0, outcome)

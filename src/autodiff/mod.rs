@@ -1,11 +1,16 @@
-//! Differentiation over the IR: directional derivatives and their transposes at one point, in `f64`.
+//! Differentiation over the IR, one sample at a time: with respect to the input in `f64`, with respect to constants in any
+//! arithmetic.
 //!
 //! At a kink the derivative of [`Function::derivative`](crate::ir::Function::derivative) is used; ties in a maximum or a sort go to the first element.
 //! Nothing here is a proof.
 
+mod gradient;
 mod second;
+mod structure;
 
+pub use gradient::{Differentiable, Reverse};
 pub use second::second_derivative;
+pub use structure::{Structure, logits, needed};
 
 use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Values};
 

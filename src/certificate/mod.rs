@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
-    Assurance, Claim, ClaimKind, Domain, FileIdentity, Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness,
-    Norm, Pair, Part, PartProof, Perturbation, RobustnessClaim, RobustnessWitness, Semantics, Sorts, SpecificationClaim,
-    SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
+    Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Functional, FunctionalBound, HessianTraceClaim,
+    Inequality, Interval, InverseHessianClaim, InverseHessianWitness, LipschitzClaim, LipschitzWitness, LossName, Norm,
+    Objective, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim, RobustnessWitness, Semantics, Sorts,
+    SpecificationClaim, SpecificationWitness, Splits, StabilityClaim, StabilityVerdict, StabilityWitness, UnsafePoint, Vector,
+    Verdict,
 };
 pub use number::{Bits, Number, Rounding};
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::refusal::ClaimRefusal;
 use crate::certificate::{Bundle, FileIdentity, Vector, digest_of};
 use crate::ir::Network;
+use crate::onnx::StoredTensor;
 
 /// Data and specification files, found by what is in them.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ impl Files {
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     pub network: &'a Network,
+    /// The tensors of the model file, which may be parameters.
+    pub tensors: &'a [StoredTensor],
     pub bundle: &'a Bundle,
     pub files: &'a Files,
 }

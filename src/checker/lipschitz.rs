@@ -44,7 +44,9 @@ pub fn check(
 fn region(domain: &Domain, evidence: &Evidence) -> Result<Option<BoxRegion>, ClaimRefusal> {
     match domain {
         Domain::Global => Ok(None),
-        Domain::Specification | Domain::Samples => Err(ClaimRefusal::Shape { what: "its domain is that of another kind" }),
+        Domain::Specification | Domain::Samples | Domain::Data => {
+            Err(ClaimRefusal::Shape { what: "its domain is that of another kind" })
+        }
         Domain::Box { lower, upper } => Ok(Some(BoxRegion::new(evidence.vector(lower)?, evidence.vector(upper)?)?)),
     }
 }

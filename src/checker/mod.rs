@@ -4,17 +4,22 @@
 //! No solver, status, residual or epsilon appears here, and no pass is known. Passes may call the rules here to find out
 //! what will be accepted; never the reverse.
 //!
-//! One file per kind of claim (`lipschitz`, `specification`, `robustness`), on top of what they share: matrix inequalities
+//! One file per kind of claim (`lipschitz`, `specification`, `robustness`, `hessian_trace`, `stability`,
+//! `inverse_hessian`), on top of what they share: mean losses (`objective`), derivatives in enclosures (`derivative`), matrix inequalities
 //! (`inequality`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained
 //! quotients (`pair`), refuted boxes (`refutation`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
 
 mod convolution;
 mod counterexample;
+mod derivative;
 mod evidence;
 mod growth;
+mod hessian_trace;
 mod inequality;
+mod inverse_hessian;
 mod lipschitz;
 mod neighbourhood;
+mod objective;
 mod pair;
 mod parts;
 mod refusal;
@@ -22,22 +27,27 @@ mod refutation;
 mod robustness;
 mod rules;
 mod specification;
+mod stability;
 
 use std::collections::HashSet;
 
 pub use counterexample::prove_unsafe;
 pub use evidence::{Evidence, Files};
 pub use growth::{growth, growth_of};
+pub use hessian_trace::prove_trace;
 pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, prove_matrix};
 pub use neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
+pub use inverse_hessian::prove_residual;
+pub use objective::Objective;
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
 pub use refutation::{Bounded, LEAF, Method, Refuter, atoms};
 pub use robustness::prove_misclassified;
 pub use rules::{Rules, linear_layers};
+pub use stability::{Gram, MAX_ORDER};
 
-use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, ModelIdentity, SCHEMA, digest_of};
+use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ModelIdentity, SCHEMA, Semantics, digest_of};
 
 /// A certificate with more claims is refused: each may cost minutes.
 const MAX_CLAIMS: usize = 64;
@@ -52,9 +62,16 @@ fn is_identifier(id: &str) -> bool {
 /// # Errors
 /// Why it is not accepted.
 pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refusal> {
+    let at_data = || {
+        let fits = claim.semantics == Semantics::Real && claim.domain == Domain::Data;
+        if fits { Ok(()) } else { Err(ClaimRefusal::Shape { what: "curvature is that of real arithmetic at data" }) }
+    };
     let found = match &claim.kind {
         ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
         ClaimKind::Robustness(claimed) => robustness::check(claimed, claim.semantics, &claim.domain, evidence),
+        ClaimKind::HessianTrace(claimed) => at_data().and_then(|()| hessian_trace::check(claimed, evidence)),
+        ClaimKind::Stability(claimed) => at_data().and_then(|()| stability::check(claimed, evidence)),
+        ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| inverse_hessian::check(claimed, evidence)),
         ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
     };
     found

@@ -47,6 +47,10 @@ pub enum ClaimRefusal {
     MissingVector,
     #[error("it is about the file `{name}` with SHA-256 {digest}, which was not given (`--file FILE`)")]
     MissingFile { name: String, digest: String },
+    #[error("the data that it names: {0}")]
+    Data(String),
+    #[error("checking it would take more than {limit:e} multiplications")]
+    Work { limit: f64 },
     #[error("the witness does not fit the network: {what}")]
     Shape { what: &'static str },
     #[error(transparent)]

@@ -132,7 +132,7 @@ fn decide(
     if let Some(claim) = specification::claim(&spec, &verdict) {
         let mut files = Files::default();
         super::check::add_file(&mut files, &path)?;
-        let evidence = Evidence { network: &model.network, bundle: &Bundle::default(), files: &files };
+        let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &Bundle::default(), files: &files };
         check_claim(&claim, &evidence)
             .map_err(|refusal| Failure::error(format!("the checker refused the verdict: {refusal}")))?;
     }

@@ -63,7 +63,7 @@ pub fn add_file(files: &mut Files, path: &Path) -> Result<(), Failure> {
 
 /// Checks a certificate that is at hand, claim by claim, up to the first refusal.
 pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &Model, files: &Files) -> CheckedFile {
-    let evidence = Evidence { network: &model.network, bundle, files };
+    let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle, files };
     let mut file = CheckedFile { certificate: name, claims: Vec::new(), refusal: None };
     if let Err(refusal) = check_identity(certificate, bundle, &identity(model)) {
         file.refusal = Some(refusal.to_string());

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Norm, Semantics, Verdict};
+use crate::certificate::{
+    Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, LossName, Norm, Objective, Semantics, StabilityVerdict, Verdict,
+};
 
 /// One certificate and what the checker says about it.
 #[derive(Debug, Serialize)]
@@ -43,6 +45,7 @@ impl CheckedClaim {
                 Domain::Global => "everywhere",
                 Domain::Specification => "for the inputs that it names",
                 Domain::Samples => "around the samples that it names",
+                Domain::Data => "at the samples of the data that it names",
                 Domain::Box { .. } => "on the box that the certificate names",
             },
             statement: statement(&claim.kind),
@@ -68,6 +71,35 @@ fn statement(kind: &ClaimKind) -> String {
             let epsilon = claim.perturbation.epsilon.escape_debug();
             format!("of {} samples {robust} are robust for {norm} ε = {epsilon}, {falsified} are not", claim.samples)
         }
+        ClaimKind::HessianTrace(claim) => {
+            let (matrix, loss) = (matrix(claim.matrix), loss(&claim.objective));
+            let estimate = claim.estimate.as_ref().map_or(String::new(), |estimate| {
+                format!(", with confidence {} over {} probes (seed {})", estimate.confidence, estimate.probes, estimate.seed)
+            });
+            format!("the trace of the {matrix} of {loss} lies in [{}, {}]{estimate}", claim.trace.lower, claim.trace.upper)
+        }
+        ClaimKind::Stability(claim) => {
+            let verdict = match claim.verdict {
+                StabilityVerdict::Stable => "stable",
+                StabilityVerdict::Unstable => "unstable",
+            };
+            let critical =
+                claim.critical_learning_rate.as_ref().map_or(String::new(), |eta| format!(" (critical: at most {eta})"));
+            format!(
+                "SGD on {}, linearised at interpolating parameters, is mean-square {verdict} for learning rate {} and batches of {}{critical}",
+                loss(&claim.objective),
+                claim.learning_rate.value(),
+                claim.batch_size
+            )
+        }
+        ClaimKind::InverseHessian(claim) => format!(
+            "x solves Fx = v to a relative residual of at most {}, F the {} of {} gradients of {} damped by {}",
+            claim.residual,
+            matrix(claim.matrix),
+            claim.gradients,
+            loss(&claim.objective),
+            claim.damping.value()
+        ),
         ClaimKind::Specification(claim) => {
             let name = claim.file.name.escape_debug();
             match claim.verdict {
@@ -85,6 +117,23 @@ fn statement(kind: &ClaimKind) -> String {
             format!("the {norm} Lipschitz constant is at most {}{lower}{functionals}", claim.bound)
         }
     }
+}
+
+fn matrix(matrix: CurvatureMatrix) -> &'static str {
+    match matrix {
+        CurvatureMatrix::Hessian => "Hessian",
+        CurvatureMatrix::GaussNewton => "Gauss-Newton matrix",
+        CurvatureMatrix::EmpiricalFisher => "empirical Fisher matrix",
+    }
+}
+
+fn loss(objective: &Objective) -> String {
+    let loss = match objective.loss {
+        LossName::CrossEntropy => "mean cross-entropy",
+        LossName::Mse => "mean of half the squared error",
+    };
+    let names: Vec<String> = objective.data.iter().map(|file| format!("`{}`", file.name.escape_debug())).collect();
+    format!("the {loss} over {}", names.join(" and "))
 }
 
 impl fmt::Display for CheckedFile {

@@ -52,7 +52,7 @@ pub fn sealed(model: &Model, claim: LipschitzClaim) -> (Certificate, Bundle) {
 pub fn check(certificate: &Certificate, bundle: &Bundle, model: &Model) -> Result<(), Refusal> {
     check_identity(certificate, bundle, &identity(model))?;
     let files = Files::default();
-    let evidence = Evidence { network: &model.network, bundle, files: &files };
+    let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle, files: &files };
     certificate.claims.iter().try_for_each(|claim| check_claim(claim, &evidence).map(drop))
 }
 

@@ -1,12 +1,20 @@
 //! Claims and their witnesses: what is said about a network, and what lets a checker prove it again.
 
+mod hessian_trace;
+mod inverse_hessian;
 mod lipschitz;
 mod robustness;
+mod objective;
 mod specification;
+mod stability;
 
+pub use hessian_trace::{HessianTraceClaim, Interval, ProbeEstimate};
+pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
 pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
+pub use objective::{CurvatureMatrix, LossName, Objective};
 pub use specification::{SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict};
+pub use stability::{StabilityClaim, StabilityVerdict, StabilityWitness};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,12 +57,14 @@ pub enum Domain {
     Specification,
     /// Around the samples of a data set.
     Samples,
+    /// At the samples of the data that the claim names.
+    Data,
 }
 
 impl Domain {
     fn vectors_mut(&mut self) -> Vec<&mut Vector> {
         match self {
-            Self::Global | Self::Specification | Self::Samples => Vec::new(),
+            Self::Global | Self::Specification | Self::Samples | Self::Data => Vec::new(),
             Self::Box { lower, upper } => vec![lower, upper],
         }
     }
@@ -90,6 +100,9 @@ pub enum ClaimKind {
     Lipschitz(LipschitzClaim),
     Robustness(RobustnessClaim),
     Specification(SpecificationClaim),
+    HessianTrace(HessianTraceClaim),
+    Stability(StabilityClaim),
+    InverseHessian(InverseHessianClaim),
 }
 
 impl Claim {
@@ -100,6 +113,9 @@ impl Claim {
             ClaimKind::Lipschitz(claim) => claim.vectors_mut(),
             ClaimKind::Robustness(claim) => claim.vectors_mut(),
             ClaimKind::Specification(claim) => claim.vectors_mut(),
+            ClaimKind::HessianTrace(_) => Vec::new(),
+            ClaimKind::Stability(claim) => claim.vectors_mut(),
+            ClaimKind::InverseHessian(claim) => claim.vectors_mut(),
         });
         vectors
     }

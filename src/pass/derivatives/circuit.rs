@@ -2,7 +2,8 @@
 
 use super::convolution::Convolution;
 use super::parameters::Parameters;
-use crate::ir::{Binary, EvaluationError, Function, Network, NodeId, Op, Reduction, Values};
+use crate::autodiff::Structure;
+use crate::ir::{EvaluationError, Network, NodeId, Op, Values};
 
 /// A network, the node that counts as its output, and its parameters.
 pub struct Circuit<'a> {
@@ -20,24 +21,6 @@ pub struct Circuit<'a> {
     /// Constants whose gradient for one sample is a product of two factors: read once, as the weights of a layer.
     pub(super) layers: Vec<bool>,
     pub structure: Structure,
-}
-
-/// What the shape of a network says about its second derivatives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Structure {
-    /// The first node that is not piecewise linear.
-    pub curved: Option<String>,
-    /// The first node that multiplies two quantities which depend on the same parameter.
-    pub tied: Option<String>,
-}
-
-impl Structure {
-    /// Is the output, as a function of any single parameter, piecewise linear? Then the diagonal of the Hessian is that of
-    /// the Gauss–Newton matrix, whatever the loss.
-    #[must_use]
-    pub const fn piecewise_multilinear(&self) -> bool {
-        self.curved.is_none() && self.tied.is_none()
-    }
 }
 
 impl<'a> Circuit<'a> {
@@ -79,7 +62,9 @@ impl<'a> Circuit<'a> {
                 layers[right.index()] = constant && network.node(left).variable && readers[right.index()] == 1;
             }
         }
-        let structure = structure(network, &needed, &active, &parameters);
+        let groups: Vec<Vec<NodeId>> =
+            parameters.list.iter().map(|parameter| parameter.constants.iter().map(|constant| constant.node).collect()).collect();
+        let structure = Structure::of(network, output, &groups);
         Ok(Self { network, output, parameters, constants, active, needed, convolutions, layers, structure })
     }
 
@@ -106,62 +91,4 @@ impl<'a> Circuit<'a> {
         let held = |id: &NodeId| self.needed[id.index()] && self.network.node(*id).variable;
         self.network.ids().filter(held).map(|id| self.network.node(id).size()).sum()
     }
-}
-
-fn structure(network: &Network, needed: &[bool], active: &[bool], parameters: &Parameters) -> Structure {
-    // Per node the set of parameters that it depends on, as bits.
-    let words = parameters.list.len().div_ceil(64);
-    let mut sets: Vec<Vec<u64>> = vec![Vec::new(); network.nodes().len()];
-    for (index, parameter) in parameters.list.iter().enumerate() {
-        for constant in &parameter.constants {
-            let set = &mut sets[constant.node.index()];
-            set.resize(words, 0);
-            set[index / 64] |= 1 << (index % 64);
-        }
-    }
-    let mut found = Structure { curved: None, tied: None };
-    for id in network.ids().filter(|id| needed[id.index()] && active[id.index()]) {
-        let node = network.node(id);
-        let name = || format!("{} ({})", node.name, node.operator);
-        let depends = |position: usize| active[node.operands[position].index()];
-        let linear = match &node.op {
-            Op::Input | Op::Constant(_) | Op::Reshape | Op::Rearrange(_) | Op::Sort { .. } => true,
-            Op::Binary(Binary::Add | Binary::Sub | Binary::Max | Binary::Min) => true,
-            Op::Reduce(Reduction::Sum | Reduction::Mean | Reduction::Max | Reduction::Min) => true,
-            Op::MatMul | Op::Conv(_) | Op::Binary(Binary::Mul) | Op::PRelu => {
-                if depends(0) && depends(1) {
-                    let (a, b) = (&sets[node.operands[0].index()], &sets[node.operands[1].index()]);
-                    if a.iter().zip(b).any(|(a, b)| a & b != 0) && found.tied.is_none() {
-                        found.tied = Some(name());
-                    }
-                }
-                true
-            }
-            Op::Binary(Binary::Div) => !depends(1),
-            Op::Function(function) => piecewise_linear(function),
-            Op::Softmax => false,
-        };
-        if !linear && found.curved.is_none() {
-            found.curved = Some(name());
-        }
-        let mut union = std::mem::take(&mut sets[id.index()]);
-        union.resize(words, 0);
-        for operand in &node.operands {
-            sets[operand.index()].iter().zip(&mut union).for_each(|(from, to)| *to |= from);
-        }
-        sets[id.index()] = union;
-    }
-    found
-}
-
-const fn piecewise_linear(function: &Function) -> bool {
-    matches!(
-        function,
-        Function::Neg
-            | Function::Abs
-            | Function::Relu
-            | Function::LeakyRelu { .. }
-            | Function::Clip { .. }
-            | Function::HardSigmoid { .. }
-    )
 }

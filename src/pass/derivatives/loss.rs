@@ -4,7 +4,8 @@
 //! `ℓ = −log softmax(z)[label]` (cross-entropy) or `ℓ = ½ Σ_c (z_c − y_c)²` (mse).
 
 use super::tape::softmax;
-use crate::ir::{Network, NodeId, Op};
+use crate::autodiff;
+use crate::ir::{Network, NodeId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -13,6 +14,12 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// The node that the loss applies to: for cross-entropy the logits, before a Softmax that ends the network (then `true`).
+    #[must_use]
+    pub fn output(self, network: &Network) -> (NodeId, bool) {
+        autodiff::logits(network, self == Self::CrossEntropy)
+    }
+
     /// The convention in words.
     #[must_use]
     pub const fn convention(self) -> &'static str {
@@ -46,23 +53,6 @@ impl Targets {
             Self::Labels(_) => &[],
         }
     }
-}
-
-/// The node that the loss applies to: for cross-entropy the logits, before a Softmax that ends the network.
-#[must_use]
-pub fn logits(network: &Network, loss: Loss) -> (NodeId, bool) {
-    let mut id = network.output();
-    if loss == Loss::CrossEntropy {
-        loop {
-            let node = network.node(id);
-            match (&node.op, &node.operands[..]) {
-                (Op::Softmax, [operand]) if node.shape.last() == Some(&node.size()) => return (*operand, true),
-                (Op::Reshape, [operand]) => id = *operand,
-                _ => break,
-            }
-        }
-    }
-    (network.output(), false)
 }
 
 impl Loss {

@@ -17,10 +17,11 @@ mod reverse;
 mod scalar;
 mod tape;
 
-pub use circuit::{Circuit, Structure};
+pub use crate::autodiff::Structure;
+pub use circuit::Circuit;
 pub use gemm::{Factor, accumulate, dot};
 pub use kinks::Kinks;
-pub use loss::{Loss, Targets, logits};
+pub use loss::{Loss, Targets};
 pub use objective::{DataError, Evaluation, Objective, Samples};
 pub use panels::{Panels, Precision};
 pub use parameters::{Excluded, Parameter, ParameterError, Parameters, Selection};

@@ -1,0 +1,41 @@
+//! The mean loss that claims about curvature are about.
+
+use serde::{Deserialize, Serialize};
+
+use super::FileIdentity;
+
+/// A mean loss over the samples of a data set, as a function of the parameters θ at the values of the model file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// The file with the inputs and, where the targets are in another, that one.
+    pub data: Vec<FileIdentity>,
+    pub loss: LossName,
+    /// Names of the tensors that count as parameters, in the order of the model file: that of θ.
+    pub parameters: Vec<String>,
+}
+
+/// The loss of one sample; always its mean over samples is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum LossName {
+    /// `−log softmax(output)[label]`; a Softmax that ends the network belongs to the loss.
+    CrossEntropy,
+    /// `½ Σ (output − target)²`.
+    Mse,
+}
+
+/// A matrix of curvature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum CurvatureMatrix {
+    /// The Hessian of the mean loss.
+    Hessian,
+    /// `G = (1/n) Σ A_iᵀA_i`, `A_i = L_iᵀJ_i`, `L_iL_iᵀ` the loss's second derivative with respect to the output.
+    GaussNewton,
+    /// `(1/m) Σ g_i g_iᵀ`, `g_i` the gradients of the samples' losses.
+    EmpiricalFisher,
+}

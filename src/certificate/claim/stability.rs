@@ -1,0 +1,49 @@
+//! Claims of kind `stability` and their witnesses.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Objective, Vector};
+use crate::certificate::number::{Bits, Number};
+
+/// Mean-square stability of `θ ← θ − η·mean over a batch of A_iᵀA_i θ`, batches of `batch_size` of the n samples drawn
+/// independently, each without replacement: SGD linearised at parameters that interpolate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StabilityClaim {
+    pub objective: Objective,
+    pub learning_rate: Bits,
+    pub batch_size: u32,
+    pub verdict: StabilityVerdict,
+    /// The largest stable learning rate is at most this; only where it is unstable.
+    pub critical_learning_rate: Option<Number>,
+    pub witness: StabilityWitness,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum StabilityVerdict {
+    Stable,
+    Unstable,
+}
+
+/// What shows the verdict. Matrices are lower triangles, row by row, of order nC, and stand for `Aᵀ·matrix·A` with `A` the
+/// stacked rows `A_i`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StabilityWitness {
+    /// `P ≻ 0` on the range of H with `2C(P) − ηD(P) ≻ 0`: the second moments decrease in the norm that it defines.
+    Lyapunov { matrix: Vector },
+    /// `S` with `η⟨S, DS⟩ > 2⟨S, CS⟩`.
+    Direction { matrix: Vector },
+}
+
+impl StabilityClaim {
+    pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
+        match &mut self.witness {
+            StabilityWitness::Lyapunov { matrix } | StabilityWitness::Direction { matrix } => vec![matrix],
+        }
+    }
+}
