@@ -14,11 +14,11 @@ mod common;
 
 use assert_cmd::Command;
 use nnverify::certificate::{
-    Assurance, Bits, Bundle, Certificate, ClaimKind, ExternalFile, Inequality, LipschitzClaim, Number, PartProof, Rounding,
+    Assurance, Bits, Bundle, Certificate, ClaimKind, ExternalFile, Inequality, LipschitzClaim, Norm, Number, PartProof, Rounding,
     Vector, bundle_path, digest_of,
 };
 use nnverify::onnx::{Model, load_bytes};
-use nnverify::pass::lipschitz::{LipschitzOptions, certify_l2};
+use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 use serde_json::Value;
 
 /// A model and a certificate of it that the checker accepts.
@@ -36,7 +36,7 @@ fn originals() -> Vec<Original> {
         [("mixed", common::tiny::mixed()), ("linear", common::tiny::linear()), ("wide", common::tiny::wide())].into_iter();
     let original = |(name, bytes): (&'static str, Vec<u8>)| {
         let model = load_bytes(&bytes).unwrap();
-        let outcome = certify_l2(&model.network, &LipschitzOptions::default(), &mut |_| ()).unwrap();
+        let outcome = certify(&model.network, &Question::global(Norm::L2), &LipschitzOptions::default(), &mut |_| ()).unwrap();
         let (certificate, bundle) = common::sealed(&model, outcome.claim);
         let text = serde_json::to_vec_pretty(&certificate).unwrap();
         Original { name, bytes, model, certificate, bundle, text }

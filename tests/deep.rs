@@ -1,10 +1,10 @@
 //! Deep MaxMin networks: their rows pass through every layer, so only rows in double-double arithmetic keep the
 //! certificates tight. The loss is measured against the interior point's own optimum.
 
-use nnverify::certificate::{Assurance, Bundle, Claim, ClaimKind, Domain, Semantics};
+use nnverify::certificate::{Assurance, Bundle, Claim, ClaimKind, Domain, Norm, Semantics};
 use nnverify::checker::{Evidence, Files, check_claim};
 use nnverify::ir::{Binary, Network, NetworkBuilder, NodeId, Op, Source, Tensor};
-use nnverify::pass::lipschitz::{EngineChoice, LipschitzOptions, Outcome, certify_l2};
+use nnverify::pass::lipschitz::{EngineChoice, LipschitzOptions, Outcome, Question, certify};
 
 /// Uniform numbers in (−1, 1), the same everywhere.
 struct Random(u64);
@@ -55,7 +55,7 @@ fn maxmin(builder: &mut NetworkBuilder, signal: NodeId, width: usize) -> NodeId 
 
 fn relative_loss(network: &Network) -> (f64, Outcome) {
     let options = LipschitzOptions { engine: EngineChoice::InteriorPoint, ..LipschitzOptions::default() };
-    let outcome = certify_l2(network, &options, &mut |_| {}).unwrap();
+    let outcome = certify(network, &Question::global(Norm::L2), &options, &mut |_| {}).unwrap();
     let claim = Claim {
         id: "deep".into(),
         assurance: Assurance::Proved,

@@ -1,19 +1,30 @@
 //! `verify MODEL --lipschitz NORM`: options of the Lipschitz pass.
 
+use std::path::{Path, PathBuf};
+
 use clap::ValueEnum;
 
 use super::analysis::{Context, Findings};
 use super::{ExitStatus, Failure};
-use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Semantics};
-use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, certify_l2};
+use crate::bounds::BoxRegion;
+use crate::certificate::{self, Assurance, Claim, ClaimKind, Domain, Semantics, Vector};
+use crate::data::Npz;
+use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
 use crate::report::{LipschitzSection, Section};
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Lipschitz constants")]
 pub struct Arguments {
-    /// Certify the network's global Lipschitz constant in this norm
+    /// Certify the network's Lipschitz constant in this norm
     #[arg(long, value_enum, value_name = "NORM", group = "pass")]
     lipschitz: Option<Norm>,
+    /// Where: `LOW,HIGH` for every input, a .npz file with the arrays `lower` and `upper`, or `around:RADIUS` for a box
+    /// around every sample of `--data` [default: everywhere]
+    #[arg(long, value_name = "BOX", value_parser = Region::parse, requires = "lipschitz", allow_hyphen_values = true)]
+    region: Option<Region>,
+    /// Also bound every difference of two outputs
+    #[arg(long, requires = "lipschitz")]
+    per_margin: bool,
     /// What looks for multipliers
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t, requires = "lipschitz")]
     engine: EngineChoice,
@@ -23,6 +34,32 @@ pub struct Arguments {
 enum Norm {
     /// Euclidean norm of inputs and outputs
     L2,
+    /// Largest absolute value of inputs and outputs
+    Linf,
+}
+
+/// Where a constant is wanted.
+#[derive(Clone)]
+enum Region {
+    Interval(f64, f64),
+    File(PathBuf),
+    Around(f64),
+}
+
+impl Region {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+        if let Some(radius) = text.strip_prefix("around:") {
+            let radius = number(radius).filter(|radius| *radius >= 0.0);
+            return radius.map(Self::Around).ok_or_else(|| "the radius is not a number from zero up".to_owned());
+        }
+        match text.split_once(',').map(|(low, high)| (number(low), number(high))) {
+            Some((Some(low), Some(high))) if low <= high => Ok(Self::Interval(low, high)),
+            Some((Some(_), Some(_))) => Err("the lower bound is above the upper one".to_owned()),
+            Some(_) if !Path::new(text).exists() => Err("`LOW,HIGH` are not two finite numbers".to_owned()),
+            _ => Ok(Self::File(text.into())),
+        }
+    }
 }
 
 impl Arguments {
@@ -32,31 +69,80 @@ impl Arguments {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {
+    let (norm, name) = match arguments.lipschitz {
+        Some(Norm::L2) => (certificate::Norm::L2, "l2"),
+        Some(Norm::Linf) => (certificate::Norm::Linf, "linf"),
+        None => return Err(Failure::error("no norm was given")),
+    };
     let options =
         LipschitzOptions { engine: arguments.engine, timeout: context.timeout, memory: context.memory, seed: context.seed };
-    let outcome = certify_l2(&context.model.network, &options, &mut |step| context.step(step));
-    let outcome = outcome.map_err(|error| failure(context, &error))?;
-    outcome.notes.iter().for_each(|note| context.output.note(note));
-    let claim = Claim {
-        id: "lipschitz-l2".to_owned(),
-        assurance: Assurance::Proved,
-        semantics: Semantics::Real,
-        domain: Domain::Global,
-        kind: ClaimKind::Lipschitz(outcome.claim.clone()),
-    };
+    let mut claims = Vec::new();
+    let mut outcomes = Vec::new();
+    for (suffix, region) in regions(arguments.region.as_ref(), context)? {
+        let question = Question { norm, region: region.clone(), margins: arguments.per_margin };
+        let outcome = certify(&context.model.network, &question, &options, &mut |step| context.step(step));
+        let outcome = outcome.map_err(|error| failure(context, &error))?;
+        outcome.notes.iter().for_each(|note| context.output.note(note));
+        claims.push(Claim {
+            id: format!("lipschitz-{name}{suffix}"),
+            assurance: Assurance::Proved,
+            semantics: Semantics::Real,
+            domain: region.map_or(Domain::Global, |region| Domain::Box {
+                lower: Vector::inline(region.lower()),
+                upper: Vector::inline(region.upper()),
+            }),
+            kind: ClaimKind::Lipschitz(outcome.claim.clone()),
+        });
+        outcomes.push((suffix, outcome));
+    }
+    let engine = outcomes.first().map_or("none", |(_, outcome): &(String, Outcome)| outcome.engine.name()).to_owned();
     Ok(Findings {
-        claims: vec![claim],
-        engine: outcome.engine.name().to_owned(),
-        section: Section::Lipschitz(LipschitzSection::new(&outcome)),
+        claims,
+        engine,
+        section: Section::Lipschitz(LipschitzSection::new(&outcomes)),
         status: ExitStatus::Established,
         files: Vec::new(),
         result_file: None,
     })
 }
 
+/// The regions, and what their claims' ids end in.
+fn regions(region: Option<&Region>, context: &Context) -> Result<Vec<(String, Option<BoxRegion>)>, Failure> {
+    let inputs = context.model.network.input_size();
+    let one = |lower: Vec<f64>, upper: Vec<f64>| {
+        let region = BoxRegion::new(lower, upper).map_err(|error| Failure::error(format!("`--region`: {error}")))?;
+        Ok(vec![("-box".to_owned(), Some(region))])
+    };
+    match region {
+        None => Ok(vec![(String::new(), None)]),
+        Some(Region::Interval(low, high)) => one(vec![*low; inputs], vec![*high; inputs]),
+        Some(Region::File(path)) => {
+            let file = Npz::open(path).map_err(Failure::error)?;
+            let array = |key: &str| {
+                let array = file.get(key).map_err(Failure::error)?;
+                let values = array.to_f64().map_err(|problem| Failure::error(problem.at_key(path, key)))?;
+                if values.len() == inputs {
+                    return Ok(values);
+                }
+                let (path, found) = (path.display(), values.len());
+                Err(Failure::error(format!("`{path}`: `{key}` has {found} elements, the network {inputs} inputs")))
+            };
+            one(array("lower")?, array("upper")?)
+        }
+        Some(Region::Around(radius)) => {
+            let data = context.data("--region around:RADIUS")?;
+            let around = |sample: usize| {
+                let region = BoxRegion::around(&data.input(sample), *radius).map_err(Failure::error)?;
+                Ok((format!("-sample-{sample}"), Some(region)))
+            };
+            (0..context.samples(&data)).map(around).collect()
+        }
+    }
+}
+
 fn failure(context: &Context, error: &LipschitzError) -> Failure {
     let status = match error {
-        LipschitzError::Form(_) => ExitStatus::Error,
+        LipschitzError::Form(_) | LipschitzError::Bounds(_) => ExitStatus::Error,
         LipschitzError::Refused(_) | LipschitzError::NoBound(_) => ExitStatus::Inconclusive,
     };
     let hint = Some(format!("`verify inspect {}` shows what can be certified", context.path.display()));

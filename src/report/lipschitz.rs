@@ -6,11 +6,21 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
+use crate::certificate::Norm;
 use crate::pass::lipschitz::{Engine, Outcome};
 
-/// Bounds of the Lipschitz constant and what is behind them.
+/// Bounds of Lipschitz constants, one per region, and what is behind them.
 #[derive(Debug, Serialize)]
 pub struct LipschitzSection {
+    bounds: Vec<LipschitzBound>,
+}
+
+/// The bounds on one region.
+#[derive(Debug, Serialize)]
+pub struct LipschitzBound {
+    /// What is bounded, in words.
+    title: String,
+    norm: Norm,
     bound: String,
     norm_product: Option<String>,
     lower_bound: Option<String>,
@@ -19,22 +29,47 @@ pub struct LipschitzSection {
     engine: &'static str,
     matrix_order: usize,
     multipliers: usize,
+    /// Bounds of outputs and differences.
+    functionals: Vec<[String; 2]>,
     seconds: f64,
     notes: Vec<String>,
 }
 
+/// Functionals that the text shows.
+const SHOWN: usize = 12;
+
 impl LipschitzSection {
+    /// Of outcomes and what their claims' ids end in.
     #[must_use]
-    pub fn new(outcome: &Outcome) -> Self {
+    pub fn new(outcomes: &[(String, Outcome)]) -> Self {
+        Self { bounds: outcomes.iter().map(|(suffix, outcome)| LipschitzBound::new(suffix, outcome)).collect() }
+    }
+}
+
+impl LipschitzBound {
+    fn new(suffix: &str, outcome: &Outcome) -> Self {
         let claim = &outcome.claim;
+        let norm = match claim.norm {
+            Norm::L2 => "ℓ2",
+            Norm::Linf => "ℓ∞",
+        };
+        let place = match suffix.strip_prefix("-sample-") {
+            _ if suffix.is_empty() => String::new(),
+            Some(sample) => format!(" around sample {sample}"),
+            None => " on the box".to_owned(),
+        };
+        let of = |solved: usize| if outcome.engine == Engine::NormProduct { 0 } else { solved };
         Self {
+            title: format!("{norm} Lipschitz constant{place}"),
+            norm: claim.norm,
             bound: claim.bound.to_string(),
             norm_product: claim.norm_product.as_ref().map(ToString::to_string),
             lower_bound: claim.lower_bound.as_ref().map(ToString::to_string),
             relaxation: outcome.relaxation,
             engine: outcome.engine.name(),
-            matrix_order: if outcome.engine == Engine::NormProduct { 0 } else { outcome.order },
-            multipliers: if outcome.engine == Engine::NormProduct { 0 } else { outcome.multipliers },
+            matrix_order: of(outcome.order),
+            multipliers: of(outcome.multipliers),
+            functionals: claim.functionals.iter().map(|f| [f.functional.to_string(), f.bound.to_string()]).collect(),
             seconds: outcome.seconds,
             notes: outcome.notes.clone(),
         }
@@ -43,14 +78,24 @@ impl LipschitzSection {
 
 impl fmt::Display for LipschitzSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bounds.iter().try_for_each(|bound| bound.fmt(f))
+    }
+}
+
+impl fmt::Display for LipschitzBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Builder::default();
-        table.push_record(["ℓ2 Lipschitz constant", "", ""]);
+        table.push_record([&self.title, "", ""]);
         table.push_record(["certified upper bound", &self.bound, "proved"]);
         if let Some(lower) = &self.lower_bound {
             table.push_record(["certified lower bound", lower, "proved: attained by a pair of points"]);
         }
         if let Some(product) = &self.norm_product {
-            table.push_record(["norm product", product, "proved"]);
+            let name = match self.norm {
+                Norm::L2 => "norm product",
+                Norm::Linf => "product of absolute values",
+            };
+            table.push_record([name, product, "proved"]);
         }
         if let Some(relaxation) = self.relaxation {
             table.push_record(["optimum of the relaxation", &format!("≈ {}", estimate(relaxation)), "estimated"]);
@@ -61,6 +106,13 @@ impl fmt::Display for LipschitzSection {
             "no matrix inequality gave a smaller bound".to_owned()
         };
         table.push_record(["engine", self.engine, &engine]);
+        for [functional, bound] in self.functionals.iter().take(SHOWN) {
+            table.push_record([functional.as_str(), bound, "proved"]);
+        }
+        let more = self.functionals.len().saturating_sub(SHOWN);
+        if more > 0 {
+            table.push_record([format!("… and {more} more"), String::new(), "`--output-format json` shows all".to_owned()]);
+        }
         writeln!(f, "{}", table.build().with(Style::rounded()))
     }
 }

@@ -7,11 +7,11 @@ pub mod zoo;
 use std::path::{Path, PathBuf};
 
 use nnverify::certificate::{
-    Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ExternalFile, LipschitzClaim, ModelIdentity, Semantics,
+    Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ExternalFile, LipschitzClaim, ModelIdentity, Norm, Semantics,
 };
 use nnverify::checker::{Evidence, Files, Refusal, check_claim, check_identity};
 use nnverify::onnx::{Model, load};
-use nnverify::pass::lipschitz::{LipschitzOptions, Outcome, certify_l2};
+use nnverify::pass::lipschitz::{self, LipschitzOptions, Outcome, Question};
 
 /// The folder that `NNVERIFY_SHARED` names, or `None`, said aloud. A folder that is named must exist.
 pub fn shared() -> Option<PathBuf> {
@@ -59,7 +59,8 @@ pub fn check(certificate: &Certificate, bundle: &Bundle, model: &Model) -> Resul
 /// Finds a bound, writes the certificate to a file, reads it back, loads the model again, and has the claim proved.
 pub fn certify(path: &Path) -> Result<Outcome, String> {
     let model = load(path).map_err(|error| error.to_string())?;
-    let outcome = certify_l2(&model.network, &LipschitzOptions::default(), &mut |_| ()).map_err(|error| error.to_string())?;
+    let outcome = lipschitz::certify(&model.network, &Question::global(Norm::L2), &LipschitzOptions::default(), &mut |_| ())
+        .map_err(|error| error.to_string())?;
     let (certificate, bundle) = sealed(&model, outcome.claim.clone());
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = directory.path().join("c.json");

@@ -3,16 +3,16 @@
 mod hessian_trace;
 mod inverse_hessian;
 mod lipschitz;
-mod robustness;
 mod objective;
+mod robustness;
 mod specification;
 mod stability;
 
 pub use hessian_trace::{HessianTraceClaim, Interval, ProbeEstimate};
 pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
-pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
 pub use objective::{CurvatureMatrix, LossName, Objective};
+pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
 pub use specification::{SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict};
 pub use stability::{StabilityClaim, StabilityVerdict, StabilityWitness};
 

@@ -1,7 +1,8 @@
 //! Lower bounds: pairs of points between which the network changes as much as it can be made to.
 
-use super::pencil::norm;
+use super::pencil::norm as euclidean;
 use crate::autodiff::Linearisation;
+use crate::bounds::BoxRegion;
 use crate::certificate::Norm;
 use crate::checker::attained_quotient;
 use crate::ir::{Network, Op, Values};
@@ -19,9 +20,9 @@ const WORK: f64 = 1e9;
 const EVALUATION_LIMIT: f64 = 3e7;
 
 /// Searches for points where the Jacobian's norm is large: random starts, then moves along singular directions and random
-/// ones, keeping what improves. `None` when the network is too large or an operator cannot be enclosed.
+/// ones, keeping what improves, all within the region. `None` when the network is too large or an operator cannot be enclosed.
 #[must_use]
-pub fn search(network: &Network, seed: u64) -> Option<AttainedPair> {
+pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u64) -> Option<AttainedPair> {
     let cost = evaluation_cost(network);
     if cost > EVALUATION_LIMIT {
         return None;
@@ -39,33 +40,71 @@ pub fn search(network: &Network, seed: u64) -> Option<AttainedPair> {
                 let along = random.uniform() < 0.3;
                 (0..inputs).map(|i| centre[i] + reach * if along { direction[i] } else { random.normal() * 0.3 }).collect()
             }
-            _ => {
-                let spread = 10f64.powf(2.0 * random.uniform() - 1.0);
-                (0..inputs).map(|_| spread * random.normal()).collect()
-            }
+            _ => match region {
+                Some(region) => {
+                    let sides = region.lower().iter().zip(region.upper());
+                    sides.map(|(lower, upper)| lower + (upper - lower) * random.uniform()).collect()
+                }
+                None => {
+                    let spread = 10f64.powf(2.0 * random.uniform() - 1.0);
+                    (0..inputs).map(|_| spread * random.normal()).collect()
+                }
+            },
         };
+        let point = within(region, point);
         let Ok(at) = Linearisation::new(network, &constants, &point) else { continue };
         let start = match &best {
             Some((.., direction)) if step % 4 != 0 => direction.clone(),
             _ => (0..inputs).map(|_| random.normal()).collect(),
         };
-        let Some((size, direction)) = spectral_norm(&at, start) else { continue };
+        let steepest = match norm {
+            Norm::L2 => spectral_norm(&at, start),
+            Norm::Linf => largest_row(&at, network.output_size()),
+        };
+        let Some((size, direction)) = steepest else { continue };
         if best.as_ref().is_none_or(|(largest, ..)| size > *largest) {
             best = Some((size, point, direction));
         }
     }
     let (_, centre, direction) = best?;
-    pair_along(network, &centre, &direction)
+    pair_along(network, norm, region, &centre, &direction)
+}
+
+/// The nearest point of the region.
+fn within(region: Option<&BoxRegion>, mut point: Vec<f64>) -> Vec<f64> {
+    if let Some(region) = region {
+        let sides = region.lower().iter().zip(region.upper());
+        point.iter_mut().zip(sides).for_each(|(x, (lower, upper))| *x = x.clamp(*lower, *upper));
+    }
+    point
+}
+
+/// The largest sum of absolute values of a Jacobian's row, and the direction of the signs of that row.
+fn largest_row(at: &Linearisation, outputs: usize) -> Option<(f64, Vec<f64>)> {
+    let gradients = (0..outputs).map(|output| {
+        let mut unit = vec![0.0; outputs];
+        unit[output] = 1.0;
+        at.backward(&unit)
+    });
+    let sized = gradients.map(|gradient| (gradient.iter().map(|g| g.abs()).sum::<f64>(), gradient));
+    let (size, gradient) = sized.filter(|(size, _)| size.is_finite()).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some((size, gradient.iter().map(|g| g.signum()).collect()))
 }
 
 /// The best certified quotient along a direction: close enough to stay within one linear piece, no closer.
-fn pair_along(network: &Network, centre: &[f64], direction: &[f64]) -> Option<AttainedPair> {
-    let scale = 1.0 + norm(centre);
+fn pair_along(
+    network: &Network,
+    norm: Norm,
+    region: Option<&BoxRegion>,
+    centre: &[f64],
+    direction: &[f64],
+) -> Option<AttainedPair> {
+    let scale = 1.0 + euclidean(centre);
     let mut best: Option<AttainedPair> = None;
-    for exponent in [-1, -3, -5, -7, -9] {
-        let step = scale * 10f64.powi(exponent);
-        let second: Vec<f64> = centre.iter().zip(direction).map(|(c, d)| c + step * d).collect();
-        let quotient = attained_quotient(network, Norm::L2, centre, &second).ok()?;
+    for (exponent, sign) in [-1, -3, -5, -7, -9].into_iter().flat_map(|exponent| [(exponent, 1.0), (exponent, -1.0)]) {
+        let step = sign * scale * 10f64.powi(exponent);
+        let second = within(region, centre.iter().zip(direction).map(|(c, d)| c + step * d).collect());
+        let Ok(quotient) = attained_quotient(network, norm, centre, &second) else { continue };
         if best.as_ref().is_none_or(|best| quotient > best.quotient) {
             best = Some(AttainedPair { first: centre.to_vec(), second, quotient });
         }
@@ -78,13 +117,13 @@ fn spectral_norm(at: &Linearisation, start: Vec<f64>) -> Option<(f64, Vec<f64>)>
     let mut direction = start;
     let mut size = 0.0;
     for _ in 0..30 {
-        let length = norm(&direction);
+        let length = euclidean(&direction);
         if !(length > 0.0 && length.is_finite()) {
             return None;
         }
         direction.iter_mut().for_each(|d| *d /= length);
         let image = at.forward(&direction);
-        let next = norm(&image);
+        let next = euclidean(&image);
         let settled = (next - size).abs() <= 1e-8 * next;
         size = next;
         if settled {
@@ -92,7 +131,7 @@ fn spectral_norm(at: &Linearisation, start: Vec<f64>) -> Option<(f64, Vec<f64>)>
         }
         direction = at.backward(&image);
     }
-    let length = norm(&direction);
+    let length = euclidean(&direction);
     direction.iter_mut().for_each(|d| *d /= length);
     (size.is_finite() && length > 0.0).then_some((size, direction))
 }

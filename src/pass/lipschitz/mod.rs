@@ -1,28 +1,50 @@
-//! The Lipschitz pass: `verify MODEL --lipschitz l2`.
+//! The Lipschitz pass: `verify MODEL --lipschitz l2|linf`.
 //!
-//! It looks for multipliers of the one exact form (`semidefinite`, `elimination`), makes them acceptable (`certify`),
-//! finds the norm product (`parts`) and attained quotients (`attained`), and hands over a claim with its witness. What the
-//! claim is worth, the checker says.
+//! It looks for multipliers of the one exact form (`engine`, `semidefinite`, `elimination`), makes them acceptable
+//! (`certify`), finds the norm product (`parts`) and attained quotients (`attained`), and hands over a claim with its
+//! witness: for the whole network, for its outputs and for differences of two (`functionals`). What the claim is worth, the
+//! checker says.
 
 mod attained;
 mod certify;
 mod elimination;
+mod engine;
+mod functionals;
 mod parts;
 mod pencil;
 mod semidefinite;
 
 use std::time::{Duration, Instant};
 
-use crate::certificate::{Inequality, LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
-use crate::checker::{ClaimRefusal, product};
-use crate::form::{Form, FormError, Rows, Segment, SortForm};
+use crate::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
+use crate::certificate::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Vector};
+use crate::checker::{ClaimRefusal, form, growth, product};
+use crate::form::{FormError, Rows, Segment, SortForm};
 use crate::ir::Network;
-use crate::solver::interior_point::{self, InteriorPointOptions};
-use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
-use crate::sound::round::sqrt_up;
+use crate::solver::InputNorm;
+use crate::sound::round::{max_or_nan, sqrt_up};
 
-use pencil::pencil;
-use semidefinite::Program;
+pub use engine::{Engine, EngineChoice};
+use engine::{Found, Search};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Of the inputs and of the outputs.
+    pub norm: Norm,
+    /// Where; everywhere without one.
+    pub region: Option<BoxRegion>,
+    /// For every difference of two outputs as well?
+    pub margins: bool,
+}
+
+impl Question {
+    /// The constant of the whole network, everywhere.
+    #[must_use]
+    pub const fn global(norm: Norm) -> Self {
+        Self { norm, region: None, margins: false }
+    }
+}
 
 /// What bounds the effort.
 #[derive(Clone, Debug)]
@@ -42,26 +64,6 @@ impl Default for LipschitzOptions {
     }
 }
 
-/// Which engine looks for multipliers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum EngineChoice {
-    /// Clarabel for small programs, the interior point for the rest, by predicted time and memory
-    #[default]
-    Auto,
-    /// Clarabel, a general conic solver
-    Clarabel,
-    /// The structured interior-point method
-    InteriorPoint,
-    /// None: the product of norms
-    Product,
-}
-
-/// Seconds that Clarabel may be predicted to take where the choice is free.
-const QUICK: f64 = 0.1;
-/// Seconds that the interior point may be predicted to take where nobody asked for it and nobody limits it.
-const PATIENCE: f64 = 300.0;
-/// Relative gap at which the interior point stops.
-const GAP: f64 = 1e-6;
 /// Bounded coordinates beyond which no matrix inequality is tried for the whole network.
 const BOUNDED_LIMIT: usize = 3000;
 
@@ -81,63 +83,80 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
-/// What found the bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    Clarabel,
-    InteriorPoint,
-    /// The multipliers that the engines start from.
-    Start,
-    NormProduct,
-}
-
-impl Engine {
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clarabel => "clarabel",
-            Self::InteriorPoint => "interior point",
-            Self::Start => "feasible start",
-            Self::NormProduct => "norm product",
-        }
-    }
-}
-
 /// Why there is no claim.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LipschitzError {
     #[error(transparent)]
     Form(#[from] FormError),
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
     #[error("no bound could be certified: {0}")]
     Refused(#[from] ClaimRefusal),
     #[error("no bound could be certified: {0}")]
     NoBound(String),
 }
 
-/// Finds a bound of the global ℓ2 Lipschitz constant, its norm product and an attained quotient.
+/// Outputs beyond which neither ℓ∞ nor margins are bounded: every one is a program of its own.
+const FUNCTIONAL_LIMIT: usize = 128;
+
+/// Finds a bound of a Lipschitz constant, its norm product and an attained quotient.
 ///
 /// `progress` is told what is being done.
 ///
 /// # Errors
 /// [`LipschitzError`].
-pub fn certify_l2(
+pub fn certify(
     network: &Network,
+    question: &Question,
     options: &LipschitzOptions,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Outcome, LipschitzError> {
     let start = Instant::now();
     let mut notes = Vec::new();
-    progress("norm product");
+    let bounds = match &question.region {
+        Some(region) => Some(interval_bounds(network, region, Semantics::Real)?),
+        None => None,
+    };
+    let outputs = network.output_size();
+    if (question.margins || question.norm == Norm::Linf) && outputs > FUNCTIONAL_LIMIT {
+        let why = format!("it has {outputs} outputs, each a program of its own; {FUNCTIONAL_LIMIT} are tried");
+        return Err(LipschitzError::NoBound(why));
+    }
+    let mut search = Search { options, progress, notes: &mut notes };
+    let mut outcome = match question.norm {
+        Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search)?,
+        Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search)?,
+    };
+    (search.progress)("attained quotient");
+    let pair = attained::search(network, question.norm, question.region.as_ref(), options.seed);
+    if pair.is_none() {
+        notes.push("no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned());
+    }
+    outcome.claim.lower_bound = pair.as_ref().map(|pair| Number::lower(pair.quotient));
+    outcome.claim.witness.pair =
+        pair.map(|pair| Pair { first: Vector::inline(&pair.first), second: Vector::inline(&pair.second) });
+    outcome.notes = notes;
+    outcome.seconds = start.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+fn euclidean(
+    network: &Network,
+    question: &Question,
+    bounds: Option<&Intervals>,
+    search: &mut Search,
+) -> Result<Outcome, LipschitzError> {
+    (search.progress)("norm product");
     let parts = parts::parts(network);
     let norm_product = parts.as_ref().ok().map(|parts| product(&parts.iter().map(|part| part.1).collect::<Vec<_>>()));
     if let Err(refusal) = &parts {
-        notes.push(format!("no norm product: {refusal}"));
+        search.notes.push(format!("no norm product: {refusal}"));
     }
-    let mut found = match inequality(network, parts.as_deref().unwrap_or_default(), options, progress, &mut notes) {
+    let mut found = match whole(network, bounds, parts.as_deref().unwrap_or_default(), search) {
         Ok(found) => found,
         Err(error @ FormError::Unsupported { .. }) if norm_product.is_none() => return Err(error.into()),
         Err(error) => {
-            notes.push(format!("no matrix inequality: {error}"));
+            search.notes.push(format!("no matrix inequality: {error}"));
             Found::default()
         }
     };
@@ -150,193 +169,87 @@ pub fn certify_l2(
             Ok(_) => LipschitzError::NoBound("every bound overflows".to_owned()),
         });
     };
-    progress("attained quotient");
-    let pair = attained::search(network, options.seed);
-    if pair.is_none() {
-        notes.push("no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned());
-    }
-    let engine = found.candidate.as_ref().map_or(Engine::NormProduct, |(_, engine)| *engine);
+    let functionals = if question.margins {
+        functionals::margins(network, bounds, bound, found.candidate.as_ref().map(|found| &found.0), search)?
+    } else {
+        Vec::new()
+    };
     let claim = LipschitzClaim {
         norm: Norm::L2,
         bound: Number::upper(bound),
-        lower_bound: pair.as_ref().map(|pair| Number::lower(pair.quotient)),
+        lower_bound: None,
         norm_product: norm_product.map(Number::upper),
-        functionals: Vec::new(),
+        functionals,
         witness: LipschitzWitness {
-            inequality: found.candidate.map(|(candidate, _)| Inequality {
-                sorts: found.sorts,
-                input_multipliers: Vector::inline(&candidate.input_multipliers),
-                multipliers: Vector::inline(&candidate.multipliers),
-            }),
+            inequality: found.candidate.as_ref().map(|(candidate, _)| engine::inequality(candidate)),
             parts: parts.map(|parts| parts.into_iter().map(|part| part.0).collect::<Vec<Part>>()).unwrap_or_default(),
-            pair: pair.map(|pair| Pair { first: Vector::inline(&pair.first), second: Vector::inline(&pair.second) }),
+            pair: None,
         },
     };
-    Ok(Outcome {
-        claim,
-        engine,
-        order: found.order,
-        multipliers: found.multipliers,
-        relaxation: found.relaxation,
-        notes,
-        seconds: start.elapsed().as_secs_f64(),
-    })
+    Ok(Outcome::new(claim, &found))
 }
 
-/// What came of the matrix inequality.
-struct Found {
-    candidate: Option<(Candidate, Engine)>,
-    sorts: Sorts,
-    order: usize,
-    multipliers: usize,
-    relaxation: Option<f64>,
+fn maximum(
+    network: &Network,
+    question: &Question,
+    bounds: Option<&Intervals>,
+    search: &mut Search,
+) -> Result<Outcome, LipschitzError> {
+    (search.progress)("absolute values");
+    let growths = growth(network);
+    if let Err(refusal) = &growths {
+        search.notes.push(format!("no product of absolute values: {refusal}"));
+    }
+    let (functionals, found) =
+        functionals::from_maximum_norm(network, bounds, growths.as_deref().ok(), question.margins, search)?;
+    let of_outputs = functionals.iter().filter(|bound| bound.functional.minus.is_none());
+    let bound = of_outputs.map(|bound| bound.bound.value()).fold(0.0, max_or_nan);
+    let claim = LipschitzClaim {
+        norm: Norm::Linf,
+        bound: Number::upper(bound),
+        lower_bound: None,
+        norm_product: growths.ok().map(|growths| Number::upper(growths.into_iter().fold(0.0, max_or_nan))),
+        functionals,
+        witness: LipschitzWitness { inequality: None, parts: Vec::new(), pair: None },
+    };
+    Ok(Outcome::new(claim, &found))
 }
 
-impl Default for Found {
-    fn default() -> Self {
-        Self { candidate: None, sorts: Sorts::Comparators, order: 0, multipliers: 0, relaxation: None }
+impl Outcome {
+    fn new(claim: LipschitzClaim, found: &Found) -> Self {
+        Self {
+            claim,
+            engine: found.candidate.as_ref().map_or(Engine::NormProduct, |(_, engine)| *engine),
+            order: found.order,
+            multipliers: found.multipliers,
+            relaxation: found.relaxation,
+            notes: Vec::new(),
+            seconds: 0.0,
+        }
     }
 }
 
 /// Multipliers for the whole network that the checker accepts.
-fn inequality(
-    network: &Network,
-    parts: &[(Part, f64)],
-    options: &LipschitzOptions,
-    progress: &mut dyn FnMut(&str),
-    notes: &mut Vec<String>,
-) -> Result<Found, FormError> {
-    let mut found = Found::default();
-    if options.engine == EngineChoice::Product {
-        return Ok(found);
+fn whole(network: &Network, bounds: Option<&Intervals>, parts: &[(Part, f64)], search: &mut Search) -> Result<Found, FormError> {
+    if search.options.engine == EngineChoice::Product {
+        return Ok(Found::default());
     }
-    let form = Form::new(network, Segment::whole(network), SortForm::Comparators)?;
-    let bounded = form.dimension - form.inputs;
+    let form = form(network, Segment::whole(network), SortForm::Comparators, bounds)?;
+    if !is_affordable(form.dimension - form.inputs, search) || form.groups.is_empty() && bounds.is_none() {
+        return Ok(Found::default());
+    }
+    (search.progress)("matrix inequality");
+    let rows = Rows::new(&form)?;
+    let start = parts::chain_start(network, parts, form.groups.len()).filter(|_| bounds.is_none());
+    Ok(search.find(&form, &rows, InputNorm::Euclidean, start.into_iter().collect()))
+}
+
+/// Is a matrix inequality with so many bounded coordinates tried?
+fn is_affordable(bounded: usize, search: &mut Search) -> bool {
     if bounded > BOUNDED_LIMIT {
-        notes.push(format!(
+        search.notes.push(format!(
             "the matrix inequality has {bounded} bounded coordinates, more than the {BOUNDED_LIMIT} that are tried"
         ));
     }
-    if form.groups.is_empty() || bounded > BOUNDED_LIMIT {
-        return Ok(found);
-    }
-    progress("matrix inequality");
-    let rows = Rows::new(&form)?;
-    let pencil = pencil(&form, &rows, InputNorm::Euclidean);
-    found.order = pencil.dimension;
-    found.multipliers = pencil.groups.len();
-    let mut starts: Vec<Candidate> =
-        [elimination::feasible(&pencil), parts::chain_start(network, parts, pencil.groups.len())].into_iter().flatten().collect();
-    starts.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
-    let Some(start) = starts.into_iter().find(|start| interior_point::is_feasible(&pencil, start)) else {
-        notes.push("no feasible multipliers were found to start from".to_owned());
-        return Ok(found);
-    };
-    let mut proposals = Vec::new();
-    let by_clarabel = match options.engine {
-        EngineChoice::Auto | EngineChoice::Clarabel => clarabel(&pencil, &start, options, progress, notes),
-        EngineChoice::InteriorPoint | EngineChoice::Product => None,
-    };
-    let by_interior_point = match options.engine {
-        EngineChoice::Auto if by_clarabel.is_some() => None,
-        EngineChoice::Auto | EngineChoice::InteriorPoint => by_interior_point(&pencil, &start, options, progress, notes),
-        EngineChoice::Clarabel | EngineChoice::Product => None,
-    };
-    for (path, relaxation, engine) in by_clarabel.into_iter().chain(by_interior_point) {
-        found.relaxation = relaxation.map(|value| value.max(0.0).sqrt()).filter(|value| value.is_finite());
-        proposals.push((path, engine));
-    }
-    proposals.push((vec![start], Engine::Start));
-    progress("certification");
-    found.candidate = proposals
-        .into_iter()
-        .find_map(|(proposal, engine)| certify::certify(&form, &rows, &pencil, &proposal).map(|candidate| (candidate, engine)));
-    Ok(found)
-}
-
-/// A path of candidates, the optimum of the relaxation where the engine reached it, and the engine.
-type Proposal = (Vec<Candidate>, Option<f64>, Engine);
-
-/// Multipliers from Clarabel and its dual value, where it is predicted to fit the limits.
-fn clarabel(
-    pencil: &Pencil,
-    start: &Candidate,
-    options: &LipschitzOptions,
-    progress: &mut dyn FnMut(&str),
-    notes: &mut Vec<String>,
-) -> Option<Proposal> {
-    let chosen = options.engine == EngineChoice::Clarabel;
-    let program = Program::new(pencil, start);
-    let prediction = program.as_ref().map(Program::predict);
-    let (Some(program), Some(prediction)) = (program, prediction) else {
-        if chosen {
-            notes.push(not_solved(pencil, "Clarabel", "it would be too large to build"));
-        }
-        return None;
-    };
-    if !chosen && prediction.predicted_seconds > QUICK {
-        return None;
-    }
-    if prediction.predicted_bytes > options.memory {
-        let needs = format!("it is predicted to need {:.1} GB", gigabytes(prediction.predicted_bytes));
-        notes.push(not_solved(pencil, "Clarabel", &needs));
-        return None;
-    }
-    progress("semidefinite program (Clarabel)");
-    let time_limit = options.timeout.map(|limit| limit.as_secs_f64());
-    let settings = ClarabelOptions { time_limit, memory_limit: options.memory, ..ClarabelOptions::default() };
-    match program.solve(&settings) {
-        Ok((candidate, dual_value)) => Some((vec![candidate], dual_value, Engine::Clarabel)),
-        Err(error) => {
-            notes.push(format!("no multipliers from Clarabel: {error}"));
-            None
-        }
-    }
-}
-
-/// Multipliers from the interior point and its primal value, where it is predicted to fit the memory.
-fn by_interior_point(
-    pencil: &Pencil,
-    start: &Candidate,
-    options: &LipschitzOptions,
-    progress: &mut dyn FnMut(&str),
-    notes: &mut Vec<String>,
-) -> Option<Proposal> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; saturates
-    let bytes = interior_point::predicted_bytes(pencil) as u64;
-    if bytes > options.memory {
-        let needs = format!("it is predicted to need {:.1} GB", gigabytes(bytes));
-        notes.push(not_solved(pencil, "the interior point", &needs));
-        return None;
-    }
-    let seconds = interior_point::predicted_seconds(pencil);
-    if options.engine == EngineChoice::Auto && options.timeout.is_none() && seconds > PATIENCE {
-        let needs = format!("it is predicted to need {seconds:.0} s; ask for it with `--engine interior-point` or `--timeout`");
-        notes.push(not_solved(pencil, "the interior point", &needs));
-        return None;
-    }
-    progress("semidefinite program (interior point)");
-    let deadline = options.timeout.and_then(|limit| Instant::now().checked_add(limit));
-    let settings = InteriorPointOptions { tolerance: GAP, deadline };
-    let solution = interior_point::solve(pencil, start, &settings);
-    if solution.is_none() {
-        notes.push("the interior point found no feasible start".to_owned());
-    }
-    let solution = solution?;
-    if !solution.converged {
-        let after = solution.iterations;
-        notes.push(format!("the interior point stopped after {after} iterations: the bound is not the best of the relaxation"));
-    }
-    let optimum = solution.converged.then_some(solution.dual_bound);
-    Some((solution.path, optimum, Engine::InteriorPoint))
-}
-
-fn not_solved(pencil: &Pencil, engine: &str, why: &str) -> String {
-    let (order, multipliers) = (pencil.dimension, pencil.groups.len());
-    format!("the program (order {order}, {multipliers} multipliers) was not given to {engine}: {why}")
-}
-
-#[allow(clippy::cast_precision_loss)] // printed with one digit
-fn gigabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e9
+    bounded <= BOUNDED_LIMIT
 }

@@ -1,0 +1,120 @@
+//! Bounds of single outputs and of differences of two: for ℓ∞, and for margins.
+
+use super::engine::{Found, Search, inequality};
+use super::{EngineChoice, LipschitzError, is_affordable};
+use crate::bounds::Intervals;
+use crate::certificate::{Functional, FunctionalBound, Number};
+use crate::checker::{form, growth_of};
+use crate::form::{FormError, Rows, Segment, SortForm};
+use crate::ir::Network;
+use crate::solver::{Candidate, InputNorm};
+use crate::sound::round::{mul_up, sqrt_up};
+
+/// What a feasible point is enlarged by where it becomes a start: starts lie strictly inside.
+const ROOM: f64 = 1.25;
+
+/// ℓ2 bounds of all differences of two outputs, from the whole network's bound and multipliers.
+///
+/// # Errors
+/// When an output's difference has no form.
+pub fn margins(
+    network: &Network,
+    bounds: Option<&Intervals>,
+    bound: f64,
+    whole: Option<&Candidate>,
+    search: &mut Search,
+) -> Result<Vec<FunctionalBound>, LipschitzError> {
+    // A difference of two outputs has norm √2, so twice the whole network's point is feasible for it.
+    let scaled = |values: &[f64]| values.iter().map(|value| 2.0 * ROOM * value).collect();
+    let start = whole
+        .map(|whole| Candidate { input_multipliers: scaled(&whole.input_multipliers), multipliers: scaled(&whole.multipliers) });
+    let functionals = differences(network.output_size());
+    let otherwise = |_: &Functional| Some(mul_up(sqrt_up(2.0), bound));
+    bounds_of(network, bounds, InputNorm::Euclidean, &functionals, start.as_ref(), &otherwise, search).map(|found| found.0)
+}
+
+/// Bounds from ℓ∞ of all outputs and, on demand, of all differences; `growths` bound the outputs by absolute values. Also
+/// what was found for the output with the largest bound.
+///
+/// # Errors
+/// When an output has neither a form nor a growth.
+pub fn from_maximum_norm(
+    network: &Network,
+    bounds: Option<&Intervals>,
+    growths: Option<&[f64]>,
+    margins: bool,
+    search: &mut Search,
+) -> Result<(Vec<FunctionalBound>, Found), LipschitzError> {
+    let outputs = network.output_size();
+    let mut functionals: Vec<Functional> = (0..outputs as u32).map(|plus| Functional { plus, minus: None }).collect();
+    if margins {
+        functionals.extend(differences(outputs));
+    }
+    let otherwise = |functional: &Functional| growth_of(functional, growths?).ok();
+    bounds_of(network, bounds, InputNorm::Maximum, &functionals, None, &otherwise, search)
+}
+
+fn differences(outputs: usize) -> Vec<Functional> {
+    let outputs = outputs as u32;
+    (0..outputs).flat_map(|plus| (plus + 1..outputs).map(move |minus| Functional { plus, minus: Some(minus) })).collect()
+}
+
+/// The better of an inequality and `otherwise` for every functional, and the findings for the largest bound.
+fn bounds_of(
+    network: &Network,
+    bounds: Option<&Intervals>,
+    norm: InputNorm,
+    functionals: &[Functional],
+    start: Option<&Candidate>,
+    otherwise: &dyn Fn(&Functional) -> Option<f64>,
+    search: &mut Search,
+) -> Result<(Vec<FunctionalBound>, Found), LipschitzError> {
+    let prepared = prepare(network, bounds, functionals, search);
+    if let Err(error) = &prepared {
+        search.notes.push(format!("no matrix inequality: {error}"));
+    }
+    let prepared = prepared.ok().flatten();
+    let mut all: Vec<FunctionalBound> = Vec::with_capacity(functionals.len());
+    let (mut largest, mut of_largest) = (f64::NEG_INFINITY, Found::default());
+    for (position, functional) in functionals.iter().enumerate() {
+        (search.progress)(&format!("{functional} ({} of {})", position + 1, functionals.len()));
+        let plain = otherwise(functional);
+        let mut found = prepared.as_ref().map_or_else(Found::default, |(form, rows)| {
+            search.find(form, &rows.with_output(position), norm, start.cloned().into_iter().collect())
+        });
+        found.candidate = found.candidate.filter(|(candidate, _)| plain.is_none_or(|p| sqrt_up(candidate.squared_bound()) < p));
+        let bound = found.candidate.as_ref().map(|(candidate, _)| sqrt_up(candidate.squared_bound())).or(plain);
+        let Some(bound) = bound.filter(|bound| bound.is_finite()) else {
+            return Err(LipschitzError::NoBound(format!("neither an inequality nor absolute values bound {functional}")));
+        };
+        all.push(FunctionalBound {
+            functional: *functional,
+            bound: Number::upper(bound),
+            inequality: found.candidate.as_ref().map(|(candidate, _)| inequality(candidate)),
+        });
+        if bound > largest {
+            (largest, of_largest) = (bound, found);
+        }
+    }
+    Ok((all, of_largest))
+}
+
+/// The form and the rows of all functionals, where an inequality is wanted and affordable.
+fn prepare(
+    network: &Network,
+    bounds: Option<&Intervals>,
+    functionals: &[Functional],
+    search: &mut Search,
+) -> Result<Option<(crate::form::Form, Rows)>, FormError> {
+    if search.options.engine == EngineChoice::Product {
+        return Ok(None);
+    }
+    let form = form(network, Segment::whole(network), SortForm::Comparators, bounds)?;
+    let positions: Vec<_> = functionals.iter().map(Functional::positions).collect();
+    let form = form.with_differences(&positions).ok_or(FormError::TooLarge)?;
+    if !is_affordable(form.dimension - form.inputs, search) {
+        return Ok(None);
+    }
+    let rows = Rows::new(&form)?;
+    Ok(Some((form, rows)))
+}
