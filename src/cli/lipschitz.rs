@@ -9,6 +9,7 @@ use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, cer
 use crate::report::{LipschitzSection, Section};
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Lipschitz constants")]
 pub struct Arguments {
     /// Certify the network's global Lipschitz constant in this norm
