@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::ClaimRefusal;
-use crate::bounds::{BoundsError, BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region};
+use crate::bounds::{BoundsError, BoxRegion, Hints, Linear, LinearBounds, LinearRows, Loops, Phases, Refinement, Region};
 use crate::certificate::Semantics;
-use crate::ir::Network;
+use crate::ir::{Network, Op};
 use crate::sound::round::add_down;
 use crate::vnnlib::{Atom, Clause};
 
@@ -44,19 +44,51 @@ impl<'n> Refuter<'n> {
         LinearBounds::new(network, semantics).map(|bounds| Self { bounds })
     }
 
+    /// Multiplications that backward bounds may need at most, when nothing is known of the region.
+    #[must_use]
+    pub fn cost(&self) -> f64 {
+        let network = self.bounds.network();
+        let (mut before, mut total) = (0.0, 0.0);
+        for id in network.ids().filter(|&id| network.node(id).variable) {
+            let node = network.node(id);
+            let operand = node.operands.first().map_or(0, |&o| network.node(o).size());
+            match (&node.op, Linear::of(node, operand)) {
+                (_, Some(linear)) => before += linear.terms() as f64 * node.size() as f64,
+                (Op::Function(_) | Op::PRelu | Op::Reduce(_) | Op::Softmax, None) => total += 2.0 * before * operand as f64,
+                _ => {}
+            }
+        }
+        total
+    }
+
+    /// What [`Refuter::bound`] tries first: intervals alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bound_by_intervals(&self, region: &Region, clauses: &[Arc<Clause>]) -> Result<Bounded, BoundsError> {
+        let (lower, _, _) = self.on_intervals(region, clauses)?;
+        Ok(Bounded { method: Method::Intervals, refuted: contradicted(clauses, &lower), lower })
+    }
+
+    /// Lower bounds of all atoms, the inputs' bounds, and the number of outputs.
+    #[allow(clippy::type_complexity)]
+    fn on_intervals(&self, region: &Region, clauses: &[Arc<Clause>]) -> Result<(Vec<f64>, Vec<(f64, f64)>, usize), BoundsError> {
+        let inputs: Vec<_> = region.bounds().lower().iter().copied().zip(region.bounds().upper().iter().copied()).collect();
+        let intervals = self.bounds.propagator().intervals(region.bounds())?;
+        let outputs: Vec<_> = intervals.output().iter().map(|y| (y.lower, y.upper)).collect();
+        Ok((atoms(clauses).map(|atom| atom.range(&inputs, &outputs).0).collect(), inputs, outputs.len()))
+    }
+
     /// Does no input of the region, with its output, satisfy all clauses? Intervals are tried first, then backward bounds.
     ///
     /// # Errors
     /// When the network is undefined on the region, which refutes nothing.
     pub fn bound(&self, region: &Region, clauses: &[Arc<Clause>]) -> Result<Bounded, BoundsError> {
-        let inputs: Vec<_> = region.bounds().lower().iter().copied().zip(region.bounds().upper().iter().copied()).collect();
-        let intervals = self.bounds.propagator().intervals(region.bounds())?;
-        let outputs: Vec<_> = intervals.output().iter().map(|y| (y.lower, y.upper)).collect();
-        let mut lower: Vec<f64> = atoms(clauses).map(|atom| atom.range(&inputs, &outputs).0).collect();
+        let (mut lower, inputs, outputs) = self.on_intervals(region, clauses)?;
         if contradicted(clauses, &lower) {
             return Ok(Bounded { method: Method::Intervals, refuted: true, lower });
         }
-        let (positions, rows) = rows(clauses, outputs.len());
+        let (positions, rows) = rows(clauses, outputs);
         if positions.is_empty() {
             return Ok(Bounded { method: Method::Intervals, refuted: false, lower });
         }

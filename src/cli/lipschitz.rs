@@ -13,6 +13,7 @@ use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Out
 use crate::report::{LipschitzSection, Section};
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Lipschitz constants")]
 pub struct Arguments {
     /// Certify the network's Lipschitz constant in this norm

@@ -220,3 +220,13 @@ fn identity(model: &Model) -> ModelIdentity {
         |file: &crate::onnx::ExternalFile| ExternalFile { location: file.location.clone(), digest: file.digest.clone() };
     ModelIdentity { digest: model.digest.clone(), external: model.external.iter().map(external).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_options_of_all_commands_are_consistent() {
+        super::CommandLine::command().debug_assert();
+    }
+}

@@ -23,6 +23,7 @@ use crate::report::{RobustnessSection, Section};
 use crate::vnnlib::Constant;
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Robustness")]
 pub struct Arguments {
     /// Decide for every sample of the data whether perturbations change its class

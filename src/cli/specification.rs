@@ -18,6 +18,7 @@ use crate::vnnlib::Specification;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Specifications")]
 pub struct Arguments {
     /// Decide a VNN-LIB specification, possibly gzipped; `-o` then writes the competition's result file

@@ -10,7 +10,7 @@ use crate::bounds::BoxRegion;
 use crate::checker::{LEAF, Refuter};
 
 /// Inputs that may vary where splitting them is worth a try.
-const MOST_INPUTS: usize = 24;
+const MOST_INPUTS: usize = 40;
 /// Splits on one path.
 const DEEPEST: u32 = 400;
 /// Attacks within a node are short: there are many nodes.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::RobustnessError;
 use super::attack::{Attack, Effort};
 use super::problem::{Ball, Lattice, Problem};
+use super::{RobustnessError, in_time};
 use crate::bounds::Propagator;
 use crate::certificate::{Norm, Perturbation, Semantics};
 use crate::checker::{Method, Neighbourhoods, Refuter, misclassified, prove_misclassified};
@@ -110,7 +110,12 @@ impl Run<'_> {
         if let Some(found) = self.falsify(&problem, sample, label, GLANCE) {
             return Ok(found);
         }
-        if let Ok(bounded) = self.refuter.bound(&neighbourhood.region, &problem.clauses)
+        let bounded = if in_time(&self.refuter, self.deadline) {
+            self.refuter.bound(&neighbourhood.region, &problem.clauses)
+        } else {
+            self.refuter.bound_by_intervals(&neighbourhood.region, &problem.clauses)
+        };
+        if let Ok(bounded) = bounded
             && bounded.refuted
         {
             return Ok(SampleOutcome::Robust { method: bounded.method });

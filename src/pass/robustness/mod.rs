@@ -23,7 +23,19 @@ pub use float32::{Deployed, Single};
 pub use problem::{Ball, Lattice, Problem, Subproblem};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
+use std::time::Instant;
+
 use crate::bounds::BoundsError;
+use crate::checker::Refuter;
+
+/// Multiplications a second that backward bounds surely reach.
+const SLOWEST: f64 = 5e8;
+
+/// Will backward bounds of one region be done before the deadline? They cannot be interrupted.
+fn in_time(refuter: &Refuter, deadline: Option<Instant>) -> bool {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
+    left.is_none_or(|left| refuter.cost() / SLOWEST <= left.max(0.5))
+}
 
 /// Why nothing can be tried.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::RobustnessError;
 use super::attack::{Attack, Effort};
 use super::branching::{Branched, Branching};
 use super::float32::Deployed;
 use super::problem::Problem;
+use super::{RobustnessError, in_time};
 use crate::bounds::Propagator;
 use crate::certificate::Semantics;
 use crate::checker::{Refuter, prove_unsafe};
@@ -164,7 +164,13 @@ impl Search<'_> {
         if let Some(found) = self.falsify(case, &problem, GLANCE) {
             return Glance::Unsafe(found);
         }
-        match self.refuter.bound(&problem.region.clone().into(), &problem.clauses) {
+        let region = problem.region.clone().into();
+        let bounded = if in_time(&self.refuter, self.deadline) {
+            self.refuter.bound(&region, &problem.clauses)
+        } else {
+            self.refuter.bound_by_intervals(&region, &problem.clauses)
+        };
+        match bounded {
             Ok(bounded) if bounded.refuted => Glance::Refuted,
             _ => Glance::Open(Box::new(problem)),
         }

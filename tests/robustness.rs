@@ -1,0 +1,157 @@
+//! Robustness over a data set, on the digits beside the models.
+//!
+//! | test | what it holds |
+//! |---|---|
+//! | `every_sample_is_decided_and_the_certificate_checks` | counts, JSON, CSV, `check`, a tampered certificate |
+//! | `a_stopped_run_goes_on` | the file of finished samples: half a line, another query |
+//! | `normalisation_is_part_of_the_question` | scaled data with a deviation give what unscaled data give |
+//! | `euclidean_perturbations` | witnesses inside the ball, never more robust samples than counterexamples allow |
+//! | `usage_errors_say_what_is_wrong` | exit code 2 and a message |
+
+mod common;
+
+use std::path::Path;
+
+use nnverify::data::{Dataset, write_npy};
+use serde_json::Value;
+
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = assert_cmd::Command::cargo_bin("verify").unwrap().current_dir(folder).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (out, error) = (text(output.stdout), text(output.stderr));
+    assert!(!error.contains("panicked"), "{error}");
+    (output.status.code().unwrap(), out, error)
+}
+
+fn folder() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["digits_relu.onnx", "digits_test.npz"] {
+        std::fs::copy(common::repository(&format!("models/{name}")), directory.path().join(name)).unwrap();
+    }
+    directory
+}
+
+const QUERY: [&str; 9] =
+    ["digits_relu.onnx", "--robust", "--data", "digits_test.npz", "--eps", "0.02", "--clip", "0,1", "--samples=40"];
+
+fn section(out: &str) -> Value {
+    serde_json::from_str::<Value>(out).unwrap()["sections"][0].clone()
+}
+
+fn counts(section: &Value) -> [u64; 3] {
+    ["robust", "falsified", "unknown"].map(|key| section[key].as_u64().unwrap())
+}
+
+#[test]
+fn every_sample_is_decided_and_the_certificate_checks() {
+    let directory = folder();
+    let folder = directory.path();
+    let (code, out, error) = run(folder, &[&QUERY[..], &["--output-format", "json", "--csv", "s.csv"]].concat());
+    let section = section(&out);
+    let [robust, falsified, unknown] = counts(&section);
+    assert_eq!(robust + falsified + unknown, 40, "{error}");
+    assert!(robust >= 25 && code == if falsified > 0 { 1 } else { i32::from(unknown > 0) * 3 }, "{out}");
+    assert_eq!(section["certified_accuracy"].as_str().unwrap(), format!("{:.4}", robust as f64 / 40.0 - 1e-9).as_str());
+    let csv = std::fs::read_to_string(folder.join("s.csv")).unwrap();
+    assert_eq!((csv.lines().count(), csv.matches(",robust,").count() as u64), (41, robust));
+    let certificate = "digits_relu.certificate.json";
+    let check = ["check", certificate, "--model", "digits_relu.onnx", "--file", "digits_test.npz"];
+    let (code, out, _) = run(folder, &check);
+    assert!(code == 0 && out.contains(&format!("of 40 samples {robust} are robust for ℓ∞ ε = 0.02")), "{out}");
+    // A larger ε than was proved, with the digest made right.
+    let text = std::fs::read(folder.join(certificate)).unwrap();
+    let mut forged = nnverify::certificate::Certificate::from_json(&text).unwrap();
+    let nnverify::certificate::ClaimKind::Robustness(claim) = &mut forged.claims[0].kind else { panic!() };
+    claim.perturbation.epsilon = "0.2".to_owned();
+    let (forged, bundle) = forged.seal();
+    forged.write(&bundle, &folder.join(certificate)).unwrap();
+    let (code, out, _) = run(folder, &check);
+    assert!(code == 4 && out.contains("not refuted"), "{out}");
+}
+
+#[test]
+fn a_stopped_run_goes_on() {
+    let directory = folder();
+    let folder = directory.path();
+    let resumed = [&QUERY[..], &["--output-format", "json", "--resume", "done.jsonl"]].concat();
+    let (_, out, _) = run(folder, &resumed);
+    let whole = section(&out);
+    let text = std::fs::read_to_string(folder.join("done.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 41);
+    // As a kill leaves it: some lines, and half of one.
+    let cut = text.match_indices('\n').nth(17).unwrap().0 + 20;
+    std::fs::write(folder.join("done.jsonl"), &text[..cut]).unwrap();
+    let (_, out, error) = run(folder, &resumed);
+    assert!(error.contains("17 samples were finished before"), "{error}");
+    assert_eq!(counts(&section(&out)), counts(&whole));
+    assert_eq!(std::fs::read_to_string(folder.join("done.jsonl")).unwrap().lines().count(), 41);
+    // Another question does not take its answers.
+    let (code, _, error) = run(folder, &[&resumed[..], &["--seed", "1"]].concat());
+    assert!(code == 2 && error.contains("another model, data set or perturbation"), "{error}");
+    // What was tampered with is not believed.
+    let lie = text.replace("\"outcome\":\"falsified\"", "\"outcome\":\"robust\",\"method\":\"backward\"");
+    if lie != text {
+        std::fs::write(folder.join("done.jsonl"), lie).unwrap();
+        let (code, _, error) = run(folder, &resumed);
+        assert!(code == 3 && error.contains("the checker refused"), "{code} {error}");
+    }
+}
+
+#[test]
+fn normalisation_is_part_of_the_question() {
+    let directory = folder();
+    let folder = directory.path();
+    let data = Dataset::open(&folder.join("digits_test.npz"), None).unwrap();
+    // Pixels from 0 to 16, shifted by 4: exact in binary.
+    let scaled: Vec<f64> = (0..40).flat_map(|i| data.input(i)).map(|x| x * 16.0 + 4.0).collect();
+    let labels: Vec<f64> = data.labels(10).unwrap()[..40].iter().map(|&label| f64::from(label)).collect();
+    write_npy(std::fs::File::create(folder.join("x.npy")).unwrap(), &[40, 64], &scaled).unwrap();
+    write_npy(std::fs::File::create(folder.join("y.npy")).unwrap(), &[40], &labels).unwrap();
+    let (_, plain, _) = run(folder, &[&QUERY[..], &["--output-format", "json"]].concat());
+    let mut arguments = vec!["digits_relu.onnx", "--robust", "--data", "x.npy,y.npy", "--eps", "0.32", "--clip", "4,20"];
+    arguments.extend(["--input-mean", "4", "--input-std", "16", "--output-format", "json"]);
+    let (_, normalised, error) = run(folder, &arguments);
+    assert_eq!(section(&plain)["outcomes"], section(&normalised)["outcomes"], "{error}");
+    let files = ["--file", "x.npy", "--file", "y.npy"];
+    let check = ["check", "digits_relu.certificate.json", "--model", "digits_relu.onnx"];
+    assert_eq!(run(folder, &[&check[..], &files[..]].concat()).0, 0);
+    assert_eq!(run(folder, &[&check[..], &files[..2]].concat()).0, 4);
+}
+
+#[test]
+fn euclidean_perturbations() {
+    let directory = folder();
+    let folder = directory.path();
+    let query = |eps| {
+        let mut arguments = vec!["digits_relu.onnx", "--robust", "--norm", "l2", "--data", "digits_test.npz", "--eps", eps];
+        arguments.extend(["--samples", "30", "--output-format", "json"]);
+        let (_, out, error) = run(folder, &arguments);
+        assert!(!out.is_empty(), "{error}");
+        counts(&section(&out))
+    };
+    let (small, large) = (query("0.05"), query("0.6"));
+    assert!(small[0] >= 25 && large[1] > small[1] && large[0] < small[0], "{small:?} {large:?}");
+    let check = ["check", "digits_relu.certificate.json", "--model", "digits_relu.onnx", "--file", "digits_test.npz"];
+    assert_eq!(run(folder, &check).0, 0);
+}
+
+#[test]
+fn usage_errors_say_what_is_wrong() {
+    let directory = folder();
+    let folder = directory.path();
+    let base = ["digits_relu.onnx", "--robust", "--data", "digits_test.npz"];
+    for (more, expected) in [
+        (&[][..], "--eps"),
+        (&["--eps", "x"], "not a decimal number"),
+        (&["--eps=-1"], "negative"),
+        (&["--eps", "0.1", "--clip", "0,0.5"], "lies outside `--clip`"),
+        (&["--eps", "0.1", "--clip", "0"], "two numbers"),
+        (&["--eps", "0.1", "--input-std", "0"], "not positive"),
+        (&["--eps", "0.1", "--input-mean", "1,2,3"], "channels"),
+    ] {
+        let (code, _, error) = run(folder, &[&base[..], more].concat());
+        assert!(code == 2 && error.contains(expected), "{more:?}: {error}");
+    }
+    let (code, _, error) = run(folder, &["digits_relu.onnx", "--robust", "--eps", "0.1"]);
+    assert!(code == 2 && error.contains("--data"), "{error}");
+}
