@@ -8,9 +8,15 @@ mod analysis;
 mod batch;
 mod check;
 #[cfg(feature = "passes")]
+mod hessian;
+#[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
+mod inverse;
+#[cfg(feature = "passes")]
 mod lipschitz;
+#[cfg(feature = "passes")]
+mod objective;
 mod output;
 #[cfg(feature = "passes")]
 mod progress;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CheckedFile, LipschitzSection, SpecificationSection, duration};
+use super::{CheckedFile, HessianSection, InverseSection, LipschitzSection, SpecificationSection, duration};
 use crate::certificate::Certificate;
 use crate::onnx::Model;
 
@@ -32,6 +32,8 @@ pub struct AnalysisReport {
 pub enum Section {
     Lipschitz(LipschitzSection),
     Specification(SpecificationSection),
+    Hessian(Box<HessianSection>),
+    Inverse(Box<InverseSection>),
 }
 
 impl AnalysisReport {
@@ -70,6 +72,8 @@ impl fmt::Display for Section {
         match self {
             Self::Lipschitz(section) => section.fmt(f),
             Self::Specification(section) => section.fmt(f),
+            Self::Hessian(section) => section.fmt(f),
+            Self::Inverse(section) => section.fmt(f),
         }
     }
 }
