@@ -27,6 +27,7 @@ pub struct Objective<'a> {
     parameters: Vec<(usize, &'a StoredTensor)>,
     dimension: usize,
     data: Dataset,
+    samples: usize,
     labels: Vec<u32>,
     targets: Vec<f64>,
 }
@@ -51,7 +52,7 @@ impl<'a> Objective<'a> {
             return Err(ClaimRefusal::Shape { what: "a data set is one file or two" });
         };
         let data = Dataset::from_sources(inputs, targets).map_err(|error| ClaimRefusal::Data(error.to_string()))?;
-        Self::from_data(claim.loss, &claim.parameters, data, evidence.network, evidence.tensors, passes)
+        Self::from_data(claim, data, evidence.network, evidence.tensors, passes)
     }
 
     /// The same for data that were read already.
@@ -59,18 +60,21 @@ impl<'a> Objective<'a> {
     /// # Errors
     /// As for [`Objective::new`].
     pub fn from_data(
-        loss: LossName,
-        names: &[String],
+        claim: &certificate::Objective,
         data: Dataset,
         network: &'a Network,
         tensors: &'a [StoredTensor],
         passes: impl FnOnce(usize, usize) -> usize,
     ) -> Result<Self, ClaimRefusal> {
+        let (loss, samples) = (claim.loss, claim.samples as usize);
+        if !(1..=data.len()).contains(&samples) {
+            return Err(ClaimRefusal::Shape { what: "the data hold fewer samples, or none are meant" });
+        }
         let mut parameters = Vec::new();
         let mut dimension = 0;
         // The tensors come in the order of the file; so must the names.
         let mut rest = tensors.iter();
-        for name in names {
+        for name in &claim.parameters {
             let tensor = rest.find(|tensor| tensor.name == *name);
             let tensor =
                 tensor.ok_or(ClaimRefusal::Shape { what: "a parameter is not a tensor of the model, or out of order" })?;
@@ -88,20 +92,20 @@ impl<'a> Objective<'a> {
             LossName::CrossEntropy => (data.labels(outputs).map_err(refused)?, Vec::new()),
             LossName::Mse => (Vec::new(), data.target_values(outputs).map_err(refused)?),
         };
-        let work = multiplications(network) * (passes(data.len(), outputs) as f64 + data.len() as f64);
-        if data.is_empty() || work > MAX_WORK {
+        let work = multiplications(network) * (passes(samples, outputs) as f64 + samples as f64);
+        if work > MAX_WORK {
             return Err(ClaimRefusal::Work { limit: MAX_WORK });
         }
         let wanted: Vec<NodeId> = parameters.iter().flat_map(|(_, tensor)| tensor.constants.iter().map(|c| c.node)).collect();
         let reverse = Reverse::new(network, output, &wanted);
         let constants = Values::constants(network)?;
-        Ok(Self { network, output, loss, reverse, wanted, constants, parameters, dimension, data, labels, targets })
+        Ok(Self { network, output, loss, reverse, wanted, constants, parameters, dimension, data, samples, labels, targets })
     }
 
     /// Number of samples n.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.data.len()
+    pub const fn count(&self) -> usize {
+        self.samples
     }
 
     /// Number of outputs C.

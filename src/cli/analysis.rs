@@ -6,7 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::hessian;
+use super::inverse;
 use super::lipschitz;
+use super::objective;
 use super::output::Output;
 use super::progress::Progress;
 use super::robustness;
@@ -30,6 +33,12 @@ pub struct Analysis {
     specification: specification::Arguments,
     #[command(flatten)]
     robustness: robustness::Arguments,
+    #[command(flatten)]
+    hessian: hessian::Arguments,
+    #[command(flatten)]
+    inverse: inverse::Arguments,
+    #[command(flatten)]
+    objective: objective::Arguments,
     #[command(flatten)]
     common: CommonArguments,
     #[command(flatten)]
@@ -113,7 +122,7 @@ pub struct Findings {
     /// The files that the claims name.
     pub files: Vec<PathBuf>,
     /// What `-o` writes in place of the report, which then goes to standard output.
-    pub result_file: Option<String>,
+    pub result_file: Option<Vec<u8>>,
 }
 
 pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
@@ -146,6 +155,12 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     }
     if arguments.robustness.requested() {
         findings.push(robustness::run(&arguments.robustness, &context)?);
+    }
+    if arguments.hessian.requested() {
+        findings.push(hessian::run(&arguments.hessian, &arguments.objective, &context)?);
+    }
+    if arguments.inverse.requested() {
+        findings.push(inverse::run(&arguments.inverse, &arguments.objective, &context)?);
     }
     progress.finish();
     conclude(findings, &context, common, start)

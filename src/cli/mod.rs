@@ -10,9 +10,15 @@ mod check;
 #[cfg(feature = "passes")]
 mod data;
 #[cfg(feature = "passes")]
+mod hessian;
+#[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
+mod inverse;
+#[cfg(feature = "passes")]
 mod lipschitz;
+#[cfg(feature = "passes")]
+mod objective;
 mod output;
 #[cfg(feature = "passes")]
 mod progress;

@@ -1,7 +1,7 @@
 //! Where words go: results to stdout or a file, everything else to stderr.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Failure, OutputArguments, OutputFormat};
 
@@ -47,9 +47,9 @@ impl Output {
 
     /// Writes a result file where one is asked for, and the report to standard output.
     #[cfg(feature = "passes")]
-    pub fn results_beside(&self, file: &str, report: &str) -> Result<(), Failure> {
-        if self.file.is_some() {
-            self.results(file)?;
+    pub fn results_beside(&self, file: &[u8], report: &str) -> Result<(), Failure> {
+        if let Some(path) = &self.file {
+            write(path, file)?;
         }
         Self { file: None, ..*self }.results(report)
     }
@@ -65,6 +65,10 @@ impl Output {
                 _ => Ok(()),
             };
         };
-        std::fs::write(path, text).map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))
+        write(path, text.as_bytes())
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))
 }

@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         engine: "attacks, bounds, input splitting".to_owned(),
         status,
         files: vec![path.to_owned()],
-        result_file: Some(result_file(&specification, &verdict)),
+        result_file: Some(result_file(&specification, &verdict).into_bytes()),
     })
 }
 

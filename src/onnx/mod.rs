@@ -9,6 +9,7 @@ mod error;
 mod external;
 mod lower;
 mod model;
+mod patch;
 pub mod proto;
 mod source;
 mod value;
@@ -18,5 +19,6 @@ pub use error::{ExternalError, FormatError, GraphError, LoadError, NodeError, Te
 pub use external::{ExternalData, ExternalFile};
 pub use lower::{Port, StoredConstant, StoredTensor};
 pub use model::{Model, load, load_bytes, load_source};
+pub use patch::{PatchError, patch_initializer};
 pub use source::ModelSource;
 pub use value::{BoolTensor, IntTensor, Value, decode_tensor};

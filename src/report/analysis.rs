@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CheckedFile, LipschitzSection, RobustnessSection, SpecificationSection, duration};
+use super::{CheckedFile, HessianSection, InverseSection, LipschitzSection, RobustnessSection, SpecificationSection, duration};
 use crate::certificate::Certificate;
 use crate::onnx::Model;
 
@@ -33,6 +33,8 @@ pub enum Section {
     Lipschitz(LipschitzSection),
     Robustness(RobustnessSection),
     Specification(SpecificationSection),
+    Hessian(Box<HessianSection>),
+    Inverse(Box<InverseSection>),
 }
 
 impl AnalysisReport {
@@ -72,6 +74,8 @@ impl fmt::Display for Section {
             Self::Lipschitz(section) => section.fmt(f),
             Self::Robustness(section) => section.fmt(f),
             Self::Specification(section) => section.fmt(f),
+            Self::Hessian(section) => section.fmt(f),
+            Self::Inverse(section) => section.fmt(f),
         }
     }
 }

@@ -7,7 +7,11 @@ mod analysis;
 mod batch;
 mod check;
 #[cfg(feature = "passes")]
+mod hessian;
+#[cfg(feature = "passes")]
 mod inspect;
+#[cfg(feature = "passes")]
+mod inverse;
 #[cfg(feature = "passes")]
 mod lipschitz;
 #[cfg(feature = "passes")]
@@ -21,7 +25,11 @@ pub use analysis::{AnalysisReport, Section};
 pub use batch::{BatchReport, Instance};
 pub use check::{CheckedClaim, CheckedFile};
 #[cfg(feature = "passes")]
+pub use hessian::HessianSection;
+#[cfg(feature = "passes")]
 pub use inspect::InspectReport;
+#[cfg(feature = "passes")]
+pub use inverse::{InverseSection, PruningRow, SuspectRow};
 #[cfg(feature = "passes")]
 pub use lipschitz::LipschitzSection;
 #[cfg(feature = "passes")]

@@ -11,6 +11,8 @@ use super::FileIdentity;
 pub struct Objective {
     /// The file with the inputs and, where the targets are in another, that one.
     pub data: Vec<FileIdentity>,
+    /// The first this many samples.
+    pub samples: u32,
     pub loss: LossName,
     /// Names of the tensors that count as parameters, in the order of the model file: that of θ.
     pub parameters: Vec<String>,

@@ -12,7 +12,9 @@ pub mod spectrum;
 pub mod stability;
 
 mod analysis;
+mod claims;
 mod verdict;
 
 pub use analysis::{Analysis, Figure, HessianError, HessianOptions, Method, ParameterTrace, analyse, dense};
+pub use claims::{stability_claim, trace_claim};
 pub use verdict::{Stability, Verdict, judge};

@@ -127,6 +127,15 @@ impl Inverse {
         Ok((best, size))
     }
 
+    /// `‖Fy − x‖/‖x‖` as computed in `f64`.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn relative_residual(&self, y: &[f64], x: &[f64]) -> io::Result<f64> {
+        let (residual, norm) = (self.residual(y, x)?, dot(x, x).sqrt());
+        Ok(if norm == 0.0 { 0.0 } else { dot(&residual, &residual).sqrt() / norm })
+    }
+
     /// `x − Fy`.
     fn residual(&self, y: &[f64], x: &[f64]) -> io::Result<Vec<f64>> {
         Ok(self.forward(y)?.into_iter().zip(x).map(|(fy, x)| x - fy).collect())

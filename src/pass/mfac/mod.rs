@@ -5,12 +5,14 @@
 //! the damped empirical Fisher matrix, rows of `A_i` the damped Gauss–Newton matrix. The damping is never raised here.
 
 mod block;
+mod gradients;
 mod influence;
 mod inverse;
 mod pruning;
 mod window;
 
 pub use block::BlockInverse;
+pub use gradients::{Rows, collect};
 pub use influence::Influence;
 pub use inverse::{Factored, Inverse, InverseError};
 pub use pruning::{JointRemoval, saliency};

@@ -1,0 +1,95 @@
+//! `verify MODEL --hessian-trace`: options of the curvature pass.
+
+use std::time::Instant;
+
+use super::analysis::{Context, Findings};
+use super::objective;
+use super::{ExitStatus, Failure};
+use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Semantics};
+use crate::checker::ClaimRefusal;
+use crate::pass::derivatives::Objective;
+use crate::pass::hessian::{HessianOptions, Verdict, analyse, stability_claim, trace_claim};
+use crate::report::{HessianSection, Section};
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Curvature")]
+pub struct Arguments {
+    /// Traces, norms and eigenvalues of the Hessian and the Gauss-Newton matrix of the loss
+    #[arg(long, group = "pass")]
+    hessian_trace: bool,
+    /// Is SGD with this learning rate mean-square stable here?
+    #[arg(long, value_name = "ETA", requires_all = ["hessian_trace", "batch_size"], value_parser = positive)]
+    learning_rate: Option<f64>,
+    /// Batch size of SGD
+    #[arg(long, value_name = "N", requires_all = ["hessian_trace", "learning_rate"], value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+}
+
+impl Arguments {
+    pub const fn requested(&self) -> bool {
+        self.hessian_trace
+    }
+}
+
+pub fn positive(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value > 0.0 && value.is_finite() { Ok(value) } else { Err("must be positive".to_owned()) }
+}
+
+pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Context) -> Result<Findings, Failure> {
+    let start = Instant::now();
+    let setting = shared.setting(context, "--hessian-trace")?;
+    let memory = usize::try_from(context.memory).unwrap_or(usize::MAX);
+    let objective = Objective::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
+    let options = HessianOptions {
+        learning_rate: arguments.learning_rate,
+        batch: arguments.batch_size.map(|batch| batch as usize),
+        memory,
+        seed: context.seed,
+        ..HessianOptions::default()
+    };
+    let analysis = analyse(&objective, &setting.samples, &options, &mut |step| context.step(step)).map_err(Failure::error)?;
+    context.step("certificates");
+    let checked = setting.checked(context, |samples, outputs| samples * outputs);
+    let note = |what: &str, reason: &ClaimRefusal| context.output.note(&format!("{what} is computed, not certified: {reason}"));
+    let mut claims = Vec::new();
+    let claim = |id: &str, assurance, kind| Claim {
+        id: id.to_owned(),
+        assurance,
+        semantics: Semantics::Real,
+        domain: Domain::Data,
+        kind,
+    };
+    match trace_claim(&analysis, &setting.identity, checked.as_ref().map_err(Clone::clone), context.seed) {
+        Ok(found) => {
+            let assurance = if found.estimate.is_some() { Assurance::Estimated } else { Assurance::Proved };
+            claims.push(claim("hessian-trace", assurance, ClaimKind::HessianTrace(found)));
+        }
+        Err(reason) => note("the trace", &reason),
+    }
+    if let Some(stability) = &analysis.stability {
+        let decided = matches!(stability.verdict, Verdict::Stable | Verdict::Unstable);
+        match checked.and_then(|checked| stability_claim(&analysis, &setting.identity, &checked)) {
+            Ok(Some(found)) => claims.push(claim("stability", Assurance::Proved, ClaimKind::Stability(found))),
+            Ok(None) if decided => context.output.note("the verdict on stability is computed, not certified: no witness closes"),
+            Err(reason) if decided => note("the verdict on stability", &reason),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    let status = match analysis.stability.as_ref().map(|stability| &stability.verdict) {
+        None | Some(Verdict::Stable) => ExitStatus::Established,
+        Some(Verdict::Unstable) => ExitStatus::Violated,
+        Some(Verdict::Undecided | Verdict::NotApplicable(_)) => ExitStatus::Inconclusive,
+    };
+    let proved: Vec<&str> =
+        claims.iter().filter(|claim| claim.assurance == Assurance::Proved).map(|claim| claim.id.as_str()).collect();
+    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, &proved, start.elapsed());
+    Ok(Findings {
+        claims,
+        section: Section::Hessian(Box::new(section)),
+        engine: "differentiation in f64".to_owned(),
+        status,
+        files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
+        result_file: None,
+    })
+}

@@ -1,0 +1,282 @@
+//! `verify MODEL --inverse-hessian`: options of the inverse-Hessian pass.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::ValueEnum;
+
+use super::analysis::{Context, Findings};
+use super::objective::{self, Setting};
+use super::{ExitStatus, Failure};
+use crate::certificate::{
+    Assurance, Bits, Claim, ClaimKind, CurvatureMatrix, Domain, InverseHessianClaim, InverseHessianWitness, Number, Semantics,
+    Vector, read_file,
+};
+use crate::checker::prove_residual;
+use crate::data::{read_npy, write_npy};
+use crate::onnx::{Model, load_bytes, patch_initializer};
+use crate::pass::derivatives::{Circuit, Objective};
+use crate::pass::mfac::{Influence, Inverse, Rows, collect, saliency};
+use crate::report::{InverseSection, PruningRow, Section, SuspectRow};
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Curvature")]
+pub struct Arguments {
+    /// Products with the inverse of F = λI + (1/m) Σ g gᵀ (M-FAC)
+    #[arg(long, group = "pass", requires = "damping")]
+    inverse_hessian: bool,
+    /// The damping λ; it is never raised silently
+    #[arg(long, value_name = "LAMBDA", requires = "inverse_hessian", value_parser = super::hessian::positive)]
+    damping: Option<f64>,
+    /// What the g are
+    #[arg(long, value_enum, value_name = "MATRIX", default_value = "empirical-fisher", requires = "inverse_hessian")]
+    matrix: Matrix,
+    /// How many of them, from the first on [default: all]
+    #[arg(long, value_name = "M", requires = "inverse_hessian", value_parser = clap::value_parser!(u32).range(1..))]
+    gradients: Option<u32>,
+    /// The vector to multiply, over all parameters in the file's order; `-o` writes the product as .npy [default: the mean of the g]
+    #[arg(long, value_name = "V.NPY", requires = "inverse_hessian")]
+    product: Option<PathBuf>,
+    /// Remove this share of the weights where the quadratic model says it costs least, and update the others
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.25", requires = "inverse_hessian", value_parser = share)]
+    pruning: Option<f64>,
+    /// Where to write the pruned model [default: beside the model, `.pruned.onnx`]
+    #[arg(long, value_name = "FILE", requires = "pruning")]
+    pruned_model: Option<PathBuf>,
+    /// Leverage of every sample, the most suspicious labels first
+    #[arg(long, requires = "inverse_hessian")]
+    influence: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Matrix {
+    /// Gradients of the samples' losses
+    EmpiricalFisher,
+    /// Rows of the Jacobians, weighted by the loss: for networks that interpolate, whose gradients vanish
+    GaussNewton,
+}
+
+impl Arguments {
+    pub const fn requested(&self) -> bool {
+        self.inverse_hessian
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value > 0.0 && value < 1.0 { Ok(value) } else { Err("must lie between 0 and 1".to_owned()) }
+}
+
+/// Samples that are listed.
+const SUSPECTS: usize = 20;
+
+pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Context) -> Result<Findings, Failure> {
+    let start = Instant::now();
+    let setting = shared.setting(context, "--inverse-hessian")?;
+    let damping = arguments.damping.ok_or_else(|| Failure::error("`--inverse-hessian` needs `--damping`"))?;
+    let memory = usize::try_from(context.memory).unwrap_or(usize::MAX);
+    let objective = Objective::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
+    let (rows, matrix) = match arguments.matrix {
+        Matrix::EmpiricalFisher => (Rows::Gradients, CurvatureMatrix::EmpiricalFisher),
+        Matrix::GaussNewton => (Rows::Roots, CurvatureMatrix::GaussNewton),
+    };
+    let available = setting.samples.count * rows.per_sample(&objective);
+    let count = arguments.gradients.map_or(available, |count| count as usize);
+    if count > available {
+        return Err(Failure::error(format!("--gradients {count}: the data give {available}")));
+    }
+    context.step("gradients");
+    let gradients = collect(&objective, rows, count, memory / 2).map_err(Failure::error)?;
+    context.step("Gram matrix and factor");
+    let inverse = Inverse::new(gradients, damping).map_err(|error| Failure {
+        status: ExitStatus::Inconclusive,
+        message: error.to_string(),
+        hint: Some("a larger `--damping` makes F better conditioned; it is another matrix then".to_owned()),
+    })?;
+    if matrix == CurvatureMatrix::EmpiricalFisher {
+        warn_of_vanishing(&inverse, &objective, context);
+    }
+
+    context.step("product");
+    let (vector, product, residual) = multiply(arguments, &setting, &inverse)?;
+    let mut claims = Vec::new();
+    let checked = setting.checked(context, |_, _| count);
+    match checked.and_then(|checked| prove_residual(&checked, matrix, count, damping, &vector, &product)) {
+        Ok(bound) if bound.is_finite() => claims.push(Claim {
+            id: "inverse-hessian".to_owned(),
+            assurance: Assurance::Checked,
+            semantics: Semantics::Real,
+            domain: Domain::Data,
+            kind: ClaimKind::InverseHessian(InverseHessianClaim {
+                objective: setting.identity.clone(),
+                matrix,
+                gradients: u32::try_from(count).map_err(Failure::error)?,
+                damping: Bits::of(damping),
+                residual: Number::upper(bound),
+                witness: InverseHessianWitness { vector: Vector::inline(&vector), product: Vector::inline(&product) },
+            }),
+        }),
+        Ok(_) => context.output.note("the vector is zero: its product has no relative residual"),
+        Err(reason) => context.output.note(&format!("the residual is computed, not certified: {reason}")),
+    }
+
+    let pruning = match arguments.pruning {
+        Some(share) => {
+            context.step("pruning");
+            Some(prune(arguments, share, context, &setting, &objective, &inverse)?)
+        }
+        None => None,
+    };
+    let suspects = if arguments.influence {
+        context.step("influence");
+        suspects(&inverse, &setting, rows.per_sample(&objective))
+    } else {
+        Vec::new()
+    };
+    let result_file = if arguments.product.is_some() {
+        let mut bytes = Vec::new();
+        write_npy(&mut bytes, &[product.len()], &product).map_err(Failure::error)?;
+        Some(bytes)
+    } else {
+        None
+    };
+    let bound = claims.iter().find_map(|claim| match &claim.kind {
+        ClaimKind::InverseHessian(claim) => Some(claim.residual.to_string()),
+        _ => None,
+    });
+    let section = InverseSection::new(
+        matrix,
+        &inverse,
+        &setting.circuit,
+        setting.loss,
+        (residual, bound),
+        pruning,
+        suspects,
+        start.elapsed(),
+    );
+    Ok(Findings {
+        claims,
+        section: Section::Inverse(Box::new(section)),
+        engine: "Gram matrix and Cholesky factor in f64".to_owned(),
+        status: ExitStatus::Established,
+        files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
+        result_file,
+    })
+}
+
+/// A network that fits its data has gradients of nearly zero, and an empirical Fisher matrix that says nothing.
+fn warn_of_vanishing(inverse: &Inverse, objective: &Objective<'_>, context: &Context) {
+    let m = inverse.count();
+    let fisher = (0..m).map(|i| inverse.gram()[(i, i)]).sum::<f64>() / m as f64;
+    let norms = objective.root_norms();
+    let gauss_newton = norms.iter().flatten().sum::<f64>() / norms.len() as f64;
+    if fisher < 1e-6 * gauss_newton {
+        context.output.note(&format!(
+            "the gradients vanish (trace {fisher:e} against {gauss_newton:e} of the Gauss-Newton matrix): F is little more than λI"
+        ));
+        context.output.note("hint: `--matrix gauss-newton` takes the rows of the Jacobians instead");
+    }
+}
+
+/// The vector, its product, and the computed relative residual.
+fn multiply(arguments: &Arguments, setting: &Setting, inverse: &Inverse) -> Result<(Vec<f64>, Vec<f64>, f64), Failure> {
+    let dimension = setting.circuit.dimension();
+    let (vector, first) = match &arguments.product {
+        Some(path) => {
+            let array = read_npy(&read_file(path).map_err(Failure::error)?);
+            let named = |problem: &dyn std::fmt::Display| Failure::error(format!("{}: {problem}", path.display()));
+            let values = array.and_then(|array| array.to_f64()).map_err(|problem| named(&problem))?;
+            if values.len() != dimension || !values.iter().all(|x| x.is_finite()) {
+                return Err(named(&format!(
+                    "{} values, where {dimension} finite ones are needed, one per parameter",
+                    values.len()
+                )));
+            }
+            (values, None)
+        }
+        None => {
+            let weights = vec![1.0 / inverse.count() as f64; inverse.count()];
+            let mean = inverse.gradients().transposed_times(&weights).map_err(Failure::error)?;
+            // The mean lies in the span of the gradients, where the dual form does not cancel.
+            (mean, Some(inverse.product_in_span(&weights).map_err(Failure::error)?))
+        }
+    };
+    let (product, residual) = match first {
+        Some(product) => {
+            let residual = inverse.relative_residual(&product, &vector).map_err(Failure::error)?;
+            (product, residual)
+        }
+        None => inverse.refined_product(&vector, 3).map_err(Failure::error)?,
+    };
+    Ok((vector, product, residual))
+}
+
+fn prune(
+    arguments: &Arguments,
+    share: f64,
+    context: &Context,
+    setting: &Setting,
+    objective: &Objective<'_>,
+    inverse: &Inverse,
+) -> Result<PruningRow, Failure> {
+    let circuit = &setting.circuit;
+    let weights = circuit.parameters.values(circuit.network);
+    let diagonal = inverse.diagonal().map_err(Failure::error)?;
+    let saliency = saliency(&weights, &diagonal);
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|&i, &j| saliency[i].total_cmp(&saliency[j]).then(i.cmp(&j)));
+    let removed = &order[..((weights.len() as f64 * share).round() as usize).clamp(1, weights.len())];
+    let joint = inverse.joint_removal(&weights, removed).map_err(Failure::error)?;
+    let mut updated: Vec<f64> = weights.iter().zip(&joint.update).map(|(w, u)| w + u).collect();
+    let mut masked = weights.clone();
+    for &q in removed {
+        (updated[q], masked[q]) = (0.0, 0.0);
+    }
+    let before = objective.summary().map_err(Failure::error)?;
+    let bytes = std::fs::read(context.path).map_err(Failure::error)?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return Err(Failure::error("a pruned model is written from a file that is not compressed"));
+    }
+    let write = |theta: &[f64]| -> Result<Vec<u8>, Failure> {
+        let mut bytes = bytes.clone();
+        for parameter in &circuit.parameters.list {
+            let own = &theta[parameter.offset..parameter.offset + parameter.size];
+            patch_initializer(&mut bytes, &parameter.name, own).map_err(Failure::error)?;
+        }
+        Ok(bytes)
+    };
+    // Measured on the files themselves, with the rounding to float32 that they have.
+    let measure = |bytes: &[u8]| -> Result<f64, Failure> {
+        let model: Model = load_bytes(bytes).map_err(Failure::error)?;
+        let parameters = circuit.parameters.clone();
+        let circuit = Circuit::new(&model.network, circuit.output, parameters).map_err(Failure::error)?;
+        let objective = Objective::new(&circuit, setting.loss, &setting.samples, 0).map_err(Failure::error)?;
+        Ok(objective.summary().map_err(Failure::error)?.loss)
+    };
+    let (pruned, plain) = (write(&updated)?, write(&masked)?);
+    let path = arguments.pruned_model.clone().unwrap_or_else(|| pruned_path(context.path));
+    let (loss, loss_without_update) = (measure(&pruned)?, measure(&plain)?);
+    std::fs::write(&path, pruned).map_err(|error| Failure::error(format!("{}: {error}", path.display())))?;
+    Ok(PruningRow::new(&circuit.parameters, &saliency, removed, joint.cost, [before.loss, loss, loss_without_update], path))
+}
+
+/// `model.onnx` → `model.pruned.onnx`.
+fn pruned_path(model: &Path) -> PathBuf {
+    model.with_extension("pruned.onnx")
+}
+
+fn suspects(inverse: &Inverse, setting: &Setting, per_sample: usize) -> Vec<SuspectRow> {
+    let influence = Influence::of(inverse);
+    let leverages: Vec<f64> = influence.leverages().chunks(per_sample).map(|own| own.iter().sum()).collect();
+    let mut order: Vec<usize> = (0..leverages.len()).collect();
+    order.sort_by(|&i, &j| leverages[j].total_cmp(&leverages[i]).then(i.cmp(&j)));
+    let label = |sample: usize| match &setting.samples.targets {
+        crate::pass::derivatives::Targets::Labels(labels) => Some(labels[sample]),
+        crate::pass::derivatives::Targets::Values(_) => None,
+    };
+    order
+        .into_iter()
+        .take(SUSPECTS)
+        .map(|sample| SuspectRow { sample, label: label(sample), leverage: leverages[sample] })
+        .collect()
+}

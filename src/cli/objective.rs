@@ -1,0 +1,106 @@
+//! What `--hessian-trace` and `--inverse-hessian` share: data, loss and parameters.
+
+use clap::ValueEnum;
+
+use super::Failure;
+use super::analysis::Context;
+use crate::certificate::{self, FileIdentity, LossName};
+use crate::checker;
+use crate::data::Dataset;
+use crate::pass::derivatives::{Circuit, Loss, Parameters, Samples, Selection, Targets};
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Curvature")]
+pub struct Arguments {
+    /// The loss, always its mean over the samples of `--data`
+    #[arg(long, value_enum, value_name = "LOSS")]
+    loss: Option<LossChoice>,
+    /// Count this tensor as a parameter (`*` stands for any characters)
+    #[arg(long, value_name = "NAME")]
+    include: Vec<String>,
+    /// Do not count this tensor as a parameter
+    #[arg(long, value_name = "NAME")]
+    exclude: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LossChoice {
+    /// -log softmax(output)[label]; a Softmax that ends the network belongs to the loss
+    CrossEntropy,
+    /// Half the sum of squared errors
+    Mse,
+}
+
+/// A mean loss over the samples that were given.
+pub struct Setting<'a> {
+    pub circuit: Circuit<'a>,
+    pub loss: Loss,
+    pub samples: Samples,
+    /// Does a Softmax of the network belong to the loss?
+    pub softmax: bool,
+    /// As claims say it.
+    pub identity: certificate::Objective,
+    pub dataset: Dataset,
+}
+
+impl Arguments {
+    /// # Errors
+    /// Data, a loss or parameters that are missing or do not fit.
+    pub fn setting<'a>(&self, context: &Context<'a>, pass: &str) -> Result<Setting<'a>, Failure> {
+        let loss = match self.loss {
+            Some(LossChoice::CrossEntropy) => Loss::CrossEntropy,
+            Some(LossChoice::Mse) => Loss::Mse,
+            None => return Err(Failure::error(format!("`{pass}` needs a loss: `--loss cross-entropy` or `--loss mse`"))),
+        };
+        let dataset = context.data(pass)?;
+        let count = context.samples(&dataset);
+        let network = &context.model.network;
+        let selection = Selection { include: self.include.clone(), exclude: self.exclude.clone() };
+        let parameters = Parameters::of(context.model, &selection).map_err(Failure::error)?;
+        let (output, softmax) = loss.output(network);
+        let outputs = network.node(output).size();
+        let targets = match loss {
+            Loss::CrossEntropy => {
+                let labels = dataset.labels(outputs).map_err(Failure::error)?;
+                Targets::Labels(labels.iter().take(count).map(|&label| label as usize).collect())
+            }
+            Loss::Mse => {
+                let mut values = dataset.target_values(outputs).map_err(Failure::error)?;
+                values.truncate(count * outputs);
+                Targets::Values(values)
+            }
+        };
+        let inputs = (0..count).flat_map(|sample| dataset.input(sample)).collect();
+        let identity = certificate::Objective {
+            data: dataset.files().iter().map(|(path, digest)| identity(path, digest)).collect(),
+            samples: u32::try_from(count).map_err(Failure::error)?,
+            loss: match loss {
+                Loss::CrossEntropy => LossName::CrossEntropy,
+                Loss::Mse => LossName::Mse,
+            },
+            parameters: parameters.list.iter().map(|parameter| parameter.name.clone()).collect(),
+        };
+        let circuit = Circuit::new(network, output, parameters).map_err(Failure::error)?;
+        Ok(Setting { circuit, loss, samples: Samples { inputs, targets, count }, softmax, identity, dataset })
+    }
+}
+
+impl Setting<'_> {
+    /// The same as the checker builds it.
+    ///
+    /// # Errors
+    /// What the checker would refuse.
+    pub fn checked<'c>(
+        &self,
+        context: &Context<'c>,
+        passes: impl FnOnce(usize, usize) -> usize,
+    ) -> Result<checker::Objective<'c>, checker::ClaimRefusal> {
+        let model = context.model;
+        checker::Objective::from_data(&self.identity, self.dataset.clone(), &model.network, &model.tensors, passes)
+    }
+}
+
+fn identity(path: &std::path::Path, digest: &str) -> FileIdentity {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    FileIdentity { name, digest: digest.to_owned() }
+}

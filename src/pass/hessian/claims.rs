@@ -1,0 +1,146 @@
+//! From figures to claims: what the checker will prove again, and what remains an estimate.
+
+use super::analysis::{Analysis, Method};
+use super::gram::Gram;
+use super::spectrum::decompose;
+use super::stability::{threshold, variance};
+use super::verdict::Verdict;
+use crate::certificate::{
+    Bits, CurvatureMatrix, HessianTraceClaim, Interval, Number, Objective, ProbeEstimate, StabilityClaim, StabilityVerdict,
+    StabilityWitness, Vector,
+};
+use crate::checker::{self, ClaimRefusal, prove_trace};
+use faer::Mat;
+
+/// The claim about a trace: of the Hessian where that is proved or estimated, else of the Gauss–Newton matrix. `checked` is
+/// the objective as the checker builds it.
+///
+/// # Errors
+/// Why the trace cannot be proved, where it is not an estimate.
+pub fn trace_claim(
+    analysis: &Analysis,
+    objective: &Objective,
+    checked: Result<&checker::Objective<'_>, ClaimRefusal>,
+    seed: u64,
+) -> Result<HessianTraceClaim, ClaimRefusal> {
+    let claim = |matrix, lower, upper, estimate| HessianTraceClaim {
+        objective: objective.clone(),
+        matrix,
+        trace: Interval { lower: Number::lower(lower), upper: Number::upper(upper) },
+        estimate,
+    };
+    if let (Some((lower, upper)), Method::Probes { count, sketch, delta }) =
+        (analysis.trace_hessian.interval, analysis.trace_hessian.method)
+    {
+        let confidence = Number::lower(1.0 - delta);
+        let estimate = ProbeEstimate { confidence, probes: count as u32, sketch: sketch as u32, seed };
+        return Ok(claim(CurvatureMatrix::Hessian, lower, upper, Some(estimate)));
+    }
+    let checked = checked?;
+    let (matrix, found) = match prove_trace(CurvatureMatrix::Hessian, checked) {
+        Ok(found) => (CurvatureMatrix::Hessian, found),
+        Err(_) => (CurvatureMatrix::GaussNewton, prove_trace(CurvatureMatrix::GaussNewton, checked)?),
+    };
+    Ok(claim(matrix, found.lower(), found.upper(), None))
+}
+
+/// Steps of the series for a Lyapunov matrix; it converges like `(η/η*)^k`.
+const SERIES: usize = 4000;
+
+/// The claim about stability, with a witness that the checker accepts. `None` for a verdict that claims nothing, or where no
+/// witness closes.
+///
+/// # Errors
+/// Why the checker cannot build the Gram matrix.
+pub fn stability_claim(
+    analysis: &Analysis,
+    objective: &Objective,
+    checked: &checker::Objective<'_>,
+) -> Result<Option<StabilityClaim>, ClaimRefusal> {
+    let Some(stability) = &analysis.stability else { return Ok(None) };
+    let (eta, batch) = (stability.learning_rate, stability.conditions.batch);
+    let verdict = match stability.verdict {
+        Verdict::Stable => StabilityVerdict::Stable,
+        Verdict::Unstable => StabilityVerdict::Unstable,
+        _ => return Ok(None),
+    };
+    let sound = checker::Gram::of(checked)?;
+    let order = analysis.samples * analysis.outputs;
+    let middle = sound.midpoints();
+    let matrix = Mat::from_fn(order, order, |i, j| middle[i * order + j]);
+    let Ok(gram) = Gram::from_matrix(matrix, analysis.samples, analysis.outputs) else { return Ok(None) };
+    let Some(basis) = Basis::of(&gram) else { return Ok(None) };
+    let claim = |critical_learning_rate, witness| StabilityClaim {
+        objective: objective.clone(),
+        learning_rate: Bits::of(eta),
+        batch_size: batch as u32,
+        verdict,
+        critical_learning_rate,
+        witness,
+    };
+    Ok(match verdict {
+        StabilityVerdict::Unstable => {
+            let Some(found) = threshold(&gram, batch) else { return Ok(None) };
+            let triangle = basis.triangle(&found.witness);
+            match sound.threshold_upper(&triangle, batch) {
+                Ok(bound) if bound < eta => {
+                    let witness = StabilityWitness::Direction { matrix: Vector::inline(&triangle) };
+                    Some(claim(Some(Number::upper(bound)), witness))
+                }
+                _ => None,
+            }
+        }
+        StabilityVerdict::Stable => {
+            let triangle = basis.triangle(&lyapunov(&gram, stability.conditions.p, eta));
+            let proved = sound.prove_stable(&triangle, eta, batch);
+            proved.is_ok().then(|| claim(None, StabilityWitness::Lyapunov { matrix: Vector::inline(&triangle) }))
+        }
+    })
+}
+
+/// `P = Σ_k (½C⁻¹ηD)^k ½C⁻¹H` in the eigenbasis of `H`: then `2CP − ηDP = H`, up to the rest of the series.
+fn lyapunov(gram: &Gram, p: f64, eta: f64) -> Vec<f64> {
+    let lambda = &gram.eigenvalues;
+    let rank = lambda.len();
+    let mut matrix: Vec<f64> = (0..rank * rank).map(|at| if at / rank == at % rank { 0.5 } else { 0.0 }).collect();
+    for _ in 0..SERIES {
+        let image = variance(gram, p, &matrix);
+        let mut moved = 0.0f64;
+        let mut size = 0.0f64;
+        for (at, entry) in matrix.iter_mut().enumerate() {
+            let (i, j) = (at / rank, at % rank);
+            let source = if i == j { lambda[i] } else { 0.0 };
+            let next = (source + eta * image[at]) / (lambda[i] + lambda[j]);
+            moved = moved.max((next - *entry).abs());
+            size = size.max(next.abs());
+            *entry = next;
+        }
+        if moved <= 1e-9 * size {
+            break;
+        }
+    }
+    matrix
+}
+
+/// The way from matrices in the eigenbasis of `H` to matrices of order nC: `W = UΣ^{-1/2}PΣ^{-1/2}Uᵀ` gives `AᵀWA = VPVᵀ`.
+struct Basis {
+    /// `UΣ^{-1/2}`, nC × r.
+    matrix: Mat<f64>,
+}
+
+impl Basis {
+    fn of(gram: &Gram) -> Option<Self> {
+        let (values, vectors) = decompose(&gram.matrix)?;
+        let rank = gram.eigenvalues.len();
+        let kept: Vec<usize> = (values.len() - rank..values.len()).rev().collect();
+        let matrix = Mat::from_fn(values.len(), rank, |i, j| vectors[(i, kept[j])] / values[kept[j]].sqrt());
+        Some(Self { matrix })
+    }
+
+    fn triangle(&self, inner: &[f64]) -> Vec<f64> {
+        let rank = self.matrix.ncols();
+        let inner = Mat::from_fn(rank, rank, |i, j| inner[i * rank + j]);
+        let full = &self.matrix * inner * self.matrix.transpose();
+        (0..full.nrows()).flat_map(|i| (0..=i).map(move |j| (i, j))).map(|(i, j)| 0.5 * (full[(i, j)] + full[(j, i)])).collect()
+    }
+}

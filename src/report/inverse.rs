@@ -1,0 +1,188 @@
+//! What the inverse-Hessian pass has to tell.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use tabled::builder::Builder;
+use tabled::settings::Style;
+
+use crate::certificate::CurvatureMatrix;
+use crate::pass::derivatives::{Circuit, Loss, Parameters};
+use crate::pass::mfac::Inverse;
+
+/// Products with an inverse, and what they are used for.
+#[derive(Debug, Serialize)]
+pub struct InverseSection {
+    matrix: CurvatureMatrix,
+    loss_convention: &'static str,
+    dimension: usize,
+    gradients: usize,
+    damping: f64,
+    /// `λ_max(GGᵀ)/(mλ)`.
+    condition: f64,
+    on_disk: bool,
+    /// Relative residual as computed, and the bound that is certified.
+    residual: f64,
+    residual_bound: Option<String>,
+    pruning: Option<PruningRow>,
+    suspects: Vec<SuspectRow>,
+    seconds: f64,
+}
+
+/// What removing weights costs.
+#[derive(Debug, Serialize)]
+pub struct PruningRow {
+    removed: usize,
+    of: usize,
+    /// `½δwᵀFδw` of the joint removal.
+    quadratic_cost: f64,
+    loss_before: f64,
+    loss_after: f64,
+    /// With the same weights removed and the others left as they were.
+    loss_without_update: f64,
+    parameters: Vec<PrunedParameter>,
+    model: PathBuf,
+}
+
+/// One tensor's share.
+#[derive(Debug, Serialize)]
+struct PrunedParameter {
+    name: String,
+    size: usize,
+    removed: usize,
+    /// Saliencies ρ at the tenths of the tensor's weights, from the least on.
+    curve: Vec<f64>,
+}
+
+/// A sample and its leverage.
+#[derive(Debug, Serialize)]
+pub struct SuspectRow {
+    pub sample: usize,
+    pub label: Option<usize>,
+    pub leverage: f64,
+}
+
+impl PruningRow {
+    /// `losses`: before, after, and after without the update.
+    #[must_use]
+    pub fn new(
+        parameters: &Parameters,
+        saliency: &[f64],
+        removed: &[usize],
+        quadratic_cost: f64,
+        losses: [f64; 3],
+        model: PathBuf,
+    ) -> Self {
+        let parameters = parameters.list.iter().map(|parameter| {
+            let range = parameter.offset..parameter.offset + parameter.size;
+            let mut own = saliency[range.clone()].to_vec();
+            own.sort_by(f64::total_cmp);
+            let tenth = |tenth: usize| own[(tenth * own.len()).div_ceil(10).saturating_sub(1)];
+            PrunedParameter {
+                name: parameter.name.clone(),
+                size: parameter.size,
+                removed: removed.iter().filter(|q| range.contains(q)).count(),
+                curve: if own.is_empty() { Vec::new() } else { (1..=10).map(tenth).collect() },
+            }
+        });
+        let [loss_before, loss_after, loss_without_update] = losses;
+        Self {
+            removed: removed.len(),
+            of: saliency.len(),
+            quadratic_cost,
+            loss_before,
+            loss_after,
+            loss_without_update,
+            parameters: parameters.collect(),
+            model,
+        }
+    }
+}
+
+impl InverseSection {
+    /// `residual`: as computed, and as certified.
+    #[must_use]
+    #[allow(clippy::too_many_arguments)] // one for each part of the section
+    pub fn new(
+        matrix: CurvatureMatrix,
+        inverse: &Inverse,
+        circuit: &Circuit<'_>,
+        loss: Loss,
+        (residual, residual_bound): (f64, Option<String>),
+        pruning: Option<PruningRow>,
+        suspects: Vec<SuspectRow>,
+        time: Duration,
+    ) -> Self {
+        Self {
+            matrix,
+            loss_convention: loss.convention(),
+            dimension: circuit.dimension(),
+            gradients: inverse.count(),
+            damping: inverse.damping(),
+            condition: inverse.condition(),
+            on_disk: inverse.gradients().on_disk(),
+            residual,
+            residual_bound,
+            pruning,
+            suspects,
+            seconds: time.as_secs_f64(),
+        }
+    }
+}
+
+fn number(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) { format!("{value:.6}") } else { format!("{value:.6e}") }
+}
+
+impl fmt::Display for InverseSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let matrix = match self.matrix {
+            CurvatureMatrix::EmpiricalFisher => "empirical Fisher matrix: gradients of single samples",
+            CurvatureMatrix::GaussNewton | CurvatureMatrix::Hessian => "Gauss-Newton matrix: rows of the Jacobians",
+        };
+        writeln!(f, "loss: {}", self.loss_convention)?;
+        let mut table = Builder::default();
+        table.push_record(["F = λI + (1/m) Σ g gᵀ", matrix, ""]);
+        let stored = if self.on_disk { "gradients on disk" } else { "" };
+        table.push_record(["parameters d, gradients m", &format!("{}, {}", self.dimension, self.gradients), stored]);
+        table.push_record(["damping λ", &number(self.damping), ""]);
+        table.push_record(["condition κ in the span", &number(self.condition), ""]);
+        let (residual, how) = match &self.residual_bound {
+            Some(bound) => (format!("at most {bound}"), "checked"),
+            None => (number(self.residual), "computed, not certified"),
+        };
+        table.push_record(["residual ‖Fx − v‖/‖v‖", &residual, how]);
+        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        if let Some(pruning) = &self.pruning {
+            pruning.fmt(f)?;
+        }
+        if !self.suspects.is_empty() {
+            let mut table = Builder::default();
+            table.push_record(["sample", "label", "leverage gᵀF⁻¹g"]);
+            for row in &self.suspects {
+                let label = row.label.map_or(String::new(), |label| label.to_string());
+                table.push_record([&row.sample.to_string(), &label, &number(row.leverage)]);
+            }
+            writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for PruningRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Builder::default();
+        table.push_record(["tensor", "elements", "removed", "median ρ"]);
+        for row in &self.parameters {
+            let median = row.curve.get(4).map_or(String::new(), |value| number(*value));
+            table.push_record([&row.name, &row.size.to_string(), &row.removed.to_string(), &median]);
+        }
+        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        writeln!(f, "{} of {} weights removed, at a quadratic cost of {}", self.removed, self.of, number(self.quadratic_cost))?;
+        let [before, after, plain] = [self.loss_before, self.loss_after, self.loss_without_update].map(number);
+        writeln!(f, "measured loss: {before} before, {after} after ({plain} without updating the other weights)")?;
+        writeln!(f, "pruned model: {}", self.model.display())
+    }
+}
