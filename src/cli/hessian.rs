@@ -12,6 +12,7 @@ use crate::pass::hessian::{HessianOptions, Verdict, analyse, stability_claim, tr
 use crate::report::{HessianSection, Section};
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Curvature")]
 pub struct Arguments {
     /// Traces, norms and eigenvalues of the Hessian and the Gauss-Newton matrix of the loss

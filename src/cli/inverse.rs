@@ -20,6 +20,7 @@ use crate::pass::mfac::{Influence, Inverse, Rows, collect, saliency};
 use crate::report::{InverseSection, PruningRow, Section, SuspectRow};
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Curvature")]
 pub struct Arguments {
     /// Products with the inverse of F = λI + (1/m) Σ g gᵀ (M-FAC)

@@ -10,6 +10,7 @@ use crate::data::Dataset;
 use crate::pass::derivatives::{Circuit, Loss, Parameters, Samples, Selection, Targets};
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Curvature")]
 pub struct Arguments {
     /// The loss, always its mean over the samples of `--data`
