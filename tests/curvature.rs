@@ -7,6 +7,9 @@
 //! | `hessian_figures_agree_with_the_references` | the dense Hessian of the small networks: trace, norm, both ends of the spectrum |
 //! | `verdicts_agree_with_the_references` | the whole pass: STABLE and UNSTABLE where the network interpolates, norms of parameters |
 //! | `inverse_hessian_products_agree_with_the_references` | M-FAC: products, diagonals, elements, blocks, pruning updates |
+//! | `sgd_behaves_as_the_verdicts_say` | SGD itself, written out for two-layer networks, from perturbed minima |
+//! | `flipped_labels_have_the_largest_leverage` | planted label noise, precision and recall printed |
+//! | `certificates_are_proved_again_and_forgeries_refused` | the command line: traces, verdicts, products, pruned models; `verify check` |
 //! | `a_large_residual_network` | ResNet-20: trace, norm and eigenvalues, conditions, Fisher matrix (slow: ignored unless asked for) |
 
 mod common;
@@ -16,14 +19,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ndarray_npy::NpzReader;
+use nnverify::certificate::{Certificate, ClaimKind, Number};
 use nnverify::onnx::{Model, load};
 use nnverify::pass::derivatives::{Circuit, Loss, Objective, Panels, Parameters, Precision, Samples, Selection, Targets, dot};
 use nnverify::pass::hessian::flatness::ParameterNorms;
 use nnverify::pass::hessian::gram::Gram;
+use nnverify::pass::hessian::random::Random;
 use nnverify::pass::hessian::spectrum::Lanczos;
 use nnverify::pass::hessian::stability::{Conditions, CriticalBatch, threshold};
 use nnverify::pass::hessian::{HessianOptions, Verdict, analyse, judge};
-use nnverify::pass::mfac::{BlockInverse, Inverse, saliency};
+use nnverify::pass::mfac::{BlockInverse, Influence, Inverse, saliency};
 use serde_json::Value;
 
 const CASES: [&str; 11] = [
@@ -427,11 +432,235 @@ fn a_large_residual_network() {
         }
         let d = circuit.dimension();
         let started = std::time::Instant::now();
-        let start = nnverify::pass::hessian::random::Random::new(1, 1).normals(d);
+        let start = Random::new(1, 1).normals(d);
         let space = Lanczos::run(|x| objective.hessian_product(x), start, 44, |_| false);
         let [(low, _), (high, _)] = space.extremes().unwrap();
         println!("44 Hessian products in {:.2} s: {low} {high}", started.elapsed().as_secs_f64());
         close(case.name, "largest eigenvalue of H", high, case.number(&["hessian", "lambda_max"]), 1e-6);
         close(case.name, "smallest eigenvalue of H", low, case.number(&["hessian", "lambda_min_approx"]), 1e-2);
+    }
+}
+
+/// A two-layer ReLU network with one output, in plain loops: nothing of what is tested.
+struct TwoLayer {
+    inputs: usize,
+    hidden: usize,
+    theta: Vec<f64>,
+}
+
+impl TwoLayer {
+    /// Output and its gradient.
+    fn gradient(&self, x: &[f64]) -> (f64, Vec<f64>) {
+        let (d, h) = (self.inputs, self.hidden);
+        let (w, rest) = self.theta.split_at(d * h);
+        let (b, a) = rest.split_at(h);
+        let mut gradient = vec![0.0; self.theta.len()];
+        let mut out = a[h];
+        gradient[d * h + 2 * h] = 1.0;
+        for j in 0..h {
+            let z = dot(&w[j * d..(j + 1) * d], x) + b[j];
+            if z > 0.0 {
+                out += a[j] * z;
+                gradient[d * h + h + j] = z;
+                gradient[d * h + j] = a[j];
+                gradient[j * d..(j + 1) * d].iter_mut().zip(x).for_each(|(g, x)| *g = a[j] * x);
+            }
+        }
+        (out, gradient)
+    }
+
+    fn loss(&self, samples: &Samples, targets: &[f64]) -> f64 {
+        let rows = samples.inputs.chunks_exact(self.inputs).zip(targets);
+        rows.map(|(x, y)| (self.gradient(x).0 - y).powi(2) / 2.0).sum::<f64>() / samples.count as f64
+    }
+}
+
+/// From a slightly perturbed minimum the loss stays small where the verdict is stable, and leaves where it is unstable, with
+/// step sizes at least 1.3 times away from the threshold.
+#[test]
+fn sgd_behaves_as_the_verdicts_say() {
+    for case in cases(&["digits_mse_flat", "digits_mse_sharp"]) {
+        let circuit = case.circuit();
+        let gram = Gram::of(&case.objective(&circuit), 1 << 30).unwrap();
+        let Targets::Values(targets) = &case.samples.targets else { unreachable!() };
+        let minimum = circuit.parameters.values(&case.model.network);
+        let (inputs, hidden) = (case.model.network.input_size(), circuit.parameters.list[1].size);
+        let (mut stable, mut unstable) = (0, 0);
+        for verdict in case.expected["verdicts"].as_array().unwrap() {
+            let (eta, batch) = (verdict["eta"].as_f64().unwrap(), verdict["batch"].as_u64().unwrap() as usize);
+            let critical = threshold(&gram, batch).unwrap().value;
+            if (eta / critical).max(critical / eta) < 1.3 || eta > 4.0 * critical || eta < critical / 20.0 {
+                continue;
+            }
+            let mut random = Random::new(7, batch as u64);
+            let noise = random.normals(minimum.len());
+            let theta: Vec<f64> = minimum.iter().zip(noise).map(|(w, z)| w + 1e-5 * z).collect();
+            let mut net = TwoLayer { inputs, hidden, theta };
+            let start = net.loss(&case.samples, targets);
+            let mut worst = start;
+            let n = case.samples.count;
+            for step in 0..4000 {
+                let chosen: Vec<usize> = if batch == n {
+                    (0..n).collect()
+                } else {
+                    let keys = random.normals(n);
+                    let mut order: Vec<usize> = (0..n).collect();
+                    order.sort_by(|&i, &j| keys[i].total_cmp(&keys[j]));
+                    order[..batch].to_vec()
+                };
+                let mut update = vec![0.0; net.theta.len()];
+                for i in chosen {
+                    let (out, gradient) = net.gradient(&case.samples.inputs[i * inputs..(i + 1) * inputs]);
+                    let scale = eta * (out - targets[i]) / batch as f64;
+                    update.iter_mut().zip(gradient).for_each(|(u, g)| *u += scale * g);
+                }
+                net.theta.iter_mut().zip(update).for_each(|(w, u)| *w -= u);
+                if step % 50 == 49 {
+                    worst = worst.max(net.loss(&case.samples, targets));
+                    if worst > 1e6 * start {
+                        break;
+                    }
+                }
+            }
+            let expected = verdict["exact"].as_str().unwrap();
+            println!(
+                "{:18} eta {eta} batch {batch}: {expected}, eta/eta* {:.3}, worst loss {:.1e} of {start:.1e}",
+                case.name,
+                eta / critical,
+                worst
+            );
+            if expected == "stable" {
+                assert!(worst < 100.0 * start, "{}: {eta} {batch}", case.name);
+                stable += 1;
+            } else {
+                assert!(worst > 100.0 * start, "{}: {eta} {batch}", case.name);
+                unstable += 1;
+            }
+        }
+        assert!(stable > 0 && unstable > 0, "{}: {stable} {unstable}", case.name);
+    }
+}
+
+/// Five percent of the labels are flipped after training: the flipped samples come first in the ranking by leverage.
+#[test]
+fn flipped_labels_have_the_largest_leverage() {
+    for mut case in cases(&["digits_relu_ce", "cnn_bn_maxpool_ce"]) {
+        let n = case.samples.count;
+        let flips = n.div_ceil(20);
+        let Targets::Labels(labels) = &mut case.samples.targets else { unreachable!() };
+        let flipped: Vec<usize> = (0..flips).map(|k| (k * 37 + 11) % n).collect();
+        flipped.iter().for_each(|&i| labels[i] = (labels[i] + 3) % 10);
+        let circuit = case.circuit();
+        let inverse = inverse_of(&case.objective(&circuit), n, false, 1e-3);
+        let influence = Influence::of(&inverse);
+        let found = influence.ranking()[..flips].iter().filter(|i| flipped.contains(i)).count();
+        let share = found as f64 / flips as f64;
+        println!("{:18} {flips} of {n} labels flipped: precision = recall = {share:.2} at the top {flips}", case.name);
+        assert!(share >= 0.75, "{}: {share}", case.name);
+    }
+}
+
+fn verify(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = assert_cmd::Command::cargo_bin("verify").unwrap().current_dir(folder).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn certificates_are_proved_again_and_forgeries_refused() {
+    let Some(shared) = common::shared() else { return };
+    let cases = shared.join("cases/curvature");
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let copy = |name: &str| {
+        let to = folder.join(name);
+        std::fs::write(&to, std::fs::read(cases.join(name)).unwrap()).unwrap();
+    };
+    for name in ["digits_mse_sharp", "digits_relu_ce_softmax", "cnn_tanh_mse", "kinks_mse"] {
+        copy(&format!("{name}.onnx"));
+        copy(&format!("{name}.npz"));
+    }
+    let kind = |text: &str, kind: &str| -> Value {
+        let report: Value = serde_json::from_str(text).unwrap();
+        report["claims"].as_array().unwrap().iter().find(|claim| claim["kind"] == kind).cloned().unwrap_or(Value::Null)
+    };
+    let number = |value: &Value| value["decimal"].as_str().unwrap().parse::<f64>().unwrap();
+    let json = ["--output-format", "json", "--threads", "1"];
+
+    // Verdicts: one unstable, one stable, both proved; exit codes 1 and 0.
+    for (eta, batch, verdict, code) in [("0.05", "1", "unstable", 1), ("0.005", "1", "stable", 0), ("0.02", "100", "stable", 0)] {
+        let data = ["digits_mse_sharp.onnx", "--hessian-trace", "--data", "digits_mse_sharp.npz", "--loss", "mse"];
+        let arguments = [&data[..], &["--learning-rate", eta, "--batch-size", batch], &json].concat();
+        let (found, text, error) = verify(folder, &arguments);
+        assert_eq!(found, code, "{error}");
+        let claim = kind(&text, "stability");
+        assert_eq!((claim["verdict"].as_str(), claim["assurance"].as_str()), (Some(verdict), Some("proved")), "{error}");
+        let trace = kind(&text, "hessian-trace");
+        let expected: Value =
+            serde_json::from_str(&std::fs::read_to_string(cases.join("digits_mse_sharp.expected.json")).unwrap()).unwrap();
+        let exact = expected["hessian"]["tr"].as_f64().unwrap();
+        assert!(
+            number(&trace["trace"]["lower"]) <= exact * (1.0 + 1e-9) && exact * (1.0 - 1e-9) <= number(&trace["trace"]["upper"])
+        );
+        assert!(number(&trace["trace"]["upper"]) - number(&trace["trace"]["lower"]) < 1e-6 * exact);
+        assert_eq!(trace["matrix"], "hessian");
+        let check = ["check", "digits_mse_sharp.certificate.json", "--model", "digits_mse_sharp.onnx"];
+        let (code, text, error) = verify(folder, &[&check[..], &["--file", "digits_mse_sharp.npz"]].concat());
+        assert_eq!(code, 0, "{text}{error}");
+        let (code, text, _) = verify(folder, &check);
+        assert!(code == 4 && text.contains("digits_mse_sharp.npz"), "{text}");
+    }
+
+    // Tanh: the trace of the Hessian is not that of the Gauss–Newton matrix, which is claimed instead.
+    let data = ["cnn_tanh_mse.onnx", "--hessian-trace", "--data", "cnn_tanh_mse.npz", "--loss", "mse"];
+    let (code, text, error) = verify(folder, &[&data[..], &json].concat());
+    assert_eq!((code, kind(&text, "hessian-trace")["matrix"].as_str()), (0, Some("gauss-newton")), "{error}");
+    // At kinks too.
+    let data = ["kinks_mse.onnx", "--hessian-trace", "--data", "kinks_mse.npz", "--loss", "mse"];
+    let (code, text, error) = verify(folder, &data);
+    assert!(code == 0 && text.contains("8 exact hits of kinks"), "{text}{error}");
+    let arguments = [&data[..], &["--learning-rate", "0.1", "--batch-size", "2"]].concat();
+    let (code, text, _) = verify(folder, &arguments);
+    assert!(code == 3 && text.contains("NOT-APPLICABLE"), "{text}");
+
+    // Products: the residual is checked; a forged one is refused; the pruned model has the loss that is reported.
+    let data =
+        ["digits_relu_ce_softmax.onnx", "--inverse-hessian", "--data", "digits_relu_ce_softmax.npz", "--loss", "cross-entropy"];
+    let more = ["--damping", "1e-3", "--gradients", "64", "--pruning", "0.25", "--influence"];
+    let (code, text, error) = verify(folder, &[&data[..], &more, &json].concat());
+    assert_eq!(code, 0, "{error}");
+    let claim = kind(&text, "inverse-hessian");
+    assert_eq!(claim["assurance"], "checked", "{error}");
+    assert!(number(&claim["residual"]) < 1e-11, "{claim}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let pruning = &report["sections"][0]["pruning"];
+    assert!(pruning["loss_after"].as_f64().unwrap() < pruning["loss_without_update"].as_f64().unwrap());
+    let pruned = load(&folder.join("digits_relu_ce_softmax.pruned.onnx")).unwrap();
+    let zeros = |model: &Model| {
+        let parameters = Parameters::of(model, &Selection::default()).unwrap();
+        parameters.values(&model.network).iter().filter(|w| **w == 0.0).count()
+    };
+    assert!(zeros(&pruned) >= 377, "{}", zeros(&pruned));
+    let certificate = folder.join("digits_relu_ce_softmax.certificate.json");
+    let mut forged = Certificate::from_json(&std::fs::read(&certificate).unwrap()).unwrap();
+    let bundle = Certificate::read(&certificate).unwrap().1;
+    let ClaimKind::InverseHessian(claim) = &mut forged.claims[0].kind else { unreachable!() };
+    claim.residual = Number::upper(claim.residual.value() / 2.0);
+    forged.digest = forged.computed_digest();
+    forged.write(&bundle, &certificate).unwrap();
+    let check = ["check", "digits_relu_ce_softmax.certificate.json", "--model", "digits_relu_ce_softmax.onnx"];
+    let (code, text, _) = verify(folder, &[&check[..], &["--file", "digits_relu_ce_softmax.npz"]].concat());
+    assert!(code == 4 && text.contains("residual"), "{text}");
+
+    // What is missing is said, with exit code 2.
+    for (arguments, word) in [
+        (vec!["kinks_mse.onnx", "--hessian-trace", "--loss", "mse"], "--data"),
+        (vec!["kinks_mse.onnx", "--hessian-trace", "--data", "kinks_mse.npz"], "--loss"),
+        (vec!["kinks_mse.onnx", "--inverse-hessian", "--data", "kinks_mse.npz", "--loss", "mse"], "--damping"),
+        (vec!["kinks_mse.onnx", "--hessian-trace", "--data", "kinks_mse.npz", "--loss", "mse", "--exclude", "nope"], "nope"),
+        (vec!["kinks_mse.onnx", "--hessian-trace", "--data", "digits_relu_ce_softmax.npz", "--loss", "mse"], "64"),
+    ] {
+        let (code, _, error) = verify(folder, &arguments);
+        assert!(code == 2 && error.contains(word), "{arguments:?}: {code} {error}");
     }
 }

@@ -85,6 +85,24 @@ impl<'a> Circuit<'a> {
         self.parameters.dimension
     }
 
+    /// Multiplications of one sample's forward pass, at least one per value.
+    #[must_use]
+    pub fn multiplications(&self) -> f64 {
+        let cost = |id: NodeId| {
+            let node = self.network.node(id);
+            let each = match (&node.op, node.operands.first()) {
+                (Op::MatMul, Some(left)) => self.network.node(*left).shape.last().copied().unwrap_or(1) as f64,
+                (Op::Conv(geometry), _) => {
+                    let kernel: usize = geometry.axes.iter().map(|axis| axis.kernel).product();
+                    (kernel * geometry.in_channels / geometry.groups.max(1)) as f64
+                }
+                _ => 1.0,
+            };
+            if self.needed[id.index()] && node.variable { node.size() as f64 * each } else { 0.0 }
+        };
+        self.network.ids().map(cost).sum()
+    }
+
     /// Numbers that one sample's forward pass holds.
     #[must_use]
     pub fn width(&self) -> usize {

@@ -3,8 +3,12 @@
 use super::gemm::{Factor, accumulate};
 use crate::ir::ConvGeometry;
 
-/// No input meets the kernel there.
-const OUTSIDE: u32 = u32::MAX;
+/// Consecutive elements of a window matrix that are consecutive elements of a plane.
+struct Run {
+    to: usize,
+    from: usize,
+    length: usize,
+}
 
 /// A geometry prepared for matrix products. Per group: weights `[out, in·kernel]`, windows `[in·kernel, positions]`.
 pub struct Convolution {
@@ -17,18 +21,24 @@ pub struct Convolution {
     positions: usize,
     plane: usize,
     transposed: bool,
-    /// `[kernel, positions]`: the input position that meets a kernel position there.
-    taps: Vec<u32>,
+    /// Where the elements of `[kernel, positions]` come from; what no run covers is padding.
+    runs: Vec<Run>,
 }
 
 impl Convolution {
     pub fn new(geometry: &ConvGeometry) -> Self {
         let kernel = geometry.axes.iter().map(|axis| axis.kernel).product();
         let spatial = geometry.spatial_taps();
-        let mut taps = vec![OUTSIDE; kernel * spatial.len()];
+        let mut taps: Vec<(usize, usize)> = Vec::new();
         for (position, met) in spatial.iter().enumerate() {
-            for &(input, weight) in met {
-                taps[weight * spatial.len() + position] = u32::try_from(input).unwrap_or(OUTSIDE);
+            taps.extend(met.iter().map(|&(input, weight)| (weight * spatial.len() + position, input)));
+        }
+        taps.sort_unstable();
+        let mut runs: Vec<Run> = Vec::new();
+        for (to, from) in taps {
+            match runs.last_mut() {
+                Some(run) if run.to + run.length == to && run.from + run.length == from => run.length += 1,
+                _ => runs.push(Run { to, from, length: 1 }),
             }
         }
         Self {
@@ -40,7 +50,7 @@ impl Convolution {
             positions: spatial.len(),
             plane: geometry.axes.iter().map(|axis| axis.input).product(),
             transposed: geometry.transposed,
-            taps,
+            runs,
         }
     }
 
@@ -58,22 +68,22 @@ impl Convolution {
     }
 
     fn windows(&self, input: &[f64], windows: &mut [f64]) {
-        for (channel, plane) in input.chunks_exact(self.plane).enumerate() {
-            let rows = &mut windows[channel * self.taps.len()..(channel + 1) * self.taps.len()];
-            for (target, &tap) in rows.iter_mut().zip(&self.taps) {
-                *target = if tap == OUTSIDE { 0.0 } else { plane[tap as usize] };
+        windows.fill(0.0);
+        let rows = windows.chunks_exact_mut(self.kernel * self.positions);
+        for (plane, rows) in input.chunks_exact(self.plane).zip(rows) {
+            for run in &self.runs {
+                rows[run.to..run.to + run.length].copy_from_slice(&plane[run.from..run.from + run.length]);
             }
         }
     }
 
     /// The adjoint of [`windows`](Self::windows).
     fn fold(&self, windows: &[f64], input: &mut [f64]) {
-        for (channel, plane) in input.chunks_exact_mut(self.plane).enumerate() {
-            let rows = &windows[channel * self.taps.len()..(channel + 1) * self.taps.len()];
-            for (value, &tap) in rows.iter().zip(&self.taps) {
-                if tap != OUTSIDE {
-                    plane[tap as usize] += value;
-                }
+        let rows = windows.chunks_exact(self.kernel * self.positions);
+        for (plane, rows) in input.chunks_exact_mut(self.plane).zip(rows) {
+            for run in &self.runs {
+                let target = plane[run.from..run.from + run.length].iter_mut();
+                target.zip(&rows[run.to..run.to + run.length]).for_each(|(target, value)| *target += value);
             }
         }
     }

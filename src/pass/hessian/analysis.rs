@@ -1,6 +1,7 @@
 //! One run of the pass: which figures, by which route, exact or with an interval.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use faer::Mat;
 use rayon::prelude::*;
@@ -11,7 +12,8 @@ use super::flatness::ParameterNorms;
 use super::gram::Gram;
 use super::random::Random;
 use super::spectrum::{Lanczos, eigenvalues};
-use super::verdict::{Stability, judge};
+use super::stability::Summary;
+use super::verdict::{Stability, judge, judge_by_bracket};
 use crate::pass::derivatives::{DataError, Evaluation, Loss, Objective, Samples, dot};
 
 /// What is wanted, and within which limits.
@@ -135,6 +137,8 @@ const INTERPOLATING: f64 = 0.01;
 /// Estimated figures that may be printed together; δ is split over them.
 const ESTIMATES: f64 = 5.0;
 const LANCZOS_STEPS: usize = 60;
+/// Multiplications of forward passes, over all samples and parameters, up to which the Hessian is written out.
+const DENSE_WORK: f64 = 3e10;
 
 /// Runs the pass.
 ///
@@ -156,7 +160,8 @@ pub fn analyse(
     let per_parameter = parameter_traces(objective);
     let trace_gauss_newton = Figure::exact(per_parameter.iter().map(|own| own.trace).sum(), Method::Norms);
 
-    let gram = if n * outputs <= options.gram_limit {
+    let stored = (n * outputs).saturating_mul(d).saturating_mul(8);
+    let gram = if n * outputs <= options.gram_limit && stored <= options.memory.saturating_mul(4) {
         progress("Gram matrix of the Jacobian rows");
         Some(Gram::of(objective, options.memory / 2)?)
     } else {
@@ -166,6 +171,7 @@ pub fn analyse(
     let delta = options.delta / ESTIMATES;
     let method = Method::Probes { count: probes.count, sketch: probes.sketch, delta };
     let gauss_newton = |x: &[f64]| objective.gauss_newton_product(x);
+    let mut direction = Vec::new();
     let (frobenius_gauss_newton, lambda_max_gauss_newton) = match &gram {
         Some(gram) => {
             (Figure::exact(gram.frobenius_norm(), Method::Gram), Figure::exact(gram.largest_eigenvalue(), Method::Gram))
@@ -173,8 +179,9 @@ pub fn analyse(
         None => {
             progress("norm and largest eigenvalue of the Gauss-Newton matrix");
             let norm = Figure::estimated(frobenius_norm(&gauss_newton, d, &probes, delta), method);
-            let (top, _) = ends(&gauss_newton, d, options.seed, norm.upper().min(trace_gauss_newton.value));
-            (norm, top)
+            let ends = ends(&gauss_newton, d, options.seed, norm.upper().min(trace_gauss_newton.value));
+            direction = ends.vector;
+            (norm, ends.largest)
         }
     };
 
@@ -193,6 +200,18 @@ pub fn analyse(
         (Some(gram), Some(eta), Some(batch)) => {
             progress("stability threshold");
             Some(judge(gram, eta, batch, objection(objective, &evaluation, &interpolation)))
+        }
+        (None, Some(eta), Some(batch)) => {
+            progress("bracket of the stability threshold");
+            let summary = Summary {
+                samples: n,
+                outputs,
+                trace: trace_gauss_newton.value,
+                squared_norm: frobenius_gauss_newton.interval.map_or(frobenius_gauss_newton.value, |(low, _)| low).powi(2),
+                top: (lambda_max_gauss_newton.value, lambda_max_gauss_newton.upper()),
+                ..blocks(objective, &direction)
+            };
+            Some(judge_by_bracket(&summary, eta, batch, objection(objective, &evaluation, &interpolation)))
         }
         _ => None,
     };
@@ -270,7 +289,10 @@ impl Second {
     ) -> Self {
         let d = objective.circuit.dimension();
         let equal = objective.circuit.structure.piecewise_multilinear();
+        // Twice as many products as parameters, each several forward passes.
+        let work = objective.circuit.multiplications() * objective.count() as f64 * d as f64;
         if d <= options.dense_limit
+            && work <= DENSE_WORK
             && let Some(found) = Self::dense(objective, progress)
         {
             return if equal { Self { trace: trace_gauss_newton, ..found } } else { found };
@@ -293,7 +315,7 @@ impl Second {
         let method = Method::Probes { count: few.count, sketch: 0, delta };
         let residual = Figure::estimated(frobenius_norm(&difference, d, &few, delta), method);
         progress("eigenvalues of the Hessian");
-        let (largest, smallest) = ends(&hessian, d, options.seed, frobenius.upper());
+        let Ends { largest, smallest, .. } = ends(&hessian, d, options.seed, frobenius.upper());
         let density = spectral_density(hessian, d, 2, 30, options.seed);
         Self { trace, frobenius, largest, smallest, residual, density }
     }
@@ -325,17 +347,57 @@ impl Second {
     }
 }
 
-/// The largest eigenvalue by Lanczos, at most `upper`, and the smallest Ritz value.
-fn ends(apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync), d: usize, seed: u64, upper: f64) -> (Figure, Option<f64>) {
+/// Both ends of a spectrum.
+struct Ends {
+    largest: Figure,
+    smallest: Option<f64>,
+    /// The unit vector whose quotient is `largest.value`.
+    vector: Vec<f64>,
+}
+
+/// By Lanczos; the largest eigenvalue is at most `upper`.
+fn ends(apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync), d: usize, seed: u64, upper: f64) -> Ends {
     let start = Random::new(seed, 4 << 32).normals(d);
     let space = Lanczos::run(apply, start, LANCZOS_STEPS.min(d), |space| {
         space.steps().is_multiple_of(10)
             && space.extremes().is_some_and(|ends| ends.iter().all(|(value, residual)| *residual <= 1e-10 * value.abs()))
     });
-    let ends = space.extremes();
-    let value = ends.map_or(f64::NAN, |[_, (largest, _)]| largest);
-    let figure = Figure { value, interval: Some((value, upper.max(value))), method: Method::Lanczos { steps: space.steps() } };
-    (figure, ends.map(|[(smallest, _), _]| smallest))
+    let smallest = space.extremes().map(|[(smallest, _), _]| smallest);
+    let method = Method::Lanczos { steps: space.steps() };
+    let (value, vector) = space.largest().map_or((f64::NAN, Vec::new()), |ritz| (ritz.value, ritz.vector));
+    Ends { largest: Figure { value, interval: Some((value, upper.max(value))), method }, smallest, vector }
+}
+
+/// What the blocks `A_iA_iᵀ` say about the `H_i`, and the `H_i` about a direction; the rest of the summary is left open.
+fn blocks(objective: &Objective<'_>, direction: &[f64]) -> Summary {
+    let (n, outputs, d) = (objective.count(), objective.circuit.outputs(), objective.circuit.dimension());
+    let found: Mutex<Vec<(usize, f64, f64, f64)>> = Mutex::new(Vec::with_capacity(n));
+    objective.for_each_root(|first, rows| {
+        for (sample, rows) in rows.chunks_exact(outputs * d).enumerate() {
+            let row = |i: usize| &rows[i * d..(i + 1) * d];
+            let block = Mat::from_fn(outputs, outputs, |i, j| dot(row(i), row(j)));
+            let largest = eigenvalues(&block).and_then(|values| values.last().copied()).unwrap_or(f64::NAN);
+            let along: f64 = (0..outputs).map(|i| dot(row(i), direction).powi(2)).sum();
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.push((first + sample, block.squared_norm_l2(), largest, along));
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_by_key(|(sample, ..)| *sample);
+    let mean = |value: &dyn Fn(&(usize, f64, f64, f64)) -> f64| found.iter().map(value).sum::<f64>() / n as f64;
+    let top = mean(&|(.., along)| *along);
+    Summary {
+        samples: n,
+        outputs,
+        trace: f64::NAN,
+        squared_norm: f64::NAN,
+        top: (top, f64::NAN),
+        mean_squared_norm: mean(&|(_, square, ..)| *square),
+        spread: mean(&|(.., along)| (along - top).powi(2)),
+        worst: found
+            .iter()
+            .fold(0.0, |worst, (_, _, largest, _)| if *largest > worst || largest.is_nan() { *largest } else { worst }),
+    }
 }
 
 /// The Hessian by one product per parameter, made symmetric.

@@ -17,4 +17,4 @@ mod verdict;
 
 pub use analysis::{Analysis, Figure, HessianError, HessianOptions, Method, ParameterTrace, analyse, dense};
 pub use claims::{stability_claim, trace_claim};
-pub use verdict::{Stability, Verdict, judge};
+pub use verdict::{Stability, Verdict, judge, judge_by_bracket};

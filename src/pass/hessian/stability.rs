@@ -28,23 +28,61 @@ pub struct Conditions {
     pub sufficient: f64,
 }
 
+/// What the conditions are made of, where some numbers may be intervals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    pub samples: usize,
+    pub outputs: usize,
+    /// `tr H`.
+    pub trace: f64,
+    /// `‖H‖_F²` or a lower bound, as conditions that are necessary need it.
+    pub squared_norm: f64,
+    /// `λ_max(H)`: a lower bound, that of the vector `v` below, and an upper bound.
+    pub top: (f64, f64),
+    /// `mean ‖H_i‖_F²`.
+    pub mean_squared_norm: f64,
+    /// `mean (vᵀH_iv − λ)²` for the vector v whose quotient is `top.0`.
+    pub spread: f64,
+    /// `max λ_max(H_i)`.
+    pub worst: f64,
+}
+
+impl Summary {
+    #[must_use]
+    pub fn of(gram: &Gram) -> Self {
+        let n = gram.samples as f64;
+        let top = gram.largest_eigenvalue();
+        Self {
+            samples: gram.samples,
+            outputs: gram.outputs,
+            trace: gram.trace(),
+            squared_norm: gram.frobenius_norm().powi(2),
+            top: (top, top),
+            mean_squared_norm: gram.frobenius.iter().sum::<f64>() / n,
+            spread: gram.along_top.iter().map(|x| (x - top).powi(2)).sum::<f64>() / n,
+            worst: gram.largest.iter().copied().fold(0.0, f64::max),
+        }
+    }
+}
+
 impl Conditions {
     #[must_use]
     pub fn of(gram: &Gram, batch: usize) -> Self {
-        let n = gram.samples as f64;
-        let p = noise_share(gram.samples, batch);
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
-        let (trace, frobenius, top) = (gram.trace(), gram.frobenius_norm().powi(2), gram.largest_eigenvalue());
-        let spread = gram.along_top.iter().map(|x| (x - top).powi(2)).sum::<f64>() / n;
-        let worst = gram.largest.iter().copied().fold(0.0, f64::max);
+        Self::from_summary(&Summary::of(gram), batch)
+    }
+
+    #[must_use]
+    pub fn from_summary(found: &Summary, batch: usize) -> Self {
+        let p = noise_share(found.samples, batch);
+        let (trace, norm, (lower, upper)) = (found.trace, found.squared_norm, found.top);
         Self {
             batch,
             p,
-            gradient_descent: 2.0 / top,
-            trace: 2.0 * trace / ((1.0 - p) * frobenius + p * mean(&gram.frobenius)),
-            wu_su: 2.0 / (p * trace / gram.outputs as f64 + (1.0 - p) * frobenius / trace),
-            top_direction: 2.0 * top / (top * top + p * spread),
-            sufficient: 2.0 / ((1.0 - p) * top + p * worst),
+            gradient_descent: 2.0 / lower,
+            trace: 2.0 * trace / ((1.0 - p) * norm + p * found.mean_squared_norm),
+            wu_su: 2.0 / (p * trace / found.outputs as f64 + (1.0 - p) * norm / trace),
+            top_direction: 2.0 * lower / (lower * lower + p * found.spread),
+            sufficient: 2.0 / ((1.0 - p) * upper + p * found.worst),
         }
     }
 

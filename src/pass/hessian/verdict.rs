@@ -1,7 +1,7 @@
 //! STABLE, UNSTABLE or neither: what the thresholds say about one step size and batch size.
 
 use super::gram::Gram;
-use super::stability::{Conditions, CriticalBatch, critical_batch, threshold};
+use super::stability::{Conditions, CriticalBatch, Summary, critical_batch, threshold};
 
 /// What can be said about plain SGD at a step size and batch size: its linearised dynamics, i.i.d. batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,29 @@ pub fn judge(gram: &Gram, learning_rate: f64, batch: usize, reason: Option<Strin
         critical_batch: critical_batch(gram, learning_rate),
         verdict,
         witness: found.map(|found| found.witness),
+        conditions,
+    }
+}
+
+/// The same for data whose Gram matrix is too large: by the bracket alone.
+#[must_use]
+pub fn judge_by_bracket(summary: &Summary, learning_rate: f64, batch: usize, reason: Option<String>) -> Stability {
+    let conditions = Conditions::from_summary(summary, batch);
+    let bracket = (conditions.sufficient, conditions.necessary());
+    let verdict = match reason {
+        Some(reason) => Verdict::NotApplicable(reason),
+        None if learning_rate <= bracket.0 => Verdict::Stable,
+        None if learning_rate > bracket.1 => Verdict::Unstable,
+        None => Verdict::Undecided,
+    };
+    Stability {
+        learning_rate,
+        edge_ratio: learning_rate * summary.top.0 / 2.0,
+        exact: None,
+        bracket,
+        critical_batch: None,
+        verdict,
+        witness: None,
         conditions,
     }
 }
