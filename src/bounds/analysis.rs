@@ -29,8 +29,8 @@ pub struct LinearBounds<'n> {
     users: Vec<Vec<NodeId>>,
     /// Can a backward pass be better than intervals at this node?
     mixed: Vec<bool>,
-    /// Additions to a row's constant, per node.
-    terms: Vec<usize>,
+    /// `γ_n` for all `n` additions to a row's constant or its loss in a pass, in any order.
+    additions: f64,
     /// Operations that may underflow, per row and node.
     operations: Vec<usize>,
     growth: f64,
@@ -76,11 +76,35 @@ pub struct Subproblem {
     pub rows: LinearRows,
 }
 
-/// Slopes that are worth trying: for the rows, and for the refinement of single nodes.
+/// Slopes that are worth trying: for the rows, and for the refinement of single nodes from above and from below (shared by
+/// all elements of the node).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hints {
     pub rows: Slopes,
-    pub nodes: BTreeMap<NodeId, Slopes>,
+    pub upper: BTreeMap<NodeId, Slopes>,
+    pub lower: BTreeMap<NodeId, Slopes>,
+}
+
+/// Which bound of a node's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Upper,
+    Lower,
+}
+
+/// Where the refinement of a node gets its second slopes from, after the usual ones: from a certificate, or from a search.
+pub trait Advisor {
+    /// Slopes for bounding `elements` of a node on one side; `None` for no second pass.
+    fn slopes(&mut self, analysis: &Analysis, node: NodeId, elements: &[usize], side: Side) -> Option<Slopes>;
+}
+
+impl Advisor for &Hints {
+    fn slopes(&mut self, _: &Analysis, node: NodeId, _: &[usize], side: Side) -> Option<Slopes> {
+        match side {
+            Side::Upper => self.upper.get(&node).cloned(),
+            Side::Lower => self.lower.get(&node).cloned(),
+        }
+    }
 }
 
 /// How much is spent on the bounds of inner nodes.
@@ -116,7 +140,7 @@ impl<'n> LinearBounds<'n> {
         let mut users = vec![Vec::new(); network.nodes().len()];
         let mut products = vec![1usize; network.nodes().len()];
         let mut adjoints = vec![None; network.nodes().len()];
-        let mut terms = vec![0; network.nodes().len()];
+        let mut terms = 64usize;
         let mut operations = vec![0; network.nodes().len()];
         for id in network.ids().filter(|&id| network.node(id).variable) {
             let node = network.node(id);
@@ -134,7 +158,7 @@ impl<'n> LinearBounds<'n> {
             let products = linear.map_or(2, |linear| 2 * linear.terms() + 2).max(2);
             operations[id.index()] = node.size().saturating_mul(products);
             let bilinear = node.operands.iter().all(|&o| network.node(o).variable);
-            terms[id.index()] = if bilinear { operations[id.index()] } else { 2 * node.size() };
+            terms = terms.saturating_add(if bilinear { operations[id.index()] } else { 4 * node.size() });
             if let (Some(linear), [a, b]) = (linear, &node.operands[..]) {
                 let constant = usize::from(network.node(*a).variable);
                 if let Some(weights) = propagator.constant([*a, *b][constant]) {
@@ -144,7 +168,8 @@ impl<'n> LinearBounds<'n> {
         }
         let most = products.into_iter().max().unwrap_or(1);
         let mixed = mixing(network);
-        Ok(Self { propagator, adjoints, users, mixed, terms, operations, growth: gamma(most.saturating_add(8)) })
+        let growth = gamma(most.saturating_add(8));
+        Ok(Self { propagator, adjoints, users, mixed, additions: gamma(terms), operations, growth })
     }
 
     #[must_use]
@@ -175,7 +200,7 @@ impl<'n> LinearBounds<'n> {
         region: &'a Region,
         phases: &Phases,
         refinement: Refinement,
-        hints: &Hints,
+        mut advisor: impl Advisor,
         multiply: &impl Multiply,
     ) -> Result<Analysis<'a, 'n>, BoundsError> {
         let mut analysis = self.start(region)?;
@@ -184,9 +209,7 @@ impl<'n> LinearBounds<'n> {
             analysis.settle(id, intervals);
             if refinement == Refinement::Backward {
                 analysis.refine(id, phases, None, multiply)?;
-                if let Some(slopes) = hints.nodes.get(&id) {
-                    analysis.refine(id, phases, Some(slopes), multiply)?;
-                }
+                analysis.refine(id, phases, Some(&mut advisor), multiply)?;
             }
             analysis.relax(id);
         }
@@ -255,6 +278,12 @@ impl<'a, 'n> Analysis<'a, 'n> {
         self.region
     }
 
+    /// The network's constants.
+    #[must_use]
+    pub const fn propagator(&self) -> &Propagator<'n> {
+        &self.prepared.propagator
+    }
+
     /// The bounds of a node, row-major.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &NodeBounds<'_> {
@@ -267,8 +296,8 @@ impl<'a, 'n> Analysis<'a, 'n> {
         self.relaxed[id.index()].as_ref()
     }
 
-    pub(super) fn terms(&self, id: NodeId) -> usize {
-        self.prepared.terms[id.index()]
+    pub(super) fn additions(&self) -> f64 {
+        self.prepared.additions
     }
 
     pub(super) fn underflow(&self, id: NodeId) -> f64 {
@@ -372,7 +401,8 @@ impl<'a, 'n> Analysis<'a, 'n> {
         let variable: Vec<bool> = node.operands.iter().map(|&o| network.node(o).variable).collect();
         let sole = |(at, o): (usize, &NodeId)| self.prepared.users[o.index()].len() <= 1 && !node.operands[..at].contains(o);
         let alone = node.operands.iter().enumerate().all(sole);
-        let context = Context { rounding: self.rounding(), growth: self.prepared.growth, alone };
+        let context =
+            Context { rounding: self.rounding(), growth: self.prepared.growth, additions: self.prepared.additions, alone };
         let relaxed = {
             let operands = operands(node, self.prepared.propagator.constants(), &self.variables);
             let largest = operands.iter().flat_map(|o| o.iter()).map(Interval::magnitude).fold(1.0, f64::max);
@@ -383,12 +413,12 @@ impl<'a, 'n> Analysis<'a, 'n> {
         self.relaxed[id.index()] = Some(relaxed);
     }
 
-    /// Backward bounds of the elements of a node that its users cannot do without.
-    fn refine(
+    /// Backward bounds of the elements of a node that its users cannot do without; with the usual slopes or an advisor's.
+    fn refine<A: Advisor>(
         &mut self,
         id: NodeId,
         phases: &Phases,
-        slopes: Option<&Slopes>,
+        mut advisor: Option<&mut A>,
         multiply: &impl Multiply,
     ) -> Result<(), BoundsError> {
         // What is moved was refined where it came from.
@@ -396,19 +426,32 @@ impl<'a, 'n> Analysis<'a, 'n> {
             return Ok(());
         }
         let wanted = self.wanted(id, self.node(id));
-        let chosen: Vec<usize> = (0..wanted.len()).filter(|&j| wanted[j] != Wanted::Nothing).collect();
-        if chosen.is_empty() {
-            return Ok(());
-        }
+        let mut chosen: Vec<usize> = (0..wanted.len()).filter(|&j| wanted[j] != Wanted::Nothing).collect();
         // The node's own relaxation is what its operands' bounds make of it.
         self.relax(id);
         let mut all: Vec<Interval> = self.node(id).iter().collect();
-        for (&j, bound) in chosen.iter().zip(self.unit_rows(id, &chosen, -1.0, slopes, multiply)) {
-            all[j].upper = all[j].upper.min(-bound);
-        }
-        let chosen: Vec<usize> = chosen.into_iter().filter(|&j| wanted[j] == Wanted::Both || all[j].upper > 0.0).collect();
-        for (&j, bound) in chosen.iter().zip(self.unit_rows(id, &chosen, 1.0, slopes, multiply)) {
-            all[j].lower = all[j].lower.max(bound);
+        for side in [Side::Upper, Side::Lower] {
+            if side == Side::Lower {
+                chosen.retain(|&j| wanted[j] == Wanted::Both || all[j].upper > 0.0);
+            }
+            if chosen.is_empty() {
+                continue;
+            }
+            let slopes = match &mut advisor {
+                None => None,
+                Some(advisor) => match advisor.slopes(self, id, &chosen, side) {
+                    Some(slopes) => Some(slopes),
+                    None => continue,
+                },
+            };
+            let sign = if side == Side::Upper { -1.0 } else { 1.0 };
+            let bounds = self.unit_rows(id, &chosen, sign, slopes.as_ref(), multiply);
+            for (&j, bound) in chosen.iter().zip(bounds) {
+                match side {
+                    Side::Upper => all[j].upper = all[j].upper.min(-bound),
+                    Side::Lower => all[j].lower = all[j].lower.max(bound),
+                }
+            }
         }
         if all.iter().any(|x| x.lower > x.upper) {
             return Err(BoundsError::at(self.network().node(id), Reason::Empty));

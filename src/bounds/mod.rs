@@ -42,8 +42,8 @@ mod rounding;
 mod values;
 
 pub use crate::certificate::Semantics;
-pub use analysis::{Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement, Subproblem};
-pub use backward::{Slopes, Trace};
+pub use analysis::{Advisor, Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement, Side, Subproblem};
+pub use backward::{Slopes, Trace, flexible_slope};
 pub use error::{BoundsError, Reason, RegionError};
 pub use image::image;
 pub use interval::Interval;
