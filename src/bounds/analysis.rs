@@ -14,7 +14,7 @@ use super::linear::Linear;
 use super::matrix::{Loops, Multiply};
 use super::propagate::{Propagator, operands, step};
 use super::region::Region;
-use super::relaxation::{Context, Relaxed, central_weights, products_into_operand, relax};
+use super::relaxation::{Context, Relaxation, Relaxed, central_weights, products_into_operand, relax};
 use super::rounding::Rounding;
 use super::values::NodeBounds;
 use crate::certificate::Semantics;
@@ -29,6 +29,8 @@ pub struct LinearBounds<'n> {
     users: Vec<Vec<NodeId>>,
     /// Can a backward pass be better than intervals at this node?
     mixed: Vec<bool>,
+    /// Linear nodes from which the output is reached without another matrix product or convolution.
+    tail: Vec<bool>,
     /// `γ_n` for all `n` additions to a row's constant or its loss in a pass, in any order.
     additions: f64,
     /// Operations that may underflow, per row and node.
@@ -76,8 +78,8 @@ pub struct Subproblem {
     pub rows: LinearRows,
 }
 
-/// Slopes that are worth trying: for the rows, and for the refinement of single nodes from above and from below (shared by
-/// all elements of the node).
+/// Slopes that are worth trying: for the rows, and for the refinement of single nodes from above and from below, shared by
+/// all elements or one row for each element that is refined.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hints {
     pub rows: Slopes,
@@ -110,6 +112,9 @@ impl Advisor for &Hints {
 /// How much is spent on the bounds of inner nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refinement {
+    /// Intervals only, and a backward pass goes no further than through the last linear layer: interval propagation with
+    /// the rows merged into that layer (*elision*).
+    Boxes,
     /// Intervals only.
     Intervals,
     /// Backward passes for what is unstable.
@@ -169,7 +174,8 @@ impl<'n> LinearBounds<'n> {
         let most = products.into_iter().max().unwrap_or(1);
         let mixed = mixing(network);
         let growth = gamma(most.saturating_add(8));
-        Ok(Self { propagator, adjoints, users, mixed, additions: gamma(terms), operations, growth })
+        let tail = tail(network);
+        Ok(Self { propagator, adjoints, users, mixed, tail, additions: gamma(terms), operations, growth })
     }
 
     #[must_use]
@@ -208,12 +214,22 @@ impl<'n> LinearBounds<'n> {
             let intervals = analysis.interval(id, phases)?;
             analysis.settle(id, intervals);
             if refinement == Refinement::Backward {
-                analysis.refine(id, phases, None, multiply)?;
+                analysis.refine(id, phases, None::<&mut &Hints>, multiply)?;
                 analysis.refine(id, phases, Some(&mut advisor), multiply)?;
             }
-            analysis.relax(id);
+            if refinement == Refinement::Boxes && !self.tail[id.index()] {
+                analysis.keep_box(id);
+            } else {
+                analysis.relax(id);
+            }
         }
         Ok(analysis)
+    }
+
+    /// Is this node linear, and the output reached from it without another matrix product or convolution?
+    #[must_use]
+    pub fn is_tail(&self, id: NodeId) -> bool {
+        self.tail[id.index()]
     }
 
     fn start<'a>(&'a self, region: &'a Region) -> Result<Analysis<'a, 'n>, BoundsError> {
@@ -251,6 +267,36 @@ fn mixing(network: &Network) -> Vec<bool> {
         };
     }
     level.into_iter().map(|level| level == 2).collect()
+}
+
+/// See [`LinearBounds::is_tail`].
+fn tail(network: &Network) -> Vec<bool> {
+    let mut tail = vec![false; network.nodes().len()];
+    let mut reached = vec![false; network.nodes().len()];
+    // Behind a product on some way to the output.
+    let mut behind = vec![false; network.nodes().len()];
+    reached[network.output().index()] = true;
+    for id in network.ids().collect::<Vec<_>>().into_iter().rev().filter(|id| network.node(*id).variable) {
+        let node = network.node(id);
+        if !reached[id.index()] {
+            continue;
+        }
+        let variables = node.operands.iter().filter(|&&o| network.node(o).variable).count();
+        let product = matches!(node.op, Op::MatMul | Op::Conv(_));
+        let linear = match &node.op {
+            Op::Input | Op::Reshape | Op::Rearrange(_) | Op::Function(Function::Neg) => true,
+            Op::Reduce(Reduction::Sum | Reduction::Mean) | Op::Binary(Binary::Add | Binary::Sub) => true,
+            Op::Binary(Binary::Mul) | Op::MatMul | Op::Conv(_) => variables == 1,
+            Op::Binary(Binary::Div) => !network.node(node.operands[1]).variable,
+            _ => false,
+        };
+        tail[id.index()] = linear && !behind[id.index()];
+        for operand in &node.operands {
+            reached[operand.index()] = true;
+            behind[operand.index()] |= product || !tail[id.index()];
+        }
+    }
+    tail
 }
 
 fn has_copies(sources: &[Source]) -> bool {
@@ -341,6 +387,7 @@ impl<'a, 'n> Analysis<'a, 'n> {
     ) -> Vec<f64> {
         let size = self.network().node(start).size();
         let rows = lambda.len().checked_div(size).unwrap_or(0);
+        let slopes = slopes.map(|slopes| (slopes, 0, rows));
         Backward { analysis: self, multiply, slopes }.lower(start, rows, lambda.to_vec(), trace)
     }
 
@@ -393,6 +440,12 @@ impl<'a, 'n> Analysis<'a, 'n> {
 
     fn settle(&mut self, id: NodeId, bounds: NodeBounds<'static>) {
         self.variables[id.index()] = Some(bounds);
+    }
+
+    /// Nothing but the node's own box for a backward pass.
+    fn keep_box(&mut self, id: NodeId) {
+        let deviation = self.node(id).iter().map(|x| mul_up(self.prepared.additions, x.magnitude())).collect();
+        self.relaxed[id.index()] = Some(Relaxed { relaxation: Relaxation::Constant, deviation });
     }
 
     fn relax(&mut self, id: NodeId) {
@@ -466,13 +519,13 @@ impl<'a, 'n> Analysis<'a, 'n> {
         let largest = self.network().nodes().iter().filter(|node| node.variable).map(Node::size).max().unwrap_or(1);
         let most = (MOST_ENTRIES / largest.max(1)).max(32);
         let size = self.network().node(id).size();
-        let backward = Backward { analysis: self, multiply, slopes };
-        let pass = |chosen: &[usize]| {
-            let mut lambda = vec![0.0; chosen.len() * size];
-            chosen.iter().enumerate().for_each(|(row, &j)| lambda[row * size + j] = sign);
-            backward.lower(id, chosen.len(), lambda, None)
+        let pass = |(chunk, chosen_here): (usize, &[usize])| {
+            let mut lambda = vec![0.0; chosen_here.len() * size];
+            chosen_here.iter().enumerate().for_each(|(row, &j)| lambda[row * size + j] = sign);
+            let slopes = slopes.map(|slopes| (slopes, chunk * most, chosen.len()));
+            Backward { analysis: self, multiply, slopes }.lower(id, chosen_here.len(), lambda, None)
         };
-        chosen.chunks(most).flat_map(pass).collect()
+        chosen.chunks(most).enumerate().flat_map(pass).collect()
     }
 
     /// What the users of a node ask of its elements, looking through movements.

@@ -87,7 +87,8 @@ impl Sum {
 pub(super) struct Backward<'a, 'n, M> {
     pub analysis: &'a Analysis<'a, 'n>,
     pub multiply: &'a M,
-    pub slopes: Option<&'a Slopes>,
+    /// The slopes, the first row of them that is used, and how many rows they are for.
+    pub slopes: Option<(&'a Slopes, usize, usize)>,
 }
 
 impl<M: Multiply> Backward<'_, '_, M> {
@@ -148,9 +149,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
             }
             Relaxation::Moved => self.move_back(id, rows, &lambda, sums, pending),
             Relaxation::Sum { second } => self.sum(id, *second, lambda, sums, pending),
-            Relaxation::Elementwise(elementwise) => {
-                self.elementwise(id, elementwise, rows, lambda, sums, pending);
-            }
+            Relaxation::Elementwise(elementwise) => self.elementwise(id, elementwise, lambda, sums, pending),
             Relaxation::Product => {
                 let Some((adjoint, linear, operand)) = self.analysis.adjoint(id) else {
                     return sums.iter_mut().for_each(|sum| sum.base = f64::NAN);
@@ -262,7 +261,6 @@ impl<M: Multiply> Backward<'_, '_, M> {
         &self,
         id: NodeId,
         lines: &Elementwise,
-        rows: usize,
         mut lambda: Vec<f64>,
         sums: &mut [Sum],
         pending: &mut [Option<Vec<f64>>],
@@ -276,7 +274,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
             add_to(pending, node.operands[side.0], out);
         }
         for (index, (sum, row)) in sums.iter_mut().zip(lambda.chunks_exact_mut(size)).enumerate() {
-            let hints = self.slopes.and_then(|slopes| slopes.row(id.index(), index, rows, size));
+            let hints = self.slopes.and_then(|(slopes, first, all)| slopes.row(id.index(), first + index, all, size));
             match hints.filter(|_| !lines.least_slope.is_empty()) {
                 None => {
                     sum.add_selected(row, &lines.lower_offset, &lines.upper_offset);

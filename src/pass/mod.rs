@@ -4,6 +4,7 @@
 pub mod bounds;
 pub mod derivatives;
 pub mod hessian;
+pub mod ibp;
 pub mod lipschitz;
 pub mod mfac;
 pub mod robustness;

@@ -73,7 +73,9 @@ impl<M: Multiply> Advisor for &mut Search<'_, M> {
         let mut rows = vec![0.0; elements.len() * size];
         let sign = if side == Side::Upper { -1.0 } else { 1.0 };
         elements.iter().enumerate().for_each(|(row, &j)| rows[row * size + j] = sign);
-        let slopes = ascend(analysis, node, &rows, true, self.steps, self.multiply);
+        let flexible: usize = flexible(analysis, node, 1).iter().map(|v| v.positions.len()).sum();
+        let shared = flexible * elements.len() > MOST_POSITIONS;
+        let slopes = ascend(analysis, node, &rows, shared, self.steps, self.multiply);
         if slopes.is_empty() {
             return None;
         }
@@ -85,6 +87,9 @@ impl<M: Multiply> Advisor for &mut Search<'_, M> {
         Some(slopes)
     }
 }
+
+/// With more positions than this, the rows of a node share theirs.
+const MOST_POSITIONS: usize = 1 << 22;
 
 /// The positions of one node's slopes while they are searched.
 struct Variable {
