@@ -2,6 +2,7 @@
 //!
 //! | test | what it shows |
 //! |---|---|
+//! | `optimised_margins_are_at_least_those_of_every_method` | with searched slopes ≥ every column, and the checker's plain loops prove the same from the hints |
 //! | `margins_are_at_least_those_of_crown` | every margin with the usual slopes ≥ the CROWN column − 1e-4 relative; prints CPU seconds beside it |
 
 mod common;
@@ -10,8 +11,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use ndarray_npy::ReadNpyExt;
-use nnverify::bounds::{BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Semantics};
+use nnverify::bounds::{BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Semantics, Subproblem};
 use nnverify::onnx::load;
+use nnverify::pass::bounds::{Effort, optimise};
 use serde_json::Value;
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -65,4 +67,34 @@ fn margins_are_at_least_those_of_crown() {
         seen += 1;
     }
     assert_eq!(seen, 15);
+}
+
+#[test]
+fn optimised_margins_are_at_least_those_of_every_method() {
+    let Some(shared) = common::shared() else { return };
+    let runs = runs(&shared);
+    let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+    let mut missed = Vec::new();
+    for run in runs.iter().filter(|run| run["method"] == "CROWN") {
+        let model = load(&shared.join("corpus").join(run["onnx"].as_str().unwrap())).unwrap();
+        let region = region(&shared, run);
+        let label = usize::try_from(run["label"].as_u64().unwrap()).unwrap();
+        let best = runs.iter().filter(|other| other["input"] == run["input"]).map(|other| least(&numbers(&other["margin_lower"])));
+        let best = best.fold(f64::NEG_INFINITY, f64::max);
+        let prepared = LinearBounds::new(&model.network, Semantics::Real).unwrap();
+        let rows = LinearRows::margins(model.network.output_size(), label);
+        let start = Instant::now();
+        let found = optimise(&prepared, &region, &Phases::new(), &rows, Effort { rows: 30, nodes: 20 }, &Loops).unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{} {}: {:.6} (best column {best:.6}), {seconds:.3} s", run["model"], run["input"], least(&found.bounds));
+        if least(&found.bounds) < best - 1e-4 * best.abs() {
+            missed.push(format!("{}: {} < {best}", run["input"], least(&found.bounds)));
+        }
+        let problem = Subproblem { region, phases: Phases::new(), rows };
+        let again = prepared.lower_bounds(&problem, &found.hints).unwrap();
+        for (again, found) in again.iter().zip(&found.bounds) {
+            assert!((again - found).abs() <= 1e-9 * (1.0 + found.abs()), "{}: {again} {found}", run["input"]);
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

@@ -154,7 +154,9 @@ impl Kernels {
                     let base = row * operand + (batch * self.in_channels + group * inputs) * self.input_size;
                     for position in (0..self.output_size).filter(|&position| occupied[position]) {
                         places.push((base, position));
-                        gathered.extend((0..outputs).map(|channel| lambda[channel * self.output_size + position]));
+                        for plane in lambda.chunks_exact(self.output_size) {
+                            gathered.push(plane[position]);
+                        }
                         if places.len() == BLOCK {
                             flush(&mut places, &mut gathered, out);
                         }

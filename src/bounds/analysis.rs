@@ -14,7 +14,7 @@ use super::linear::Linear;
 use super::matrix::{Loops, Multiply};
 use super::propagate::{Propagator, operands, step};
 use super::region::Region;
-use super::relaxation::{Context, Relaxed, central_weights, products_into_operand, relax};
+use super::relaxation::{Context, Relaxation, Relaxed, central_weights, products_into_operand, relax};
 use super::rounding::Rounding;
 use super::values::NodeBounds;
 use crate::certificate::Semantics;
@@ -29,8 +29,10 @@ pub struct LinearBounds<'n> {
     users: Vec<Vec<NodeId>>,
     /// Can a backward pass be better than intervals at this node?
     mixed: Vec<bool>,
-    /// Additions to a row's constant, per node.
-    terms: Vec<usize>,
+    /// Linear nodes from which the output is reached without another matrix product or convolution.
+    tail: Vec<bool>,
+    /// `γ_n` for all `n` additions to a row's constant or its loss in a pass, in any order.
+    additions: f64,
     /// Operations that may underflow, per row and node.
     operations: Vec<usize>,
     growth: f64,
@@ -76,16 +78,43 @@ pub struct Subproblem {
     pub rows: LinearRows,
 }
 
-/// Slopes that are worth trying: for the rows, and for the refinement of single nodes.
+/// Slopes that are worth trying: for the rows, and for the refinement of single nodes from above and from below, shared by
+/// all elements or one row for each element that is refined.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hints {
     pub rows: Slopes,
-    pub nodes: BTreeMap<NodeId, Slopes>,
+    pub upper: BTreeMap<NodeId, Slopes>,
+    pub lower: BTreeMap<NodeId, Slopes>,
+}
+
+/// Which bound of a node's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Upper,
+    Lower,
+}
+
+/// Where the refinement of a node gets its second slopes from, after the usual ones: from a certificate, or from a search.
+pub trait Advisor {
+    /// Slopes for bounding `elements` of a node on one side; `None` for no second pass.
+    fn slopes(&mut self, analysis: &Analysis, node: NodeId, elements: &[usize], side: Side) -> Option<Slopes>;
+}
+
+impl Advisor for &Hints {
+    fn slopes(&mut self, _: &Analysis, node: NodeId, _: &[usize], side: Side) -> Option<Slopes> {
+        match side {
+            Side::Upper => self.upper.get(&node).cloned(),
+            Side::Lower => self.lower.get(&node).cloned(),
+        }
+    }
 }
 
 /// How much is spent on the bounds of inner nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refinement {
+    /// Intervals only, and a backward pass goes no further than through the last linear layer: interval propagation with
+    /// the rows merged into that layer (*elision*).
+    Boxes,
     /// Intervals only.
     Intervals,
     /// Backward passes for what is unstable.
@@ -116,7 +145,7 @@ impl<'n> LinearBounds<'n> {
         let mut users = vec![Vec::new(); network.nodes().len()];
         let mut products = vec![1usize; network.nodes().len()];
         let mut adjoints = vec![None; network.nodes().len()];
-        let mut terms = vec![0; network.nodes().len()];
+        let mut terms = 64usize;
         let mut operations = vec![0; network.nodes().len()];
         for id in network.ids().filter(|&id| network.node(id).variable) {
             let node = network.node(id);
@@ -134,7 +163,7 @@ impl<'n> LinearBounds<'n> {
             let products = linear.map_or(2, |linear| 2 * linear.terms() + 2).max(2);
             operations[id.index()] = node.size().saturating_mul(products);
             let bilinear = node.operands.iter().all(|&o| network.node(o).variable);
-            terms[id.index()] = if bilinear { operations[id.index()] } else { 2 * node.size() };
+            terms = terms.saturating_add(if bilinear { operations[id.index()] } else { 4 * node.size() });
             if let (Some(linear), [a, b]) = (linear, &node.operands[..]) {
                 let constant = usize::from(network.node(*a).variable);
                 if let Some(weights) = propagator.constant([*a, *b][constant]) {
@@ -144,7 +173,9 @@ impl<'n> LinearBounds<'n> {
         }
         let most = products.into_iter().max().unwrap_or(1);
         let mixed = mixing(network);
-        Ok(Self { propagator, adjoints, users, mixed, terms, operations, growth: gamma(most.saturating_add(8)) })
+        let growth = gamma(most.saturating_add(8));
+        let tail = tail(network);
+        Ok(Self { propagator, adjoints, users, mixed, tail, additions: gamma(terms), operations, growth })
     }
 
     #[must_use]
@@ -175,7 +206,7 @@ impl<'n> LinearBounds<'n> {
         region: &'a Region,
         phases: &Phases,
         refinement: Refinement,
-        hints: &Hints,
+        mut advisor: impl Advisor,
         multiply: &impl Multiply,
     ) -> Result<Analysis<'a, 'n>, BoundsError> {
         let mut analysis = self.start(region)?;
@@ -183,14 +214,22 @@ impl<'n> LinearBounds<'n> {
             let intervals = analysis.interval(id, phases)?;
             analysis.settle(id, intervals);
             if refinement == Refinement::Backward {
-                analysis.refine(id, phases, None, multiply)?;
-                if let Some(slopes) = hints.nodes.get(&id) {
-                    analysis.refine(id, phases, Some(slopes), multiply)?;
-                }
+                analysis.refine(id, phases, None::<&mut &Hints>, multiply)?;
+                analysis.refine(id, phases, Some(&mut advisor), multiply)?;
             }
-            analysis.relax(id);
+            if refinement == Refinement::Boxes && !self.tail[id.index()] {
+                analysis.keep_box(id);
+            } else {
+                analysis.relax(id);
+            }
         }
         Ok(analysis)
+    }
+
+    /// Is this node linear, and the output reached from it without another matrix product or convolution?
+    #[must_use]
+    pub fn is_tail(&self, id: NodeId) -> bool {
+        self.tail[id.index()]
     }
 
     fn start<'a>(&'a self, region: &'a Region) -> Result<Analysis<'a, 'n>, BoundsError> {
@@ -230,6 +269,36 @@ fn mixing(network: &Network) -> Vec<bool> {
     level.into_iter().map(|level| level == 2).collect()
 }
 
+/// See [`LinearBounds::is_tail`].
+fn tail(network: &Network) -> Vec<bool> {
+    let mut tail = vec![false; network.nodes().len()];
+    let mut reached = vec![false; network.nodes().len()];
+    // Behind a product on some way to the output.
+    let mut behind = vec![false; network.nodes().len()];
+    reached[network.output().index()] = true;
+    for id in network.ids().collect::<Vec<_>>().into_iter().rev().filter(|id| network.node(*id).variable) {
+        let node = network.node(id);
+        if !reached[id.index()] {
+            continue;
+        }
+        let variables = node.operands.iter().filter(|&&o| network.node(o).variable).count();
+        let product = matches!(node.op, Op::MatMul | Op::Conv(_));
+        let linear = match &node.op {
+            Op::Input | Op::Reshape | Op::Rearrange(_) | Op::Function(Function::Neg) => true,
+            Op::Reduce(Reduction::Sum | Reduction::Mean) | Op::Binary(Binary::Add | Binary::Sub) => true,
+            Op::Binary(Binary::Mul) | Op::MatMul | Op::Conv(_) => variables == 1,
+            Op::Binary(Binary::Div) => !network.node(node.operands[1]).variable,
+            _ => false,
+        };
+        tail[id.index()] = linear && !behind[id.index()];
+        for operand in &node.operands {
+            reached[operand.index()] = true;
+            behind[operand.index()] |= product || !tail[id.index()];
+        }
+    }
+    tail
+}
+
 fn has_copies(sources: &[Source]) -> bool {
     let mut seen = HashSet::new();
     !sources.iter().all(|source| seen.insert((source.operand, source.element)))
@@ -255,6 +324,12 @@ impl<'a, 'n> Analysis<'a, 'n> {
         self.region
     }
 
+    /// The network's constants.
+    #[must_use]
+    pub const fn propagator(&self) -> &Propagator<'n> {
+        &self.prepared.propagator
+    }
+
     /// The bounds of a node, row-major.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &NodeBounds<'_> {
@@ -267,8 +342,8 @@ impl<'a, 'n> Analysis<'a, 'n> {
         self.relaxed[id.index()].as_ref()
     }
 
-    pub(super) fn terms(&self, id: NodeId) -> usize {
-        self.prepared.terms[id.index()]
+    pub(super) fn additions(&self) -> f64 {
+        self.prepared.additions
     }
 
     pub(super) fn underflow(&self, id: NodeId) -> f64 {
@@ -312,6 +387,7 @@ impl<'a, 'n> Analysis<'a, 'n> {
     ) -> Vec<f64> {
         let size = self.network().node(start).size();
         let rows = lambda.len().checked_div(size).unwrap_or(0);
+        let slopes = slopes.map(|slopes| (slopes, 0, rows));
         Backward { analysis: self, multiply, slopes }.lower(start, rows, lambda.to_vec(), trace)
     }
 
@@ -366,13 +442,20 @@ impl<'a, 'n> Analysis<'a, 'n> {
         self.variables[id.index()] = Some(bounds);
     }
 
+    /// Nothing but the node's own box for a backward pass.
+    fn keep_box(&mut self, id: NodeId) {
+        let deviation = self.node(id).iter().map(|x| mul_up(self.prepared.additions, x.magnitude())).collect();
+        self.relaxed[id.index()] = Some(Relaxed { relaxation: Relaxation::Constant, deviation });
+    }
+
     fn relax(&mut self, id: NodeId) {
         let network = self.network();
         let node = network.node(id);
         let variable: Vec<bool> = node.operands.iter().map(|&o| network.node(o).variable).collect();
         let sole = |(at, o): (usize, &NodeId)| self.prepared.users[o.index()].len() <= 1 && !node.operands[..at].contains(o);
         let alone = node.operands.iter().enumerate().all(sole);
-        let context = Context { rounding: self.rounding(), growth: self.prepared.growth, alone };
+        let context =
+            Context { rounding: self.rounding(), growth: self.prepared.growth, additions: self.prepared.additions, alone };
         let relaxed = {
             let operands = operands(node, self.prepared.propagator.constants(), &self.variables);
             let largest = operands.iter().flat_map(|o| o.iter()).map(Interval::magnitude).fold(1.0, f64::max);
@@ -383,12 +466,12 @@ impl<'a, 'n> Analysis<'a, 'n> {
         self.relaxed[id.index()] = Some(relaxed);
     }
 
-    /// Backward bounds of the elements of a node that its users cannot do without.
-    fn refine(
+    /// Backward bounds of the elements of a node that its users cannot do without; with the usual slopes or an advisor's.
+    fn refine<A: Advisor>(
         &mut self,
         id: NodeId,
         phases: &Phases,
-        slopes: Option<&Slopes>,
+        mut advisor: Option<&mut A>,
         multiply: &impl Multiply,
     ) -> Result<(), BoundsError> {
         // What is moved was refined where it came from.
@@ -396,19 +479,32 @@ impl<'a, 'n> Analysis<'a, 'n> {
             return Ok(());
         }
         let wanted = self.wanted(id, self.node(id));
-        let chosen: Vec<usize> = (0..wanted.len()).filter(|&j| wanted[j] != Wanted::Nothing).collect();
-        if chosen.is_empty() {
-            return Ok(());
-        }
+        let mut chosen: Vec<usize> = (0..wanted.len()).filter(|&j| wanted[j] != Wanted::Nothing).collect();
         // The node's own relaxation is what its operands' bounds make of it.
         self.relax(id);
         let mut all: Vec<Interval> = self.node(id).iter().collect();
-        for (&j, bound) in chosen.iter().zip(self.unit_rows(id, &chosen, -1.0, slopes, multiply)) {
-            all[j].upper = all[j].upper.min(-bound);
-        }
-        let chosen: Vec<usize> = chosen.into_iter().filter(|&j| wanted[j] == Wanted::Both || all[j].upper > 0.0).collect();
-        for (&j, bound) in chosen.iter().zip(self.unit_rows(id, &chosen, 1.0, slopes, multiply)) {
-            all[j].lower = all[j].lower.max(bound);
+        for side in [Side::Upper, Side::Lower] {
+            if side == Side::Lower {
+                chosen.retain(|&j| wanted[j] == Wanted::Both || all[j].upper > 0.0);
+            }
+            if chosen.is_empty() {
+                continue;
+            }
+            let slopes = match &mut advisor {
+                None => None,
+                Some(advisor) => match advisor.slopes(self, id, &chosen, side) {
+                    Some(slopes) => Some(slopes),
+                    None => continue,
+                },
+            };
+            let sign = if side == Side::Upper { -1.0 } else { 1.0 };
+            let bounds = self.unit_rows(id, &chosen, sign, slopes.as_ref(), multiply);
+            for (&j, bound) in chosen.iter().zip(bounds) {
+                match side {
+                    Side::Upper => all[j].upper = all[j].upper.min(-bound),
+                    Side::Lower => all[j].lower = all[j].lower.max(bound),
+                }
+            }
         }
         if all.iter().any(|x| x.lower > x.upper) {
             return Err(BoundsError::at(self.network().node(id), Reason::Empty));
@@ -423,13 +519,13 @@ impl<'a, 'n> Analysis<'a, 'n> {
         let largest = self.network().nodes().iter().filter(|node| node.variable).map(Node::size).max().unwrap_or(1);
         let most = (MOST_ENTRIES / largest.max(1)).max(32);
         let size = self.network().node(id).size();
-        let backward = Backward { analysis: self, multiply, slopes };
-        let pass = |chosen: &[usize]| {
-            let mut lambda = vec![0.0; chosen.len() * size];
-            chosen.iter().enumerate().for_each(|(row, &j)| lambda[row * size + j] = sign);
-            backward.lower(id, chosen.len(), lambda, None)
+        let pass = |(chunk, chosen_here): (usize, &[usize])| {
+            let mut lambda = vec![0.0; chosen_here.len() * size];
+            chosen_here.iter().enumerate().for_each(|(row, &j)| lambda[row * size + j] = sign);
+            let slopes = slopes.map(|slopes| (slopes, chunk * most, chosen.len()));
+            Backward { analysis: self, multiply, slopes }.lower(id, chosen_here.len(), lambda, None)
         };
-        chosen.chunks(most).flat_map(pass).collect()
+        chosen.chunks(most).enumerate().flat_map(pass).collect()
     }
 
     /// What the users of a node ask of its elements, looking through movements.

@@ -3,9 +3,9 @@
 //!
 //! A row `λ` over the elements of a node is a linear function of the network's inner values. From the node back to the input
 //! every node is replaced by a linear function of its operands that is nowhere above it (where `λ_j ≥ 0`) or nowhere below
-//! (where `λ_j < 0`); what remains is linear in the input and is minimised there. Floating point enters three times and is
-//! paid for at the end: products and sums of coefficients by the deviations of [`super::relaxation`], sums of constants by
-//! `γ_n·Σ|terms|`, underflows by the smallest positive number for every operation.
+//! (where `λ_j < 0`); what remains is linear in the input and is minimised there. All that floating point may lose, in
+//! coefficients and in constants, is in the deviations of [`super::relaxation`] and subtracted at the end; underflows cost the
+//! smallest positive number for every operation.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::lanes::{dot_magnitudes, multiply_selected, sum_selected};
 use super::matrix::Multiply;
 use super::relaxation::{Elementwise, Groups, Relaxation};
 use crate::ir::{NodeId, Op};
-use crate::sound::round::{add_down, add_up, gamma, mul_up};
+use crate::sound::round::{add_down, add_up, gamma, mul_up, sqrt_up};
 
 /// Where the lower lines of flexible elements (unstable ReLUs) lie: 0 is the least slope, 1 the slope 1. Hints are clamped
 /// and any value is sound. Per node `[elements]` for all rows, or `[rows, elements]`.
@@ -33,6 +33,11 @@ impl Slopes {
     #[must_use]
     pub fn get(&self, node: NodeId) -> Option<&[f64]> {
         self.by_node.get(&node.index()).map(Vec::as_slice)
+    }
+
+    /// All positions that are set.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &[f64])> {
+        self.by_node.iter().map(|(&node, positions)| (node, positions.as_slice()))
     }
 
     #[must_use]
@@ -62,28 +67,19 @@ pub struct Trace {
 struct Sum {
     /// The constant, to nearest.
     base: f64,
-    /// The sum of its terms' magnitudes, to nearest.
-    size: f64,
-    /// What replaced nodes may be off by, to nearest.
+    /// What it and the replaced nodes may be off by, to nearest.
     loss: f64,
 }
 
 impl Sum {
-    fn add(&mut self, term: f64) {
-        self.base += term;
-        self.size += term.abs();
+    /// The least of `coefficient·x` for `x` in an interval.
+    fn add_least(&mut self, coefficient: f64, x: Interval) {
+        self.base += coefficient * if coefficient >= 0.0 { x.lower } else { x.upper };
     }
 
     /// Adds a row's products with the first numbers where its entries are not negative, with the second elsewhere.
     fn add_selected(&mut self, row: &[f64], at_positive: &[f64], at_negative: &[f64]) {
-        let (sum, size) = sum_selected(row, at_positive, at_negative);
-        self.base += sum;
-        self.size += size;
-    }
-
-    /// The least of `coefficient·x` for `x` in an interval.
-    fn add_least(&mut self, coefficient: f64, x: Interval) {
-        self.add(coefficient * if coefficient >= 0.0 { x.lower } else { x.upper });
+        self.base += sum_selected(row, at_positive, at_negative);
     }
 }
 
@@ -91,7 +87,8 @@ impl Sum {
 pub(super) struct Backward<'a, 'n, M> {
     pub analysis: &'a Analysis<'a, 'n>,
     pub multiply: &'a M,
-    pub slopes: Option<&'a Slopes>,
+    /// The slopes, the first row of them that is used, and how many rows they are for.
+    pub slopes: Option<(&'a Slopes, usize, usize)>,
 }
 
 impl<M: Multiply> Backward<'_, '_, M> {
@@ -101,7 +98,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
         let mut pending: Vec<Option<Vec<f64>>> = vec![None; start.index() + 1];
         pending[start.index()] = Some(lambda);
         let mut sums = vec![Sum::default(); rows];
-        let (mut terms, mut underflow) = (16usize, 0.0);
+        let mut underflow = 0.0;
         for id in network.ids().take(start.index() + 1).collect::<Vec<_>>().into_iter().rev() {
             let Some(lambda) = pending[id.index()].take() else { continue };
             let Some(relaxed) = self.analysis.relaxed(id) else { return vec![f64::NEG_INFINITY; rows] };
@@ -117,16 +114,12 @@ impl<M: Multiply> Backward<'_, '_, M> {
                     sum.loss += dot_magnitudes(row, &relaxed.deviation);
                 }
             }
-            terms = terms.saturating_add(self.analysis.terms(id));
             underflow = add_up(underflow, self.analysis.underflow(id));
             self.replace(id, rows, lambda, &relaxed.relaxation, &mut sums, &mut pending);
         }
-        // γ_n(1 + γ_2n) ≤ γ_4n: the sums of magnitudes are rounded too.
-        let growth = gamma(terms.saturating_mul(4));
-        let inflation = add_up(1.0, growth);
+        let inflation = add_up(1.0, self.analysis.additions());
         let settled = |sum: &Sum| {
-            let lost = add_up(add_up(mul_up(sum.size, growth), mul_up(sum.loss, inflation)), underflow);
-            let bound = add_down(sum.base, -lost);
+            let bound = add_down(sum.base, -add_up(mul_up(sum.loss, inflation), underflow));
             if bound.is_finite() { bound } else { f64::NEG_INFINITY }
         };
         sums.iter().map(settled).collect()
@@ -156,9 +149,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
             }
             Relaxation::Moved => self.move_back(id, rows, &lambda, sums, pending),
             Relaxation::Sum { second } => self.sum(id, *second, lambda, sums, pending),
-            Relaxation::Elementwise(elementwise) => {
-                self.elementwise(id, elementwise, rows, lambda, sums, pending);
-            }
+            Relaxation::Elementwise(elementwise) => self.elementwise(id, elementwise, lambda, sums, pending),
             Relaxation::Product => {
                 let Some((adjoint, linear, operand)) = self.analysis.adjoint(id) else {
                     return sums.iter_mut().for_each(|sum| sum.base = f64::NAN);
@@ -224,10 +215,12 @@ impl<M: Multiply> Backward<'_, '_, M> {
             on_box.add_selected(row, lower, upper);
             if let Some(ball) = region.as_ball() {
                 let mut on_ball = *sum;
-                row.iter().zip(&ball.centre).for_each(|(l, c)| on_ball.add(l * c));
-                // Cauchy–Schwarz; the rounding of the norm is a rounding of one term.
-                let norm = row.iter().map(|l| l * l).sum::<f64>();
-                on_ball.add(-(mul_up(norm, 1.0 + gamma(2 * row.len() + 8)).next_up().sqrt().next_up() * ball.radius));
+                row.iter().zip(&ball.centre).for_each(|(l, c)| on_ball.base += l * c);
+                // Cauchy–Schwarz. The rounded products are terms like the others: the input's deviations cover them, since
+                // |c| and the radius are at most the inputs' magnitudes and ‖λ‖₂ ≤ ‖λ‖₁.
+                let square = row.iter().map(|l| l * l).sum::<f64>();
+                let norm = sqrt_up(mul_up(square, add_up(1.0, gamma(2 * row.len() + 8))));
+                on_ball.base -= norm * ball.radius;
                 if on_ball.base > on_box.base {
                     on_box = on_ball;
                 }
@@ -268,7 +261,6 @@ impl<M: Multiply> Backward<'_, '_, M> {
         &self,
         id: NodeId,
         lines: &Elementwise,
-        rows: usize,
         mut lambda: Vec<f64>,
         sums: &mut [Sum],
         pending: &mut [Option<Vec<f64>>],
@@ -282,7 +274,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
             add_to(pending, node.operands[side.0], out);
         }
         for (index, (sum, row)) in sums.iter_mut().zip(lambda.chunks_exact_mut(size)).enumerate() {
-            let hints = self.slopes.and_then(|slopes| slopes.row(id.index(), index, rows, size));
+            let hints = self.slopes.and_then(|(slopes, first, all)| slopes.row(id.index(), first + index, all, size));
             match hints.filter(|_| !lines.least_slope.is_empty()) {
                 None => {
                     sum.add_selected(row, &lines.lower_offset, &lines.upper_offset);
@@ -318,7 +310,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
                 let other = if coefficient > 0.0 { y.lower } else { y.upper };
                 to_left[row * a.len() + l] += coefficient * other;
                 to_right[row * b.len() + r] += coefficient * x.lower;
-                sum.add(-coefficient * (x.lower * other));
+                sum.base -= coefficient * (x.lower * other);
             }
         });
         add_to(pending, left, to_left);
@@ -336,7 +328,8 @@ fn hinted_lines(lines: &Elementwise, slopes: &[f64], hints: &[f64]) -> (Vec<f64>
 }
 
 /// From the least slope to 1; rounding cannot leave that range.
-pub(super) fn flexible_slope(least: f64, position: f64) -> f64 {
+#[must_use]
+pub fn flexible_slope(least: f64, position: f64) -> f64 {
     let slope = least + position * (1.0 - least);
     // A NaN becomes the least slope.
     if slope >= 1.0 {
@@ -356,7 +349,7 @@ fn group_rows(groups: &Groups, sum: &mut Sum, row: &[f64], out: &mut [f64]) {
         }
         let (slopes, offsets) =
             if l > 0.0 { (&groups.lower, &groups.lower_offset) } else { (&groups.upper, &groups.upper_offset) };
-        sum.add(l * offsets[at]);
+        sum.base += l * offsets[at];
         let group = at / outputs;
         let slopes = &slopes[at * inputs..(at + 1) * inputs];
         out[group * inputs..(group + 1) * inputs].iter_mut().zip(slopes).for_each(|(out, slope)| *out += l * slope);

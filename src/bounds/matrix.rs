@@ -25,11 +25,15 @@ impl Multiply for Loops {
                 let (first, rest) = rows.split_at_mut(n);
                 let (second, rest) = rest.split_at_mut(n);
                 let (third, fourth) = rest.split_at_mut(n);
-                let mut strips = [first, second, third, fourth].map(|out| &mut out[strip..strip + width]);
+                let at = strip..strip + width;
+                let strips = [&mut first[at.clone()], &mut second[at.clone()], &mut third[at.clone()], &mut fourth[at]];
+                let [first, second, third, fourth] = strips;
                 for inner in 0..k {
-                    let factors = [0, 1, 2, 3].map(|i| a[(row + i) * k + inner]);
+                    let at = row * k + inner;
+                    let factors = [a[at], a[at + k], a[at + 2 * k], a[at + 3 * k]];
                     if factors != [0.0; 4] {
-                        four_axpy(factors, &b[inner * n + strip..inner * n + strip + width], &mut strips);
+                        let b = &b[inner * n + strip..inner * n + strip + width];
+                        four_axpy(factors, b, [&mut *first, &mut *second, &mut *third, &mut *fourth]);
                     }
                 }
                 row += 4;
@@ -49,7 +53,7 @@ impl Multiply for Loops {
 }
 
 /// `out[i] += factors[i]·b` for four rows at once.
-fn four_axpy(factors: [f64; 4], b: &[f64], out: &mut [&mut [f64]; 4]) {
+fn four_axpy(factors: [f64; 4], b: &[f64], out: [&mut [f64]; 4]) {
     let [first, second, third, fourth] = out;
     let rows = first.iter_mut().zip(second.iter_mut()).zip(third.iter_mut()).zip(fourth.iter_mut());
     for ((((first, second), third), fourth), &b) in rows.zip(b) {

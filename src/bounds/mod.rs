@@ -22,6 +22,7 @@
 //! | `matrix`, `adjoint` | transposed products of many rows at once; [`Multiply`] is where an engine may be put in |
 //! | `lanes` | loops over rows |
 //! | `backward` | one backward pass; [`Slopes`] are its only hints |
+//! | `tightness` | how far interval propagation is from the truth: boxes, tighter bounds, attained values |
 //! | `analysis` | [`LinearBounds`] and [`Analysis`]: bounds of all nodes, refined where it matters |
 
 mod adjoint;
@@ -39,11 +40,12 @@ mod propagate;
 mod region;
 mod relaxation;
 mod rounding;
+mod tightness;
 mod values;
 
 pub use crate::certificate::Semantics;
-pub use analysis::{Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement, Subproblem};
-pub use backward::{Slopes, Trace};
+pub use analysis::{Advisor, Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement, Side, Subproblem};
+pub use backward::{Slopes, Trace, flexible_slope};
 pub use error::{BoundsError, Reason, RegionError};
 pub use image::image;
 pub use interval::Interval;
@@ -53,4 +55,5 @@ pub use matrix::{Loops, Multiply};
 pub use propagate::{Intervals, Propagator, interval_bounds};
 pub use region::{Ball, BoxRegion, Region};
 pub use relaxation::{Elementwise, Groups, Relaxation, Relaxed};
+pub use tightness::{Extent, Splits, extents};
 pub use values::NodeBounds;

@@ -4,8 +4,8 @@
 //! computed to nearest here or in a backward pass is covered by one number per element, its *deviation* `D_j`: for any
 //! coefficients `λ`, replacing `Σ λ_j·y_j` by the computed combination of operands is wrong by at most `Σ |λ_j|·D_j`.
 //! With `X` the operands' largest magnitudes and `W` the slopes, `D_j = g·Σ|W_ji|·X_i + d_j`: `g = γ_N` covers the products
-//! and sums of the backward pass in any order (`N` the most products that meet in one element), `d_j` slopes that are only
-//! enclosed, and in [`crate::certificate::Semantics::Float32`] what the deployed operator rounds.
+//! and sums of the backward pass in any order (`N` the most products that meet in one element), `d_j` the sum of all constants
+//! of a pass in any order (`γ_n` times their magnitudes), slopes that are only enclosed, and in [`crate::certificate::Semantics::Float32`] what the deployed operator rounds.
 
 use super::interval::Interval;
 use super::linear::Linear;
@@ -97,16 +97,27 @@ pub(super) fn products_into_operand(node: &Node, left: usize) -> usize {
 
 /// The relaxation of a node from the bounds of its operands and its own.
 pub(super) fn relax(node: &Node, operands: &[&NodeBounds], variable: &[bool], own: &NodeBounds, context: Context) -> Relaxed {
-    let constant = || Relaxed { relaxation: Relaxation::Constant, deviation: Vec::new() };
+    let added = |x: Interval| mul_up(context.additions, x.magnitude());
+    let constant = || Relaxed { relaxation: Relaxation::Constant, deviation: own.iter().map(added).collect() };
     match (&node.op, operands) {
-        (Op::Input, _) => Relaxed { relaxation: Relaxation::Input, deviation: Vec::new() },
+        (Op::Input, _) => {
+            // Twice: the norm of a ball is a term as well.
+            let deviation = own.iter().map(|x| mul_up(2.0, added(x))).collect();
+            Relaxed { relaxation: Relaxation::Input, deviation }
+        }
         (Op::Reshape, _) => Relaxed { relaxation: Relaxation::Same, deviation: Vec::new() },
         (Op::Rearrange(sources), _) => {
-            if context.alone && products_into_operand(node, 0) <= 1 {
-                return Relaxed { relaxation: Relaxation::Moved, deviation: Vec::new() };
+            let passed_on = context.alone && products_into_operand(node, 0) <= 1;
+            let growth = if passed_on { 0.0 } else { context.growth };
+            let deviation = |s: &crate::ir::Source| {
+                let operand = s.operand as usize;
+                let factor = if variable[operand] { growth } else { context.additions };
+                mul_up(factor, operands[operand].at(s.element as usize).magnitude())
+            };
+            let mut deviation: Vec<f64> = sources.iter().map(deviation).collect();
+            if deviation.iter().all(|&d| d == 0.0) {
+                deviation.clear();
             }
-            let magnitude = |s: &crate::ir::Source| operands[s.operand as usize].at(s.element as usize).magnitude();
-            let deviation = sources.iter().map(|s| mul_up(context.growth, magnitude(s))).collect();
             Relaxed { relaxation: Relaxation::Moved, deviation }
         }
         (Op::MatMul | Op::Conv(_), [a, b]) => product(node, [a, b], variable, context).unwrap_or_else(constant),
@@ -125,6 +136,8 @@ pub(super) struct Context {
     pub rounding: Rounding,
     /// `γ_N`.
     pub growth: f64,
+    /// `γ_n` for the sum of all constants of a pass.
+    pub additions: f64,
     /// Does every operand of this node have no other user, and appear once? Then coefficients that are only passed on are
     /// neither multiplied nor added.
     pub alone: bool,
@@ -139,10 +152,10 @@ fn product(node: &Node, operands: [&NodeBounds; 2], variable: &[bool], context: 
     // fl(Σ) ≥ (1 − γ_n)Σ − nη and 1/(1 − γ_n) ≤ 1 + γ_2n.
     let inflation = add_up(1.0, gamma(2 * linear.terms() + 4));
     let underflow = 4.0 * (linear.terms() + 1) as f64 * f64::from_bits(1);
-    let growth = add_up(context.growth, float32);
     let bilinear = variable[0] && variable[1];
-    // McCormick's planes have two slopes for every product.
-    let factor = mul_up(mul_up(growth, inflation), if bilinear { 3.0 } else { 1.0 });
+    // McCormick's planes have two slopes and a constant for every product.
+    let growth = if bilinear { add_up(mul_up(2.0, context.growth), context.additions) } else { context.growth };
+    let factor = mul_up(add_up(growth, float32), inflation);
     let mut deviation: Vec<f64> =
         total.iter().map(|&m| add_up(add_up(mul_up(factor, add_up(m, underflow)), shift), underflow)).collect();
     if bilinear {
@@ -202,7 +215,8 @@ impl Builder {
         }
         self.result.lower_offset.push(offsets.0);
         self.result.upper_offset.push(offsets.1);
-        self.deviation.push(add_up(mul_up(self.context.growth, total), extra));
+        let constants = mul_up(self.context.additions, offsets.0.abs().max(offsets.1.abs()));
+        self.deviation.push(add_up(add_up(mul_up(self.context.growth, total), extra), constants));
     }
 
     fn finish(self) -> Relaxed {
@@ -255,15 +269,16 @@ fn pair(node: &Node, binary: Binary, operands: [&NodeBounds; 2], variable: &[boo
         Binary::Sub if same => None,
         Binary::Add | Binary::Sub => {
             let second = if binary == Binary::Add { 1.0 } else { -1.0 };
-            if context.alone && rounding.is_exact() {
-                return Some(Relaxed { relaxation: Relaxation::Sum { second }, deviation: Vec::new() });
-            }
+            let growth = if context.alone { 0.0 } else { context.growth };
+            let factors = [0, 1].map(|side| if variable[side] { growth } else { context.additions });
             let deviation = |(a, b): (Interval, Interval)| {
-                let variables =
-                    add_up(if variable[0] { a.magnitude() } else { 0.0 }, if variable[1] { b.magnitude() } else { 0.0 });
-                add_up(mul_up(context.growth, variables), rounding.elementwise(add_up(a.magnitude(), b.magnitude())))
+                let passed = add_up(mul_up(factors[0], a.magnitude()), mul_up(factors[1], b.magnitude()));
+                add_up(passed, rounding.elementwise(add_up(a.magnitude(), b.magnitude())))
             };
-            let deviation = a.iter().zip(b.iter()).map(deviation).collect();
+            let mut deviation: Vec<f64> = a.iter().zip(b.iter()).map(deviation).collect();
+            if deviation.iter().all(|&d| d == 0.0) {
+                deviation.clear();
+            }
             Some(Relaxed { relaxation: Relaxation::Sum { second }, deviation })
         }
         Binary::Mul if same => {
@@ -395,7 +410,9 @@ fn reduction_of(reduction: Reduction, x: &NodeBounds, groups: usize, context: Co
                 result.lower_offset.push(-above.1);
             }
         }
-        deviation.push(add_up(mul_up(context.growth, total), extra));
+        let at = result.lower_offset.len() - 1;
+        let constants = mul_up(context.additions, result.lower_offset[at].abs().max(result.upper_offset[at].abs()));
+        deviation.push(add_up(add_up(mul_up(context.growth, total), extra), constants));
     }
     Relaxed { relaxation: Relaxation::Groups(result), deviation }
 }
@@ -448,7 +465,6 @@ fn sort(x: &NodeBounds, size: usize, own: &NodeBounds, descending: bool, context
     for row in 0..rows {
         let values: Vec<Interval> = (row * size..(row + 1) * size).map(|i| x.at(i)).collect();
         let total = values.iter().fold(0.0, |total, x| add_up(total, x.magnitude()));
-        deviation[row * size..(row + 1) * size].fill(mul_up(context.growth, total));
         let mut set = |output: usize, lower: Option<(&[f64], f64)>, upper: Option<(&[f64], f64)>| {
             let output = if descending { size - 1 - output } else { output };
             let at = (row * size + output) * size;
@@ -480,6 +496,10 @@ fn sort(x: &NodeBounds, size: usize, own: &NodeBounds, descending: bool, context
         let negated: Vec<Interval> = values.iter().map(|x| x.negated()).collect();
         let (below, above) = maximum(&negated);
         set(0, Some((&above.0, -above.1)), Some((&below, 0.0)));
+        for at in row * size..(row + 1) * size {
+            let constants = mul_up(context.additions, result.lower_offset[at].abs().max(result.upper_offset[at].abs()));
+            deviation[at] = add_up(mul_up(context.growth, total), constants);
+        }
     }
     Relaxed { relaxation: Relaxation::Groups(result), deviation }
 }

@@ -1,0 +1,7 @@
+//! The search for slopes of backward bounds (α-CROWN: Xu et al., *Fast and Complete*, ICLR 2021), by projected gradient
+//! ascent. What is found here are hints: [`crate::bounds`] proves whatever bound they give.
+
+mod primal;
+mod slopes;
+
+pub use slopes::{Effort, Optimised, optimise};

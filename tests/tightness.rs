@@ -1,0 +1,155 @@
+//! Tightness of interval propagation against reference answers (`cases/ibp`).
+//!
+//! | test | what it shows |
+//! |---|---|
+//! | `boxes_and_tightness_agree_with_the_reference` | elided or not: boxes and τ_loc to 1e-9, intervals contain the exact τ, which branching reaches on small nets |
+//! | `trained_nets_agree_with_the_reference` | the digits nets: τ_loc of the first samples, intervals around the exact optima |
+//! | `invariance_finds_what_is_built_in` | a propagation-invariant net has no broken entry, a random one has |
+
+mod common;
+
+use std::path::Path;
+
+use nnverify::bounds::{BoxRegion, LinearBounds, Semantics, Splits};
+use nnverify::onnx::load;
+use nnverify::pass::ibp::{PropagationTightness, SampleFigures, TightnessOptions, measure, propagation_invariance};
+use serde_json::Value;
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+fn object(path: &Path) -> serde_json::Map<String, Value> {
+    let Value::Object(all) = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap() else {
+        panic!("not an object")
+    };
+    all
+}
+
+fn close(what: &str, found: f64, expected: f64) {
+    assert!((found - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{what}: {found} instead of {expected}");
+}
+
+fn all_close(what: &str, found: &Option<PropagationTightness>, expected: &Value) {
+    let found = &found.as_ref().unwrap().rows;
+    assert_eq!(found.len(), expected.as_array().unwrap().len(), "{what}");
+    for (found, expected) in found.iter().zip(expected.as_array().unwrap()) {
+        match expected.as_f64() {
+            Some(expected) => close(what, found.unwrap(), expected),
+            None => assert_eq!(*found, None, "{what}"),
+        }
+    }
+}
+
+/// The propagated boxes contain and match these; the outer ones contain the optima, which contain the attained.
+fn boxes(what: &str, figures: &SampleFigures, lower: &[f64], upper: &[f64]) {
+    assert_eq!(figures.extents.len(), lower.len(), "{what}");
+    for (extent, (&l, &u)) in figures.extents.iter().zip(lower.iter().zip(upper)) {
+        let x = extent.propagated;
+        let slack = 1e-14 * (1.0 + x.magnitude());
+        assert!(x.lower <= l + slack && x.upper >= u - slack, "{what}: {x:?} misses [{l}, {u}]");
+        close(what, x.lower, l);
+        close(what, x.upper, u);
+        assert!(extent.outer.lower >= x.lower && extent.outer.upper <= x.upper, "{what}: {extent:?}");
+    }
+}
+
+fn optima(what: &str, figures: &SampleFigures, lower: &[f64], upper: &[f64], reached: bool) {
+    for (extent, (&l, &u)) in figures.extents.iter().zip(lower.iter().zip(upper)) {
+        let slack = 1e-9 * (1.0 + l.abs().max(u.abs()));
+        assert!(extent.outer.lower <= l + slack && extent.outer.upper >= u - slack, "{what}: {extent:?} [{l}, {u}]");
+        assert!(extent.attained.lower >= l - slack && extent.attained.upper <= u + slack, "{what}: {extent:?} [{l}, {u}]");
+        let tau = (u - l) / (extent.propagated.upper - extent.propagated.lower);
+        let bounds = extent.tightness().unwrap();
+        assert!(bounds.lower <= tau + 1e-9 && bounds.upper >= tau - 1e-9, "{what}: {bounds:?} without {tau}");
+        if reached {
+            assert!(bounds.upper - bounds.lower < 1e-6, "{what}: {bounds:?} where the optimum can be found");
+        }
+    }
+}
+
+#[test]
+fn boxes_and_tightness_agree_with_the_reference() {
+    let Some(shared) = common::shared() else { return };
+    let mut seen = 0;
+    for (name, case) in object(&shared.join("cases/ibp/expected.json")).into_iter().filter(|(name, _)| !name.starts_with('_')) {
+        let model = load(&shared.join(format!("cases/ibp/{name}.onnx"))).unwrap();
+        let prepared = LinearBounds::new(&model.network, Semantics::Real).unwrap();
+        let point = numbers(&case["x0"]);
+        let region = BoxRegion::around(&point, case["eps"].as_f64().unwrap()).unwrap();
+        let label = case["label"].as_u64().unwrap_or(0) as usize;
+        let small = point.len() <= 6;
+        let splits = Splits(if small { 4000 } else { 0 });
+        let figures = |elided: bool| {
+            let options = TightnessOptions { elided, splits };
+            let samples = [(point.clone(), region.clone(), label)];
+            measure(&prepared, &samples, options, &|| ()).unwrap().remove(0)
+        };
+        let plain = figures(false);
+        boxes(&name, &plain, &numbers(&case["ibp_lower"]), &numbers(&case["ibp_upper"]));
+        optima(&name, &plain, &numbers(&case["optimal_lower"]), &numbers(&case["optimal_upper"]), small);
+        all_close(&name, &plain.at_sample, &case["propagation_tightness_local"]["tau"]);
+        all_close(&name, &plain.linear, &case["propagation_tightness_dln"]["tau"]);
+        for (found, expected) in plain.states.iter().zip(case["relu_stats"].as_array().unwrap()) {
+            let expected = ["dead", "active", "unstable"].map(|key| expected[key].as_u64().unwrap() as usize);
+            assert_eq!([found.dead, found.active, found.unstable], expected, "{name}");
+        }
+        if case.get("elided_ibp_lower").is_some() {
+            let elided = figures(true);
+            let name = format!("{name}, elided");
+            boxes(&name, &elided, &numbers(&case["elided_ibp_lower"]), &numbers(&case["elided_ibp_upper"]));
+            all_close(&name, &elided.at_sample, &case["elided_propagation_tightness_local"]["tau"]);
+        }
+        seen += 1;
+    }
+    assert!(seen >= 9, "{seen}");
+}
+
+#[test]
+fn trained_nets_agree_with_the_reference() {
+    let Some(shared) = common::shared() else { return };
+    let folder = shared.join("cases/ibp");
+    let x: ndarray::Array2<f32> = ndarray_npy::read_npy(folder.join("digits_x100.npy")).unwrap();
+    let y: ndarray::Array1<i64> = ndarray_npy::read_npy(folder.join("digits_y100.npy")).unwrap();
+    for (name, case) in object(&folder.join("expected_trained.json")) {
+        let model = load(&folder.join(format!("digits_{name}.onnx"))).unwrap();
+        let prepared = LinearBounds::new(&model.network, Semantics::Real).unwrap();
+        let sample = |i: usize, eps: f64| {
+            let point: Vec<f64> = x.row(i).iter().map(|&x| f64::from(x)).collect();
+            let region = BoxRegion::around(&point, eps).unwrap().clipped(0.0, 1.0).unwrap();
+            (point, region, usize::try_from(y[i]).unwrap())
+        };
+        let options = TightnessOptions { elided: true, splits: Splits(0) };
+        let samples: Vec<_> = (0..10).map(|i| sample(i, case["eps"].as_f64().unwrap())).collect();
+        let all = measure(&prepared, &samples, options, &|| ()).unwrap();
+        for (figures, expected) in all.iter().zip(numbers(&case["local_tightness_first10"])) {
+            let found = figures.at_sample.as_ref().unwrap().mean().unwrap();
+            // The reference stores ten digits.
+            assert!((found - expected).abs() < 2e-10, "{name}: {found} {expected}");
+        }
+        for exact in case["exact"].as_array().unwrap() {
+            let index = exact["index"].as_u64().unwrap() as usize;
+            // These were made with ε in float32.
+            let figures = measure(&prepared, &[sample(index, f64::from(0.1_f32))], options, &|| ()).unwrap().remove(0);
+            boxes(&name, &figures, &numbers(&exact["ibp_lo"]), &numbers(&exact["ibp_hi"]));
+            optima(&name, &figures, &numbers(&exact["lo"]), &numbers(&exact["hi"]), false);
+            let mean = exact["tau_true_mean"].as_f64().unwrap();
+            let bounds: Vec<_> = figures.extents.iter().map(|e| e.tightness().unwrap()).collect();
+            let ends = [bounds.iter().map(|b| b.lower).sum::<f64>(), bounds.iter().map(|b| b.upper).sum::<f64>()];
+            println!("{name} {index}: τ {mean:.4} in [{:.4}, {:.4}]", ends[0] / 9.0, ends[1] / 9.0);
+        }
+    }
+}
+
+#[test]
+fn invariance_finds_what_is_built_in() {
+    let Some(shared) = common::shared() else { return };
+    let broken = |name: &str| {
+        let model = load(&shared.join(format!("cases/ibp/{name}.onnx"))).unwrap();
+        let pairs = propagation_invariance(&LinearBounds::new(&model.network, Semantics::Real).unwrap());
+        assert!(!pairs.is_empty(), "{name}");
+        pairs.iter().map(|pair| pair.broken).sum::<usize>()
+    };
+    assert_eq!(broken("dln_pi_exact"), 0);
+    assert!(broken("dln_w16_L2") > 0 && broken("mlp_textbook") > 0);
+}
