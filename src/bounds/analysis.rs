@@ -232,6 +232,15 @@ impl<'n> LinearBounds<'n> {
         self.tail[id.index()]
     }
 
+    /// The sizes of all matrix products and convolutions but the last.
+    #[must_use]
+    pub fn hidden_widths(&self) -> Vec<usize> {
+        let nodes = self.network().nodes().iter().filter(|node| node.variable);
+        let mut widths: Vec<usize> = nodes.filter(|n| matches!(n.op, Op::MatMul | Op::Conv(_))).map(Node::size).collect();
+        widths.pop();
+        widths
+    }
+
     fn start<'a>(&'a self, region: &'a Region) -> Result<Analysis<'a, 'n>, BoundsError> {
         let (given, expected) = (region.bounds().lower().len(), self.network().input_size());
         if given != expected {

@@ -55,5 +55,5 @@ pub use matrix::{Loops, Multiply};
 pub use propagate::{Intervals, Propagator, interval_bounds};
 pub use region::{Ball, BoxRegion, Region};
 pub use relaxation::{Elementwise, Groups, Relaxation, Relaxed};
-pub use tightness::{Extent, Splits, extents};
+pub use tightness::{Extent, Splits, extents, mean_tightness};
 pub use values::NodeBounds;

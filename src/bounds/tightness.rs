@@ -39,6 +39,17 @@ impl Extent {
     }
 }
 
+/// The mean over the samples of the mean over their rows; rows and samples without a tightness are left out. `None` where
+/// nothing is left.
+#[must_use]
+pub fn mean_tightness(samples: &[Vec<Extent>]) -> Option<Interval> {
+    let mean = |intervals: Vec<Interval>| {
+        let count = Interval::point(intervals.len() as f64);
+        intervals.into_iter().reduce(Interval::add).map(|sum| sum.div(count))
+    };
+    mean(samples.iter().filter_map(|rows| mean(rows.iter().filter_map(Extent::tightness).collect())).collect())
+}
+
 /// The extents of all rows over a box; searches split the box along inputs.
 ///
 /// # Errors

@@ -15,8 +15,8 @@ pub use claim::{
     Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Functional, FunctionalBound, HessianTraceClaim,
     Inequality, Interval, InverseHessianClaim, InverseHessianWitness, LipschitzClaim, LipschitzWitness, LossName, Norm,
     Objective, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim, RobustnessWitness, Semantics, Sorts,
-    SpecificationClaim, SpecificationWitness, Splits, StabilityClaim, StabilityVerdict, StabilityWitness, UnsafePoint, Vector,
-    Verdict,
+    SpecificationClaim, SpecificationWitness, Splits, StabilityClaim, StabilityVerdict, StabilityWitness, TightnessClaim,
+    TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
 };
 pub use number::{Bits, Number, Rounding};
 

@@ -5,7 +5,7 @@
 //! what will be accepted; never the reverse.
 //!
 //! One file per kind of claim (`lipschitz`, `specification`, `robustness`, `hessian_trace`, `stability`,
-//! `inverse_hessian`), on top of what they share: mean losses (`objective`), derivatives in enclosures (`derivative`), matrix inequalities
+//! `inverse_hessian`, `tightness`), on top of what they share: mean losses (`objective`), derivatives in enclosures (`derivative`), matrix inequalities
 //! (`inequality`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained
 //! quotients (`pair`), refuted boxes (`refutation`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
 
@@ -28,6 +28,7 @@ mod robustness;
 mod rules;
 mod specification;
 mod stability;
+mod tightness;
 
 use std::collections::HashSet;
 
@@ -46,6 +47,7 @@ pub use refutation::{Bounded, LEAF, Method, Refuter, atoms};
 pub use robustness::prove_misclassified;
 pub use rules::{Rules, linear_layers};
 pub use stability::{Gram, MAX_ORDER};
+pub use tightness::{is_certified, rows as tightness_rows, stated_boxes};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ModelIdentity, SCHEMA, Semantics, digest_of};
 
@@ -72,6 +74,7 @@ pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refu
         ClaimKind::HessianTrace(claimed) => at_data().and_then(|()| hessian_trace::check(claimed, evidence)),
         ClaimKind::Stability(claimed) => at_data().and_then(|()| stability::check(claimed, evidence)),
         ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| inverse_hessian::check(claimed, evidence)),
+        ClaimKind::Tightness(claimed) => tightness::check(claimed, claim.semantics, &claim.domain, evidence),
         ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
     };
     found

@@ -29,7 +29,7 @@ pub fn check(
         return Err(ClaimRefusal::Semantics);
     }
     let network = evidence.network;
-    let data = dataset(claim, evidence)?;
+    let data = dataset(&claim.data, evidence)?;
     let unusable = |error: crate::data::DataError| ClaimRefusal::File { detail: error.to_string() };
     data.check_input(&network.node(network.input()).shape).map_err(unusable)?;
     let labels = data.labels(network.output_size()).map_err(unusable)?;
@@ -86,13 +86,14 @@ pub fn prove_misclassified(
     if unsafe_here { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
 }
 
-fn dataset(claim: &RobustnessClaim, evidence: &Evidence) -> Result<Dataset, ClaimRefusal> {
+/// The data set that a claim names: one file, or inputs and labels.
+pub(super) fn dataset(files: &[crate::certificate::FileIdentity], evidence: &Evidence) -> Result<Dataset, ClaimRefusal> {
     let unusable = |error: crate::data::DataError| ClaimRefusal::File { detail: error.to_string() };
     let source = |identity: &crate::certificate::FileIdentity| {
         let bytes = evidence.file(identity)?.to_vec();
         Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT).map_err(unusable)
     };
-    match &claim.data[..] {
+    match files {
         [inputs] => Dataset::from_sources(source(inputs)?, None),
         [inputs, targets] => Dataset::from_sources(source(inputs)?, Some(source(targets)?)),
         _ => return Err(ClaimRefusal::Shape { what: "it names neither one nor two data files" }),

@@ -14,6 +14,7 @@ use super::output::Output;
 use super::progress::Progress;
 use super::robustness;
 use super::specification;
+use super::tightness;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
 use crate::certificate::{Certificate, Claim, Run};
 use crate::checker::Files;
@@ -33,6 +34,8 @@ pub struct Analysis {
     specification: specification::Arguments,
     #[command(flatten)]
     robustness: robustness::Arguments,
+    #[command(flatten)]
+    tightness: tightness::Arguments,
     #[command(flatten)]
     hessian: hessian::Arguments,
     #[command(flatten)]
@@ -155,6 +158,9 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     }
     if arguments.robustness.requested() {
         findings.push(robustness::run(&arguments.robustness, &context)?);
+    }
+    if arguments.tightness.requested() {
+        findings.push(tightness::run(&arguments.tightness, &arguments.robustness, &context)?);
     }
     if arguments.hessian.requested() {
         findings.push(hessian::run(&arguments.hessian, &arguments.objective, &context)?);

@@ -28,6 +28,8 @@ mod robustness;
 mod schema;
 #[cfg(feature = "passes")]
 mod specification;
+#[cfg(feature = "passes")]
+mod tightness;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

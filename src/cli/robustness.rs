@@ -68,7 +68,8 @@ impl Arguments {
         self.robust
     }
 
-    fn perturbation(&self) -> Result<Perturbation, Failure> {
+    /// What may happen to a sample.
+    pub fn perturbation(&self) -> Result<Perturbation, Failure> {
         let clip = match &self.clip[..] {
             [] => None,
             [low, high] => Some([low.clone(), high.clone()]),
@@ -153,7 +154,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
 }
 
 /// A sample outside the range that its perturbations are to stay in was not meant.
-fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, context: &Context) -> Result<(), Failure> {
+pub fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, context: &Context) -> Result<(), Failure> {
     let neighbourhoods = Neighbourhoods::new(perturbation, &context.model.input.shape).map_err(Failure::error)?;
     let outside = (0..count).find_map(|sample| Some((sample, neighbourhoods.outside_clip(&data.input(sample))?)));
     match outside {

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CheckedFile, HessianSection, InverseSection, LipschitzSection, RobustnessSection, SpecificationSection, duration};
+use super::{
+    CheckedFile, HessianSection, InverseSection, LipschitzSection, RobustnessSection, SpecificationSection, TightnessSection,
+    duration,
+};
 use crate::certificate::Certificate;
 use crate::onnx::Model;
 
@@ -32,6 +35,7 @@ pub struct AnalysisReport {
 pub enum Section {
     Lipschitz(LipschitzSection),
     Robustness(RobustnessSection),
+    Tightness(TightnessSection),
     Specification(SpecificationSection),
     Hessian(Box<HessianSection>),
     Inverse(Box<InverseSection>),
@@ -73,6 +77,7 @@ impl fmt::Display for Section {
         match self {
             Self::Lipschitz(section) => section.fmt(f),
             Self::Robustness(section) => section.fmt(f),
+            Self::Tightness(section) => section.fmt(f),
             Self::Specification(section) => section.fmt(f),
             Self::Hessian(section) => section.fmt(f),
             Self::Inverse(section) => section.fmt(f),

@@ -71,6 +71,15 @@ fn statement(kind: &ClaimKind) -> String {
             let epsilon = claim.perturbation.epsilon.escape_debug();
             format!("of {} samples {robust} are robust for {norm} ε = {epsilon}, {falsified} are not", claim.samples)
         }
+        ClaimKind::Tightness(claim) => {
+            let epsilon = claim.perturbation.epsilon.escape_debug();
+            let rows = if claim.elided { "margins" } else { "outputs" };
+            format!(
+                "of {} samples for ℓ∞ ε = {epsilon} the {rows} lie in the boxes of interval propagation, whose mean tightness \
+                 lies in [{}, {}]",
+                claim.samples, claim.tightness.lower, claim.tightness.upper
+            )
+        }
         ClaimKind::HessianTrace(claim) => {
             let (matrix, loss) = (matrix(claim.matrix), loss(&claim.objective));
             let estimate = claim.estimate.as_ref().map_or(String::new(), |estimate| {

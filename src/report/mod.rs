@@ -18,6 +18,8 @@ mod lipschitz;
 mod robustness;
 #[cfg(feature = "passes")]
 mod specification;
+#[cfg(feature = "passes")]
+mod tightness;
 
 #[cfg(feature = "passes")]
 pub use analysis::{AnalysisReport, Section};
@@ -36,6 +38,8 @@ pub use lipschitz::LipschitzSection;
 pub use robustness::RobustnessSection;
 #[cfg(feature = "passes")]
 pub use specification::{SpecificationSection, result_file};
+#[cfg(feature = "passes")]
+pub use tightness::TightnessSection;
 
 /// Any report as JSON, with a final newline.
 ///

@@ -7,6 +7,7 @@ mod objective;
 mod robustness;
 mod specification;
 mod stability;
+mod tightness;
 
 pub use hessian_trace::{HessianTraceClaim, Interval, ProbeEstimate};
 pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
@@ -15,6 +16,7 @@ pub use objective::{CurvatureMatrix, LossName, Objective};
 pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
 pub use specification::{SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict};
 pub use stability::{StabilityClaim, StabilityVerdict, StabilityWitness};
+pub use tightness::{TightnessClaim, TightnessFigures, TightnessInterval};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +105,7 @@ pub enum ClaimKind {
     HessianTrace(HessianTraceClaim),
     Stability(StabilityClaim),
     InverseHessian(InverseHessianClaim),
+    Tightness(TightnessClaim),
 }
 
 impl Claim {
@@ -116,6 +119,7 @@ impl Claim {
             ClaimKind::HessianTrace(_) => Vec::new(),
             ClaimKind::Stability(claim) => claim.vectors_mut(),
             ClaimKind::InverseHessian(claim) => claim.vectors_mut(),
+            ClaimKind::Tightness(claim) => claim.vectors_mut(),
         });
         vectors
     }

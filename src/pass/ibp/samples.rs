@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::frozen::{Frozen, Pattern, PropagationTightness, Unfrozen};
-use crate::bounds::{BoundsError, BoxRegion, Extent, LinearBounds, LinearRows, Splits, extents};
+use crate::bounds::{BoundsError, BoxRegion, Extent, LinearBounds, Splits, extents};
+use crate::checker::tightness_rows;
 use crate::ir::{Function, Op};
 
 /// What is measured.
@@ -14,13 +15,15 @@ pub struct TightnessOptions {
     pub splits: Splits,
 }
 
-/// One activation layer over the box of interval propagation: `upper < 0`, `lower > 0`, neither.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One ReLU layer over the box of interval propagation: `upper < 0`, `lower > 0`, neither.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayerStates {
     pub node: String,
     pub dead: usize,
     pub active: usize,
     pub unstable: usize,
+    /// Mean width of the operand's box.
+    pub width: f64,
 }
 
 /// Everything about one sample.
@@ -33,8 +36,6 @@ pub struct SampleFigures {
     pub at_centre: Option<PropagationTightness>,
     pub linear: Option<PropagationTightness>,
     pub states: Vec<LayerStates>,
-    /// Mean widths of the boxes of the activations' operands, in order.
-    pub widths: Vec<f64>,
     /// Mean width of the rows' boxes over the difference between the two largest outputs at the sample; `None` for a tie.
     pub normalised_size: Option<f64>,
 }
@@ -80,24 +81,24 @@ fn sample(
     if label >= outputs {
         return Err(TightnessError::Label { label, outputs });
     }
-    let rows = rows(outputs, label, options.elided);
+    let rows = tightness_rows(outputs, label, options.elided);
     let extents = extents(prepared, region, &rows, options.splits)?;
     let radius: Vec<f64> = region.lower().iter().zip(region.upper()).map(|(l, u)| (u - l) / 2.0).collect();
     let frozen = |point: &[f64]| -> Result<PropagationTightness, Unfrozen> {
         Ok(Frozen::new(prepared, Pattern::At(point))?.tightness(&rows, &radius))
     };
     let intervals = prepared.propagator().intervals(region)?;
-    let (mut states, mut widths) = (Vec::new(), Vec::new());
+    let mut states = Vec::new();
     for id in network.ids().filter(|&id| network.node(id).variable) {
         let node = network.node(id);
-        let Op::Function(function) = &node.op else { continue };
-        let bounds = intervals.node(node.operands[0]);
-        widths.push(bounds.iter().map(|x| x.upper - x.lower).sum::<f64>() / bounds.len().max(1) as f64);
-        if *function == Function::Relu {
-            let dead = bounds.iter().filter(|x| x.upper < 0.0).count();
-            let active = bounds.iter().filter(|x| x.lower > 0.0).count();
-            states.push(LayerStates { node: node.name.clone(), dead, active, unstable: bounds.len() - dead - active });
+        if node.op != Op::Function(Function::Relu) {
+            continue;
         }
+        let bounds = intervals.node(node.operands[0]);
+        let dead = bounds.iter().filter(|x| x.upper < 0.0).count();
+        let active = bounds.iter().filter(|x| x.lower > 0.0).count();
+        let width = bounds.iter().map(|x| x.upper - x.lower).sum::<f64>() / bounds.len().max(1) as f64;
+        states.push(LayerStates { node: node.name.clone(), dead, active, unstable: bounds.len() - dead - active, width });
     }
     let size = extents.iter().map(|e| e.propagated.upper - e.propagated.lower).sum::<f64>() / extents.len().max(1) as f64;
     let mut values = crate::ir::evaluate(network, point).unwrap_or_default();
@@ -109,16 +110,6 @@ fn sample(
         at_centre: frozen(&region.centre()).ok(),
         linear: linear.map(|linear| linear.tightness(&rows, &radius)),
         states,
-        widths,
         normalised_size: margin.filter(|margin| *margin > 0.0).map(|margin| size / margin),
     })
-}
-
-/// `y_label − y_j`, or the outputs.
-fn rows(outputs: usize, label: usize, elided: bool) -> LinearRows {
-    if elided && outputs > 1 {
-        return LinearRows::margins(outputs, label);
-    }
-    let coefficients = (0..outputs).flat_map(|i| (0..outputs).map(move |j| f64::from(u8::from(i == j)))).collect();
-    LinearRows { coefficients, constants: vec![0.0; outputs] }
 }

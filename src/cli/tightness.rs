@@ -1,0 +1,117 @@
+//! `verify MODEL --tightness --data D --eps E`: tightness of interval bound propagation over a data set.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::analysis::{Context, Findings};
+use super::data::{identities, paths};
+use super::robustness::{self, check_clip};
+use super::{ExitStatus, Failure};
+use crate::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
+use crate::certificate::{
+    Assurance, Bits, Claim, ClaimKind, Domain, Norm, Number, TightnessClaim, TightnessFigures, TightnessInterval, Vector,
+};
+use crate::checker::{Neighbourhoods, is_certified, stated_boxes};
+use crate::pass::ibp::{
+    PropagationTightness, SampleFigures, TightnessOptions, measure, predicted_tightness, propagation_invariance,
+};
+use crate::report::{Section, TightnessSection};
+
+#[derive(clap::Args)]
+#[group(skip)]
+#[command(next_help_heading = "Tightness of interval propagation")]
+pub struct Arguments {
+    /// Measure how much wider interval propagation makes the boxes around the samples than they need be
+    #[arg(long, group = "pass", requires_all = ["data", "eps"])]
+    tightness: bool,
+    /// Look at the outputs themselves, not at the margins of the label merged with the last layer
+    #[arg(long, requires = "tightness")]
+    not_elided: bool,
+    /// Boxes that the search for the smallest box may split, for every row and side [default: by the number of inputs]
+    #[arg(long, value_name = "N", requires = "tightness")]
+    splits: Option<u32>,
+}
+
+/// Splitting inputs pays where there are few of them.
+const FEW_INPUTS: usize = 8;
+const SPLITS: u32 = 2000;
+
+impl Arguments {
+    pub const fn requested(&self) -> bool {
+        self.tightness
+    }
+}
+
+pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &Context) -> Result<Findings, Failure> {
+    let start = Instant::now();
+    let network = &context.model.network;
+    let data = context.data("--tightness")?;
+    let count = context.samples(&data);
+    let labels = data.labels(network.output_size()).map_err(Failure::error)?;
+    let perturbation = robustness.perturbation()?;
+    if perturbation.norm != Norm::Linf {
+        return Err(Failure::error("interval propagation starts from boxes: `--tightness` needs `--norm linf`"));
+    }
+    check_clip(&perturbation, &data, count, context)?;
+    let neighbourhoods = Neighbourhoods::new(&perturbation, &context.model.input.shape).map_err(Failure::error)?;
+    let sample = |index: usize| -> Result<(Vec<f64>, BoxRegion, usize), Failure> {
+        let neighbourhood = neighbourhoods.of(&data.input(index)).map_err(Failure::error)?;
+        Ok((neighbourhood.centre, neighbourhood.region.bounds().clone(), labels[index] as usize))
+    };
+    let samples: Vec<_> = (0..count).map(sample).collect::<Result<_, _>>()?;
+    let fail = |error: &dyn std::fmt::Display| Failure::error(format!("{}: {error}", context.path.display()));
+    let prepared = LinearBounds::new(network, Semantics::Real).map_err(|error| fail(&error))?;
+    let splits = arguments.splits.unwrap_or(if network.input_size() <= FEW_INPUTS { SPLITS } else { 0 });
+    let options = TightnessOptions { elided: !arguments.not_elided, splits: Splits(splits) };
+    let finished = AtomicUsize::new(0);
+    let told = || {
+        let finished = finished.fetch_add(1, Ordering::Relaxed) + 1;
+        context.progress.step(&format!("{finished} of {count} samples"));
+    };
+    let figures = measure(&prepared, &samples, options, &told).map_err(|error| fail(&error))?;
+    let extents: Vec<_> = figures.iter().map(|figures| figures.extents.clone()).collect();
+    let tightness = mean_tightness(&extents).ok_or_else(|| {
+        fail(&"no sample has a tightness: interval propagation gives every row a box without width, as for ε = 0")
+    })?;
+    let claim = TightnessClaim {
+        data: identities(&data),
+        perturbation,
+        samples: count as u32,
+        elided: options.elided,
+        splits,
+        tightness: TightnessInterval { lower: Number::lower(tightness.lower), upper: Number::upper(tightness.upper) },
+        certified: options.elided.then(|| extents.iter().filter(|extents| is_certified(extents)).count() as u32),
+        boxes: Vector::inline(&stated_boxes(&extents)),
+        descriptive: TightnessFigures {
+            propagation_tightness: mean(&figures, |figures| figures.at_sample.as_ref()),
+            propagation_tightness_at_centre: mean(&figures, |figures| figures.at_centre.as_ref()),
+            linear_tightness: mean(&figures, |figures| figures.linear.as_ref()),
+        },
+    };
+    let invariance = propagation_invariance(&prepared);
+    let prediction = prepared.hidden_widths().into_iter().min().map(|width| {
+        let layers = prepared.hidden_widths().len() + 1;
+        (width, layers, predicted_tightness(width, layers))
+    });
+    let section = TightnessSection::new(&claim, &figures, &invariance, prediction, start.elapsed().as_secs_f64());
+    Ok(Findings {
+        claims: vec![Claim {
+            id: "tightness".to_owned(),
+            assurance: Assurance::Proved,
+            semantics: Semantics::Real,
+            domain: Domain::Samples,
+            kind: ClaimKind::Tightness(claim),
+        }],
+        section: Section::Tightness(section),
+        engine: "intervals, backward bounds, corners".to_owned(),
+        status: ExitStatus::Established,
+        files: paths(&data),
+        result_file: None,
+    })
+}
+
+/// The mean over the samples that have one.
+fn mean(figures: &[SampleFigures], of: impl Fn(&SampleFigures) -> Option<&PropagationTightness>) -> Option<Bits> {
+    let means: Vec<f64> = figures.iter().filter_map(|figures| of(figures)?.mean()).collect();
+    (!means.is_empty()).then(|| Bits::of(means.iter().sum::<f64>() / means.len() as f64))
+}
