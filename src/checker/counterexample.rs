@@ -2,6 +2,9 @@
 
 use super::refusal::ClaimRefusal;
 use crate::bounds::{BoxRegion, Propagator};
+use crate::certificate::Semantics;
+use crate::ir::Values;
+use crate::sound::Enclosure;
 use crate::vnnlib::{InputBox, Specification};
 
 /// Proves that an input of a case's box, with the network's output there, lies in the unsafe region.
@@ -19,10 +22,26 @@ pub fn prove_unsafe(
 ) -> Result<(), ClaimRefusal> {
     let region = specification.cases.get(case).and_then(|case| specification.boxes.get(case.region));
     let region = enclosed(region.ok_or(ClaimRefusal::Shape { what: "there is no such case" })?, point)?;
-    let outputs = propagator.intervals(&region)?;
-    let outputs: Vec<_> = outputs.output().iter().map(|y| (y.lower, y.upper)).collect();
+    let outputs = outputs_at(propagator, &region)?;
     let inputs: Vec<_> = region.lower().iter().copied().zip(region.upper().iter().copied()).collect();
     if specification.surely_unsafe(case, &inputs, &outputs) { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
+}
+
+/// Bounds of the outputs on a box that is a point, or nearly: for real numbers from a double-double evaluation, which is
+/// exact where little is rounded, otherwise from intervals.
+pub(super) fn outputs_at(propagator: &Propagator, region: &BoxRegion) -> Result<Vec<(f64, f64)>, ClaimRefusal> {
+    let network = propagator.network();
+    if propagator.semantics() == Semantics::Real {
+        let bounds = region.lower().iter().zip(region.upper());
+        let input: Vec<Enclosure> = bounds.map(|(&lower, &upper)| Enclosure::from_bounds(lower, upper)).collect();
+        if let Ok(values) = Values::at(network, &input) {
+            let outputs = values.get(network.output().index());
+            if outputs.len() == network.output_size() && outputs.iter().all(Enclosure::is_valid) {
+                return Ok(outputs.iter().map(|y| (y.lower(), y.upper())).collect());
+            }
+        }
+    }
+    Ok(propagator.intervals(region)?.output().iter().map(|y| (y.lower, y.upper)).collect())
 }
 
 /// The point itself where it lies in the box, and the box where no `f64` does, coordinate by coordinate.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::counterexample::enclosed;
+use super::counterexample::{enclosed, outputs_at};
 use super::evidence::Evidence;
 use super::neighbourhood::{Neighbourhoods, misclassified};
 use super::refusal::ClaimRefusal;
 use super::refutation::Refuter;
 use crate::bounds::Propagator;
-use crate::certificate::{Assurance, Domain, RobustnessClaim, Semantics};
+use crate::certificate::{Assurance, Domain, Norm, RobustnessClaim, Semantics};
 use crate::data::{Dataset, Source};
 
 /// Proves that the samples that are called robust are, and those that are called falsified are not.
@@ -76,11 +76,13 @@ pub fn prove_misclassified(
 ) -> Result<(), ClaimRefusal> {
     let neighbourhood = neighbourhoods.of(sample)?;
     let region = enclosed(&neighbourhood.input_box, point)?;
-    if !neighbourhoods.reaches(sample, point) {
+    // In a ball a point stands for itself alone: it has to lie between the bounds that `f64` numbers can have.
+    let (lower, upper) = neighbourhood.input_box.inner();
+    let inside = point.iter().zip(lower.iter().zip(&upper)).all(|(x, (l, u))| l <= x && x <= u);
+    if !neighbourhoods.reaches(sample, point) || (neighbourhoods.norm() == Norm::L2 && !inside) {
         return Err(ClaimRefusal::Outside);
     }
-    let bounds = propagator.intervals(&region)?;
-    let outputs: Vec<_> = bounds.output().iter().map(|y| (y.lower, y.upper)).collect();
+    let outputs = outputs_at(propagator, &region)?;
     let clause = misclassified(outputs.len(), label);
     let unsafe_here = clause.alternatives.iter().any(|atoms| atoms.iter().all(|atom| atom.surely_holds(&[], &outputs)));
     if unsafe_here { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
