@@ -79,7 +79,8 @@ fn optimised_margins_are_at_least_those_of_every_method() {
         let model = load(&shared.join("corpus").join(run["onnx"].as_str().unwrap())).unwrap();
         let region = region(&shared, run);
         let label = usize::try_from(run["label"].as_u64().unwrap()).unwrap();
-        let best = runs.iter().filter(|other| other["input"] == run["input"]).map(|other| least(&numbers(&other["margin_lower"])));
+        let best =
+            runs.iter().filter(|other| other["input"] == run["input"]).map(|other| least(&numbers(&other["margin_lower"])));
         let best = best.fold(f64::NEG_INFINITY, f64::max);
         let prepared = LinearBounds::new(&model.network, Semantics::Real).unwrap();
         let rows = LinearRows::margins(model.network.output_size(), label);

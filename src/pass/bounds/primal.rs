@@ -35,7 +35,8 @@ impl Primal<'_> {
         Some(match &self.analysis.relaxed(id)?.relaxation {
             Relaxation::Input => {
                 let bounds = self.analysis.region().bounds();
-                let corner = |(at, &l): (usize, &f64)| if l >= 0.0 { bounds.lower()[at % size] } else { bounds.upper()[at % size] };
+                let corner =
+                    |(at, &l): (usize, &f64)| if l >= 0.0 { bounds.lower()[at % size] } else { bounds.upper()[at % size] };
                 lambda.iter().enumerate().map(corner).collect()
             }
             Relaxation::Same => operand(0)?.clone(),

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::primal::Primal;
 use crate::bounds::{
-    Advisor, Analysis, BoundsError, Hints, LinearBounds, LinearRows, Multiply, NodeBounds, Phases, Refinement, Region, Relaxation,
-    Side, Slopes, Trace,
+    Advisor, Analysis, BoundsError, Hints, LinearBounds, LinearRows, Multiply, NodeBounds, Phases, Refinement, Region,
+    Relaxation, Side, Slopes, Trace,
 };
 use crate::ir::NodeId;
 
@@ -101,14 +101,7 @@ struct Variable {
 }
 
 /// The best slopes met within so many steps; empty where nothing is flexible.
-fn ascend(
-    analysis: &Analysis,
-    start: NodeId,
-    rows: &[f64],
-    shared: bool,
-    steps: usize,
-    multiply: &impl Multiply,
-) -> Slopes {
+fn ascend(analysis: &Analysis, start: NodeId, rows: &[f64], shared: bool, steps: usize, multiply: &impl Multiply) -> Slopes {
     let count = rows.len().checked_div(analysis.network().node(start).size()).unwrap_or(0);
     let copies = if shared { 1 } else { count };
     let mut variables = flexible(analysis, start, copies);
@@ -200,8 +193,13 @@ impl Best {
             }
             return;
         }
-        let better: BTreeMap<usize, f64> =
-            bounds.iter().zip(&self.bounds).enumerate().filter(|(_, (new, old))| new > old).map(|(row, (&new, _))| (row, new)).collect();
+        let better: BTreeMap<usize, f64> = bounds
+            .iter()
+            .zip(&self.bounds)
+            .enumerate()
+            .filter(|(_, (new, old))| new > old)
+            .map(|(row, (&new, _))| (row, new))
+            .collect();
         for (&row, &bound) in &better {
             self.bounds[row] = bound;
         }

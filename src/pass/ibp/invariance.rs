@@ -104,7 +104,8 @@ fn compare(first_node: &Node, first: &Matrix, second_node: &Node, second: &Matri
 #[must_use]
 pub fn predicted_tightness(width: usize, layers: usize) -> f64 {
     let w = width as f64;
-    let two_layers = 0.5 * (0.5 * std::f64::consts::PI.ln() + libm::lgamma(f64::midpoint(w, 1.0)) - libm::lgamma(w / 2.0 + 1.0)).exp();
+    let two_layers =
+        0.5 * (0.5 * std::f64::consts::PI.ln() + libm::lgamma(f64::midpoint(w, 1.0)) - libm::lgamma(w / 2.0 + 1.0)).exp();
     two_layers.powi((layers / 2) as i32)
 }
 
