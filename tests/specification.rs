@@ -216,7 +216,7 @@ fn trees_of_splits_are_proved_leaf_by_leaf() {
     let y = builder.push("y", "MatMul", Op::MatMul, &[relu, ones], vec![1, 1, 1]).unwrap();
     let network = builder.finish(y).unwrap();
     let specification = one_by_one("Real", "(assert (>= X[0] -1))(assert (<= X[0] 1))(assert (<= Y[0] -0.001))");
-    let SpecificationVerdict::Holds { trees } = decide(&network, &specification) else { panic!("not decided") };
+    let SpecificationVerdict::Holds { trees, .. } = decide(&network, &specification) else { panic!("not decided") };
     let refuter = Refuter::new(&network, Semantics::Real).unwrap();
     let (lower, upper) = specification.boxes[0].outer();
     let region = BoxRegion::new(lower, upper).unwrap();

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
-    Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Functional, FunctionalBound, HessianTraceClaim,
-    Inequality, Interval, InverseHessianClaim, InverseHessianWitness, LipschitzClaim, LipschitzWitness, LossName, Norm,
-    Objective, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim, RobustnessWitness, Semantics, Sorts,
-    SpecificationClaim, SpecificationWitness, Splits, StabilityClaim, StabilityVerdict, StabilityWitness, TightnessClaim,
-    TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
+    Assurance, CaseSlopes, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Functional, FunctionalBound,
+    HessianTraceClaim, Inequality, Interval, InverseHessianClaim, InverseHessianWitness, LipschitzClaim, LipschitzWitness,
+    LossName, NodeSlopes, Norm, Objective, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim,
+    RobustnessWitness, Semantics, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits, StabilityClaim,
+    StabilityVerdict, StabilityWitness, TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
 };
 pub use number::{Bits, Number, Rounding};
 

@@ -84,6 +84,14 @@ impl<'n> Refuter<'n> {
     /// # Errors
     /// When the network is undefined on the region, which refutes nothing.
     pub fn bound(&self, region: &Region, clauses: &[Arc<Clause>]) -> Result<Bounded, BoundsError> {
+        self.bound_with(region, clauses, &Hints::default())
+    }
+
+    /// The same, where backward bounds try other slopes besides the usual ones.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bound_with(&self, region: &Region, clauses: &[Arc<Clause>], hints: &Hints) -> Result<Bounded, BoundsError> {
         let (mut lower, inputs, outputs) = self.on_intervals(region, clauses)?;
         if contradicted(clauses, &lower) {
             return Ok(Bounded { method: Method::Intervals, refuted: true, lower });
@@ -92,8 +100,8 @@ impl<'n> Refuter<'n> {
         if positions.is_empty() {
             return Ok(Bounded { method: Method::Intervals, refuted: false, lower });
         }
-        let analysis = self.bounds.analyse(region, &Phases::new(), Refinement::Backward, &Hints::default(), &Loops)?;
-        let bounds = analysis.lower_bounds(&rows, None, &Loops);
+        let analysis = self.bounds.analyse(region, &Phases::new(), Refinement::Backward, hints, &Loops)?;
+        let bounds = analysis.lower_bounds(&rows, Some(&hints.rows), &Loops);
         for ((position, atom), bound) in positions.into_iter().zip(bounds) {
             // What an atom says of inputs is bounded by itself.
             let mine = add_down(bound, Atom { outputs: Vec::new(), ..atom.clone() }.range(&inputs, &[]).0);
@@ -102,6 +110,18 @@ impl<'n> Refuter<'n> {
             }
         }
         Ok(Bounded { method: Method::Backward, refuted: contradicted(clauses, &lower), lower })
+    }
+
+    /// The network, ready for a search of slopes.
+    #[must_use]
+    pub const fn linear_bounds(&self) -> &LinearBounds<'n> {
+        &self.bounds
+    }
+
+    /// The rows over the outputs that backward bounds are asked for.
+    #[must_use]
+    pub fn rows(&self, clauses: &[Arc<Clause>]) -> LinearRows {
+        rows(clauses, self.bounds.network().output_size()).1
     }
 
     /// Refutes a case on a box along a tree of splits.

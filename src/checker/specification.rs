@@ -6,8 +6,8 @@ use super::counterexample::prove_unsafe;
 use super::evidence::Evidence;
 use super::refusal::ClaimRefusal;
 use super::refutation::Refuter;
-use crate::bounds::{BoxRegion, Propagator};
-use crate::certificate::{Assurance, Domain, Semantics, SpecificationClaim, Verdict};
+use crate::bounds::{BoxRegion, Hints, Propagator};
+use crate::certificate::{Assurance, CaseSlopes, Domain, Semantics, SlopesTarget, SpecificationClaim, Verdict};
 use crate::data::Source;
 use crate::vnnlib::{ElementType, Specification};
 
@@ -65,15 +65,36 @@ fn holds(
         let slot = trees.get_mut(splits.case as usize).ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
         *slot = Some(&splits.tree);
     }
-    for (case, tree) in specification.cases.iter().zip(trees) {
+    let mut slopes = vec![None; specification.cases.len()];
+    for case in &claim.witness.slopes {
+        let slot = slopes.get_mut(case.case as usize).ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
+        *slot = Some(hints(case, evidence)?);
+    }
+    for ((case, tree), slopes) in specification.cases.iter().zip(trees).zip(slopes) {
         let no_box = ClaimRefusal::Shape { what: "a case without its box" };
         let (lower, upper) = specification.boxes.get(case.region).ok_or(no_box)?.outer();
         let region = BoxRegion::new(lower, upper)?;
         match tree {
             Some(tree) => refuter.refute(&region, &case.clauses, &evidence.vector(tree)?)?,
-            None if refuter.bound(&region.into(), &case.clauses)?.refuted => {}
+            None if refuter.bound_with(&region.into(), &case.clauses, &slopes.unwrap_or_default())?.refuted => {}
             None => return Err(ClaimRefusal::NotRefuted),
         }
     }
     Ok(())
+}
+
+/// The slopes of a case by the nodes of the network.
+fn hints(case: &CaseSlopes, evidence: &Evidence) -> Result<Hints, ClaimRefusal> {
+    let ids: Vec<_> = evidence.network.ids().collect();
+    let node = |index: u32| ids.get(index as usize).copied().ok_or(ClaimRefusal::Shape { what: "slopes of a node that is none" });
+    let mut hints = Hints::default();
+    for slopes in &case.slopes {
+        let target = match slopes.target {
+            SlopesTarget::Rows => &mut hints.rows,
+            SlopesTarget::Upper(bounded) => hints.upper.entry(node(bounded)?).or_default(),
+            SlopesTarget::Lower(bounded) => hints.lower.entry(node(bounded)?).or_default(),
+        };
+        target.set(node(slopes.node)?, evidence.vector(&slopes.positions)?);
+    }
+    Ok(hints)
 }

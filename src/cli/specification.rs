@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::analysis::{Context, Findings};
 use super::{ExitStatus, Failure};
+use crate::bounds::{Hints, Slopes};
 use crate::certificate::{
-    Assurance, Claim, ClaimKind, Domain, FileIdentity, SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Vector,
-    Verdict,
+    Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, SlopesTarget, SpecificationClaim,
+    SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
 use crate::onnx::Model;
 use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
@@ -71,14 +72,17 @@ pub fn claim(specification: &Specification, verdict: &SpecificationVerdict) -> O
     let file = FileIdentity { name, digest: specification.digest.clone() };
     let (verdict, witness) = match verdict {
         SpecificationVerdict::Unknown { .. } => return None,
-        SpecificationVerdict::Holds { trees } => {
+        SpecificationVerdict::Holds { trees, slopes } => {
             let split = trees.iter().enumerate().filter(|(_, tree)| tree.len() > 1);
             let splits = split.map(|(case, tree)| Splits { case: case as u32, tree: Vector::inline(tree) }).collect();
-            (Verdict::Holds, SpecificationWitness { splits, counterexample: None })
+            (
+                Verdict::Holds,
+                SpecificationWitness { splits, slopes: slopes.iter().map(case_slopes).collect(), counterexample: None },
+            )
         }
         SpecificationVerdict::Violated(found) => {
             let point = UnsafePoint { case: found.case as u32, input: Vector::inline(&found.point) };
-            (Verdict::Violated, SpecificationWitness { splits: Vec::new(), counterexample: Some(point) })
+            (Verdict::Violated, SpecificationWitness { splits: Vec::new(), slopes: Vec::new(), counterexample: Some(point) })
         }
     };
     Some(Claim {
@@ -88,4 +92,17 @@ pub fn claim(specification: &Specification, verdict: &SpecificationVerdict) -> O
         domain: Domain::Specification,
         kind: ClaimKind::Specification(SpecificationClaim { file, verdict, witness }),
     })
+}
+
+/// Slopes as a certificate has them.
+fn case_slopes((case, hints): &(usize, Hints)) -> CaseSlopes {
+    let of = |target: SlopesTarget, slopes: &Slopes| -> Vec<NodeSlopes> {
+        let node =
+            |(node, positions): (usize, &[f64])| NodeSlopes { target, node: node as u32, positions: Vector::inline(positions) };
+        slopes.iter().map(node).collect()
+    };
+    let mut slopes = of(SlopesTarget::Rows, &hints.rows);
+    slopes.extend(hints.upper.iter().flat_map(|(node, found)| of(SlopesTarget::Upper(node.index() as u32), found)));
+    slopes.extend(hints.lower.iter().flat_map(|(node, found)| of(SlopesTarget::Lower(node.index() as u32), found)));
+    CaseSlopes { case: *case as u32, slopes }
 }

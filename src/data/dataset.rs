@@ -135,8 +135,9 @@ impl Dataset {
         match &self.files[..] {
             [(_, digest)] => digest.clone(),
             files => {
-                let lines: String = files.iter().map(|(_, digest)| format!("{digest}\n")).collect();
-                hexadecimal(&Sha256::digest(lines))
+                let mut hash = Sha256::new();
+                files.iter().for_each(|(_, digest)| hash.update([digest.as_bytes(), b"\n"].concat()));
+                hexadecimal(&hash.finalize())
             }
         }
     }

@@ -68,9 +68,8 @@ pub fn write_npy(mut out: impl Write, shape: &[usize], values: &[f64]) -> std::i
 
 fn elements(header: &Header, data: &[u8]) -> Result<Array, Problem> {
     let unsupported = || Problem::UnsupportedType(super::error::printable(&header.descr));
-    let (order, kind) = match header.descr.split_at_checked(1) {
-        Some((order @ ("<" | ">" | "=" | "|"), kind)) => (order, kind),
-        _ => return Err(unsupported()),
+    let Some((order @ ("<" | ">" | "=" | "|"), kind)) = header.descr.split_at_checked(1) else {
+        return Err(unsupported());
     };
     let big = order == ">";
     let width: usize = match kind {
@@ -84,18 +83,6 @@ fn elements(header: &Header, data: &[u8]) -> Result<Array, Problem> {
     if expected != Some(data.len()) {
         let expected = expected.map_or_else(|| "more than all memory".to_owned(), |count| count.to_string());
         return Err(Problem::Length { shape: header.shape.clone(), expected, found: data.len() });
-    }
-    /// Elements of `N` bytes, each handed over little-endian.
-    fn each<const N: usize, T>(data: &[u8], big: bool, read: impl Fn([u8; N]) -> T) -> Vec<T> {
-        let ordered = |chunk: &[u8]| {
-            let mut bytes = [0; N];
-            bytes.copy_from_slice(chunk);
-            if big {
-                bytes.reverse();
-            }
-            read(bytes)
-        };
-        data.chunks_exact(N).map(ordered).collect()
     }
     let values = match kind {
         "b1" | "u1" => Values::U8(data.to_vec()),
@@ -118,6 +105,19 @@ fn elements(header: &Header, data: &[u8]) -> Result<Array, Problem> {
     Array::new(header.shape.clone(), values).ok_or_else(|| Problem::malformed(FORMAT, "the shape overflows"))
 }
 
+/// Elements of `N` bytes, each handed over little-endian.
+fn each<const N: usize, T>(data: &[u8], big: bool, read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let ordered = |chunk: &[u8]| {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(chunk);
+        if big {
+            bytes.reverse();
+        }
+        read(bytes)
+    };
+    data.chunks_exact(N).map(ordered).collect()
+}
+
 /// IEEE binary16, exactly.
 fn half(bits: u16) -> f32 {
     let (sign, exponent, fraction) = (bits >> 15, bits >> 10 & 0x1f, u32::from(bits & 0x3ff));
@@ -129,31 +129,32 @@ fn half(bits: u16) -> f32 {
     if sign == 0 { magnitude } else { -magnitude }
 }
 
+/// Elements in row-major order from elements in column-major order.
+fn permuted<T: Copy>(shape: &[usize], values: &[T]) -> Vec<T> {
+    let mut strides = Vec::with_capacity(shape.len());
+    shape.iter().fold(1, |stride, extent| {
+        strides.push(stride);
+        stride * extent
+    });
+    let (mut index, mut position) = (vec![0; shape.len()], 0);
+    let mut result = Vec::with_capacity(values.len());
+    for _ in 0..values.len() {
+        result.push(values[position]);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            position += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            position -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    result
+}
+
 /// Column-major values in row-major order.
 fn row_major(shape: &[usize], values: &Values) -> Values {
-    /// Position in column-major order of each position in row-major order.
-    fn permuted<T: Copy>(shape: &[usize], values: &[T]) -> Vec<T> {
-        let mut strides = Vec::with_capacity(shape.len());
-        shape.iter().fold(1, |stride, extent| {
-            strides.push(stride);
-            stride * extent
-        });
-        let (mut index, mut position) = (vec![0; shape.len()], 0);
-        let mut result = Vec::with_capacity(values.len());
-        for _ in 0..values.len() {
-            result.push(values[position]);
-            for axis in (0..shape.len()).rev() {
-                index[axis] += 1;
-                position += strides[axis];
-                if index[axis] < shape[axis] {
-                    break;
-                }
-                position -= strides[axis] * shape[axis];
-                index[axis] = 0;
-            }
-        }
-        result
-    }
     match values {
         Values::U8(values) => Values::U8(permuted(shape, values)),
         Values::I64(values) => Values::I64(permuted(shape, values)),

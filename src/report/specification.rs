@@ -35,7 +35,7 @@ impl SpecificationSection {
     pub fn new(specification: &Specification, verdict: &SpecificationVerdict, seconds: f64) -> Self {
         let cases = specification.cases.len();
         let (meaning, boxes, counterexample) = match verdict {
-            SpecificationVerdict::Holds { trees } => {
+            SpecificationVerdict::Holds { trees, .. } => {
                 let leaves = trees.iter().flatten().filter(|&&code| code == crate::checker::LEAF).count();
                 ("the property holds: no input is unsafe".to_owned(), leaves, None)
             }

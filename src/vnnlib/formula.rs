@@ -172,7 +172,7 @@ impl Formula {
             Self::And(parts) => {
                 let mut product = vec![Vec::new()];
                 for part in parts {
-                    product = multiplied(product, part.alternatives()?, |atoms: &Vec<Atom>, more| {
+                    product = multiplied(&product, &part.alternatives()?, |atoms: &Vec<Atom>, more| {
                         atoms.iter().chain(more).cloned().collect()
                     })?;
                 }
@@ -206,7 +206,7 @@ impl Formula {
                         Self::Bound(bound) => common.bounds.push(bound),
                         part => match <[Region; 1]>::try_from(part.regions()?) {
                             Ok([region]) => common.extend(&region),
-                            Err(regions) => product = multiplied(product, regions, Region::joined)?,
+                            Err(regions) => product = multiplied(&product, &regions, Region::joined)?,
                         },
                     }
                 }
@@ -223,7 +223,7 @@ impl Formula {
 }
 
 /// Every element of the one joined with every element of the other.
-fn multiplied<T>(first: Vec<T>, second: Vec<T>, join: impl Fn(&T, &T) -> T) -> Result<Vec<T>, String> {
+fn multiplied<T>(first: &[T], second: &[T], join: impl Fn(&T, &T) -> T) -> Result<Vec<T>, String> {
     limited(first.len().saturating_mul(second.len()))?;
     Ok(first.iter().flat_map(|a| second.iter().map(|b| join(a, b)).collect::<Vec<_>>()).collect())
 }

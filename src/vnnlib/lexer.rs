@@ -64,7 +64,7 @@ impl<'a> Lexer<'a> {
 /// Line and column, from 1, of a place in a text; columns count bytes.
 pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..at.min(text.len())];
-    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+    let line = before.split(|&b| b == b'\n').count();
     let column = before.iter().rev().take_while(|&&b| b != b'\n').count() + 1;
     (line, column)
 }

@@ -89,8 +89,7 @@ impl<'a> Decimal<'a> {
         }
         let (negative, rest) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
-            [b'+', rest @ ..] => (false, rest),
-            rest => (false, rest),
+            [b'+', rest @ ..] | rest => (false, rest),
         };
         let digits = |bytes: &'a [u8]| bytes.split_at(bytes.iter().position(|b| !b.is_ascii_digit()).unwrap_or(bytes.len()));
         let (whole, rest) = digits(rest);

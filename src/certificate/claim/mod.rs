@@ -14,7 +14,9 @@ pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
 pub use objective::{CurvatureMatrix, LossName, Objective};
 pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
-pub use specification::{SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict};
+pub use specification::{
+    CaseSlopes, NodeSlopes, SlopesTarget, SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict,
+};
 pub use stability::{StabilityClaim, StabilityVerdict, StabilityWitness};
 pub use tightness::{TightnessClaim, TightnessFigures, TightnessInterval};
 

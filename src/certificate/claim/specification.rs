@@ -31,6 +31,8 @@ pub enum Verdict {
 pub struct SpecificationWitness {
     /// Where the boxes of cases have to be split before bounds refute them; all other cases are refuted whole.
     pub splits: Vec<Splits>,
+    /// Cases whose bounds need other slopes than the usual ones. Any slopes are sound.
+    pub slopes: Vec<CaseSlopes>,
     pub counterexample: Option<UnsafePoint>,
 }
 
@@ -42,6 +44,39 @@ pub struct Splits {
     /// Position among the cases of the specification.
     pub case: u32,
     pub tree: Vector,
+}
+
+/// Slopes for the bounds of one case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CaseSlopes {
+    pub case: u32,
+    pub slopes: Vec<NodeSlopes>,
+}
+
+/// Where the lower lines of one node's elements lie, from 0 (the least slope) to 1, in the bounds of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NodeSlopes {
+    pub target: SlopesTarget,
+    /// Position in the lowered network.
+    pub node: u32,
+    pub positions: Vector,
+}
+
+/// What is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum SlopesTarget {
+    /// The rows of the case.
+    Rows,
+    /// The elements of a node, from above.
+    Upper(u32),
+    /// From below.
+    Lower(u32),
 }
 
 /// An input that satisfies a case, row-major.
@@ -56,6 +91,7 @@ pub struct UnsafePoint {
 impl SpecificationClaim {
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
         let point = self.witness.counterexample.iter_mut().map(|point| &mut point.input);
-        self.witness.splits.iter_mut().map(|splits| &mut splits.tree).chain(point).collect()
+        let slopes = self.witness.slopes.iter_mut().flat_map(|case| &mut case.slopes).map(|slopes| &mut slopes.positions);
+        self.witness.splits.iter_mut().map(|splits| &mut splits.tree).chain(slopes).chain(point).collect()
     }
 }

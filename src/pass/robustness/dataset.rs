@@ -110,7 +110,7 @@ impl Run<'_> {
         if let Some(found) = self.falsify(&problem, sample, label, GLANCE) {
             return Ok(found);
         }
-        let bounded = if in_time(&self.refuter, self.deadline) {
+        let bounded = if in_time(&self.refuter, self.deadline, 1.0) {
             self.refuter.bound(&neighbourhood.region, &problem.clauses)
         } else {
             self.refuter.bound_by_intervals(&neighbourhood.region, &problem.clauses)

@@ -31,10 +31,10 @@ use crate::checker::Refuter;
 /// Multiplications a second that backward bounds surely reach.
 const SLOWEST: f64 = 5e8;
 
-/// Will backward bounds of one region be done before the deadline? They cannot be interrupted.
-fn in_time(refuter: &Refuter, deadline: Option<Instant>) -> bool {
+/// Will backward bounds of one region, so many times, be done before the deadline? They cannot be interrupted.
+fn in_time(refuter: &Refuter, deadline: Option<Instant>, times: f64) -> bool {
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
-    left.is_none_or(|left| refuter.cost() / SLOWEST <= left.max(0.5))
+    left.is_none_or(|left| times * refuter.cost() / SLOWEST <= left.max(0.5))
 }
 
 /// Why nothing can be tried.

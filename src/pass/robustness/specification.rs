@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::attack::{Attack, Effort};
+use super::attack::{self, Attack};
 use super::branching::{Branched, Branching};
 use super::float32::Deployed;
 use super::problem::Problem;
 use super::{RobustnessError, in_time};
-use crate::bounds::Propagator;
+use crate::bounds::{Hints, Loops, Phases, Propagator};
 use crate::certificate::Semantics;
 use crate::checker::{Refuter, prove_unsafe};
 use crate::ir::Network;
+use crate::pass::bounds::{Effort, optimise};
 use crate::vnnlib::{ElementType, Specification};
 
 /// What a run may cost.
@@ -29,6 +30,8 @@ pub enum SpecificationVerdict {
     Holds {
         /// Per case the tree of splits, in pre-order; a single leaf where bounds suffice.
         trees: Vec<Vec<f64>>,
+        /// Slopes for cases that the usual ones do not close.
+        slopes: Vec<(usize, Hints)>,
     },
     /// An input is unsafe (`sat`).
     Violated(Counterexample),
@@ -64,11 +67,11 @@ struct Search<'a> {
 }
 
 /// A first look at every case, before bounds.
-const GLANCE: Effort = Effort { restarts: 2, steps: 3, targets: 3 };
+const GLANCE: attack::Effort = attack::Effort { restarts: 2, steps: 3, targets: 3 };
 /// For cases that bounds leave open, before they are split.
-const SEARCH: Effort = Effort { restarts: 6, steps: 40, targets: 6 };
+const SEARCH: attack::Effort = attack::Effort { restarts: 6, steps: 40, targets: 6 };
 /// For cases that cannot be split.
-const INSIST: Effort = Effort { restarts: 40, steps: 80, targets: 20 };
+const INSIST: attack::Effort = attack::Effort { restarts: 40, steps: 80, targets: 20 };
 
 /// In which arithmetic a specification is meant.
 #[must_use]
@@ -105,7 +108,7 @@ pub fn verify_specification(
         deadline: options.timeout.map(|timeout| Instant::now() + timeout),
         seed: options.seed,
     };
-    search.run(progress)
+    Ok(search.run(progress))
 }
 
 /// What became of one case at first.
@@ -116,7 +119,7 @@ enum Glance {
 }
 
 impl Search<'_> {
-    fn run(&self, progress: &mut dyn FnMut(&str)) -> Result<SpecificationVerdict, RobustnessError> {
+    fn run(&self, progress: &mut dyn FnMut(&str)) -> SpecificationVerdict {
         let cases = 0..self.specification.cases.len();
         progress("bounding every case");
         let glances: Vec<Glance> = cases.into_par_iter().map(|case| self.glance(case)).collect();
@@ -125,15 +128,16 @@ impl Search<'_> {
         for (case, glance) in glances.into_iter().enumerate() {
             match glance {
                 Glance::Refuted => {}
-                Glance::Unsafe(found) => return Ok(SpecificationVerdict::Violated(found)),
+                Glance::Unsafe(found) => return SpecificationVerdict::Violated(found),
                 Glance::Open(problem) => open.push((case, problem)),
             }
         }
         let mut left = 0;
+        let mut slopes = Vec::new();
         for (case, problem) in &open {
             progress(&format!("searching case {} of {}", case + 1, self.specification.cases.len()));
             if let Some(found) = self.falsify(*case, problem, SEARCH) {
-                return Ok(SpecificationVerdict::Violated(found));
+                return SpecificationVerdict::Violated(found);
             }
         }
         for (case, problem) in &open {
@@ -142,16 +146,20 @@ impl Search<'_> {
                 continue;
             }
             progress(&format!("deciding case {} of {}", case + 1, self.specification.cases.len()));
+            if let Some(found) = self.slopes(problem) {
+                slopes.push((*case, found));
+                continue;
+            }
             match self.decide(*case, problem) {
                 Branched::Refuted(tree) => trees[*case] = tree,
-                Branched::Unsafe(found) => return Ok(SpecificationVerdict::Violated(found)),
+                Branched::Unsafe(found) => return SpecificationVerdict::Violated(found),
                 Branched::Open => left += 1,
             }
         }
         if left > 0 {
-            return Ok(SpecificationVerdict::Unknown { open: left, timed_out: self.late() });
+            return SpecificationVerdict::Unknown { open: left, timed_out: self.late() };
         }
-        Ok(SpecificationVerdict::Holds { trees })
+        SpecificationVerdict::Holds { trees, slopes }
     }
 
     fn late(&self) -> bool {
@@ -165,7 +173,7 @@ impl Search<'_> {
             return Glance::Unsafe(found);
         }
         let region = problem.region.clone().into();
-        let bounded = if in_time(&self.refuter, self.deadline) {
+        let bounded = if in_time(&self.refuter, self.deadline, 1.0) {
             self.refuter.bound(&region, &problem.clauses)
         } else {
             self.refuter.bound_by_intervals(&region, &problem.clauses)
@@ -174,6 +182,26 @@ impl Search<'_> {
             Ok(bounded) if bounded.refuted => Glance::Refuted,
             _ => Glance::Open(Box::new(problem)),
         }
+    }
+
+    /// Slopes with which bounds close a case that is not going to be split.
+    fn slopes(&self, problem: &Problem) -> Option<Hints> {
+        if Branching::<Counterexample>::applies(problem) {
+            return None;
+        }
+        let region = problem.region.clone().into();
+        let rows = self.refuter.rows(&problem.clauses);
+        // Little first, then more: a search costs its steps times what bounds cost.
+        [Effort { rows: 20, nodes: 0 }, Effort { rows: 20, nodes: 4 }, Effort { rows: 30, nodes: 12 }].into_iter().find_map(
+            |effort| {
+                if !in_time(&self.refuter, self.deadline, 1.0 + 2.0 * effort.nodes as f64) {
+                    return None;
+                }
+                let found = optimise(self.refuter.linear_bounds(), &region, &Phases::new(), &rows, effort, &Loops).ok()?;
+                let bounded = self.refuter.bound_with(&region, &problem.clauses, &found.hints).ok()?;
+                bounded.refuted.then_some(found.hints)
+            },
+        )
     }
 
     fn decide(&self, case: usize, problem: &Problem) -> Branched<Counterexample> {
@@ -193,7 +221,7 @@ impl Search<'_> {
     }
 
     /// Looks for an unsafe point; one that float32 rounding could save is kept only where no better one turns up.
-    fn falsify(&self, case: usize, problem: &Problem, effort: Effort) -> Option<Counterexample> {
+    fn falsify(&self, case: usize, problem: &Problem, effort: attack::Effort) -> Option<Counterexample> {
         let mut fragile = None;
         let accept = |point: &[f64]| {
             let found = self.confirmed(case, point)?;

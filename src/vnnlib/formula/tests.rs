@@ -48,8 +48,8 @@ fn a_box_and_an_or_of_conjunctions() {
 
 #[test]
 fn an_or_over_inputs_times_an_or_over_outputs_stays_a_product() {
-    let boxes: String = (0..100).map(|i| format!("(and (>= X_0 {i}) (<= X_0 {}))", i + 1)).collect();
-    let rows: String = (1..100).map(|i| format!("(<= Y_{i} Y_0)")).collect();
+    let boxes = (0..100).map(|i| format!("(and (>= X_0 {i}) (<= X_0 {}))", i + 1)).collect::<Vec<_>>().join(" ");
+    let rows = (1..100).map(|i| format!("(<= Y_{i} Y_0)")).collect::<Vec<_>>().join(" ");
     let s = parse(&flat(1, 100, &format!("(assert (or {boxes}))(assert (or {rows}))(assert (<= Y_1 5))(assert (<= Y_2 5))")))
         .unwrap();
     assert_eq!((s.boxes.len(), s.cases.len()), (100, 100));
@@ -82,7 +82,7 @@ fn thousands_of_mixed_disjuncts_are_read_quickly() {
         for x in 0..11 {
             write!(text, "(<= X_{x} 0.{:017}) (>= X_{x} 0.{:017}) ", i * 2 + x + 20_000_000_000_000_000_u64, i * 2 + x).unwrap();
         }
-        write!(text, "(>= Y_0 {i}.5))\n").unwrap();
+        writeln!(text, "(>= Y_0 {i}.5))").unwrap();
     }
     text.push_str("))");
     assert!(text.len() > 10_000_000);
