@@ -13,6 +13,7 @@ use crate::report::{HessianSection, Section};
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Curvature")]
+#[group(skip)]
 pub struct Arguments {
     /// Traces, norms and eigenvalues of the Hessian and the Gauss-Newton matrix of the loss
     #[arg(long, group = "pass")]

@@ -379,7 +379,7 @@ fn blocks(objective: &Objective<'_>, direction: &[f64]) -> Summary {
             let largest = eigenvalues(&block).and_then(|values| values.last().copied()).unwrap_or(f64::NAN);
             let along: f64 = (0..outputs).map(|i| dot(row(i), direction).powi(2)).sum();
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.push((first + sample, block.squared_norm_l2(), largest, along));
+            found.push((first + sample, block.norm_l2().powi(2), largest, along));
         }
     });
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
