@@ -82,9 +82,7 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         Some(Verdict::Unstable) => ExitStatus::Violated,
         Some(Verdict::Undecided | Verdict::NotApplicable(_)) => ExitStatus::Inconclusive,
     };
-    let proved: Vec<&str> =
-        claims.iter().filter(|claim| claim.assurance == Assurance::Proved).map(|claim| claim.id.as_str()).collect();
-    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, &proved, start.elapsed());
+    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, &claims, start.elapsed());
     Ok(Findings {
         claims,
         section: Section::Hessian(Box::new(section)),
