@@ -14,6 +14,7 @@ use crate::report::{HessianSection, Section};
 #[derive(clap::Args)]
 #[group(skip)]
 #[command(next_help_heading = "Curvature")]
+#[group(skip)]
 pub struct Arguments {
     /// Traces, norms and eigenvalues of the Hessian and the Gauss-Newton matrix of the loss
     #[arg(long, group = "pass")]
@@ -82,9 +83,7 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         Some(Verdict::Unstable) => ExitStatus::Violated,
         Some(Verdict::Undecided | Verdict::NotApplicable(_)) => ExitStatus::Inconclusive,
     };
-    let proved: Vec<&str> =
-        claims.iter().filter(|claim| claim.assurance == Assurance::Proved).map(|claim| claim.id.as_str()).collect();
-    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, &proved, start.elapsed());
+    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, &claims, start.elapsed());
     Ok(Findings {
         claims,
         section: Section::Hessian(Box::new(section)),

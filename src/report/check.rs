@@ -63,7 +63,7 @@ const fn norm(norm: Norm) -> &'static str {
 }
 
 /// A claim in words.
-fn statement(kind: &ClaimKind) -> String {
+pub(super) fn statement(kind: &ClaimKind) -> String {
     match kind {
         ClaimKind::Robustness(claim) => {
             let norm = norm(claim.perturbation.norm);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
+use crate::certificate::{Assurance, Claim};
 use crate::pass::derivatives::{Circuit, Loss};
 use crate::pass::hessian::flatness::ParameterNorms;
 use crate::pass::hessian::stability::CriticalBatch;
@@ -34,8 +35,8 @@ pub struct HessianSection {
     alignment: Option<f64>,
     parameter_norms: Vec<(&'static str, f64)>,
     stability: Option<StabilityRow>,
-    /// The claims of this section that are proved.
-    proved: Vec<String>,
+    /// What is certified, in words.
+    certified: Vec<String>,
     /// Eigenvalues and weights: the density of the Hessian's spectrum, exact or by stochastic Lanczos quadrature.
     density: Vec<(f64, f64)>,
     seconds: f64,
@@ -111,7 +112,7 @@ impl HessianSection {
         circuit: &Circuit<'_>,
         loss: Loss,
         softmax_in_loss: bool,
-        proved: &[&str],
+        claims: &[Claim],
         time: Duration,
     ) -> Self {
         let row = |name, label, figure: &Figure| FigureRow {
@@ -172,7 +173,7 @@ impl HessianSection {
             alignment: analysis.alignment,
             parameter_norms,
             stability: analysis.stability.as_ref().map(StabilityRow::new),
-            proved: proved.iter().map(|&id| id.to_owned()).collect(),
+            certified: claims.iter().map(certified).collect(),
             density: analysis.density.clone(),
             seconds: time.as_secs_f64(),
         }
@@ -208,6 +209,15 @@ impl StabilityRow {
             edge_ratio: stability.edge_ratio,
         }
     }
+}
+
+fn certified(claim: &Claim) -> String {
+    let assurance = match claim.assurance {
+        Assurance::Proved => "proved",
+        Assurance::Checked => "checked",
+        Assurance::Estimated => "estimated",
+    };
+    format!("{assurance}: {}", super::check::statement(&claim.kind))
 }
 
 /// To nearest: these are computed in `f64`, not bounds.
@@ -261,10 +271,7 @@ impl fmt::Display for HessianSection {
         if let Some(stability) = &self.stability {
             stability.fmt(f)?;
         }
-        for id in &self.proved {
-            writeln!(f, "proved: `{id}`")?;
-        }
-        Ok(())
+        self.certified.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 

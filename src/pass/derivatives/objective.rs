@@ -53,6 +53,8 @@ pub struct Evaluation {
 
 /// Bytes of the forward and backward passes of one batch.
 const BATCH_BYTES: usize = 48 << 20;
+/// Groups of batches that sums are taken over, whatever the number of threads.
+const GROUPS: usize = 8;
 /// Largest number of samples in one batch.
 const BATCH_SAMPLES: usize = 64;
 
@@ -76,7 +78,8 @@ impl<'a> Objective<'a> {
         // Values, their tangents, adjoints and their tangents.
         let per_sample = 8 * circuit.width() * (3 + circuit.outputs().min(10));
         let batch = (BATCH_BYTES / per_sample.max(1)).clamp(1, BATCH_SAMPLES);
-        let batch = batch.min(samples.count.div_ceil(rayon::current_num_threads())).max(1);
+        // Work for several threads; how many there are must not change the order of summation.
+        let batch = batch.min(samples.count.div_ceil(GROUPS)).max(1);
         let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch };
         let batches = samples.count.div_ceil(batch);
         if samples.count.saturating_mul(8 * circuit.width()) <= memory {
@@ -116,7 +119,6 @@ impl<'a> Objective<'a> {
     /// As [`map`](Self::map), adding up vectors over θ and dividing by the number of samples. Batches are combined in
     /// groups of fixed size, so that the result does not depend on the threads.
     fn mean(&self, compute: impl Fn(usize, &Tape, &mut [f64]) + Sync) -> Vec<f64> {
-        const GROUPS: usize = 8;
         let batches = self.batches();
         let per_group = batches.div_ceil(GROUPS);
         let group = |group: usize| {
