@@ -12,12 +12,12 @@ mod completions;
 #[cfg(feature = "passes")]
 mod data;
 #[cfg(feature = "passes")]
-mod hessian;
-#[cfg(feature = "passes")]
 mod diff;
 mod explain;
 #[cfg(feature = "passes")]
 mod gate;
+#[cfg(feature = "passes")]
+mod hessian;
 #[cfg(feature = "passes")]
 mod init;
 #[cfg(feature = "passes")]
@@ -27,9 +27,9 @@ mod inverse;
 #[cfg(feature = "passes")]
 mod lipschitz;
 #[cfg(feature = "passes")]
-mod objective;
-#[cfg(feature = "passes")]
 mod man;
+#[cfg(feature = "passes")]
+mod objective;
 mod output;
 #[cfg(feature = "passes")]
 mod progress;

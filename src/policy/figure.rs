@@ -59,6 +59,7 @@ pub fn decisive(kind: &str) -> Option<Decisive> {
             Some(Figure::Rest { of: "/falsified", among: "/samples" }),
             Better::Larger,
         ),
+        "tightness" => number("tightness", Figure::At("/tightness/lower"), Some(Figure::At("/tightness/upper")), Better::Larger),
         "hessian-trace" => number("trace", Figure::At("/trace/upper"), Some(Figure::At("/trace/lower")), Better::Smaller),
         "stability" => word("stable"),
         "inverse-hessian" => number("residual", Figure::At("/residual"), None, Better::Smaller),

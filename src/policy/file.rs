@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::certificate::{Assurance, Norm};
+use crate::certificate::{Assurance, LossName, Norm};
 
 /// What a repository asks of its models.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -69,6 +69,15 @@ pub struct ModelPolicy {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<RobustnessRule>")]
     pub robustness: Vec<Spanned<RobustnessRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<TightnessRule>")]
+    pub tightness: Vec<Spanned<TightnessRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<HessianTraceRule>")]
+    pub hessian_trace: Vec<Spanned<HessianTraceRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<StabilityRule>")]
+    pub stability: Vec<Spanned<StabilityRule>>,
 }
 
 /// The network's input is `(sample − mean)/std`; perturbed samples stay in the range `clip`.
@@ -132,6 +141,64 @@ pub struct RobustnessRule {
     pub epsilon: f64,
     /// The share of samples that are classified rightly under every perturbation is at least this.
     pub min_certified_accuracy: f64,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// Interval propagation is tight enough on the samples.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TightnessRule {
+    /// Samples with their labels: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Labels, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first.
+    pub samples: u32,
+    /// Size of the perturbations of each value, in the units of the data.
+    pub epsilon: f64,
+    /// The mean tightness over the samples (its proved lower bound) is at least this.
+    pub min_tightness: f64,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// The trace of a matrix of curvature is small enough.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HessianTraceRule {
+    /// Samples with their targets: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Targets, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first.
+    pub samples: u32,
+    pub loss: LossName,
+    /// The upper limit of the trace (proved, or of its confidence interval) is at most this.
+    pub max_trace: f64,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// SGD with these settings is mean-square stable at the parameters of the model.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StabilityRule {
+    /// Samples with their targets: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Targets, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first.
+    pub samples: u32,
+    pub loss: LossName,
+    pub learning_rate: f64,
+    pub batch_size: u32,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,

@@ -12,6 +12,9 @@ mod requirement;
 
 pub use decide::{Decision, Established, Status};
 pub use figure::{Better, Decisive, Figure, Reading, decisive};
-pub use file::{Input, Limits, LipschitzRule, ModelPolicy, Policy, RobustnessRule, SpecificationRule};
+pub use file::{
+    HessianTraceRule, Input, Limits, LipschitzRule, ModelPolicy, Policy, RobustnessRule, SpecificationRule, StabilityRule,
+    TightnessRule,
+};
 pub use read::{FILE_NAME, PolicyError, PolicyFile, discover};
 pub use requirement::{Condition, Expected, Limit, Requirement, Rule, Task, decimal};

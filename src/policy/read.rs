@@ -123,11 +123,8 @@ fn of_model(name: &str, model: &super::ModelPolicy, text: &str) -> Result<Vec<Ta
     {
         return Err(Wrong { span: Some(pin.span()), detail: "a digest has 64 lower-case hexadecimal digits".to_owned() });
     }
-    let lipschitz = model.lipschitz.iter().map(|rule| (rule.span(), Rule::Lipschitz(rule.get_ref().clone())));
-    let specifications = model.specification.iter().map(|rule| (rule.span(), Rule::Specification(rule.get_ref().clone())));
-    let robustness = model.robustness.iter().map(|rule| (rule.span(), Rule::Robustness(rule.get_ref().clone())));
     let mut tasks: Vec<Task> = Vec::new();
-    for (span, rule) in lipschitz.chain(specifications).chain(robustness) {
+    for (span, rule) in rules(model) {
         let wrong = |detail| Wrong { span: Some(span.clone()), detail };
         let mut task = Task::new(name, model, rule, place(text, span.start).0).map_err(wrong)?;
         if let Some(other) = tasks.iter().find(|other| other.repeats(&task)) {
@@ -142,6 +139,20 @@ fn of_model(name: &str, model: &super::ModelPolicy, text: &str) -> Result<Vec<Ta
         tasks.push(task);
     }
     Ok(tasks)
+}
+
+/// All rules of a model, and where they stand.
+fn rules(model: &super::ModelPolicy) -> Vec<(Range<usize>, Rule)> {
+    fn of<T: Clone>(rules: &[toml::Spanned<T>], make: impl Fn(T) -> Rule) -> Vec<(Range<usize>, Rule)> {
+        rules.iter().map(|rule| (rule.span(), make(rule.get_ref().clone()))).collect()
+    }
+    let mut rules = of(&model.lipschitz, Rule::Lipschitz);
+    rules.extend(of(&model.specification, Rule::Specification));
+    rules.extend(of(&model.robustness, Rule::Robustness));
+    rules.extend(of(&model.tightness, Rule::Tightness));
+    rules.extend(of(&model.hessian_trace, Rule::HessianTrace));
+    rules.extend(of(&model.stability, Rule::Stability));
+    rules
 }
 
 fn at(path: &Path, text: &str, span: Option<&Range<usize>>, detail: String, hint: Option<String>) -> PolicyError {

@@ -1,12 +1,14 @@
 //! Rules as requirements: a kind of claim, what the claim must be about, a figure of it, and a limit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::figure::{Better, Decisive, Figure, decisive};
-use super::file::{LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule};
-use crate::certificate::{Assurance, Norm};
+use super::file::{
+    HessianTraceRule, LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule, StabilityRule, TightnessRule,
+};
+use crate::certificate::{Assurance, Bits, LossName, Norm};
 
 /// A rule of one model.
 #[derive(Clone, Debug)]
@@ -14,6 +16,9 @@ pub enum Rule {
     Lipschitz(LipschitzRule),
     Specification(SpecificationRule),
     Robustness(RobustnessRule),
+    Tightness(TightnessRule),
+    HessianTrace(HessianTraceRule),
+    Stability(StabilityRule),
 }
 
 /// What one run of a pass can answer, and what is required of the answer.
@@ -103,6 +108,9 @@ impl Task {
             Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, rule.clone()),
             Rule::Specification(specification) => Ok(Self::specification(model, specification, line, rule.clone())),
             Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, rule.clone()),
+            Rule::Tightness(tightness) => Self::tightness(model, policy, tightness, line, rule.clone()),
+            Rule::HessianTrace(trace) => Self::hessian_trace(model, trace, line, rule.clone()),
+            Rule::Stability(stability) => Self::stability(model, stability, line, rule.clone()),
         }
     }
 
@@ -178,24 +186,9 @@ impl Task {
         if !(0.0..=1.0).contains(&accuracy) {
             return Err(format!("`min-certified-accuracy` is {accuracy}, which is not between 0 and 1"));
         }
-        if wanted.samples == 0 {
-            return Err("`samples` is 0".to_owned());
-        }
-        let input = &policy.input;
-        let mut conditions = vec![
-            Condition { pointer: "/data/0/digest", expected: Expected::DigestOf(wanted.data.clone()) },
-            Condition::is("/samples", json!(wanted.samples)),
-            Condition::is("/perturbation/norm", json!(norm)),
-            Condition::is("/perturbation/epsilon", json!(decimal(epsilon))),
-            Condition::is("/perturbation/mean", json!(decimals(&input.mean))),
-            Condition::is("/perturbation/deviation", json!(decimals(&input.std))),
-            Condition::is("/perturbation/clip", input.clip.map_or(Value::Null, |clip| json!(decimals(&clip)))),
-            Condition::is("/semantics", json!("real")),
-        ];
-        if let Some(labels) = &wanted.labels {
-            conditions.push(Condition { pointer: "/data/1/digest", expected: Expected::DigestOf(labels.clone()) });
-        }
-        let files: Vec<PathBuf> = [Some(wanted.data.clone()), wanted.labels.clone()].into_iter().flatten().collect();
+        let (mut conditions, files) =
+            around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, norm, epsilon)?;
+        conditions.push(Condition::is("/semantics", json!("real")));
         let about = Shared {
             model,
             name: format!("robustness-{norm}-{}", decimal(epsilon)),
@@ -206,6 +199,110 @@ impl Task {
             line,
         };
         Ok(about.task(rule, vec![("min-certified-accuracy", Limit::AtLeast(accuracy))], files))
+    }
+
+    fn tightness(model: &str, policy: &ModelPolicy, wanted: &TightnessRule, line: usize, rule: Rule) -> Result<Self, String> {
+        let epsilon = positive("epsilon", wanted.epsilon)?;
+        let (mut conditions, files) =
+            around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, "linf", epsilon)?;
+        conditions.push(Condition::is("/elided", json!(true)));
+        let about = Shared {
+            model,
+            name: format!("tightness-{}", decimal(epsilon)),
+            what: format!("mean tightness of interval propagation, perturbations of {}", decimal(epsilon)),
+            kind: "tightness",
+            conditions,
+            assurance: wanted.assurance,
+            line,
+        };
+        let least = positive("min-tightness", wanted.min_tightness)?;
+        Ok(about.task(rule, vec![("min-tightness", Limit::AtLeast(least))], files))
+    }
+
+    fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, rule: Rule) -> Result<Self, String> {
+        let (conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
+        let about = Shared {
+            model,
+            name: format!("hessian-trace-{}", loss(wanted.loss)),
+            what: format!("trace of the curvature of the {} loss", loss(wanted.loss)),
+            kind: "hessian-trace",
+            conditions,
+            assurance: wanted.assurance,
+            line,
+        };
+        let most = positive("max-trace", wanted.max_trace)?;
+        Ok(about.task(rule, vec![("max-trace", Limit::AtMost(most))], files))
+    }
+
+    fn stability(model: &str, wanted: &StabilityRule, line: usize, rule: Rule) -> Result<Self, String> {
+        let rate = positive("learning-rate", wanted.learning_rate)?;
+        if wanted.batch_size == 0 {
+            return Err("`batch-size` is 0".to_owned());
+        }
+        let (mut conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
+        conditions.push(Condition::is("/learning_rate", json!(Bits::of(rate))));
+        conditions.push(Condition::is("/batch_size", json!(wanted.batch_size)));
+        let about = Shared {
+            model,
+            name: format!("stability-{}-{}", decimal(rate), wanted.batch_size),
+            what: format!("SGD with learning rate {} and batches of {}", decimal(rate), wanted.batch_size),
+            kind: "stability",
+            conditions,
+            assurance: wanted.assurance,
+            line,
+        };
+        Ok(about.task(rule, vec![("stable", Limit::Is("stable"))], files))
+    }
+}
+
+/// What a claim around samples must be about, and the files that it names.
+fn around_samples(
+    policy: &ModelPolicy,
+    data: &Path,
+    labels: Option<&Path>,
+    samples: u32,
+    norm: &str,
+    epsilon: f64,
+) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
+    let input = &policy.input;
+    let (mut conditions, files) = at_samples(["/data/0/digest", "/data/1/digest", "/samples"], data, labels, samples)?;
+    conditions.extend([
+        Condition::is("/perturbation/norm", json!(norm)),
+        Condition::is("/perturbation/epsilon", json!(decimal(epsilon))),
+        Condition::is("/perturbation/mean", json!(decimals(&input.mean))),
+        Condition::is("/perturbation/deviation", json!(decimals(&input.std))),
+        Condition::is("/perturbation/clip", input.clip.map_or(Value::Null, |clip| json!(decimals(&clip)))),
+    ]);
+    Ok((conditions, files))
+}
+
+/// What a claim about a loss must be about, and the files that it names.
+fn objective(data: &Path, labels: Option<&Path>, samples: u32, of: LossName) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
+    let pointers = ["/objective/data/0/digest", "/objective/data/1/digest", "/objective/samples"];
+    let (mut conditions, files) = at_samples(pointers, data, labels, samples)?;
+    conditions.push(Condition::is("/objective/loss", json!(loss(of))));
+    Ok((conditions, files))
+}
+
+/// The first samples of a data set: the digest of its file, that of its labels' file, and their number.
+fn at_samples(
+    [of_data, of_labels, of_samples]: [&'static str; 3],
+    data: &Path,
+    labels: Option<&Path>,
+    samples: u32,
+) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
+    if samples == 0 {
+        return Err("`samples` is 0".to_owned());
+    }
+    let mut conditions = vec![Condition::digest(of_data, data), Condition::is(of_samples, json!(samples))];
+    conditions.extend(labels.map(|labels| Condition::digest(of_labels, labels)));
+    Ok((conditions, [Some(data), labels].into_iter().flatten().map(Path::to_owned).collect()))
+}
+
+const fn loss(loss: LossName) -> &'static str {
+    match loss {
+        LossName::CrossEntropy => "cross-entropy",
+        LossName::Mse => "mse",
     }
 }
 
@@ -262,6 +359,10 @@ impl Shared<'_> {
 impl Condition {
     const fn is(pointer: &'static str, value: Value) -> Self {
         Self { pointer, expected: Expected::Value(value) }
+    }
+
+    fn digest(pointer: &'static str, file: &Path) -> Self {
+        Self { pointer, expected: Expected::DigestOf(file.to_owned()) }
     }
 }
 

@@ -9,17 +9,17 @@ pub mod audit;
 mod batch;
 mod check;
 #[cfg(feature = "passes")]
-mod hessian;
-#[cfg(feature = "passes")]
-mod inspect;
-#[cfg(feature = "passes")]
-mod inverse;
-#[cfg(feature = "passes")]
 mod diff;
 #[cfg(feature = "passes")]
 mod format;
 #[cfg(feature = "passes")]
+mod hessian;
+#[cfg(feature = "passes")]
 mod html;
+#[cfg(feature = "passes")]
+mod inspect;
+#[cfg(feature = "passes")]
+mod inverse;
 #[cfg(feature = "passes")]
 mod junit;
 #[cfg(feature = "passes")]
@@ -37,11 +37,11 @@ mod sarif;
 #[cfg(feature = "passes")]
 mod specification;
 #[cfg(feature = "passes")]
-mod tightness;
-#[cfg(feature = "passes")]
 mod svg;
 #[cfg(feature = "passes")]
 mod text;
+#[cfg(feature = "passes")]
+mod tightness;
 
 #[cfg(feature = "passes")]
 pub use analysis::{AnalysisReport, Section};
@@ -49,11 +49,11 @@ pub use analysis::{AnalysisReport, Section};
 pub use batch::{BatchReport, Instance};
 pub use check::{CheckedClaim, CheckedFile};
 #[cfg(feature = "passes")]
-pub use hessian::HessianSection;
-#[cfg(feature = "passes")]
 pub use diff::DiffReport;
 #[cfg(feature = "passes")]
 pub use format::ReportFormat;
+#[cfg(feature = "passes")]
+pub use hessian::HessianSection;
 #[cfg(feature = "passes")]
 pub use inspect::InspectReport;
 #[cfg(feature = "passes")]

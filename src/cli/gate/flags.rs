@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::certificate::Norm;
+use crate::certificate::{LossName, Norm};
 use crate::policy::{Input, Limits, ModelPolicy, Rule, decimal};
 
 /// Everything after the model. Paths of the policy are relative to `folder`.
@@ -14,14 +14,28 @@ pub fn flags(rule: &Rule, model: &ModelPolicy, limits: &Limits, folder: &Path) -
         Rule::Specification(rule) => flags.pair("--spec", folder.join(&rule.file)),
         Rule::Robustness(rule) => {
             flags.0.push("--robust".into());
-            flags.pair("--data", folder.join(&rule.data));
-            if let Some(labels) = &rule.labels {
-                flags.pair("--labels", folder.join(labels));
-            }
-            flags.pair("--samples", rule.samples.to_string());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
             flags.pair("--norm", norm(rule.norm));
             flags.pair("--eps", decimal(rule.epsilon));
             flags.input(&model.input);
+        }
+        Rule::Tightness(rule) => {
+            flags.0.push("--tightness".into());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
+            flags.pair("--eps", decimal(rule.epsilon));
+            flags.input(&model.input);
+        }
+        Rule::HessianTrace(rule) => {
+            flags.0.push("--hessian-trace".into());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
+            flags.pair("--loss", loss(rule.loss));
+        }
+        Rule::Stability(rule) => {
+            flags.0.push("--hessian-trace".into());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
+            flags.pair("--loss", loss(rule.loss));
+            flags.pair("--learning-rate", decimal(rule.learning_rate));
+            flags.pair("--batch-size", rule.batch_size.to_string());
         }
     }
     flags.pair("--timeout", decimal(limits.timeout));
@@ -37,6 +51,14 @@ impl Flags {
         self.0.extend([name.into(), value.into()]);
     }
 
+    fn samples(&mut self, folder: &Path, data: &Path, labels: Option<&Path>, samples: u32) {
+        self.pair("--data", folder.join(data));
+        if let Some(labels) = labels {
+            self.pair("--labels", folder.join(labels));
+        }
+        self.pair("--samples", samples.to_string());
+    }
+
     /// Decimals joined by commas, with `=` so that a sign is not taken for a flag.
     fn list(&mut self, name: &str, values: &[f64]) {
         if !values.is_empty() {
@@ -49,6 +71,13 @@ impl Flags {
         self.list("--input-mean", &input.mean);
         self.list("--input-std", &input.std);
         self.list("--clip", input.clip.as_ref().map_or(&[], |clip| clip));
+    }
+}
+
+const fn loss(loss: LossName) -> &'static str {
+    match loss {
+        LossName::CrossEntropy => "cross-entropy",
+        LossName::Mse => "mse",
     }
 }
 

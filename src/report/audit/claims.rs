@@ -49,6 +49,8 @@ pub struct ClaimSection {
     /// The claim in words.
     pub statement: String,
     pub figures: Vec<FigureRow>,
+    /// What the certificate also states and nobody checks.
+    pub descriptive: Vec<FigureRow>,
     pub charts: Vec<Chart>,
     /// What found the witness; not part of what is proved.
     pub engine: Option<String>,
@@ -88,6 +90,7 @@ impl CertificateSection {
                 domain: checked.domain.to_owned(),
                 statement: checked.statement.clone(),
                 figures: figures(&value),
+                descriptive: descriptive(&value),
                 charts: if pictures { chart::of_claim(claim, bundle, model) } else { Vec::new() },
                 engine: engines.and_then(|engines: &BTreeMap<_, _>| engines.get(&claim.id)).cloned(),
             }
@@ -126,8 +129,8 @@ impl RefusalText {
     }
 }
 
-/// What every claim has, and is told apart from its figures.
-const COMMON: [&str; 6] = ["id", "kind", "assurance", "semantics", "domain", "witness"];
+/// What every claim has, and what is told apart from its figures.
+const APART: [&str; 7] = ["id", "kind", "assurance", "semantics", "domain", "witness", "descriptive"];
 /// Entries of a list that are shown.
 const SHOWN: usize = 12;
 
@@ -135,7 +138,7 @@ const SHOWN: usize = 12;
 #[must_use]
 pub fn figures(claim: &Value) -> Vec<FigureRow> {
     let mut rows = Vec::new();
-    for (name, value) in claim.as_object().into_iter().flatten().filter(|(name, _)| !COMMON.contains(&name.as_str())) {
+    for (name, value) in claim.as_object().into_iter().flatten().filter(|(name, _)| !APART.contains(&name.as_str())) {
         collect(name, value, &mut rows);
     }
     // What the kind is judged by may be computed from others.
@@ -152,6 +155,16 @@ pub fn figures(claim: &Value) -> Vec<FigureRow> {
         };
         rows.insert(0, row);
     }
+    rows
+}
+
+/// Figures that nobody checks, by the name that claims give them.
+fn descriptive(claim: &Value) -> Vec<FigureRow> {
+    let mut rows = Vec::new();
+    for (name, value) in claim.get("descriptive").and_then(Value::as_object).into_iter().flatten() {
+        collect(name, value, &mut rows);
+    }
+    rows.iter_mut().for_each(|row| "≈".clone_into(&mut row.relation));
     rows
 }
 
@@ -178,6 +191,9 @@ fn collect(name: &str, value: &Value, rows: &mut Vec<FigureRow>) {
                 None => push("=", format!("{} entries", items.len()), None),
             }
         }
+        Value::Object(fields) if fields.len() == 1 && fields.contains_key("vector") => {
+            push("=", "in the bundle".to_owned(), None);
+        }
         Value::Object(fields) => {
             let rounding = fields.get("rounding").and_then(Value::as_str);
             match (rounding, Figure::At("/x").read(&serde_json::json!({ "x": value }))) {
@@ -195,8 +211,10 @@ fn collect(name: &str, value: &Value, rows: &mut Vec<FigureRow>) {
 
 fn scalar(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::String(_) | Value::Number(_) => {
+            let reading = Figure::At("/x").read(&serde_json::json!({ "x": value }))?;
+            Some(reading.text().to_owned())
+        }
         Value::Bool(value) => Some(value.to_string()),
         _ => None,
     }

@@ -105,8 +105,15 @@ fn article(certificate: &CertificateSection, claim: &ClaimSection) -> Markup {
         ]
     });
     let figures = table(None, &["figure", "", "value"].map(|name| if name.is_empty() { "side" } else { name }), figures);
+    let descriptive =
+        claim.descriptive.iter().map(|figure| vec![Markup::text(figure.name.replace('_', " ")), Markup::text(&figure.value)]);
+    let descriptive = if claim.descriptive.is_empty() {
+        Markup::default()
+    } else {
+        table(Some("Descriptive figures, which nobody checks"), &["figure", "value"], descriptive)
+    };
     let pictures = Markup::join(claim.charts.iter().map(figure));
-    plain("article", Markup::join([heading, facts(rows), figures, pictures]))
+    plain("article", Markup::join([heading, facts(rows), figures, descriptive, pictures]))
 }
 
 fn refusal(certificate: &CertificateSection) -> Option<Markup> {
