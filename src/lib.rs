@@ -27,6 +27,8 @@
 //! | `pass` | finds claims and witnesses; never says that anything is proved |
 //! | `solver` | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
 //! | `autodiff` | derivatives over the IR |
+//! | `policy` | `verify.toml`: what a repository asks of its models, decided on claims that the checker established |
+//! | [`codes`] | every diagnostic: code, title, explanation, remedy |
 //! | [`report`], [`cli`] | what people and programs read |
 //!
 //! Invariants: the trusted rooms import only each other, `ir` and `onnx`; no solver status or tolerance appears in a
@@ -39,12 +41,16 @@ pub mod certificate;
 pub mod checker;
 #[cfg(feature = "checker")]
 pub mod cli;
+#[cfg(feature = "checker")]
+pub mod codes;
 pub mod data;
 pub mod form;
 pub mod ir;
 pub mod onnx;
 #[cfg(feature = "passes")]
 pub mod pass;
+#[cfg(feature = "passes")]
+pub mod policy;
 #[cfg(feature = "checker")]
 pub mod report;
 #[cfg(feature = "passes")]

@@ -16,7 +16,7 @@ use super::robustness;
 use super::specification;
 use super::tightness;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
-use crate::certificate::{Certificate, Claim, Run};
+use crate::certificate::{Bundle, Certificate, Claim, Run};
 use crate::checker::Files;
 use crate::data::Dataset;
 use crate::onnx::Model;
@@ -97,8 +97,8 @@ impl Context<'_> {
     /// The data set that was given, which must fit the model's input.
     pub fn data(&self, pass: &str) -> Result<Dataset, Failure> {
         let (data, labels) = self.data.ok_or_else(|| Failure::error(format!("`{pass}` needs samples: `--data FILE`")))?;
-        let dataset = Dataset::open(data, labels).map_err(Failure::error)?;
-        dataset.check_input(&self.model.input.shape).map_err(Failure::error)?;
+        let dataset = Dataset::open(data, labels).map_err(Failure::data)?;
+        dataset.check_input(&self.model.input.shape).map_err(Failure::data)?;
         Ok(dataset)
     }
 
@@ -137,54 +137,88 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     let threads = set_threads(common.threads)?;
     let model = super::load(path, &output)?;
     let progress = Progress::new(output.is_quiet());
-    let context = Context {
-        path,
-        model: &model,
-        timeout: common.timeout,
-        memory: (common.memory * 1e9) as u64,
-        seed: common.seed,
-        threads,
-        data: common.data.as_deref().map(|data| (data, common.labels.as_deref())),
-        samples: common.samples.map(|samples| samples as usize),
-        output: &output,
-        progress: &progress,
-    };
-    let mut findings = Vec::new();
-    if arguments.lipschitz.requested() {
-        findings.push(lipschitz::run(&arguments.lipschitz, &context)?);
-    }
-    if arguments.specification.requested() {
-        findings.push(specification::run(&arguments.specification, &context)?);
-    }
-    if arguments.robustness.requested() {
-        findings.push(robustness::run(&arguments.robustness, &context)?);
-    }
-    if arguments.tightness.requested() {
-        findings.push(tightness::run(&arguments.tightness, &arguments.robustness, &context)?);
-    }
-    if arguments.hessian.requested() {
-        findings.push(hessian::run(&arguments.hessian, &arguments.objective, &context)?);
-    }
-    if arguments.inverse.requested() {
-        findings.push(inverse::run(&arguments.inverse, &arguments.objective, &context)?);
-    }
+    let context = arguments.context(path, &model, threads, &output, &progress);
+    let findings = find(arguments, &context)?;
     progress.finish();
     conclude(findings, &context, common, start)
+}
+
+impl Analysis {
+    /// What the passes are given.
+    pub fn context<'a>(
+        &'a self,
+        path: &'a Path,
+        model: &'a Model,
+        threads: u32,
+        output: &'a Output,
+        progress: &'a Progress,
+    ) -> Context<'a> {
+        let common = &self.common;
+        Context {
+            path,
+            model,
+            timeout: common.timeout,
+            memory: (common.memory * 1e9) as u64,
+            seed: common.seed,
+            threads,
+            data: common.data.as_deref().map(|data| (data, common.labels.as_deref())),
+            samples: common.samples.map(|samples| samples as usize),
+            output,
+            progress,
+        }
+    }
+}
+
+/// Runs the passes that were asked for.
+pub fn find(arguments: &Analysis, context: &Context) -> Result<Vec<Findings>, Failure> {
+    let mut findings = Vec::new();
+    if arguments.lipschitz.requested() {
+        findings.push(lipschitz::run(&arguments.lipschitz, context)?);
+    }
+    if arguments.specification.requested() {
+        findings.push(specification::run(&arguments.specification, context)?);
+    }
+    if arguments.robustness.requested() {
+        findings.push(robustness::run(&arguments.robustness, context)?);
+    }
+    if arguments.tightness.requested() {
+        findings.push(tightness::run(&arguments.tightness, &arguments.robustness, context)?);
+    }
+    if arguments.hessian.requested() {
+        findings.push(hessian::run(&arguments.hessian, &arguments.objective, context)?);
+    }
+    if arguments.inverse.requested() {
+        findings.push(inverse::run(&arguments.inverse, &arguments.objective, context)?);
+    }
+    Ok(findings)
+}
+
+/// A certificate of everything that was found, and the files that its claims name.
+pub struct Sealed {
+    /// Nothing, where nothing is claimed.
+    pub certificate: Option<(Certificate, Bundle)>,
+    pub files: Files,
+}
+
+/// Makes a certificate of what passes found. What it is worth, the checker says.
+pub fn seal(findings: &[Findings], context: &Context, start: Instant) -> Result<Sealed, Failure> {
+    let claims: Vec<Claim> = findings.iter().flat_map(|found| found.claims.iter().cloned()).collect();
+    let engines = findings.iter().flat_map(|found| found.claims.iter().map(|claim| (claim.id.clone(), found.engine.clone())));
+    let run =
+        Run { engines: engines.collect(), seconds: start.elapsed().as_secs_f64(), threads: context.threads, seed: context.seed };
+    let mut files = Files::default();
+    for path in findings.iter().flat_map(|found| &found.files) {
+        check::add_file(&mut files, path)?;
+    }
+    let certificate = (!claims.is_empty()).then(|| Certificate::new(identity(context.model), claims, Some(run)).seal());
+    Ok(Sealed { certificate, files })
 }
 
 /// Seals the claims, lets the checker decide, reports, and writes the certificate.
 fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments, start: Instant) -> Result<ExitStatus, Failure> {
     let status = findings.iter().map(|found| found.status).fold(ExitStatus::Established, ExitStatus::worse);
-    let claims: Vec<Claim> = findings.iter().flat_map(|found| found.claims.iter().cloned()).collect();
-    let engines = findings.iter().flat_map(|found| found.claims.iter().map(|claim| (claim.id.clone(), found.engine.clone())));
-    let run =
-        Run { engines: engines.collect(), seconds: start.elapsed().as_secs_f64(), threads: context.threads, seed: common.seed };
-    let mut files = Files::default();
-    for path in findings.iter().flat_map(|found| &found.files) {
-        check::add_file(&mut files, path)?;
-    }
     let certificate_path = common.certificate.clone().unwrap_or_else(|| beside(context.path));
-    let sealed = (!claims.is_empty()).then(|| Certificate::new(identity(context.model), claims, Some(run)).seal());
+    let Sealed { certificate: sealed, files } = seal(&findings, context, start)?;
     let mut checked = None;
     if let Some((certificate, bundle)) = &sealed {
         // From the model file again: not what the passes were given.
@@ -242,7 +276,7 @@ fn beside(model: &Path) -> PathBuf {
 }
 
 /// One pool of threads for everything.
-fn set_threads(threads: Option<u16>) -> Result<u32, Failure> {
+pub fn set_threads(threads: Option<u16>) -> Result<u32, Failure> {
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().map_err(Failure::error)?;
         faer::set_global_parallelism(if threads == 1 { faer::Par::Seq } else { faer::Par::rayon(usize::from(threads)) });

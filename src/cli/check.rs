@@ -7,6 +7,7 @@ use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, identity};
 use crate::certificate::{Bundle, Certificate, ReadError, read_file};
 use crate::checker::{Evidence, Files, check_claim, check_identity};
+use crate::codes;
 use crate::onnx::Model;
 use crate::report::{CheckedClaim, CheckedFile};
 
@@ -51,7 +52,7 @@ fn check_file(path: &Path, model: &Model, files: &Files) -> Result<CheckedFile, 
     match Certificate::read(path) {
         Ok((certificate, bundle)) => Ok(check(name, &certificate, &bundle, model, files)),
         Err(error @ ReadError::Io { .. }) => Err(Failure::error(error)),
-        Err(error) => Ok(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(error.to_string()) }),
+        Err(error) => Ok(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(codes::tagged(error, "NV501")) }),
     }
 }
 
@@ -66,7 +67,7 @@ pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &M
     let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle, files };
     let mut file = CheckedFile { certificate: name, claims: Vec::new(), refusal: None };
     if let Err(refusal) = check_identity(certificate, bundle, &identity(model)) {
-        file.refusal = Some(refusal.to_string());
+        file.refusal = Some(codes::tagged(&refusal, codes::of_refusal(&refusal)));
         return file;
     }
     for claim in &certificate.claims {
@@ -74,7 +75,7 @@ pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &M
         match check_claim(claim, &evidence) {
             Ok(assurance) => file.claims.push(CheckedClaim::new(claim, assurance, start.elapsed())),
             Err(refusal) => {
-                file.refusal = Some(refusal.to_string());
+                file.refusal = Some(codes::tagged(&refusal, codes::of_refusal(&refusal)));
                 break;
             }
         }

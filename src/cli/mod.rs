@@ -8,9 +8,18 @@ mod analysis;
 mod batch;
 mod check;
 #[cfg(feature = "passes")]
+mod completions;
+#[cfg(feature = "passes")]
 mod data;
 #[cfg(feature = "passes")]
+mod diff;
+mod explain;
+#[cfg(feature = "passes")]
+mod gate;
+#[cfg(feature = "passes")]
 mod hessian;
+#[cfg(feature = "passes")]
+mod init;
 #[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
@@ -18,14 +27,20 @@ mod inverse;
 #[cfg(feature = "passes")]
 mod lipschitz;
 #[cfg(feature = "passes")]
+mod man;
+#[cfg(feature = "passes")]
 mod objective;
 mod output;
 #[cfg(feature = "passes")]
 mod progress;
 #[cfg(feature = "passes")]
+mod report;
+#[cfg(feature = "passes")]
 mod robustness;
 #[cfg(feature = "passes")]
 mod schema;
+#[cfg(feature = "passes")]
+mod search;
 #[cfg(feature = "passes")]
 mod specification;
 #[cfg(feature = "passes")]
@@ -38,6 +53,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::certificate::{ExternalFile, ModelIdentity};
+use crate::codes;
 use crate::onnx::{LoadError, Model};
 use output::Output;
 
@@ -95,14 +111,26 @@ impl Failure {
     }
 
     fn model(path: &Path, error: &LoadError) -> Self {
-        Self { status: ExitStatus::Error, message: format!("{}: {error}", path.display()), hint: error.hint() }
+        let message = codes::tagged(format_args!("{}: {error}", path.display()), codes::of_load(error));
+        Self { status: ExitStatus::Error, message, hint: error.hint() }
+    }
+
+    #[cfg(feature = "passes")]
+    #[allow(clippy::needless_pass_by_value)] // used as a function for `map_err`
+    fn data(error: crate::data::DataError) -> Self {
+        Self::error(codes::tagged(&error, codes::of_data(&error)))
+    }
+
+    #[cfg(feature = "passes")]
+    fn inconclusive(message: impl ToString) -> Self {
+        Self { status: ExitStatus::Inconclusive, ..Self::error(message) }
     }
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything that was asked for is established
-  1  a property is refuted
+  1  a policy is violated, or a property is refuted
   2  usage error, or a model that cannot be used
   3  inconclusive: time, memory, or a witness that does not close
   4  a certificate was refused";
@@ -114,7 +142,9 @@ Examples:
   verify check model.certificate.json --model model.onnx
   verify model.onnx --spec property.vnnlib
   verify model.onnx --robust --data test.npz --eps 0.03 --clip 0,1
-  verify inspect model.onnx";
+  verify inspect model.onnx
+  verify init model.onnx && verify gate
+  verify report model.certificate.json --model model.onnx -o audit.html";
 
 #[cfg(not(feature = "passes"))]
 const EXAMPLES: &str = "\
@@ -143,6 +173,26 @@ enum Command {
     /// Decide every instance of a VNN-LIB benchmark
     #[cfg(feature = "passes")]
     Batch(batch::Arguments),
+    /// Apply the policy of a repository to its models: the command for continuous integration
+    #[cfg(feature = "passes")]
+    Gate(gate::Arguments),
+    /// Write a commented policy for a model
+    #[cfg(feature = "passes")]
+    Init(init::Arguments),
+    /// Check certificates again and write the claims as a document
+    #[cfg(feature = "passes")]
+    Report(report::Arguments),
+    /// Compare the certificates of two versions
+    #[cfg(feature = "passes")]
+    Diff(diff::Arguments),
+    /// Explain the code that a message ends with
+    Explain(explain::Arguments),
+    /// Print a shell's completions
+    #[cfg(feature = "passes")]
+    Completions(completions::Arguments),
+    /// Print the manual page
+    #[cfg(feature = "passes")]
+    Man(man::Arguments),
     /// Print the JSON Schema of a file format
     #[cfg(feature = "passes")]
     Schema(schema::Arguments),
@@ -211,6 +261,19 @@ fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {
         #[cfg(feature = "passes")]
         Some(Command::Schema(arguments)) => schema::run(&arguments),
         #[cfg(feature = "passes")]
+        Some(Command::Gate(arguments)) => gate::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Init(arguments)) => init::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Report(arguments)) => report::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Diff(arguments)) => diff::run(&arguments),
+        Some(Command::Explain(arguments)) => explain::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Completions(arguments)) => completions::run(&arguments),
+        #[cfg(feature = "passes")]
+        Some(Command::Man(arguments)) => man::run(&arguments),
+        #[cfg(feature = "passes")]
         None => analysis::run(&arguments.analysis),
         #[cfg(not(feature = "passes"))]
         None => Err(Failure::error("no command was given")),
@@ -227,6 +290,20 @@ fn identity(model: &Model) -> ModelIdentity {
     let external =
         |file: &crate::onnx::ExternalFile| ExternalFile { location: file.location.clone(), digest: file.digest.clone() };
     ModelIdentity { digest: model.digest.clone(), external: model.external.iter().map(external).collect() }
+}
+
+/// The command that checks a certificate again, as a shell takes it.
+#[cfg(feature = "passes")]
+fn recheck(certificate: &Path, model: &Path, files: impl Iterator<Item = PathBuf>) -> String {
+    let quoted = |path: &Path| {
+        let text = gate::shown(path);
+        let plain = !text.is_empty()
+            && !text.starts_with('-')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/,=+:@%".contains(&b));
+        if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    };
+    let files: String = files.map(|file| format!(" --file {}", quoted(&file))).collect();
+    format!("verify check {} --model {}{files}", quoted(certificate), quoted(model))
 }
 
 #[cfg(test)]

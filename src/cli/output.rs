@@ -25,6 +25,12 @@ impl Output {
         }
     }
 
+    /// The streams of a command with formats of its own.
+    #[cfg(feature = "passes")]
+    pub const fn to(file: Option<PathBuf>, quiet: bool, verbose: bool) -> Self {
+        Self { format: OutputFormat::Text, file, quiet, verbose }
+    }
+
     #[cfg(feature = "passes")]
     pub const fn is_quiet(&self) -> bool {
         self.quiet

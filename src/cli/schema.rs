@@ -15,11 +15,18 @@ pub struct Arguments {
 enum Kind {
     /// Certificates
     Certificate,
+    /// Policies: `verify.toml`
+    Policy,
+    /// Reports of `verify gate` and `verify report` as JSON
+    Report,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
-    let Kind::Certificate = arguments.kind;
-    let schema = schemars::schema_for!(crate::certificate::Certificate);
+    let schema = match arguments.kind {
+        Kind::Certificate => schemars::schema_for!(crate::certificate::Certificate),
+        Kind::Policy => schemars::schema_for!(crate::policy::Policy),
+        Kind::Report => schemars::schema_for!(crate::report::audit::Audit),
+    };
     println!("{}", serde_json::to_string_pretty(&schema).map_err(Failure::error)?);
     Ok(ExitStatus::Established)
 }

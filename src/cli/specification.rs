@@ -10,10 +10,11 @@ use crate::certificate::{
     Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, SlopesTarget, SpecificationClaim,
     SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
+use crate::codes;
 use crate::onnx::Model;
 use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 use crate::report::{Section, SpecificationSection, result_file};
-use crate::vnnlib::Specification;
+use crate::vnnlib::{Specification, SpecificationError};
 
 /// Without `--timeout`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -53,8 +54,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
 
 /// Reads a specification that must be about the model.
 pub fn open(path: &Path, model: &Model) -> Result<Specification, Failure> {
-    let specification = Specification::open(path).map_err(Failure::error)?;
-    specification.check_network(&model.input.shape, &model.output.shape).map_err(Failure::error)?;
+    let unusable = |error: SpecificationError| Failure::error(codes::tagged(error, "NV301"));
+    let specification = Specification::open(path).map_err(unusable)?;
+    specification.check_network(&model.input.shape, &model.output.shape).map_err(unusable)?;
     Ok(specification)
 }
 

@@ -4,20 +4,42 @@
 #[cfg(feature = "passes")]
 mod analysis;
 #[cfg(feature = "passes")]
+pub mod audit;
+#[cfg(feature = "passes")]
 mod batch;
 mod check;
 #[cfg(feature = "passes")]
+mod diff;
+#[cfg(feature = "passes")]
+mod format;
+#[cfg(feature = "passes")]
 mod hessian;
+#[cfg(feature = "passes")]
+mod html;
 #[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
 mod inverse;
 #[cfg(feature = "passes")]
+mod junit;
+#[cfg(feature = "passes")]
 mod lipschitz;
+#[cfg(feature = "passes")]
+mod markdown;
+#[cfg(feature = "passes")]
+mod markup;
+#[cfg(feature = "passes")]
+mod policy;
 #[cfg(feature = "passes")]
 mod robustness;
 #[cfg(feature = "passes")]
+mod sarif;
+#[cfg(feature = "passes")]
 mod specification;
+#[cfg(feature = "passes")]
+mod svg;
+#[cfg(feature = "passes")]
+mod text;
 #[cfg(feature = "passes")]
 mod tightness;
 
@@ -27,6 +49,10 @@ pub use analysis::{AnalysisReport, Section};
 pub use batch::{BatchReport, Instance};
 pub use check::{CheckedClaim, CheckedFile};
 #[cfg(feature = "passes")]
+pub use diff::DiffReport;
+#[cfg(feature = "passes")]
+pub use format::ReportFormat;
+#[cfg(feature = "passes")]
 pub use hessian::HessianSection;
 #[cfg(feature = "passes")]
 pub use inspect::InspectReport;
@@ -34,6 +60,8 @@ pub use inspect::InspectReport;
 pub use inverse::{InverseSection, PruningRow, SuspectRow};
 #[cfg(feature = "passes")]
 pub use lipschitz::LipschitzSection;
+#[cfg(feature = "passes")]
+pub use policy::PolicyReport;
 #[cfg(feature = "passes")]
 pub use robustness::RobustnessSection;
 #[cfg(feature = "passes")]
@@ -53,4 +81,15 @@ pub fn json(report: &impl serde::Serialize) -> Result<String, serde_json::Error>
 fn duration(time: std::time::Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+}
+
+/// A difference for people: its sign, and never a zero that is none.
+#[cfg(feature = "passes")]
+#[must_use]
+pub fn signed(difference: f64) -> String {
+    match difference.abs() {
+        0.0 => "0".to_owned(),
+        size if (1e-3..1e7).contains(&size) => format!("{difference:+.4}"),
+        _ => format!("{difference:+.2e}"),
+    }
 }

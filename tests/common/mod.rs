@@ -1,6 +1,7 @@
 //! What the integration tests share: the shared folder, certificates by way of the library, tiny ONNX files.
 #![allow(dead_code)] // each test binary uses some of it
 
+pub mod schema;
 pub mod tiny;
 pub mod zoo;
 

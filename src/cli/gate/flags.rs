@@ -1,0 +1,89 @@
+//! The flags of `verify MODEL --…` that answer a rule.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::certificate::{LossName, Norm};
+use crate::policy::{Input, Limits, ModelPolicy, Rule, decimal};
+
+/// Everything after the model. Paths of the policy are relative to `folder`.
+pub fn flags(rule: &Rule, model: &ModelPolicy, limits: &Limits, folder: &Path) -> Vec<OsString> {
+    let mut flags = Flags(Vec::new());
+    match rule {
+        Rule::Lipschitz(rule) => flags.pair("--lipschitz", norm(rule.norm)),
+        Rule::Specification(rule) => flags.pair("--spec", folder.join(&rule.file)),
+        Rule::Robustness(rule) => {
+            flags.0.push("--robust".into());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
+            flags.pair("--norm", norm(rule.norm));
+            flags.pair("--eps", decimal(rule.epsilon));
+            flags.input(&model.input);
+        }
+        Rule::Tightness(rule) => {
+            flags.0.push("--tightness".into());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
+            flags.pair("--eps", decimal(rule.epsilon));
+            flags.input(&model.input);
+        }
+        Rule::HessianTrace(rule) => {
+            flags.0.push("--hessian-trace".into());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
+            flags.pair("--loss", loss(rule.loss));
+        }
+        Rule::Stability(rule) => {
+            flags.0.push("--hessian-trace".into());
+            flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
+            flags.pair("--loss", loss(rule.loss));
+            flags.pair("--learning-rate", decimal(rule.learning_rate));
+            flags.pair("--batch-size", rule.batch_size.to_string());
+        }
+    }
+    flags.pair("--timeout", decimal(limits.timeout));
+    flags.pair("--memory", decimal(limits.memory));
+    flags.pair("--seed", limits.seed.to_string());
+    flags.0
+}
+
+struct Flags(Vec<OsString>);
+
+impl Flags {
+    fn pair(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.extend([name.into(), value.into()]);
+    }
+
+    fn samples(&mut self, folder: &Path, data: &Path, labels: Option<&Path>, samples: u32) {
+        self.pair("--data", folder.join(data));
+        if let Some(labels) = labels {
+            self.pair("--labels", folder.join(labels));
+        }
+        self.pair("--samples", samples.to_string());
+    }
+
+    /// Decimals joined by commas, with `=` so that a sign is not taken for a flag.
+    fn list(&mut self, name: &str, values: &[f64]) {
+        if !values.is_empty() {
+            let values: Vec<String> = values.iter().copied().map(decimal).collect();
+            self.0.push(format!("{name}={}", values.join(",")).into());
+        }
+    }
+
+    fn input(&mut self, input: &Input) {
+        self.list("--input-mean", &input.mean);
+        self.list("--input-std", &input.std);
+        self.list("--clip", input.clip.as_ref().map_or(&[], |clip| clip));
+    }
+}
+
+const fn loss(loss: LossName) -> &'static str {
+    match loss {
+        LossName::CrossEntropy => "cross-entropy",
+        LossName::Mse => "mse",
+    }
+}
+
+const fn norm(norm: Norm) -> &'static str {
+    match norm {
+        Norm::L2 => "l2",
+        Norm::Linf => "linf",
+    }
+}

@@ -1,0 +1,419 @@
+//! One model of a policy: its certificates at hand or searched for, and the decision on every rule.
+//!
+//! A certificate at hand counts where the checker accepts it, it is about this model and these files, and what it says settles
+//! the rule. One about another model or other files is out of date, and is made again; any other refusal ends the matter: a
+//! certificate that was altered is never replaced in silence.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::super::output::Output;
+use super::super::search::search;
+use super::super::{ExitStatus, Failure, check, recheck};
+use super::{flags::flags, shown};
+use crate::certificate::{Bundle, Certificate, ReadError, read_file};
+use crate::checker::Files;
+use crate::codes;
+use crate::onnx::Model;
+use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Status, Task};
+use crate::report::CheckedFile;
+use crate::report::audit::{CertificateSection, ModelSection, RuleOutcome, changes};
+
+pub struct Judge<'a> {
+    pub file: &'a PolicyFile,
+    pub fresh: bool,
+    pub check_only: bool,
+    /// Does a report show pictures? Their data take work.
+    pub pictures: bool,
+    pub threads: u32,
+    pub output: &'a Output,
+}
+
+/// What became of a model.
+pub struct Judged {
+    pub rules: Vec<RuleOutcome>,
+    /// Nothing, where the model cannot be loaded.
+    pub section: Option<ModelSection>,
+}
+
+/// A model and what its rules are measured against.
+struct Subject<'a> {
+    name: &'a str,
+    policy: &'a ModelPolicy,
+    path: PathBuf,
+    model: &'a Model,
+    baseline: Option<Result<Certificate, Failure>>,
+}
+
+/// Why there is no decision on a claim.
+struct Stop {
+    status: Status,
+    detail: String,
+    code: Option<&'static str>,
+}
+
+/// A certificate that the checker accepted.
+struct Accepted {
+    certificate: Certificate,
+    bundle: Bundle,
+    checked: CheckedFile,
+}
+
+/// What lies in the place of a certificate.
+enum Stored {
+    Nothing,
+    OutOfDate,
+    Refused(CheckedFile),
+    Accepted(Accepted),
+}
+
+/// The files of a task: for the checker, and their digests.
+struct Given {
+    files: Files,
+    digests: BTreeMap<PathBuf, String>,
+}
+
+impl Judge<'_> {
+    pub fn model(&self, name: &str, tasks: &[Task]) -> Judged {
+        let Some(policy) = self.file.policy.models.get(name) else { return Judged { rules: Vec::new(), section: None } };
+        let path = self.file.folder().join(&policy.path);
+        let model = match crate::onnx::load(&path) {
+            Ok(model) => model,
+            Err(error) => {
+                let stop = Stop {
+                    status: Status::Error,
+                    detail: format!("{}: {error}", shown(&path)),
+                    code: Some(codes::of_load(&error)),
+                };
+                let mut rules: Vec<RuleOutcome> = tasks.iter().flat_map(|task| stop.all(name, task)).collect();
+                if rules.is_empty() {
+                    // A model without rules must be there all the same.
+                    rules.push(RuleOutcome {
+                        detail: Some(stop.detail),
+                        ..pin_outcome(name, Status::Error, "a model", stop.code)
+                    });
+                }
+                return Judged { rules, section: None };
+            }
+        };
+        model.notes.iter().for_each(|note| self.output.note(note));
+        let baseline = policy.baseline.as_ref().map(|path| baseline(&self.file.folder().join(path)));
+        let subject = Subject { name, policy, path, model: &model, baseline };
+        let mut rules: Vec<RuleOutcome> = pin(&subject).into_iter().collect();
+        let mut certificates = Vec::new();
+        for task in tasks {
+            let (outcomes, certificate) = self.task(&subject, task);
+            rules.extend(outcomes);
+            certificates.extend(certificate);
+        }
+        let mut section = ModelSection::new(name.to_owned(), shown(&subject.path), &model, Vec::new());
+        if let Some(Ok(baseline)) = &subject.baseline {
+            section.baseline = policy.baseline.as_ref().map(|path| shown(&self.file.folder().join(path)));
+            let kept = certificates.iter().filter_map(|(_, accepted)| accepted.as_ref());
+            section.changes = kept
+                .flat_map(|accepted| changes(baseline, &accepted.certificate))
+                .filter(|change| change.new.is_some())
+                .collect();
+        }
+        section.set_certificates(certificates.into_iter().map(|(section, _)| section).collect());
+        Judged { rules, section: Some(section) }
+    }
+
+    fn task(&self, subject: &Subject, task: &Task) -> (Vec<RuleOutcome>, Option<(CertificateSection, Option<Accepted>)>) {
+        let path = self.certificate_path(subject.name, task);
+        let given = match self.given(task) {
+            Ok(given) => given,
+            Err(stop) => return (stop.all(subject.name, task), None),
+        };
+        let section = |accepted: Accepted| {
+            let recheck = recheck(&path, &subject.path, task.files.iter().map(|file| self.file.folder().join(file)));
+            let section = CertificateSection::new(
+                &accepted.certificate,
+                &accepted.bundle,
+                &accepted.checked,
+                subject.model,
+                recheck,
+                self.pictures,
+            );
+            (section, Some(accepted))
+        };
+        let mut at_hand = None;
+        if !self.fresh {
+            match stored(&path, subject.model, &given.files) {
+                Ok(Stored::Nothing) => {}
+                Ok(Stored::OutOfDate) => self.output.detail(&format!("{} is out of date", shown(&path))),
+                Ok(Stored::Refused(checked)) => {
+                    let reason = checked.refusal.as_deref().unwrap_or_default();
+                    let (detail, code) = codes::split(reason);
+                    let stop = Stop { status: Status::Refused, detail: detail.to_owned(), code };
+                    let mut outcomes = stop.all(subject.name, task);
+                    outcomes.iter_mut().for_each(|outcome| outcome.certificate = Some(shown(&path)));
+                    let recheck = recheck(&path, &subject.path, std::iter::empty());
+                    return (outcomes, Some((CertificateSection::unreadable(&checked, recheck), None)));
+                }
+                Ok(Stored::Accepted(accepted)) => {
+                    let outcomes = decide(subject, task, &accepted, &given, None);
+                    if let Some((outcomes, settled)) = outcomes {
+                        if settled || self.check_only {
+                            let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome {
+                                certificate: Some(shown(&path)),
+                                reused: true,
+                                ..outcome
+                            });
+                            return (outcomes.collect(), Some(section(accepted)));
+                        }
+                        at_hand = Some(accepted);
+                    }
+                }
+                Err(failure) => return (Stop::from(failure).all(subject.name, task), None),
+            }
+        }
+        if self.check_only {
+            let detail = format!("no certificate at hand answers it (`{}`)", shown(&path));
+            let stop = Stop { status: Status::Inconclusive, detail, code: Some("NV602") };
+            return (stop.all(subject.name, task), at_hand.map(section));
+        }
+        self.output.detail(&format!("{}.{}: searching", subject.name, task.name));
+        let limits = &self.file.policy.limits;
+        let flags = flags(&task.rule, subject.policy, limits, self.file.folder());
+        let found = match search(&shown(&path), &flags, &subject.path, subject.model, self.threads, self.output) {
+            Ok(found) => found,
+            Err(failure) => return (Stop::from(failure).all(subject.name, task), None),
+        };
+        // A search that ends at its limit says nothing about what more time would give.
+        let hurried = (found.seconds >= 0.9 * limits.timeout).then_some(limits.timeout);
+        let Some((certificate, bundle, checked)) = found.certificate else {
+            let why = hurried.map_or_else(String::new, |limit| format!(" within {limit} s"));
+            let stop = Stop { status: Status::Inconclusive, detail: format!("nothing is established{why}"), code: Some("NV602") };
+            return (stop.all(subject.name, task), None);
+        };
+        let accepted = Accepted { certificate, bundle, checked };
+        if let Err(error) = write(&accepted, &path) {
+            return (Stop::from(error).all(subject.name, task), None);
+        }
+        let Some((outcomes, _)) = decide(subject, task, &accepted, &given, hurried) else {
+            let detail = "what was found does not answer it: fewer samples than are asked for?".to_owned();
+            let stop = Stop { status: Status::Inconclusive, detail, code: Some("NV602") };
+            return (stop.all(subject.name, task), Some(section(accepted)));
+        };
+        let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome { certificate: Some(shown(&path)), ..outcome });
+        (outcomes.collect(), Some(section(accepted)))
+    }
+
+    fn certificate_path(&self, model: &str, task: &Task) -> PathBuf {
+        let folder = self.file.folder().join(&self.file.policy.certificates);
+        folder.join(format!("{model}.{}.certificate.json", task.name))
+    }
+
+    fn given(&self, task: &Task) -> Result<Given, Stop> {
+        let mut given = Given { files: Files::default(), digests: BTreeMap::new() };
+        for file in &task.files {
+            let bytes = read_file(&self.file.folder().join(file)).map_err(|error| Stop {
+                status: Status::Error,
+                detail: error.to_string(),
+                code: Some("NV201"),
+            })?;
+            given.digests.insert(file.clone(), given.files.add(bytes));
+        }
+        Ok(given)
+    }
+}
+
+impl Stop {
+    /// The same for every requirement of a task.
+    fn all(&self, model: &str, task: &Task) -> Vec<RuleOutcome> {
+        let decision = Decision::without_figure(self.status, self.detail.clone());
+        task.requirements
+            .iter()
+            .map(|requirement| outcome(model, requirement, &requirement.limit, &decision, self.code))
+            .collect()
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        let (detail, code) = codes::split(&failure.message);
+        let status = match failure.status {
+            ExitStatus::Inconclusive => Status::Inconclusive,
+            ExitStatus::Refused => Status::Refused,
+            ExitStatus::Error | ExitStatus::Violated | ExitStatus::Established => Status::Error,
+        };
+        Self { status, detail: detail.to_owned(), code: code.or((status == Status::Inconclusive).then_some("NV602")) }
+    }
+}
+
+/// Decides every requirement of a task, and whether more effort could change anything; `None` where a requirement has no
+/// claim. A violation that a hurried search did not settle is none.
+fn decide(
+    subject: &Subject,
+    task: &Task,
+    accepted: &Accepted,
+    given: &Given,
+    hurried: Option<f64>,
+) -> Option<(Vec<RuleOutcome>, bool)> {
+    let pairs = accepted.certificate.claims.iter().zip(&accepted.checked.claims);
+    let established: Vec<Established> = pairs.filter_map(|(claim, checked)| Established::new(claim, checked.assurance)).collect();
+    let mut settled = true;
+    let mut outcomes = Vec::new();
+    for requirement in &task.requirements {
+        let claim = requirement.answered_by(&established, &given.digests)?;
+        let (limit, mut decision) = match resolved(subject, requirement, given) {
+            Ok(limit) => {
+                let decision = requirement.decide(claim, &limit);
+                (limit, decision)
+            }
+            Err(stop) => {
+                let decision = Decision::without_figure(stop.status, stop.detail);
+                outcomes.push(outcome(subject.name, requirement, &requirement.limit, &decision, stop.code));
+                continue;
+            }
+        };
+        if let (Some(limit), Status::Violated, false) = (hurried, decision.status, decision.settled) {
+            decision.status = Status::Inconclusive;
+            decision.detail = Some(format!("the search ended at its limit of {limit} s; a better figure may exist"));
+        }
+        settled &= decision.settled;
+        outcomes.push(outcome(subject.name, requirement, &limit, &decision, None));
+    }
+    Some((outcomes, settled))
+}
+
+/// The limit with the baseline's figure in it.
+fn resolved(subject: &Subject, requirement: &Requirement, given: &Given) -> Result<Limit, Stop> {
+    let Limit::Regression(_) = requirement.limit else { return Ok(requirement.limit.clone()) };
+    let unusable = |detail: String| Stop { status: Status::Error, detail, code: Some("NV404") };
+    let certificate = match &subject.baseline {
+        Some(Ok(certificate)) => certificate,
+        Some(Err(failure)) => {
+            let (detail, code) = codes::split(&failure.message);
+            let status = if failure.status == ExitStatus::Refused { Status::Refused } else { Status::Error };
+            return Err(Stop { status, detail: detail.to_owned(), code });
+        }
+        None => return Err(unusable("there is no baseline".to_owned())),
+    };
+    let stated: Vec<Established> =
+        certificate.claims.iter().filter_map(|claim| Established::new(claim, claim.assurance)).collect();
+    let figure = requirement.answered_by(&stated, &given.digests).and_then(|claim| requirement.figure.read(&claim.value));
+    let figure = figure.and_then(|reading| reading.number()).filter(|value| value.is_finite());
+    requirement.limit.resolved(figure).ok_or_else(|| unusable("the baseline does not make this claim".to_owned()))
+}
+
+fn outcome(
+    model: &str,
+    requirement: &Requirement,
+    limit: &Limit,
+    decision: &Decision,
+    code: Option<&'static str>,
+) -> RuleOutcome {
+    let room = decision.margin.map(|margin| match limit {
+        Limit::AtMost(of) | Limit::AtLeast(of) if *of != 0.0 && (margin / of).is_finite() => {
+            format!("{} ({:+.1} %)", crate::report::signed(margin), 100.0 * margin / of)
+        }
+        _ => crate::report::signed(margin),
+    });
+    let of_status = match decision.status {
+        Status::Met => None,
+        Status::Violated => Some("NV601"),
+        Status::Inconclusive => Some("NV602"),
+        Status::Refused | Status::Error => None,
+    };
+    RuleOutcome {
+        id: requirement.id.clone(),
+        model: model.to_owned(),
+        what: requirement.what.clone(),
+        line: requirement.line,
+        limit: match &requirement.limit {
+            Limit::Regression(fraction) if *limit != requirement.limit => format!("{limit} (baseline + {} %)", fraction * 100.0),
+            _ => limit.to_string(),
+        },
+        value: decision.reading.as_ref().map(|reading| reading.text().to_owned()),
+        margin: decision.margin,
+        room,
+        status: decision.status,
+        assurance: decision.assurance,
+        detail: decision.detail.clone(),
+        code: code.or(of_status).map(str::to_owned),
+        certificate: None,
+        reused: false,
+    }
+}
+
+/// The pin of a model as a rule of its own.
+fn pin(subject: &Subject) -> Option<RuleOutcome> {
+    let pin = subject.policy.sha256.as_ref()?.get_ref();
+    let digest = &subject.model.digest;
+    let met = pin == digest;
+    let status = if met { Status::Met } else { Status::Violated };
+    let outcome = pin_outcome(subject.name, status, &pin[..12.min(pin.len())], (!met).then_some("NV603"));
+    let detail = (!met).then(|| format!("the model's SHA-256 is {digest}"));
+    Some(RuleOutcome { value: Some(digest[..12.min(digest.len())].to_owned()), detail, ..outcome })
+}
+
+fn pin_outcome(model: &str, status: Status, limit: &str, code: Option<&'static str>) -> RuleOutcome {
+    RuleOutcome {
+        id: format!("{model}.sha256"),
+        model: model.to_owned(),
+        what: "digest of the model".to_owned(),
+        line: 1,
+        limit: limit.to_owned(),
+        value: None,
+        margin: None,
+        room: None,
+        status,
+        assurance: None,
+        detail: None,
+        code: code.map(str::to_owned),
+        certificate: None,
+        reused: false,
+    }
+}
+
+/// What lies at the certificate's place.
+fn stored(path: &Path, model: &Model, files: &Files) -> Result<Stored, Failure> {
+    let name = shown(path);
+    match Certificate::read(path) {
+        Ok((certificate, bundle)) => {
+            let checked = check::check(name, &certificate, &bundle, model, files);
+            Ok(match checked.refusal.as_deref().map(|reason| codes::split(reason).1) {
+                None => Stored::Accepted(Accepted { certificate, bundle, checked }),
+                // About another model, or about files that are not given.
+                Some(Some("NV504" | "NV511")) => Stored::OutOfDate,
+                Some(_) => Stored::Refused(checked),
+            })
+        }
+        Err(ReadError::Io { source, path: missing }) if source.kind() == std::io::ErrorKind::NotFound => {
+            if missing == path {
+                return Ok(Stored::Nothing);
+            }
+            let reason = codes::tagged(format!("its bundle `{}` is missing", shown(&missing)), "NV503");
+            Ok(Stored::Refused(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(reason) }))
+        }
+        Err(error @ ReadError::Io { .. }) => Err(Failure::error(error)),
+        Err(error) => {
+            let reason = codes::tagged(error, "NV501");
+            Ok(Stored::Refused(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(reason) }))
+        }
+    }
+}
+
+/// A baseline counts by what it states; only that it is whole can be seen without its model.
+fn baseline(path: &Path) -> Result<Certificate, Failure> {
+    let certificate = match Certificate::read(path) {
+        Ok((certificate, _)) => certificate,
+        Err(error @ ReadError::Io { .. }) => return Err(Failure::error(codes::tagged(error, "NV404"))),
+        Err(error) => return Err(Failure { status: ExitStatus::Refused, ..Failure::error(codes::tagged(error, "NV501")) }),
+    };
+    if certificate.digest != certificate.computed_digest() || !certificate.is_known_version() {
+        let message = codes::tagged(format!("the baseline `{}` was altered", shown(path)), "NV503");
+        return Err(Failure { status: ExitStatus::Refused, ..Failure::error(message) });
+    }
+    Ok(certificate)
+}
+
+fn write(accepted: &Accepted, path: &Path) -> Result<(), Failure> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::error(format!("cannot make `{}`: {error}", folder.display())))?;
+    }
+    accepted.certificate.write(&accepted.bundle, path).map_err(Failure::error)
+}

@@ -1,0 +1,142 @@
+//! `verify init MODEL`: a policy for a model, with what it can be held to today.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::output::Output;
+use super::search::search;
+use super::{ExitStatus, Failure};
+use crate::certificate::ClaimKind;
+use crate::onnx::Model;
+use crate::policy::FILE_NAME;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The network: an ONNX file, possibly gzipped
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Where to write the policy
+    #[arg(short, long, value_name = "FILE", default_value = FILE_NAME)]
+    output: PathBuf,
+    /// Replace a policy that exists
+    #[arg(long)]
+    force: bool,
+    /// Seconds for the search that the first limit is taken from
+    #[arg(long, value_name = "SECONDS", value_parser = super::analysis::seconds, default_value = "20", env = "VERIFY_TIMEOUT")]
+    timeout: std::time::Duration,
+    /// No progress, notes or warnings on standard error
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
+    let output = Output::to(None, arguments.quiet, false);
+    if arguments.output.exists() && !arguments.force {
+        let message = format!("`{}` exists", arguments.output.display());
+        return Err(Failure {
+            hint: Some("`--force` replaces it, `-o FILE` writes elsewhere".to_owned()),
+            ..Failure::error(message)
+        });
+    }
+    let model = super::load(&arguments.model, &output)?;
+    let flags = ["--lipschitz", "l2", "--timeout", &arguments.timeout.as_secs_f64().to_string()].map(Into::into);
+    let threads = super::analysis::set_threads(None)?;
+    let bound = match search("init", &flags, &arguments.model, &model, threads, &output) {
+        Ok(found) => found.certificate.and_then(|(certificate, ..)| {
+            certificate.claims.iter().find_map(|claim| match &claim.kind {
+                ClaimKind::Lipschitz(claim) => Some(claim.bound.value()),
+                _ => None,
+            })
+        }),
+        Err(failure) => {
+            output.note(&format!("no Lipschitz bound: {}", failure.message));
+            None
+        }
+    };
+    let folder = arguments.output.parent().unwrap_or(Path::new(""));
+    let text = policy(&relative(&arguments.model, folder), &model, bound);
+    std::fs::write(&arguments.output, text)
+        .map_err(|error| Failure::error(format!("cannot write `{}`: {error}", arguments.output.display())))?;
+    output.results(&format!("{}: written; `verify gate` applies it\n", arguments.output.display()))?;
+    Ok(ExitStatus::Established)
+}
+
+/// The model's path as seen from the policy's folder, where the one lies below the other; else as it was given, absolute.
+fn relative(model: &Path, folder: &Path) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (model, folder) = (absolute(model), absolute(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }));
+    model.strip_prefix(&folder).unwrap_or(&model).to_string_lossy().replace('\\', "/")
+}
+
+fn policy(path: &str, model: &Model, bound: Option<f64>) -> String {
+    let stem = path.rsplit('/').next().unwrap_or(path);
+    let stem = stem.strip_suffix(".gz").unwrap_or(stem).strip_suffix(".onnx").unwrap_or(stem);
+    let mut name: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).take(40).collect();
+    if name.is_empty() {
+        name.push_str("model");
+    }
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let shape = |port: &crate::onnx::Port| format!("{:?}", port.shape);
+    let operators: Vec<String> =
+        model.operators.iter().map(|(name, count)| format!("{} ×{count}", name.escape_debug())).collect();
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "# What this repository asks of its models; `verify gate` decides. Paths are relative to this file.\n\
+         # `verify schema policy` prints the format, `verify gate --show-policy` what is understood.\n\n\
+         # Certificates are kept here: commit the folder or cache it, and unchanged models are only checked again.\n\
+         certificates = \"certificates\"\n\n\
+         [limits]\ntimeout = 300.0 # seconds of search for each rule\nmemory = 3.0 # gigabytes\nseed = 0\n\n\
+         # {} → {}, {} parameters; {}\n\
+         [models.{name}]\npath = {}\n\
+         # Only this file (`verify inspect` prints the digest); any other violates the policy.\n\
+         # sha256 = \"{}\"\n\
+         # The certificate of an earlier version, for `max-regression`.\n\
+         # baseline = \"baseline/{name}.certificate.json\"\n\n",
+        shape(&model.input),
+        shape(&model.output),
+        model.parameters,
+        operators.join(", "),
+        quoted(path),
+        model.digest,
+    );
+    let comment = if bound.is_some() { "" } else { "# " };
+    let limit = bound.map_or_else(|| "1.0".to_owned(), |bound| format!("{:?}", above(bound)));
+    let found = bound.map_or_else(
+        || "# No bound was found; `verify MODEL --lipschitz l2` says why.".to_owned(),
+        |bound| format!("# The certified bound of the global Lipschitz constant is at most this; today it is {bound:.6}."),
+    );
+    let _ = write!(
+        text,
+        "{found}\n{comment}[[models.{name}.lipschitz]]\n{comment}norm = \"l2\"\n{comment}max-bound = {limit}\n\
+         # It exceeds the baseline's by at most this fraction.\n# max-regression = 0.05\n\n\
+         # The share of samples that keep their class under every perturbation, `input` saying how samples become inputs.\n\
+         # [models.{name}.input]\n# mean = [0.0]\n# std = [1.0]\n# clip = [0.0, 1.0]\n\
+         # [[models.{name}.robustness]]\n# data = \"data/test.npz\"\n# samples = 100\n# norm = \"linf\"\n# epsilon = 0.01\n# min-certified-accuracy = 0.8\n\n\
+         # The property of a VNN-LIB file holds.\n# [[models.{name}.specification]]\n# file = \"specs/property.vnnlib\"\n"
+    );
+    text
+}
+
+/// Ten per cent above, to two digits, upwards.
+fn above(bound: f64) -> f64 {
+    let wanted = bound * 1.1;
+    let unit = 10_f64.powf(wanted.log10().floor() - 1.0);
+    let rounded = (wanted / unit).ceil() * unit;
+    // The digits of a decimal, not of its binary neighbour.
+    format!("{rounded:.3e}").parse().unwrap_or(rounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::above;
+
+    #[test]
+    fn limits_are_round_and_above() {
+        assert_eq!(above(1.000_000_06), 1.2);
+        assert_eq!(above(16.3), 18.0);
+        assert_eq!(above(0.001), 0.0011);
+    }
+}

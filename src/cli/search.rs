@@ -1,0 +1,65 @@
+//! An analysis on behalf of another command: the same flags, passes and check as `verify MODEL --…`, without a report.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Instant;
+
+use clap::Parser;
+
+use super::analysis::{Analysis, Sealed, find, seal};
+use super::output::Output;
+use super::progress::Progress;
+use super::{Failure, check};
+use crate::certificate::{Bundle, Certificate};
+use crate::codes;
+use crate::onnx::Model;
+use crate::report::CheckedFile;
+
+#[derive(Parser)]
+struct Request {
+    #[command(flatten)]
+    analysis: Analysis,
+}
+
+/// What a search came to.
+pub struct Found {
+    /// A certificate that the checker accepted; nothing, where nothing is claimed.
+    pub certificate: Option<(Certificate, Bundle, CheckedFile)>,
+    pub seconds: f64,
+}
+
+/// Runs the passes that the flags ask for, and has the claims checked from the model file again.
+///
+/// # Errors
+/// What the passes say, and when the checker refuses what they found.
+pub fn search(
+    name: &str,
+    flags: &[OsString],
+    path: &Path,
+    model: &Model,
+    threads: u32,
+    output: &Output,
+) -> Result<Found, Failure> {
+    let start = Instant::now();
+    let arguments = [OsString::from("verify"), path.into()].into_iter().chain(flags.iter().cloned());
+    let request = Request::try_parse_from(arguments).map_err(|error| {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        Failure::error(format!("this build cannot answer it: {}", line.trim_start_matches("error: ")))
+    })?;
+    let progress = Progress::new(output.is_quiet());
+    let context = request.analysis.context(path, model, threads, output, &progress);
+    let findings = find(&request.analysis, &context);
+    progress.finish();
+    let findings = findings?;
+    let seconds = start.elapsed().as_secs_f64();
+    let Sealed { certificate, files } = seal(&findings, &context, start)?;
+    let Some((certificate, bundle)) = certificate else { return Ok(Found { certificate: None, seconds }) };
+    let again = crate::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
+    let checked = check::check(name.to_owned(), &certificate, &bundle, &again, &files);
+    if let Some(refusal) = &checked.refusal {
+        let message = format!("the checker refused what a pass found: {}", codes::split(refusal).0);
+        return Err(Failure::inconclusive(codes::tagged(message, "NV604")));
+    }
+    Ok(Found { certificate: Some((certificate, bundle, checked)), seconds })
+}

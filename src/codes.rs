@@ -1,0 +1,407 @@
+//! Every diagnostic: a stable code, a title, what it means and what to do. Codes are printed in brackets at the end of a
+//! message, and `verify explain CODE` prints this page of them. A code never changes its meaning; one that is no longer used
+//! is not used again.
+
+use crate::checker::{ClaimRefusal, Refusal};
+use crate::onnx::{FormatError, GraphError, LoadError, NodeError, TensorError};
+
+/// One kind of diagnostic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub code: &'static str,
+    pub title: &'static str,
+    pub explanation: &'static str,
+    pub remedy: &'static str,
+}
+
+const fn diagnostic(code: &'static str, title: &'static str, explanation: &'static str, remedy: &'static str) -> Diagnostic {
+    Diagnostic { code, title, explanation, remedy }
+}
+
+/// All of them, in the order of their codes: 1xx models, 2xx data, 3xx specifications, 4xx policies, 5xx certificates, 6xx
+/// outcomes.
+pub const ALL: &[Diagnostic] = &[
+    diagnostic(
+        "NV101",
+        "a model file cannot be read",
+        "The operating system does not let the file be read, or it is a folder.",
+        "Check the path and its permissions.",
+    ),
+    diagnostic(
+        "NV102",
+        "the file is not a readable ONNX model",
+        "The file is empty, is another format, or its bytes do not decode as an ONNX model; a compressed file may be damaged.",
+        "Export the model again; a model in another format must be converted to ONNX.",
+    ),
+    diagnostic(
+        "NV103",
+        "the model exceeds a limit",
+        "A size, depth or count lies beyond what is read before memory is set aside. The limits keep hostile files from taking the machine down.",
+        "Split or shrink the model. Real models of the supported kind lie far below the limits.",
+    ),
+    diagnostic(
+        "NV104",
+        "the model is ambiguous",
+        "A field or attribute that has one value occurs twice. Readers disagree about such files, so a claim about one would be a claim about a reader.",
+        "Export the model again with a conforming exporter.",
+    ),
+    diagnostic(
+        "NV105",
+        "the model defines functions of its own",
+        "Model-local functions are not inlined.",
+        "Export without local functions, or inline them with `onnx.inliner`.",
+    ),
+    diagnostic(
+        "NV110",
+        "a tensor of the model cannot be used",
+        "Its type, shape or data contradict each other, or are not supported.",
+        "The message names the tensor; export it as float32, float64 or integers.",
+    ),
+    diagnostic(
+        "NV111",
+        "external data of the model cannot be used",
+        "The tensor's data lie in another file that is missing, too short, not what the model's checksum says, or outside the model's folder. Links and paths that lead out of the folder are never followed.",
+        "Keep the data files beside the model, or export with the data inside.",
+    ),
+    diagnostic(
+        "NV120",
+        "the graph is not well formed",
+        "It has a cycle, a value that is defined twice or never, or an output that no input reaches.",
+        "Export the model again; `onnx.checker` shows the same.",
+    ),
+    diagnostic(
+        "NV121",
+        "the graph does not have one input and one output",
+        "Claims are about functions of one tensor to one tensor, and the shape must be known.",
+        "Cut the graph at the wanted input and output (`onnx.utils.extract_model`) and fix its shapes.",
+    ),
+    diagnostic(
+        "NV122",
+        "the operator set is not supported",
+        "The version of an operator set lies outside what is read, or is stated twice.",
+        "Convert with `onnx.version_converter` to a version that the message names.",
+    ),
+    diagnostic(
+        "NV130",
+        "an operator is not supported",
+        "No operator is guessed: one that is not known exactly is an error.",
+        "The message names the operator and those that are supported; replace it, or see `docs/extending.md`.",
+    ),
+    diagnostic(
+        "NV131",
+        "an operator is used in a way that is not supported",
+        "The operator is known, but not with these attributes or operands.",
+        "The message names what is supported.",
+    ),
+    diagnostic(
+        "NV132",
+        "a node contradicts its operator",
+        "The number of its operands, their shapes, or an attribute contradict the operator's definition.",
+        "Export the model again; the file is not a valid ONNX model.",
+    ),
+    diagnostic(
+        "NV201",
+        "a data file cannot be used",
+        "It cannot be read, is not of a known format, or is damaged.",
+        "NumPy (.npy, .npz), IDX and CSV are read, each also gzipped; the message names the place.",
+    ),
+    diagnostic(
+        "NV202",
+        "the data do not fit the model",
+        "Samples or targets have another shape or number than the model or the loss needs, or are not finite.",
+        "Shape the data as the model's input without the batch dimension; `verify inspect` shows it.",
+    ),
+    diagnostic(
+        "NV301",
+        "a specification cannot be used",
+        "The VNN-LIB file cannot be read, or something at the named line and column is not understood.",
+        "Versions 1.0 as competitions use it and the core of 2.0 are read.",
+    ),
+    diagnostic(
+        "NV401",
+        "there is no policy",
+        "No `verify.toml` was found in the current folder or above it.",
+        "`verify init MODEL` writes one; `--policy FILE` names one elsewhere.",
+    ),
+    diagnostic(
+        "NV402",
+        "a policy cannot be read",
+        "The file cannot be read, is too large, or is not UTF-8.",
+        "Check the path and its permissions.",
+    ),
+    diagnostic(
+        "NV403",
+        "a policy is wrong",
+        "A key or value at the named line and column is not known, or makes no sense. Nothing is ignored: a rule that is misspelt must not pass.",
+        "The hint names what was probably meant; `verify schema policy` prints the format.",
+    ),
+    diagnostic(
+        "NV404",
+        "a baseline cannot be used",
+        "The certificate that regressions are measured against cannot be read, is damaged, or does not make the claim.",
+        "Write one with `verify MODEL --… --certificate FILE` for the version that is the baseline.",
+    ),
+    diagnostic(
+        "NV501",
+        "a certificate cannot be read",
+        "The file is not a certificate of this format, or too large.",
+        "Make the certificate again.",
+    ),
+    diagnostic(
+        "NV502",
+        "a certificate of another version",
+        "The major version of its schema is not the one that this program reads.",
+        "Check it with the version of the program that wrote it, or make it again.",
+    ),
+    diagnostic(
+        "NV503",
+        "a certificate was altered",
+        "Its contents, or those of the bundle beside it, do not have the digest that it states. The digest guards against accidents; against lies stands the check itself.",
+        "Restore the file from where it came, or make the certificate again.",
+    ),
+    diagnostic(
+        "NV504",
+        "a certificate about another model",
+        "The digest of the model, or of its external data, is not the one that the certificate names.",
+        "Give the model that it was made for, or make it again for this one.",
+    ),
+    diagnostic(
+        "NV505",
+        "a certificate that is no list of claims",
+        "It makes no claim, too many, or two under one name, or a name could be mistaken for a part of a report.",
+        "Make the certificate again.",
+    ),
+    diagnostic(
+        "NV511",
+        "a claim about files that were not given",
+        "The claim names a data or specification file by its digest, and none of that digest is at hand.",
+        "Name it with `--file FILE`; a file that changed since needs a new certificate.",
+    ),
+    diagnostic(
+        "NV512",
+        "a claim about files that cannot be used",
+        "The file has the right digest, but is not data or a specification that fits the model.",
+        "Make the certificate again with usable files.",
+    ),
+    diagnostic(
+        "NV513",
+        "a claim that is not whole",
+        "A figure is not a finite number with its own outward decimal, or figure and witness are not both there, or do not fit the network.",
+        "Make the certificate again.",
+    ),
+    diagnostic(
+        "NV514",
+        "a claim in another arithmetic or of greater assurance than is proved",
+        "It says more than the checker establishes: float32 where only real arithmetic is proved, or `proved` where less was found.",
+        "Make the certificate again.",
+    ),
+    diagnostic(
+        "NV515",
+        "a figure that is not proved",
+        "The checker's own bound is worse than the figure that is claimed. The claim may be true, but its witness does not show it.",
+        "Make the certificate again; where a pass made this one, please report it.",
+    ),
+    diagnostic(
+        "NV516",
+        "a matrix inequality that is not proved",
+        "The witness's multipliers do not make the matrix positive definite in sound arithmetic.",
+        "Make the certificate again; where a pass made this one, please report it.",
+    ),
+    diagnostic(
+        "NV517",
+        "a network that the rules do not cover",
+        "An operation of the network has no rule of this kind, is too large, or its values cannot be enclosed.",
+        "`verify inspect MODEL` shows what can be certified, and why not.",
+    ),
+    diagnostic(
+        "NV518",
+        "a property that is not shown",
+        "A box is not refuted by its bounds, or a point is not proved to be unsafe, or lies elsewhere.",
+        "Make the certificate again; where a pass made this one, please report it.",
+    ),
+    diagnostic(
+        "NV601",
+        "a rule of the policy is violated",
+        "A claim that the checker established breaks the limit, or no better one was found with the whole effort. The table says by how much.",
+        "Improve the model, or change the policy where the limit was wrong.",
+    ),
+    diagnostic(
+        "NV602",
+        "a rule of the policy is not decided",
+        "Nothing is established either way: the search ended at its limits, or what was found carries too little assurance.",
+        "Raise `limits.timeout` or `limits.memory`, or ask for less.",
+    ),
+    diagnostic(
+        "NV603",
+        "the model is not the pinned one",
+        "The file's SHA-256 is not the `sha256` of the policy.",
+        "Restore the model, or change the pin together with the reason for it.",
+    ),
+    diagnostic(
+        "NV604",
+        "the checker refused what a pass found",
+        "The pass's witness does not prove its claim. Nothing is established; the model may be fine.",
+        "This is a defect of the pass: please report it with the model.",
+    ),
+];
+
+/// The page of a code, however it is capitalised.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Diagnostic> {
+    ALL.iter().find(|diagnostic| diagnostic.code.eq_ignore_ascii_case(code.trim()))
+}
+
+/// The code of a model that cannot be loaded.
+#[must_use]
+pub fn of_load(error: &LoadError) -> &'static str {
+    match error {
+        LoadError::Io { .. } => "NV101",
+        LoadError::Format(error) => match error {
+            FormatError::Empty
+            | FormatError::NotOnnx { .. }
+            | FormatError::Damaged { .. }
+            | FormatError::Compression { .. }
+            | FormatError::NoGraph => "NV102",
+            FormatError::Limit { .. } => "NV103",
+            FormatError::Ambiguous { .. } | FormatError::DuplicateAttribute { .. } => "NV104",
+            FormatError::Functions { .. } => "NV105",
+        },
+        LoadError::Tensor { kind, .. } => of_tensor(kind),
+        LoadError::Graph(error) => match error {
+            GraphError::Cycle { .. }
+            | GraphError::DuplicateValue { .. }
+            | GraphError::MissingValue { .. }
+            | GraphError::MissingOutput { .. }
+            | GraphError::ConstantOutput { .. } => "NV120",
+            GraphError::NoInput
+            | GraphError::SeveralInputs { .. }
+            | GraphError::NoOutput
+            | GraphError::SeveralOutputs { .. }
+            | GraphError::Value { .. } => "NV121",
+            GraphError::NoOpset { .. } | GraphError::DuplicateOpset { .. } | GraphError::UnsupportedOpset { .. } => "NV122",
+            GraphError::SparseInitializer { .. } => "NV110",
+            GraphError::TooLarge(_) => "NV103",
+        },
+        LoadError::Node { kind, .. } => match kind.as_ref() {
+            NodeError::UnsupportedOperator { .. } => "NV130",
+            NodeError::Unsupported { .. } => "NV131",
+            NodeError::Invalid { .. } | NodeError::Attribute { .. } | NodeError::Shape(_) => "NV132",
+            NodeError::Tensor(error) => of_tensor(error),
+        },
+    }
+}
+
+const fn of_tensor(error: &TensorError) -> &'static str {
+    match error {
+        TensorError::TooManyDimensions { .. } | TensorError::TooLarge { .. } | TensorError::Budget { .. } => "NV103",
+        TensorError::External(_) => "NV111",
+        TensorError::UnsupportedType(_)
+        | TensorError::NegativeDimension { .. }
+        | TensorError::Length { .. }
+        | TensorError::Conflict { .. }
+        | TensorError::WrongField { .. }
+        | TensorError::OutOfRange { .. }
+        | TensorError::Segmented
+        | TensorError::UnknownLocation(_) => "NV110",
+    }
+}
+
+/// The code of a refused certificate.
+#[must_use]
+pub fn of_refusal(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::UnknownSchema { .. } => "NV502",
+        Refusal::DigestMismatch | Refusal::BundleMismatch => "NV503",
+        Refusal::AnotherModel { .. } | Refusal::AnotherExternalData => "NV504",
+        Refusal::NoClaims | Refusal::TooManyClaims { .. } | Refusal::ClaimId { .. } | Refusal::DuplicateClaim { .. } => "NV505",
+        Refusal::Claim { reason, .. } => of_claim(reason),
+    }
+}
+
+const fn of_claim(reason: &ClaimRefusal) -> &'static str {
+    match reason {
+        ClaimRefusal::MissingFile { .. } => "NV511",
+        ClaimRefusal::File { .. } | ClaimRefusal::Data(_) => "NV512",
+        ClaimRefusal::Number { .. }
+        | ClaimRefusal::Incomplete { .. }
+        | ClaimRefusal::MissingVector
+        | ClaimRefusal::Shape { .. }
+        | ClaimRefusal::Region(_) => "NV513",
+        ClaimRefusal::Semantics | ClaimRefusal::Assurance { .. } => "NV514",
+        ClaimRefusal::NotReached { .. } => "NV515",
+        ClaimRefusal::NoMatrix { .. } | ClaimRefusal::NotDefinite { .. } => "NV516",
+        ClaimRefusal::Work { .. }
+        | ClaimRefusal::Form(_)
+        | ClaimRefusal::NoRule { .. }
+        | ClaimRefusal::Evaluation(_)
+        | ClaimRefusal::Bounds(_) => "NV517",
+        ClaimRefusal::NotRefuted | ClaimRefusal::Outside | ClaimRefusal::NotUnsafe => "NV518",
+    }
+}
+
+/// The code of data that cannot be used.
+#[must_use]
+pub const fn of_data(error: &crate::data::DataError) -> &'static str {
+    use crate::data::Problem;
+    match error.problem {
+        Problem::NotFinite { .. }
+        | Problem::TargetCount { .. }
+        | Problem::InputShape { .. }
+        | Problem::NoTargets(_)
+        | Problem::Label { .. }
+        | Problem::TargetShape { .. }
+        | Problem::NoSamples(_) => "NV202",
+        _ => "NV201",
+    }
+}
+
+/// A message with its code.
+#[must_use]
+pub fn tagged(message: impl std::fmt::Display, code: &str) -> String {
+    format!("{message} [{code}]")
+}
+
+/// The message and its code, where it ends with a known one.
+#[must_use]
+pub fn split(message: &str) -> (&str, Option<&'static str>) {
+    let found = message.strip_suffix(']').and_then(|rest| rest.rsplit_once(" ["));
+    match found.and_then(|(message, code)| Some((message, ALL.iter().find(|known| known.code == code)?.code))) {
+        Some((message, code)) => (message, Some(code)),
+        None => (message, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_sorted_and_say_something() {
+        assert!(ALL.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for diagnostic in ALL {
+            let number = diagnostic.code.strip_prefix("NV").and_then(|digits| digits.parse::<u32>().ok());
+            assert!(number.is_some_and(|number| (100..700).contains(&number)), "{}", diagnostic.code);
+            assert!([diagnostic.title, diagnostic.explanation, diagnostic.remedy].iter().all(|text| text.len() > 10));
+        }
+    }
+
+    #[test]
+    fn every_code_that_is_given_has_a_page() {
+        let source = include_str!("codes.rs");
+        let given = source.split('"').skip(1).step_by(2).filter(|word| word.len() == 5 && word.starts_with("NV"));
+        let mut count = 0;
+        for code in given.filter(|code| code[2..].bytes().all(|b| b.is_ascii_digit())) {
+            assert!(find(code).is_some(), "{code}");
+            count += 1;
+        }
+        assert!(count > 2 * ALL.len() / 2, "the scan sees the codes");
+    }
+
+    #[test]
+    fn a_code_can_be_taken_off_its_message() {
+        let message = tagged(Refusal::DigestMismatch, of_refusal(&Refusal::DigestMismatch));
+        assert_eq!(split(&message).1, Some("NV503"));
+        assert_eq!(split("shape [3]"), ("shape [3]", None));
+        assert_eq!(find(" nv503 ").map(|found| found.code), Some("NV503"));
+    }
+}

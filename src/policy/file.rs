@@ -1,0 +1,209 @@
+//! The format of `verify.toml`, one structure per table. Paths are relative to the file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::certificate::{Assurance, LossName, Norm};
+
+/// What a repository asks of its models.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    /// The folder where certificates are kept between runs.
+    #[serde(default = "certificates")]
+    pub certificates: PathBuf,
+    #[serde(default)]
+    pub limits: Limits,
+    /// The models, each under a name of letters, digits, dots, dashes and underscores.
+    pub models: BTreeMap<String, ModelPolicy>,
+}
+
+fn certificates() -> PathBuf {
+    PathBuf::from("certificates")
+}
+
+/// What the search for one rule's claims may take.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Limits {
+    /// Seconds of wall-clock time.
+    pub timeout: f64,
+    /// Gigabytes.
+    pub memory: f64,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: 300.0, memory: 3.0, seed: 0 }
+    }
+}
+
+/// One model and its rules; every kind of rule may be given several times.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelPolicy {
+    /// The ONNX file.
+    pub path: PathBuf,
+    /// SHA-256 of the (decompressed) model file: another model in its place violates the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("pattern" = "^[0-9a-f]{64}$"))]
+    pub sha256: Option<Spanned<String>>,
+    /// The certificate of an earlier version, which regressions are measured against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<PathBuf>,
+    /// How samples become the network's input.
+    #[serde(default, skip_serializing_if = "Input::is_identity")]
+    pub input: Input,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<LipschitzRule>")]
+    pub lipschitz: Vec<Spanned<LipschitzRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<SpecificationRule>")]
+    pub specification: Vec<Spanned<SpecificationRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<RobustnessRule>")]
+    pub robustness: Vec<Spanned<RobustnessRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<TightnessRule>")]
+    pub tightness: Vec<Spanned<TightnessRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<HessianTraceRule>")]
+    pub hessian_trace: Vec<Spanned<HessianTraceRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<StabilityRule>")]
+    pub stability: Vec<Spanned<StabilityRule>>,
+}
+
+/// The network's input is `(sample − mean)/std`; perturbed samples stay in the range `clip`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Input {
+    /// Nothing, one number, or one for each channel.
+    pub mean: Vec<f64>,
+    pub std: Vec<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<[f64; 2]>,
+}
+
+impl Input {
+    fn is_identity(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The global Lipschitz constant is bounded.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LipschitzRule {
+    pub norm: Norm,
+    /// The certified bound is at most this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bound: Option<f64>,
+    /// The certified bound exceeds the baseline's by at most this fraction of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_regression: Option<f64>,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// The property of a VNN-LIB file holds.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SpecificationRule {
+    /// The VNN-LIB file.
+    pub file: PathBuf,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// Enough of the samples keep their class under every perturbation.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RobustnessRule {
+    /// Samples with their labels: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Labels, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first.
+    pub samples: u32,
+    /// Norm of the perturbations.
+    pub norm: Norm,
+    /// Their size, in the units of the data.
+    pub epsilon: f64,
+    /// The share of samples that are classified rightly under every perturbation is at least this.
+    pub min_certified_accuracy: f64,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// Interval propagation is tight enough on the samples.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TightnessRule {
+    /// Samples with their labels: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Labels, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first.
+    pub samples: u32,
+    /// Size of the perturbations of each value, in the units of the data.
+    pub epsilon: f64,
+    /// The mean tightness over the samples (its proved lower bound) is at least this.
+    pub min_tightness: f64,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// The trace of a matrix of curvature is small enough.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HessianTraceRule {
+    /// Samples with their targets: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Targets, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first.
+    pub samples: u32,
+    pub loss: LossName,
+    /// The upper limit of the trace (proved, or of its confidence interval) is at most this.
+    pub max_trace: f64,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// SGD with these settings is mean-square stable at the parameters of the model.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StabilityRule {
+    /// Samples with their targets: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Targets, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first.
+    pub samples: u32,
+    pub loss: LossName,
+    pub learning_rate: f64,
+    pub batch_size: u32,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+const fn proved() -> Assurance {
+    Assurance::Proved
+}

@@ -1,0 +1,20 @@
+//! Policies: what a repository asks of its models, as rules over claims in `verify.toml`.
+//!
+//! A rule is read (`file`, `read`), turned into requirements that name a kind of claim and a figure of it (`requirement`,
+//! `figure`), and decided on claims that the checker established (`decide`). Nothing here proves anything or runs a pass:
+//! what `verify gate` does to get claims is its own business. A claim that the checker did not establish never meets a rule.
+
+mod decide;
+mod figure;
+mod file;
+mod read;
+mod requirement;
+
+pub use decide::{Decision, Established, Status};
+pub use figure::{Better, Decisive, Figure, Reading, decisive};
+pub use file::{
+    HessianTraceRule, Input, Limits, LipschitzRule, ModelPolicy, Policy, RobustnessRule, SpecificationRule, StabilityRule,
+    TightnessRule,
+};
+pub use read::{FILE_NAME, PolicyError, PolicyFile, discover};
+pub use requirement::{Condition, Expected, Limit, Requirement, Rule, Task, decimal};

@@ -1,0 +1,254 @@
+//! Finding and reading `verify.toml`. Every error names file, line and column, and what was probably meant.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::file::Policy;
+use super::requirement::{Rule, Task};
+use crate::certificate::digest_of;
+
+pub const FILE_NAME: &str = "verify.toml";
+/// A policy larger than this is refused unread.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A policy and where it stands.
+#[derive(Clone, Debug)]
+pub struct PolicyFile {
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub digest: String,
+    pub policy: Policy,
+    /// For each model, in the order of [`Policy::models`], what is to be found out and decided.
+    pub tasks: Vec<(String, Vec<Task>)>,
+}
+
+/// Why there is no policy to apply.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    #[error("there is no `{FILE_NAME}` in `{}` or in a folder above it", folder.display())]
+    NotFound { folder: PathBuf },
+    #[error("cannot read `{}`: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("`{}` is larger than the limit of {limit} bytes", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+    #[error("`{}`: not UTF-8", path.display())]
+    Encoding { path: PathBuf },
+    /// Line and column begin at 1; columns count characters.
+    #[error("`{}`:{line}:{column}: {detail}", path.display())]
+    Text { path: PathBuf, line: usize, column: usize, detail: String, hint: Option<String> },
+}
+
+impl PolicyError {
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { .. } => Some("`verify init MODEL` writes one".to_owned()),
+            Self::Text { hint, .. } => hint.clone(),
+            Self::Io { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => None,
+        }
+    }
+}
+
+/// The policy of a folder: the nearest `verify.toml` upwards from it.
+///
+/// # Errors
+/// [`PolicyError::NotFound`].
+pub fn discover(folder: &Path) -> Result<PathBuf, PolicyError> {
+    let found = folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
+    found.ok_or_else(|| PolicyError::NotFound { folder: folder.to_owned() })
+}
+
+impl PolicyFile {
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn open(path: &Path) -> Result<Self, PolicyError> {
+        use std::io::Read;
+        let io = |source| PolicyError::Io { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).map_err(io)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(PolicyError::TooLarge { path: path.to_owned(), limit: MAX_BYTES });
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| PolicyError::Encoding { path: path.to_owned() })?;
+        Self::parse(path, text)
+    }
+
+    /// # Errors
+    /// [`PolicyError::Text`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, PolicyError> {
+        let policy: Policy = toml::from_str(text).map_err(|error| {
+            let (detail, hint) = explained(error.message());
+            at(path, text, error.span().as_ref(), detail, hint)
+        })?;
+        let tasks = tasks(&policy, text).map_err(|wrong| at(path, text, wrong.span.as_ref(), wrong.detail, None))?;
+        Ok(Self { path: path.to_owned(), digest: digest_of(text.as_bytes()), policy, tasks })
+    }
+
+    /// The folder that the policy's paths are relative to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+}
+
+/// Something that the format allows and the meaning does not.
+pub(super) struct Wrong {
+    pub span: Option<Range<usize>>,
+    pub detail: String,
+}
+
+fn tasks(policy: &Policy, text: &str) -> Result<Vec<(String, Vec<Task>)>, Wrong> {
+    let limits = policy.limits;
+    for (name, value) in [("timeout", limits.timeout), ("memory", limits.memory)] {
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(Wrong { span: None, detail: format!("`limits.{name}` is {value}, which is not positive and finite") });
+        }
+    }
+    if policy.models.is_empty() {
+        return Err(Wrong { span: None, detail: "there are no models".to_owned() });
+    }
+    policy.models.iter().map(|(name, model)| Ok((name.clone(), of_model(name, model, text)?))).collect()
+}
+
+fn of_model(name: &str, model: &super::ModelPolicy, text: &str) -> Result<Vec<Task>, Wrong> {
+    // Names become file names.
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if !plain || name.starts_with('.') || !(1..=64).contains(&name.len()) {
+        let detail =
+            format!("`{}` is not a name of one to 64 letters, digits, dots, dashes and underscores", name.escape_debug());
+        return Err(Wrong { span: None, detail });
+    }
+    if let Some(pin) = &model.sha256
+        && !(pin.get_ref().len() == 64 && pin.get_ref().bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+    {
+        return Err(Wrong { span: Some(pin.span()), detail: "a digest has 64 lower-case hexadecimal digits".to_owned() });
+    }
+    let mut tasks: Vec<Task> = Vec::new();
+    for (span, rule) in rules(model) {
+        let wrong = |detail| Wrong { span: Some(span.clone()), detail };
+        let mut task = Task::new(name, model, rule, place(text, span.start).0).map_err(wrong)?;
+        if let Some(other) = tasks.iter().find(|other| other.repeats(&task)) {
+            return Err(wrong(format!("the rule repeats the one of line {}", other.line)));
+        }
+        let taken = |name: &str| tasks.iter().any(|other| other.name == name);
+        if taken(&task.name)
+            && let Some(free) = (2..).map(|number| format!("{}-{number}", task.name)).find(|free| !taken(free))
+        {
+            task.rename(name, free);
+        }
+        tasks.push(task);
+    }
+    Ok(tasks)
+}
+
+/// All rules of a model, and where they stand.
+fn rules(model: &super::ModelPolicy) -> Vec<(Range<usize>, Rule)> {
+    fn of<T: Clone>(rules: &[toml::Spanned<T>], make: impl Fn(T) -> Rule) -> Vec<(Range<usize>, Rule)> {
+        rules.iter().map(|rule| (rule.span(), make(rule.get_ref().clone()))).collect()
+    }
+    let mut rules = of(&model.lipschitz, Rule::Lipschitz);
+    rules.extend(of(&model.specification, Rule::Specification));
+    rules.extend(of(&model.robustness, Rule::Robustness));
+    rules.extend(of(&model.tightness, Rule::Tightness));
+    rules.extend(of(&model.hessian_trace, Rule::HessianTrace));
+    rules.extend(of(&model.stability, Rule::Stability));
+    rules
+}
+
+fn at(path: &Path, text: &str, span: Option<&Range<usize>>, detail: String, hint: Option<String>) -> PolicyError {
+    let (line, column) = place(text, span.map_or(0, |span| span.start));
+    PolicyError::Text { path: path.to_owned(), line, column, detail, hint }
+}
+
+/// Line and column of a byte, both from 1.
+fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+/// The reader's message as one line, and a suggestion where a name is close to one that it expected.
+fn explained(message: &str) -> (String, Option<String>) {
+    let detail = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let detail: String = detail.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect();
+    let unknown = ["unknown field ", "unknown variant "].iter().find_map(|start| detail.strip_prefix(start));
+    let hint = unknown.and_then(|rest| {
+        let mut quoted = rest.split('`').skip(1).step_by(2);
+        let found = quoted.next()?;
+        let nearest = quoted.min_by_key(|expected| strsim::damerau_levenshtein(found, expected))?;
+        let near = strsim::damerau_levenshtein(found, nearest) <= 1 + found.chars().count() / 3;
+        near.then(|| format!("did you mean `{nearest}`?"))
+    });
+    let table = detail.contains("invalid type: map, expected a sequence");
+    let hint =
+        hint.or_else(|| table.then(|| "rules are lists: write the header in double brackets, `[[models.NAME.RULE]]`".to_owned()));
+    (detail, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "[models.m]\npath = \"m.onnx\"\n\n[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 2.5\n";
+
+    fn error(text: &str) -> (usize, usize, String, Option<String>) {
+        match PolicyFile::parse(Path::new("verify.toml"), text) {
+            Err(PolicyError::Text { line, column, detail, hint, .. }) => (line, column, detail, hint),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_rule_knows_its_line() {
+        let file = PolicyFile::parse(Path::new("a/verify.toml"), GOOD).unwrap();
+        assert_eq!(file.folder(), Path::new("a"));
+        let (name, tasks) = &file.tasks[0];
+        assert_eq!((name.as_str(), tasks.len(), tasks[0].line), ("m", 1, 4));
+        assert_eq!(tasks[0].requirements[0].id, "m.lipschitz-l2.max-bound");
+    }
+
+    #[test]
+    fn a_typo_is_an_error_with_its_place_and_a_suggestion() {
+        let (line, column, detail, hint) = error(&GOOD.replace("max-bound", "max-buond"));
+        assert_eq!((line, column), (6, 1), "{detail}");
+        assert_eq!(hint.as_deref(), Some("did you mean `max-bound`?"));
+        let (line, _, _, hint) = error(&GOOD.replace("\"l2\"", "\"L2\""));
+        assert_eq!((line, hint.as_deref()), (5, Some("did you mean `l2`?")));
+        let (line, _, _, hint) = error(&GOOD.replace("[[models.m.lipschitz]]", "[[models.m.lipshitz]]"));
+        assert_eq!((line, hint.as_deref()), (4, Some("did you mean `lipschitz`?")));
+        let (_, _, _, hint) = error(&GOOD.replace("max-bound", "speed"));
+        assert_eq!(hint, None, "nothing is close to it");
+        let (line, _, _, hint) = error(&GOOD.replace("[[models.m.lipschitz]]", "[models.m.lipschitz]"));
+        assert!(hint.is_some_and(|hint| hint.contains("double brackets")) && line >= 4);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error_with_its_place() {
+        for (from, to, line, words) in [
+            ("max-bound = 2.5", "", 4, "neither"),
+            ("2.5", "-2.5", 4, "positive"),
+            ("2.5", "nan", 4, "positive"),
+            ("2.5", "2.5\nmax-regression = 0.1", 4, "baseline"),
+            ("path = \"m.onnx\"", "path = \"m.onnx\"\nsha256 = \"12\"", 3, "64"),
+            ("[models.m]", "[limits]\ntimeout = 0\n[models.m]", 1, "limits.timeout"),
+            ("2.5\n", "2.5\n[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 3", 7, "repeats"),
+        ] {
+            let (found, _, detail, _) = error(&GOOD.replace(from, to));
+            assert!(found == line && detail.contains(words), "{to}: line {found}, {detail}");
+        }
+        assert!(error("[models]").2.contains("no models"));
+        assert!(error("[models.\"../m\"]\npath = \"m.onnx\"").2.contains("not a name"));
+        assert_eq!(error("[models.m\n").0, 1);
+    }
+
+    #[test]
+    fn the_nearest_policy_upwards_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("a/b");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(root.path().join(FILE_NAME), GOOD).unwrap();
+        assert_eq!(discover(&deep).unwrap(), root.path().join(FILE_NAME));
+        std::fs::write(root.path().join("a").join(FILE_NAME), GOOD).unwrap();
+        assert_eq!(discover(&deep).unwrap(), root.path().join("a").join(FILE_NAME));
+    }
+}

@@ -1,0 +1,311 @@
+//! The audit: what is established about models, what a policy makes of it, and what a reader needs to judge both.
+//!
+//! It is computed once (`claims`, `chart`, `change`) and rendered as text, JSON, Markdown, SARIF, JUnit or HTML by the files
+//! beside this folder. It holds nothing that changes from run to run but what certificates record and the time, which
+//! `SOURCE_DATE_EPOCH` fixes.
+
+mod change;
+mod chart;
+mod claims;
+mod time;
+
+pub use change::{Change, Direction, changes};
+pub use chart::{Bar, Chart, Image, Mark};
+pub use claims::{CertificateSection, ClaimSection, FigureRow, RefusalText};
+pub use time::{generated, rfc3339};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::certificate::{Assurance, ExternalFile, Tool};
+use crate::ir::Op;
+use crate::onnx::Model;
+use crate::policy::Status;
+
+/// The schema of an audit as JSON.
+pub const REPORT_SCHEMA: &str = "nnverify-report/1.0";
+/// Layers that are listed; a model may have a million.
+const MAX_LAYERS: usize = 250;
+
+/// Everything that a report says.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    pub schema: String,
+    pub tool: Tool,
+    /// When the report was made, in RFC 3339.
+    pub generated: String,
+    pub verdict: Verdict,
+    pub policy: Option<PolicySection>,
+    pub models: Vec<ModelSection>,
+    pub environment: Environment,
+}
+
+/// The answer in three sentences.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    pub status: Status,
+    pub title: String,
+    pub meaning: String,
+    /// What it is about and what it is not about.
+    pub scope: String,
+}
+
+/// A policy and what became of its rules.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySection {
+    pub path: String,
+    /// SHA-256 of the file.
+    pub digest: String,
+    pub rules: Vec<RuleOutcome>,
+}
+
+/// One line of the policy's table.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleOutcome {
+    pub id: String,
+    pub model: String,
+    /// What is limited, in words.
+    pub what: String,
+    /// Line of the policy, from 1.
+    pub line: usize,
+    pub limit: String,
+    pub value: Option<String>,
+    /// Room between value and limit; negative where the limit is broken.
+    pub margin: Option<f64>,
+    /// The margin for people, with the share of the limit.
+    pub room: Option<String>,
+    pub status: Status,
+    pub assurance: Option<Assurance>,
+    pub detail: Option<String>,
+    /// The diagnostic that explains a status other than met.
+    pub code: Option<String>,
+    pub certificate: Option<String>,
+    /// Was the certificate at hand, and only checked again?
+    pub reused: bool,
+}
+
+/// A model: what it is, and what is claimed about it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSection {
+    pub name: String,
+    pub path: String,
+    /// SHA-256 of the (decompressed) file.
+    pub digest: String,
+    pub external: Vec<ExternalFile>,
+    pub opset: i64,
+    pub producer: String,
+    pub input: Port,
+    pub output: Port,
+    pub parameters: usize,
+    pub operators: Vec<Operator>,
+    /// The layers that the network was lowered to, up to a number.
+    pub layers: Vec<Layer>,
+    pub more_layers: usize,
+    pub notes: Vec<String>,
+    pub certificates: Vec<CertificateSection>,
+    pub charts: Vec<Chart>,
+    pub changes: Vec<Change>,
+    /// The certificate that the changes are measured from.
+    pub baseline: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    pub name: String,
+    pub count: usize,
+}
+
+/// One operation of the lowered network that the input reaches.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Name and operator of the node of the file that it was made from.
+    pub name: String,
+    pub operator: String,
+    pub operation: String,
+    pub shape: Vec<usize>,
+}
+
+/// Where the report was made.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    pub operating_system: String,
+    pub architecture: String,
+}
+
+impl Audit {
+    #[must_use]
+    pub fn new(models: Vec<ModelSection>, policy: Option<PolicySection>) -> Self {
+        Self {
+            schema: REPORT_SCHEMA.to_owned(),
+            tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            generated: generated(),
+            verdict: Verdict::new(&models, policy.as_ref()),
+            policy,
+            models,
+            environment: Environment {
+                operating_system: std::env::consts::OS.to_owned(),
+                architecture: std::env::consts::ARCH.to_owned(),
+            },
+        }
+    }
+
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateSection> {
+        self.models.iter().flat_map(|model| &model.certificates)
+    }
+
+    pub fn claims(&self) -> impl Iterator<Item = &ClaimSection> {
+        self.certificates().flat_map(|certificate| &certificate.claims)
+    }
+}
+
+impl Verdict {
+    fn new(models: &[ModelSection], policy: Option<&PolicySection>) -> Self {
+        let certificates = || models.iter().flat_map(|model| &model.certificates);
+        let refused = certificates().filter(|certificate| certificate.refusal.is_some()).count();
+        let claims: Vec<_> = certificates().flat_map(|certificate| &certificate.claims).collect();
+        let count = |assurance| claims.iter().filter(|claim| claim.assurance == assurance).count();
+        let counts = [("proved", Assurance::Proved), ("checked", Assurance::Checked), ("estimated", Assurance::Estimated)];
+        let counts = counts.map(|(word, assurance)| format!("{} {word}", count(assurance))).join(", ");
+        let status = match policy {
+            Some(policy) => worst(policy.rules.iter().map(|rule| rule.status)),
+            None if refused > 0 => Status::Refused,
+            None if claims.is_empty() => Status::Inconclusive,
+            None => Status::Met,
+        };
+        let (title, meaning) = match (status, policy) {
+            (Status::Met, Some(policy)) => {
+                ("Policy met", format!("Each of the {} rules of the policy is met by a claim that the checker established again for this report.", policy.rules.len()))
+            }
+            (Status::Met, None) => {
+                ("Claims established", "The checker established every claim below again, from the model file, for this report.".to_owned())
+            }
+            (Status::Violated, _) => ("Policy violated", "At least one rule of the policy is not met; the table says by how much.".to_owned()),
+            (Status::Inconclusive, _) => {
+                ("Inconclusive", "Nothing contradicts the policy, but at least one rule is not established: time, memory, or too little assurance.".to_owned())
+            }
+            (Status::Refused, _) => {
+                ("Certificate refused", "The checker refused at least one certificate: nothing that it claims counts. The model may still be as claimed.".to_owned())
+            }
+            (Status::Error, _) => ("Not applicable", "A model or a file of the policy cannot be used, so the policy is not applied in full.".to_owned()),
+        };
+        let scope = format!(
+            "Claims: {counts}. Each holds for its model file (by SHA-256), its domain and its arithmetic, as stated with the claim, and for nothing else."
+        );
+        Self { status, title: title.to_owned(), meaning, scope }
+    }
+}
+
+/// The status of several rules together.
+#[must_use]
+pub fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
+    const fn rank(status: Status) -> u8 {
+        match status {
+            Status::Met => 0,
+            Status::Inconclusive => 1,
+            Status::Violated => 2,
+            Status::Refused => 3,
+            Status::Error => 4,
+        }
+    }
+    statuses.into_iter().max_by_key(|&status| rank(status)).unwrap_or(Status::Inconclusive)
+}
+
+impl ModelSection {
+    #[must_use]
+    pub fn new(name: String, path: String, model: &Model, certificates: Vec<CertificateSection>) -> Self {
+        let port = |port: &crate::onnx::Port| Port { name: port.name.clone(), shape: port.shape.clone() };
+        let variable = || model.network.nodes().iter().filter(|node| node.variable);
+        let layers = variable().take(MAX_LAYERS).map(|node| Layer {
+            name: node.name.clone(),
+            operator: node.operator.clone(),
+            operation: operation(&node.op).to_owned(),
+            shape: node.shape.clone(),
+        });
+        let mut section = Self {
+            name,
+            path,
+            digest: model.digest.clone(),
+            external: model
+                .external
+                .iter()
+                .map(|file| ExternalFile { location: file.location.clone(), digest: file.digest.clone() })
+                .collect(),
+            opset: model.opset,
+            producer: model.producer.clone(),
+            input: port(&model.input),
+            output: port(&model.output),
+            parameters: model.parameters,
+            operators: model.operators.iter().map(|(name, count)| Operator { name: name.clone(), count: *count }).collect(),
+            layers: layers.collect(),
+            more_layers: variable().count().saturating_sub(MAX_LAYERS),
+            notes: model.notes.clone(),
+            certificates: Vec::new(),
+            charts: Vec::new(),
+            changes: Vec::new(),
+            baseline: None,
+        };
+        section.set_certificates(certificates);
+        section
+    }
+
+    /// The certificates, and the pictures that take all of them.
+    pub fn set_certificates(&mut self, certificates: Vec<CertificateSection>) {
+        self.charts = chart::of_model(&certificates);
+        self.certificates = certificates;
+    }
+}
+
+/// The name of an operation of the lowered network.
+const fn operation(op: &Op) -> &'static str {
+    match op {
+        Op::Input => "input",
+        Op::Constant(_) => "constant",
+        Op::Reshape => "reshape",
+        Op::Rearrange(_) => "rearrangement",
+        Op::MatMul => "matrix product",
+        Op::Conv(_) => "convolution",
+        Op::Binary(_) => "binary operation",
+        Op::Function(_) => "elementwise function",
+        Op::PRelu => "PReLU",
+        Op::Reduce(_) => "reduction",
+        Op::Sort { .. } => "sort",
+        Op::Softmax => "softmax",
+    }
+}
+
+/// The status in one word.
+#[must_use]
+pub const fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Met => "met",
+        Status::Violated => "violated",
+        Status::Inconclusive => "inconclusive",
+        Status::Refused => "refused",
+        Status::Error => "error",
+    }
+}
+
+/// The assurance in one word.
+#[must_use]
+pub const fn assurance_word(assurance: Assurance) -> &'static str {
+    match assurance {
+        Assurance::Proved => "proved",
+        Assurance::Checked => "checked",
+        Assurance::Estimated => "estimated",
+    }
+}

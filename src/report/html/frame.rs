@@ -1,0 +1,119 @@
+//! What every page says, whatever it is about: contents, assumptions and limits, how to check again, where it belongs.
+
+use super::super::audit::Audit;
+use super::super::markup::{Markup, element, plain, tag};
+use super::{facts, section, table};
+
+const LIMITS: [&str; 7] = [
+    "A claim is about the named model file, byte for byte (SHA-256). Another export of the same network is another model.",
+    "Claims in real arithmetic are about exact arithmetic on the file's weights. Only a claim that says float32 covers the rounding of a deployed network.",
+    "What happens before the network's input and after its output is not part of a claim, unless the claim names it (normalisation, clipping).",
+    "Claims at or around the samples of a data set are about those samples, and say nothing about others.",
+    "Trusted are the checker's source, the Rust compiler, the processor's IEEE-754 arithmetic, and SHA-256. Solvers, engines and times are not: they are named for information.",
+    "Upper bounds are printed rounded up, lower bounds rounded down. Pictures show the same numbers, to fewer digits.",
+    "A missing claim says nothing about the model: a property that is not proved may still hold.",
+];
+
+/// Document, part, and what of this page belongs there.
+const POINTERS: [[&str; 3]; 8] = [
+    [
+        "EU AI Act, Annex IV",
+        "point 2(g): validation and testing procedures, metrics for accuracy and robustness",
+        "Claims, policy table, check commands",
+    ],
+    ["EU AI Act, Annex IV", "point 3: capabilities and limitations in performance", "Claims; assumptions and limits"],
+    [
+        "EU AI Act, Article 15",
+        "paragraphs 1 and 3: levels of accuracy and robustness, and their metrics",
+        "Certified accuracy, Lipschitz bounds",
+    ],
+    [
+        "EU AI Act, Article 15",
+        "paragraphs 4 and 5: resilience against errors and adversarial inputs",
+        "Robustness claims, specifications",
+    ],
+    [
+        "NIST AI RMF 1.0",
+        "MEASURE 2.1 and 2.5: test methods, validity and reliability with their limits",
+        "Claims by assurance; assumptions and limits",
+    ],
+    [
+        "NIST AI RMF 1.0",
+        "MEASURE 2.6 and 2.7: safety, security and resilience",
+        "Robustness claims, specifications, policy table",
+    ],
+    ["Model cards (Mitchell et al. 2019)", "Metrics; Quantitative analyses", "Figures of the claims"],
+    ["Model cards (Mitchell et al. 2019)", "Caveats and recommendations", "Assumptions and limits"],
+];
+
+pub fn contents(audit: &Audit) -> Markup {
+    let models = audit
+        .models
+        .iter()
+        .enumerate()
+        .map(|(position, model)| (format!("#model-{}", position + 1), format!("Model: {}", model.name)));
+    let policy = audit.policy.iter().map(|_| ("#policy".to_owned(), "Policy".to_owned()));
+    let fixed = [
+        ("#limits", "Assumptions and limits"),
+        ("#recheck", "Check again"),
+        ("#pointers", "Where this belongs"),
+        ("#environment", "Environment"),
+    ];
+    let fixed = fixed.map(|(id, title)| (id.to_owned(), title.to_owned()));
+    let links =
+        policy.chain(models).chain(fixed).map(|(id, title)| plain("li", element("a", &[("href", &id)], Markup::text(title))));
+    element("nav", &[("aria-label", "Contents")], plain("ul", Markup::join(links)))
+}
+
+pub fn limits() -> Markup {
+    section("limits", "Assumptions and limits", plain("ul", Markup::join(LIMITS.map(|limit| tag("li", limit)))))
+}
+
+pub fn recheck(audit: &Audit) -> Markup {
+    let commands: Vec<&str> = audit.certificates().map(|certificate| certificate.recheck.as_str()).collect();
+    let install = "cargo install --path . --locked --no-default-features --features checker";
+    let digests = audit.models.iter().map(|model| format!("{}  {}", model.digest, model.path));
+    let parts = [
+        tag("p", "The program that checks contains no solver; it can be built alone, from the source of this version:"),
+        tag("pre", install),
+        tag("p", "Each certificate against its model:"),
+        tag("pre", if commands.is_empty() { "(no certificates)".to_owned() } else { commands.join("\n") }),
+        tag(
+            "p",
+            "The models that the claims are about, as “sha256sum -c” takes them (for a compressed model the digest is that of the decompressed file):",
+        ),
+        tag("pre", digests.collect::<Vec<_>>().join("\n")),
+    ];
+    section("recheck", "Check again", Markup::join(parts))
+}
+
+pub fn pointers() -> Markup {
+    let rows = POINTERS.iter().map(|row| row.iter().map(|text| Markup::text(text)).collect());
+    let parts = [
+        tag(
+            "p",
+            "Parts of this page can serve as evidence in the following places. This page is no conformity assessment, no certification and no legal advice.",
+        ),
+        table(None, &["document", "part", "of this page"], rows),
+    ];
+    section("pointers", "Where this belongs", Markup::join(parts))
+}
+
+pub fn environment(audit: &Audit) -> Markup {
+    let environment = &audit.environment;
+    let platform = format!("{} on {}", environment.operating_system, environment.architecture);
+    let runs = audit.certificates().filter_map(|certificate| {
+        let (run, tool) = (certificate.run.as_ref()?, certificate.tool.as_ref()?);
+        let text = format!(
+            "{}: {} {}, {:.1} s on {} threads, seed {}",
+            certificate.path, tool.name, tool.version, run.seconds, run.threads, run.seed
+        );
+        Some(("Certificate made by", Markup::text(text)))
+    });
+    let given = [
+        ("Report made by", Markup::text(format!("{} {}", audit.tool.name, audit.tool.version))),
+        ("Time", Markup::text(&audit.generated)),
+        ("Platform", Markup::text(platform)),
+    ];
+    section("environment", "Environment", facts(given.into_iter().chain(runs)))
+}

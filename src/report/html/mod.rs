@@ -1,0 +1,187 @@
+//! An audit as one HTML page: no script, nothing from the network, light and dark, for screens, phones and paper.
+//!
+//! The page is written in the syntax of XML, so that its well-formedness can be tested by any reader of XML. Everything that
+//! comes from files is text.
+
+mod chart;
+mod frame;
+mod model;
+
+use super::audit::{Audit, PolicySection, assurance_word, status_word};
+use super::markup::{Markup, element, plain, tag};
+
+/// The style sheet; a test computes its contrasts.
+const STYLE: &str = include_str!("style.css");
+
+/// The audit as a page.
+#[must_use]
+pub fn render(audit: &Audit) -> String {
+    let title = match &audit.models[..] {
+        [model] => format!("Audit of {}", model.name),
+        models => format!("Audit of {} models", models.len()),
+    };
+    let head = [
+        element("meta", &[("charset", "utf-8")], Markup::default()),
+        element("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")], Markup::default()),
+        element("meta", &[("name", "color-scheme"), ("content", "light dark")], Markup::default()),
+        element(
+            "meta",
+            &[("name", "generator"), ("content", &format!("{} {}", audit.tool.name, audit.tool.version))],
+            Markup::default(),
+        ),
+        tag("title", format!("{title}: {}", audit.verdict.title.to_lowercase())),
+        plain("style", Markup::fixed(STYLE)),
+    ];
+    let date = audit.generated.split('T').next().unwrap_or_default();
+    let header = [
+        tag("h1", &title),
+        element("p", &[("class", "quiet")], Markup::text(format!("{} {}, {date}", audit.tool.name, audit.tool.version))),
+    ];
+    let models = audit.models.iter().enumerate().map(|(position, of)| model::section(of, position + 1));
+    let main = [verdict(audit), frame::contents(audit), audit.policy.as_ref().map(policy).unwrap_or_default()]
+        .into_iter()
+        .chain(models)
+        .chain([frame::limits(), frame::recheck(audit), frame::pointers(), frame::environment(audit)]);
+    let body = [
+        element("a", &[("class", "skip"), ("href", "#main")], Markup::text("Skip to the verdict")),
+        plain("header", Markup::join(header)),
+        element("main", &[("id", "main")], Markup::join(main)),
+        plain(
+            "footer",
+            tag(
+                "p",
+                "Every claim above was checked again, from the model file, when this page was written. The page itself proves nothing: the commands under “Check again” do.",
+            ),
+        ),
+    ];
+    let page =
+        element("html", &[("lang", "en")], Markup::join([plain("head", Markup::join(head)), plain("body", Markup::join(body))]));
+    format!("<!DOCTYPE html>\n{}\n", page.into_string())
+}
+
+fn verdict(audit: &Audit) -> Markup {
+    let verdict = &audit.verdict;
+    let contents =
+        [element("h2", &[("id", "verdict")], Markup::text(&verdict.title)), tag("p", &verdict.meaning), tag("p", &verdict.scope)];
+    let class = format!("verdict {}", status_word(verdict.status));
+    element("section", &[("class", &class), ("aria-labelledby", "verdict")], Markup::join(contents))
+}
+
+fn policy(policy: &PolicySection) -> Markup {
+    let rows = policy.rules.iter().map(|rule| {
+        let detail = rule.detail.as_ref().map(|detail| {
+            let code = rule.code.as_ref().map_or(String::new(), |code| format!(" [{code}]"));
+            element("div", &[("class", "quiet")], Markup::text(format!("{detail}{code}")))
+        });
+        let assurance = rule.assurance.map_or("–", assurance_word);
+        let source = if rule.reused { "certificate at hand, checked again" } else { "searched for in this run" };
+        let what = Markup::join(
+            [tag("div", &rule.what), element("div", &[("class", "mono quiet")], Markup::text(&rule.id))]
+                .into_iter()
+                .chain(detail),
+        );
+        vec![
+            what,
+            Markup::text(&rule.limit),
+            Markup::text(rule.value.as_deref().unwrap_or("–")),
+            Markup::text(rule.room.as_deref().unwrap_or("–")),
+            status_tag(status_word(rule.status)),
+            Markup::join([
+                tag("div", assurance),
+                element("div", &[("class", "quiet")], Markup::text(if rule.certificate.is_some() { source } else { "" })),
+            ]),
+        ]
+    });
+    let caption = format!("{}, SHA-256 {}", policy.path, policy.digest);
+    let table = table(Some(&caption), &["rule", "limit", "value", "margin", "status", "behind it"], rows);
+    section("policy", "Policy", table)
+}
+
+/// A section with a heading that names it.
+fn section(id: &str, title: &str, contents: Markup) -> Markup {
+    let heading = element("h2", &[("id", id)], Markup::text(title));
+    element("section", &[("aria-labelledby", id)], Markup::join([heading, contents]))
+}
+
+/// A table that scrolls by itself where the screen is narrow, also by keyboard.
+fn table(caption: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Markup>>) -> Markup {
+    let cells = header.iter().map(|text| element("th", &[("scope", "col")], Markup::text(text)));
+    let head = plain("thead", plain("tr", Markup::join(cells)));
+    let rows = rows.map(|cells| plain("tr", Markup::join(cells.into_iter().map(|cell| plain("td", cell)))));
+    let body = plain("tbody", Markup::join(rows));
+    let label = caption.unwrap_or_else(|| header.first().copied().unwrap_or_default());
+    let table = plain("table", Markup::join(caption.map(|caption| tag("caption", caption)).into_iter().chain([head, body])));
+    element("div", &[("class", "scroll"), ("role", "group"), ("aria-label", label), ("tabindex", "0")], table)
+}
+
+fn status_tag(word: &str) -> Markup {
+    element("span", &[("class", &format!("tag {word}"))], Markup::text(word))
+}
+
+/// Terms and what they are.
+fn facts(facts: impl IntoIterator<Item = (&'static str, Markup)>) -> Markup {
+    let pairs = facts.into_iter().map(|(term, fact)| Markup::join([tag("dt", term), plain("dd", fact)]));
+    element("dl", &[("class", "facts")], Markup::join(pairs))
+}
+
+fn code(text: &str) -> Markup {
+    tag("code", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::STYLE;
+
+    /// Relative luminance (WCAG 2.2).
+    fn luminance(color: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    fn contrast(a: &str, b: &str) -> f64 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    fn colors(block: &str) -> BTreeMap<&str, &str> {
+        let pairs = block.split(';').filter_map(|pair| pair.trim().rsplit_once("--")?.1.split_once(": "));
+        pairs.filter(|(_, color)| color.starts_with('#')).collect()
+    }
+
+    #[test]
+    fn contrasts_are_those_of_wcag_aa() {
+        let (light, rest) = STYLE.split_once("@media").unwrap();
+        let dark = rest.split_once("* {").unwrap().0;
+        for theme in [colors(light), colors(dark)] {
+            assert_eq!(theme.len(), 13, "{theme:?}");
+            for (ink, grounds, least) in [
+                ("ink", &["page", "panel", "good-page", "bad-page", "open-page"][..], 4.5),
+                ("quiet", &["page", "panel"], 4.5),
+                ("link", &["page", "panel"], 4.5),
+                ("good", &["good-page", "page"], 4.5),
+                ("bad", &["bad-page", "page"], 4.5),
+                ("open", &["open-page", "page"], 4.5),
+                // Graphics (1.4.11).
+                ("bar", &["page", "panel"], 3.0),
+            ] {
+                for ground in grounds {
+                    let found = contrast(theme[ink], theme[ground]);
+                    assert!(found >= least, "{ink} on {ground}: {found:.2}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_style_sheet_is_part_of_the_markup() {
+        // What XML would read as markup cannot stand in it, and nothing is fetched.
+        for forbidden in ["<", "&", "url(", "@import", "http"] {
+            assert!(!STYLE.contains(forbidden), "{forbidden}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A model's section: what it is, then what is proved, checked and estimated about it, apart from each other.
+
+use super::super::audit::{CertificateSection, ClaimSection, Direction, ModelSection};
+use super::super::markup::{Markup, element, plain, tag};
+use super::chart::figure;
+use super::{code, facts, section as titled, table};
+use crate::certificate::{Assurance, Semantics};
+
+/// What each assurance means, in one sentence.
+const ASSURANCES: [(Assurance, &str, &str); 3] = [
+    (
+        Assurance::Proved,
+        "Proved",
+        "The checker proved each of these in sound arithmetic: rounding errors are accounted for, and no solver is trusted.",
+    ),
+    (
+        Assurance::Checked,
+        "Checked",
+        "The checker recomputed a residual, which lies within the stated bound. This is evidence, not a proof about the network.",
+    ),
+    (
+        Assurance::Estimated,
+        "Estimated",
+        "Statistics with an interval, a confidence and a seed. They can be wrong, with the stated probability.",
+    ),
+];
+
+pub fn section(model: &ModelSection, number: usize) -> Markup {
+    let id = format!("model-{number}");
+    let claims =
+        || model.certificates.iter().flat_map(|certificate| certificate.claims.iter().map(move |claim| (certificate, claim)));
+    let mut parts = vec![identity(model)];
+    for (assurance, title, meaning) in ASSURANCES {
+        let of_kind: Vec<Markup> = claims()
+            .filter(|(_, claim)| claim.assurance == assurance)
+            .map(|(certificate, claim)| article(certificate, claim))
+            .collect();
+        if !of_kind.is_empty() {
+            parts.push(tag("h3", title));
+            parts.push(tag("p", meaning));
+            parts.extend(of_kind);
+        }
+    }
+    let refused: Vec<Markup> = model.certificates.iter().filter_map(refusal).collect();
+    if !refused.is_empty() {
+        parts.push(tag("h3", "Refused"));
+        parts.push(tag("p", "Nothing that these certificates claim counts. A refusal says nothing against the model."));
+        parts.extend(refused);
+    }
+    if !model.charts.is_empty() {
+        parts.push(tag("h3", "Across certificates"));
+        parts.extend(model.charts.iter().map(figure));
+    }
+    if !model.changes.is_empty() {
+        parts.push(tag("h3", "Change since the baseline"));
+        parts.push(changes(model));
+    }
+    parts.push(layers(model));
+    titled(&id, &format!("Model: {}", model.name), Markup::join(parts))
+}
+
+fn identity(model: &ModelSection) -> Markup {
+    let port = |port: &super::super::audit::Port| {
+        let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
+        Markup::join([code(&port.name), Markup::text(format!(" of shape {}", shape.join(" × ")))])
+    };
+    let operators: Vec<String> =
+        model.operators.iter().map(|operator| format!("{} ×{}", operator.name, operator.count)).collect();
+    let external = model
+        .external
+        .iter()
+        .map(|file| ("External data", Markup::join([code(&file.location), Markup::text(", SHA-256 "), code(&file.digest)])));
+    let notes = model.notes.iter().map(|note| ("Note", Markup::text(note)));
+    let given = [
+        ("File", code(&model.path)),
+        ("SHA-256", code(&model.digest)),
+        ("Operator set", Markup::text(model.opset.to_string())),
+        ("Written by", Markup::text(if model.producer.is_empty() { "not stated" } else { &model.producer })),
+        ("Input", port(&model.input)),
+        ("Output", port(&model.output)),
+        ("Parameters", Markup::text(model.parameters.to_string())),
+        ("Operators", Markup::text(operators.join(", "))),
+    ];
+    facts(given.into_iter().chain(external).chain(notes))
+}
+
+fn article(certificate: &CertificateSection, claim: &ClaimSection) -> Markup {
+    let assurance = super::assurance_word(claim.assurance);
+    let heading =
+        plain("h4", Markup::join([super::status_tag(assurance), Markup::text(" "), Markup::text(upper_first(&claim.statement))]));
+    let semantics = match claim.semantics {
+        Semantics::Real => "real arithmetic on the file's weights; rounding in a deployed float32 network is not covered",
+        Semantics::Float32 => "float32 as deployed, sums in any order",
+    };
+    let mut rows = vec![("Where", Markup::text(&claim.domain)), ("Arithmetic", Markup::text(semantics))];
+    if let Some(engine) = &claim.engine {
+        rows.push(("Found by", Markup::text(format!("{engine} (not trusted)"))));
+    }
+    rows.push(("Certificate", Markup::join([code(&certificate.path), Markup::text(", digest "), code(&certificate.digest)])));
+    let figures = claim.figures.iter().map(|figure| {
+        vec![
+            Markup::text(figure.name.replace('_', " ").replace('.', ": ")),
+            element("span", &[("class", "number")], Markup::text(&figure.relation)),
+            Markup::text(&figure.value),
+        ]
+    });
+    let figures = table(None, &["figure", "", "value"].map(|name| if name.is_empty() { "side" } else { name }), figures);
+    let descriptive =
+        claim.descriptive.iter().map(|figure| vec![Markup::text(figure.name.replace('_', " ")), Markup::text(&figure.value)]);
+    let descriptive = if claim.descriptive.is_empty() {
+        Markup::default()
+    } else {
+        table(Some("Descriptive figures, which nobody checks"), &["figure", "value"], descriptive)
+    };
+    let pictures = Markup::join(claim.charts.iter().map(figure));
+    plain("article", Markup::join([heading, facts(rows), figures, descriptive, pictures]))
+}
+
+fn refusal(certificate: &CertificateSection) -> Option<Markup> {
+    let refusal = certificate.refusal.as_ref()?;
+    let heading = plain("h4", Markup::join([super::status_tag("refused"), Markup::text(" "), code(&certificate.path)]));
+    Some(plain("article", Markup::join([heading, tag("p", format!("{} [{}]", refusal.reason, refusal.code))])))
+}
+
+fn changes(model: &ModelSection) -> Markup {
+    let rows = model.changes.iter().map(|change| {
+        let (word, class) = match change.direction {
+            Direction::Better => ("better", "met"),
+            Direction::Same => ("same", "met"),
+            Direction::Worse => ("worse", "violated"),
+            Direction::Added => ("added", "met"),
+            Direction::Removed => ("removed", "violated"),
+        };
+        let or_dash = |text: &Option<String>| Markup::text(text.as_deref().unwrap_or("–"));
+        let direction = element("span", &[("class", &format!("tag {class}"))], Markup::text(word));
+        vec![
+            code(&change.claim),
+            Markup::text(&change.figure),
+            or_dash(&change.old),
+            or_dash(&change.new),
+            or_dash(&change.change),
+            direction,
+        ]
+    });
+    let caption = model.baseline.as_ref().map(|path| format!("Baseline: {path}; its figures are as it states them"));
+    table(caption.as_deref(), &["claim", "figure", "before", "now", "change", "direction"], rows)
+}
+
+fn layers(model: &ModelSection) -> Markup {
+    let rows = model.layers.iter().map(|layer| {
+        let shape: Vec<String> = layer.shape.iter().map(ToString::to_string).collect();
+        vec![code(&layer.name), Markup::text(&layer.operator), Markup::text(&layer.operation), Markup::text(shape.join(" × "))]
+    });
+    let more = (model.more_layers > 0).then(|| tag("p", format!("and {} more", model.more_layers)));
+    let table = table(None, &["node", "operator", "lowered to", "shape"], rows);
+    let summary = tag("summary", format!("The lowered network ({} operations)", model.layers.len() + model.more_layers));
+    plain("details", Markup::join([Some(summary), Some(table), more].into_iter().flatten()))
+}
+
+fn upper_first(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}

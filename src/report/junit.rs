@@ -1,0 +1,111 @@
+//! An audit as JUnit's XML: a suite for each model, a test case for each rule of the policy, or for each claim where there is
+//! no policy. A violated rule is a failure; what is not decided, refused or unusable is an error.
+
+use super::audit::{Audit, RuleOutcome, status_word};
+use super::markup::{Markup, element};
+use crate::policy::Status;
+
+struct Case {
+    name: String,
+    message: Option<(Status, String)>,
+    properties: Vec<(&'static str, String)>,
+}
+
+/// The audit as XML.
+#[must_use]
+pub fn render(audit: &Audit) -> String {
+    let suites: Vec<(String, Vec<Case>)> = match &audit.policy {
+        Some(policy) => {
+            let mut suites: Vec<(String, Vec<Case>)> = Vec::new();
+            for rule in &policy.rules {
+                match suites.iter_mut().find(|suite| suite.0 == rule.model) {
+                    Some(suite) => suite.1.push(of_rule(rule)),
+                    None => suites.push((rule.model.clone(), vec![of_rule(rule)])),
+                }
+            }
+            suites
+        }
+        None => audit.models.iter().map(|model| (model.name.clone(), of_claims(model))).collect(),
+    };
+    let all = || suites.iter().flat_map(|suite| &suite.1);
+    let counts = counted(all());
+    let body = suites.iter().map(|(name, cases)| {
+        let [tests, failures, errors] = counted(cases.iter());
+        let attributes = [
+            ("name", name.as_str()),
+            ("tests", &tests),
+            ("failures", &failures),
+            ("errors", &errors),
+            ("skipped", "0"),
+            ("timestamp", audit.generated.trim_end_matches('Z')),
+        ];
+        element("testsuite", &attributes, Markup::join(cases.iter().map(|case| of_case(name, case))))
+    });
+    let [tests, failures, errors] = counts;
+    let attributes = [("name", "verify gate"), ("tests", tests.as_str()), ("failures", &failures), ("errors", &errors)];
+    let suites = element("testsuites", &attributes, Markup::join(body));
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", suites.into_string())
+}
+
+fn of_rule(rule: &RuleOutcome) -> Case {
+    let value = rule.value.as_deref().unwrap_or("no value");
+    let margin = rule.room.as_ref().map_or(String::new(), |room| format!(", margin {room}"));
+    let detail = rule.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
+    let message = format!("{}: {value} where {} is asked for{margin}{detail}", rule.what, rule.limit);
+    let optional = |name, value: &Option<String>| value.clone().map(|value| (name, value));
+    let properties = [
+        optional("value", &rule.value),
+        optional("margin", &rule.room),
+        optional("certificate", &rule.certificate),
+        optional("code", &rule.code),
+    ];
+    Case {
+        name: rule.id.clone(),
+        message: (rule.status != Status::Met).then_some((rule.status, message)),
+        properties: [("limit", rule.limit.clone())].into_iter().chain(properties.into_iter().flatten()).collect(),
+    }
+}
+
+fn of_claims(model: &super::audit::ModelSection) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for certificate in &model.certificates {
+        cases.extend(certificate.claims.iter().map(|claim| Case {
+            name: claim.id.clone(),
+            message: None,
+            properties: vec![("statement", claim.statement.clone())],
+        }));
+        if let Some(refusal) = &certificate.refusal {
+            let message = Some((Status::Refused, refusal.reason.clone()));
+            cases.push(Case { name: certificate.path.clone(), message, properties: vec![("code", refusal.code.clone())] });
+        }
+    }
+    cases
+}
+
+fn counted<'a>(cases: impl Iterator<Item = &'a Case>) -> [String; 3] {
+    let mut counts = [0_usize; 3];
+    for case in cases {
+        counts[0] += 1;
+        match case.message {
+            Some((Status::Violated, _)) => counts[1] += 1,
+            Some(_) => counts[2] += 1,
+            None => {}
+        }
+    }
+    counts.map(|count| count.to_string())
+}
+
+fn of_case(suite: &str, case: &Case) -> Markup {
+    let property =
+        |(name, value): &(&'static str, String)| element("property", &[("name", name), ("value", value)], Markup::default());
+    let properties = element("properties", &[], Markup::join(case.properties.iter().map(property)));
+    let message = case.message.as_ref().map(|(status, message)| {
+        let name = if *status == Status::Violated { "failure" } else { "error" };
+        element(name, &[("type", status_word(*status)), ("message", message)], Markup::text(message))
+    });
+    element(
+        "testcase",
+        &[("name", &case.name), ("classname", suite), ("time", "0")],
+        Markup::join([Some(properties), message].into_iter().flatten()),
+    )
+}

@@ -1,0 +1,142 @@
+//! An audit as Markdown, for a comment on a pull request. Text from outside is escaped: it becomes neither markup, link nor
+//! mention.
+
+use std::fmt::Write;
+
+use super::audit::{Audit, ModelSection, assurance_word, status_word};
+use super::markup::visible;
+use crate::policy::Status;
+
+/// The audit as Markdown.
+#[must_use]
+pub fn render(audit: &Audit) -> String {
+    let mut text = String::new();
+    let mark = match audit.verdict.status {
+        Status::Met => "✅",
+        Status::Violated | Status::Refused | Status::Error => "❌",
+        Status::Inconclusive => "⚠️",
+    };
+    let _ = writeln!(text, "## {mark} {}\n\n{}\n\n{}\n", audit.verdict.title, audit.verdict.meaning, audit.verdict.scope);
+    if let Some(policy) = &audit.policy {
+        let _ = writeln!(text, "| rule | limit | value | margin | status |\n|---|---|---|---|---|");
+        for rule in &policy.rules {
+            let status = if rule.status == Status::Met { "met".to_owned() } else { format!("**{}**", status_word(rule.status)) };
+            let cells = [
+                &rule.id,
+                &rule.limit,
+                rule.value.as_ref().unwrap_or(&String::from("–")),
+                rule.room.as_ref().unwrap_or(&String::from("–")),
+            ]
+            .map(|cell| escaped(cell));
+            let _ = writeln!(text, "| {} | {status} |", cells.join(" | "));
+        }
+        text.push('\n');
+        for rule in policy.rules.iter().filter(|rule| rule.detail.is_some()) {
+            let code = rule.code.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "- {}: {} ({code})", escaped(&rule.id), escaped(rule.detail.as_deref().unwrap_or_default()));
+        }
+        let _ = writeln!(text, "\nPolicy: {}, SHA-256 `{}`\n", escaped(&policy.path), policy.digest);
+    }
+    for model in &audit.models {
+        of_model(&mut text, model);
+    }
+    let _ = writeln!(text, "{} {}, {}", audit.tool.name, audit.tool.version, audit.generated);
+    text
+}
+
+fn of_model(text: &mut String, model: &ModelSection) {
+    let _ = writeln!(
+        text,
+        "### {}\n\n{}, SHA-256 `{}`, {} parameters\n",
+        escaped(&model.name),
+        escaped(&model.path),
+        model.digest,
+        model.parameters
+    );
+    if model.certificates.iter().any(|certificate| !certificate.claims.is_empty()) {
+        let _ = writeln!(text, "| claim | assurance | statement |\n|---|---|---|");
+        for claim in model.certificates.iter().flat_map(|certificate| &certificate.claims) {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} ({}) |",
+                escaped(&claim.id),
+                assurance_word(claim.assurance),
+                escaped(&claim.statement),
+                claim.domain
+            );
+        }
+        text.push('\n');
+    }
+    for certificate in &model.certificates {
+        if let Some(refusal) = &certificate.refusal {
+            let _ = writeln!(
+                text,
+                "- **refused**: {}: {} ({})\n",
+                escaped(&certificate.path),
+                escaped(&refusal.reason),
+                refusal.code
+            );
+        }
+    }
+    if !model.changes.is_empty() {
+        let _ = writeln!(text, "| since the baseline | figure | before | now | change |\n|---|---|---|---|---|");
+        for change in &model.changes {
+            let or_dash = |value: &Option<String>| escaped(value.as_deref().unwrap_or("–"));
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} |",
+                escaped(&change.claim),
+                change.figure,
+                or_dash(&change.old),
+                or_dash(&change.new),
+                or_dash(&change.change)
+            );
+        }
+        text.push('\n');
+    }
+    let commands: Vec<&str> = model.certificates.iter().map(|certificate| certificate.recheck.as_str()).collect();
+    if !commands.is_empty() {
+        let _ = writeln!(text, "Check again:\n");
+        commands.iter().for_each(|command| {
+            let _ = writeln!(text, "    {}", visible(command));
+        });
+        text.push('\n');
+    }
+}
+
+/// Text in which no character means anything to Markdown or HTML.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in visible(text).chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            // Platforms read mentions, issue numbers and addresses in text as well.
+            '@' => escaped.push_str("&#64;"),
+            '#' => escaped.push_str("&#35;"),
+            ':' => escaped.push_str("&#58;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '+' | '!' | '|' | '~' | '$' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn text_from_outside_means_nothing() {
+        let hostile = "a|b `code` <img src=x> @team #1 [x](https://e.example) \u{202e}\n# head";
+        let safe = escaped(hostile);
+        for forbidden in ["@", "<", "](", " #1", "https://", "\n", "\u{202e}"] {
+            assert!(!safe.contains(forbidden), "{forbidden}: {safe}");
+        }
+        assert!(safe.starts_with("a\\|b \\`code\\`"));
+    }
+}

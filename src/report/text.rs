@@ -1,0 +1,60 @@
+//! An audit as text for a terminal: the policy's table, or the claims where there is no policy.
+
+use std::fmt;
+
+use tabled::builder::Builder;
+use tabled::settings::Style;
+
+use super::audit::{Audit, PolicySection, assurance_word, status_word};
+use super::markup::visible;
+
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.policy {
+            Some(policy) => write!(f, "{policy}")?,
+            None => claims(self, f)?,
+        }
+        writeln!(f, "{}: {}", self.verdict.title.to_lowercase(), self.verdict.meaning)
+    }
+}
+
+impl fmt::Display for PolicySection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Builder::default();
+        table.push_record(["rule", "limit", "value", "margin", "status"]);
+        for rule in &self.rules {
+            let value = rule.value.as_deref().unwrap_or("–");
+            let room = rule.room.as_deref().unwrap_or("–");
+            table.push_record([rule.id.as_str(), &rule.limit, value, room, status_word(rule.status)].map(visible));
+        }
+        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        for rule in &self.rules {
+            if let Some(detail) = &rule.detail {
+                let code = rule.code.as_ref().map_or(String::new(), |code| format!(" [{code}]"));
+                writeln!(f, "{}: {}{code}", visible(&rule.id), visible(detail))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn claims(audit: &Audit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for model in &audit.models {
+        writeln!(f, "{}: sha256 {}, {} parameters", visible(&model.path), model.digest, model.parameters)?;
+        for certificate in &model.certificates {
+            for claim in &certificate.claims {
+                let (assurance, statement) = (assurance_word(claim.assurance), visible(&claim.statement));
+                writeln!(f, "  {assurance}: {statement} ({})", claim.domain)?;
+            }
+            if let Some(refusal) = &certificate.refusal {
+                writeln!(f, "  refused: {}: {} [{}]", visible(&certificate.path), visible(&refusal.reason), refusal.code)?;
+            }
+        }
+        for change in &model.changes {
+            let (old, new) = (change.old.as_deref().unwrap_or("–"), change.new.as_deref().unwrap_or("–"));
+            let by = change.change.as_ref().map_or(String::new(), |by| format!(", {by}"));
+            writeln!(f, "  since the baseline: {} {}: {old} → {new}{by}", visible(&change.claim), change.figure)?;
+        }
+    }
+    Ok(())
+}

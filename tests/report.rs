@@ -1,0 +1,207 @@
+//! The audit report as a page: well formed, self-contained, the same twice, and safe with hostile names.
+//!
+//! Where Debian's Chromium is installed the page is also laid out in it, at the width of a phone and of a desk, in light and dark.
+
+mod common;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use assert_cmd::Command;
+use common::{repository, tiny};
+use roxmltree::{Document, ParsingOptions};
+use tempfile::TempDir;
+
+fn verify(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::cargo_bin("verify").unwrap();
+    let output = command.env("SOURCE_DATE_EPOCH", "1750000000").current_dir(folder).args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!error.contains("panicked"), "{error}");
+    (output.status.code().unwrap(), error)
+}
+
+/// The report of a model with a Lipschitz claim, and where it lies.
+fn page_of(model: &[u8]) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("m.onnx"), model).unwrap();
+    let (code, error) =
+        verify(folder.path(), &["m.onnx", "--lipschitz", "l2", "--certificate", "c.json", "-q", "--timeout", "60"]);
+    assert_eq!(code, 0, "{error}");
+    let (code, error) = verify(folder.path(), &["report", "c.json", "--model", "m.onnx", "-o", "audit.html"]);
+    assert_eq!(code, 0, "{error}");
+    let page = std::fs::read_to_string(folder.path().join("audit.html")).unwrap();
+    (folder, page)
+}
+
+fn parsed(page: &str) -> Document<'_> {
+    Document::parse_with_options(page, ParsingOptions { allow_dtd: true, ..ParsingOptions::default() }).unwrap()
+}
+
+/// What every page must be, whatever it is about.
+fn assert_page(page: &str) {
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+    let document = parsed(page);
+    let elements = || document.descendants().filter(roxmltree::Node::is_element);
+    let count = |name: &str| elements().filter(|node| node.has_tag_name(name)).count();
+    for (name, wanted) in [
+        ("html", 1),
+        ("title", 1),
+        ("h1", 1),
+        ("header", 1),
+        ("main", 1),
+        ("footer", 1),
+        ("nav", 1),
+        ("script", 0),
+        ("iframe", 0),
+        ("form", 0),
+        ("img", 0),
+        ("link", 0),
+    ] {
+        assert_eq!(count(name), wanted, "<{name}>");
+    }
+    assert_eq!(document.root_element().attribute("lang"), Some("en"));
+    let mut ids = HashSet::new();
+    for node in elements() {
+        for attribute in node.attributes() {
+            let (name, value) = (attribute.name(), attribute.value());
+            assert!(!name.starts_with("on") && !["src", "srcset", "action", "style"].contains(&name), "{name}={value}");
+            assert!(name != "id" || ids.insert(value), "the id {value} occurs twice");
+            assert!(name != "href" || value.starts_with('#'), "a link that leaves the page: {value}");
+        }
+    }
+    for node in elements() {
+        for name in ["aria-labelledby", "href"] {
+            if let Some(target) = node.attribute(name) {
+                assert!(ids.contains(target.trim_start_matches('#')), "{name} to {target}, which is not there");
+            }
+        }
+        // Headings do not skip a level, tables have headings, pictures have a name or are left out for readers.
+        if node.has_tag_name("table") {
+            assert!(node.descendants().any(|cell| cell.attribute("scope") == Some("col")));
+        }
+        if node.has_tag_name("svg") {
+            assert!(node.attribute("aria-hidden") == Some("true") || node.attribute("aria-label").is_some());
+        }
+    }
+    let levels: Vec<u32> = elements().filter_map(|node| node.tag_name().name().strip_prefix('h')?.parse().ok()).collect();
+    assert!(levels[0] == 1 && levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+    for forbidden in ["http://", "https://", "javascript:", "url(", "@import"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn a_report_is_one_page_that_stands_alone() {
+    let (folder, page) = page_of(&tiny::mixed());
+    assert_page(&page);
+    for words in [
+        "Claims established",
+        "Proved",
+        "Assumptions and limits",
+        "verify check c.json --model m.onnx",
+        "no conformity assessment",
+        "Annex IV",
+        "norm product",
+        "2025-06-15",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    // The same twice.
+    let path = folder.path().join("audit.html");
+    verify(folder.path(), &["report", "c.json", "--model", "m.onnx", "-o", "audit.html"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), page);
+    // A refused certificate is a report too, and says so.
+    let text = std::fs::read_to_string(folder.path().join("c.json")).unwrap().replacen("lipschitz-l2", "lipschitz-l3", 1);
+    std::fs::write(folder.path().join("c.json"), text).unwrap();
+    let (code, _) = verify(folder.path(), &["report", "c.json", "--model", "m.onnx", "-o", "audit.html"]);
+    assert_eq!(code, 4);
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert_page(&page);
+    assert!(page.contains("Certificate refused") && page.contains("NV503") && !page.contains(">Proved<"));
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let name = "</style></td><script>alert('x')</script>\"onload=\"y&amp;]]>\u{202e}";
+    let model =
+        tiny::Tiny::new(3, 1).gemm(name, "x", 3, 6).node("r", "Relu", &[name], vec![]).gemm("z<b>", "r", 6, 2).finish("z<b>");
+    let (folder, page) = page_of(&model);
+    assert_page(&page);
+    assert!(!page.contains("<script") && !page.contains('\u{202e}'));
+    let shown = parsed(&page)
+        .descendants()
+        .any(|node| node.is_text() && node.text().is_some_and(|text| text.contains("<script>alert('x')</script>")));
+    assert!(shown, "the name is shown as what it is");
+    for format in ["markdown", "junit", "sarif", "json", "text"] {
+        let (code, error) = verify(folder.path(), &["report", "c.json", "--model", "m.onnx", "--format", format, "-o", "out"]);
+        assert_eq!(code, 0, "{format}: {error}");
+        let text = std::fs::read_to_string(folder.path().join("out")).unwrap();
+        assert!(!text.contains('\u{202e}') || format == "json", "{format}");
+        if format == "junit" {
+            Document::parse(&text).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_richest_sample_model() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("verify.toml"),
+        format!(
+            "[models.cnn]\npath = {:?}\n[[models.cnn.lipschitz]]\nnorm = \"l2\"\nmax-bound = 100.0\n[[models.cnn.robustness]]\ndata = {:?}\nsamples = 5\nnorm = \"linf\"\nepsilon = 0.001\nmin-certified-accuracy = 0.2\n[[models.cnn.robustness]]\ndata = {:?}\nsamples = 5\nnorm = \"linf\"\nepsilon = 0.002\nmin-certified-accuracy = 0.2\n",
+            repository("models/digits_cnn.onnx"),
+            repository("models/digits_test.npz"),
+            repository("models/digits_test.npz")
+        ),
+    )
+    .unwrap();
+    let (code, error) = verify(folder.path(), &["gate", "-q", "--report", "audit.html"]);
+    assert_eq!(code, 0, "{error}");
+    let page = std::fs::read_to_string(folder.path().join("audit.html")).unwrap();
+    assert_page(&page);
+    for words in ["Policy met", "Lipschitz constants of the parts", "Certified accuracy against the size", "robust (proved)"] {
+        assert!(page.contains(words), "{words}");
+    }
+    in_a_browser(folder.path(), &page);
+}
+
+/// Lays the page out in Chromium, where it is installed.
+fn in_a_browser(folder: &Path, page: &str) {
+    let Some(browser) = ["chromium", "/usr/bin/chromium"]
+        .into_iter()
+        .find(|name| std::process::Command::new(name).arg("--version").output().is_ok())
+    else {
+        println!("skipped: Chromium is not installed");
+        return;
+    };
+    // The page itself has no script: a page around it measures it in frames.
+    let attribute = page.replace('&', "&amp;").replace('"', "&quot;");
+    let frames: String = [320, 360, 768, 1280]
+        .map(|width| format!("<iframe width=\"{width}\" height=\"900\" srcdoc=\"{attribute}\"></iframe>"))
+        .concat();
+    let script = "addEventListener('load', () => { const out = []; for (const f of document.querySelectorAll('iframe')) { const d = f.contentDocument.documentElement; out.push(d.scrollWidth <= d.clientWidth ? 'fits' : 'overflows by ' + (d.scrollWidth - d.clientWidth)); out.push(f.contentWindow.performance.getEntriesByType('resource').length + ' requests'); } document.body.replaceChildren(out.join(', ')); })";
+    let around = folder.join("around.html");
+    std::fs::write(&around, format!("<!DOCTYPE html><meta charset=utf-8><body>{frames}<script>{script}</script>")).unwrap();
+    for theme in ["light", "dark"] {
+        let profile = folder.join(format!("profile-{theme}"));
+        let output = std::process::Command::new(browser)
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--virtual-time-budget=4000",
+                "--dump-dom",
+                "--window-size=1400,1000",
+            ])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .args((theme == "dark").then_some("--force-dark-mode"))
+            .arg(format!("file://{}", around.display()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.matches("fits").count(), 4, "{theme}: {}", &text[text.len().saturating_sub(300)..]);
+        assert_eq!(text.matches("0 requests").count(), 4, "{theme}: {}", &text[text.len().saturating_sub(300)..]);
+    }
+}
