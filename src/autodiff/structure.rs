@@ -1,6 +1,6 @@
 //! What the shape of a network says about its second derivatives with respect to parameters.
 
-use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
+use crate::ir::{Binary, Function, Network, NodeId, Op};
 
 /// Where a network stops being piecewise linear in each single parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +37,8 @@ impl Structure {
             }
             let name = || format!("{} ({})", node.name, node.operator);
             let linear = match &node.op {
-                Op::Input | Op::Constant(_) | Op::Reshape | Op::Rearrange(_) | Op::Sort { .. } => true,
-                Op::Binary(Binary::Add | Binary::Sub | Binary::Max | Binary::Min) => true,
-                Op::Reduce(Reduction::Sum | Reduction::Mean | Reduction::Max | Reduction::Min) => true,
+                Op::Input | Op::Constant(_) | Op::Reshape | Op::Rearrange(_) | Op::Sort { .. } | Op::Reduce(_) => true,
+                Op::Binary(Binary::Div) => sets[node.operands[1].index()].is_empty(),
                 Op::MatMul | Op::Conv(_) | Op::Binary(Binary::Mul) | Op::PRelu => {
                     let (a, b) = (&sets[node.operands[0].index()], &sets[node.operands[1].index()]);
                     if found.tied.is_none() && a.iter().zip(b).any(|(a, b)| a & b != 0) {
@@ -47,7 +46,7 @@ impl Structure {
                     }
                     true
                 }
-                Op::Binary(Binary::Div) => sets[node.operands[1].index()].is_empty(),
+                Op::Binary(_) => true,
                 Op::Function(function) => piecewise_linear(function),
                 Op::Softmax => false,
             };
@@ -97,12 +96,14 @@ const fn piecewise_linear(function: &Function) -> bool {
 #[must_use]
 pub fn logits(network: &Network, cross_entropy: bool) -> (NodeId, bool) {
     let mut id = network.output();
-    while cross_entropy {
-        let node = network.node(id);
-        match (&node.op, &node.operands[..]) {
-            (Op::Softmax, [operand]) if node.shape.last() == Some(&node.size()) => return (*operand, true),
-            (Op::Reshape, [operand]) => id = *operand,
-            _ => break,
+    if cross_entropy {
+        loop {
+            let node = network.node(id);
+            match (&node.op, &node.operands[..]) {
+                (Op::Softmax, [operand]) if node.shape.last() == Some(&node.size()) => return (*operand, true),
+                (Op::Reshape, [operand]) => id = *operand,
+                _ => break,
+            }
         }
     }
     (network.output(), false)

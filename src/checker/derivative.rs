@@ -139,7 +139,6 @@ pub fn is_smooth(network: &Network, output: NodeId, wanted: &[NodeId], values: &
 fn smooth_at(function: &Function, x: &Enclosure) -> bool {
     let avoids = |kink: f64| x.lower() > kink || x.upper() < kink;
     match *function {
-        Function::Neg => true,
         Function::Clip { lower, upper } => avoids(lower) && avoids(upper),
         Function::HardSigmoid { alpha, beta } => {
             let inner = exact(alpha) * *x + exact(beta);

@@ -21,13 +21,13 @@ pub fn check(claim: &HessianTraceClaim, evidence: &Evidence) -> Result<Assurance
         return if stated { Ok(Assurance::Estimated) } else { Err(ClaimRefusal::Number { field: "confidence" }) };
     }
     let proved = prove_trace(claim.matrix, &Objective::new(&claim.objective, evidence, |samples, outputs| samples * outputs)?)?;
-    if !(proved.lower() >= lower.value()) {
-        return Err(ClaimRefusal::NotReached { field: "trace", claimed: lower.value(), proved: proved.lower() });
+    // A NaN is within nothing.
+    if proved.lower() >= lower.value() && proved.upper() <= upper.value() {
+        Ok(Assurance::Proved)
+    } else {
+        let (claimed, proved) = if proved.lower() >= lower.value() { (upper, proved.upper()) } else { (lower, proved.lower()) };
+        Err(ClaimRefusal::NotReached { field: "trace", claimed: claimed.value(), proved })
     }
-    if !(proved.upper() <= upper.value()) {
-        return Err(ClaimRefusal::NotReached { field: "trace", claimed: upper.value(), proved: proved.upper() });
-    }
-    Ok(Assurance::Proved)
 }
 
 /// The trace of the Gauss–Newton matrix, which is that of the Hessian where the network is piecewise linear in each
@@ -37,14 +37,13 @@ pub fn check(claim: &HessianTraceClaim, evidence: &Evidence) -> Result<Assurance
 /// What cannot be enclosed, or why the Hessian's trace is another.
 pub fn prove_trace(matrix: CurvatureMatrix, objective: &Objective) -> Result<Enclosure, ClaimRefusal> {
     match matrix {
-        CurvatureMatrix::GaussNewton => {}
         CurvatureMatrix::Hessian if !objective.piecewise_multilinear() => {
             return Err(ClaimRefusal::Shape { what: "the network is not piecewise linear in each parameter" });
         }
         CurvatureMatrix::Hessian if !objective.is_smooth()? => {
             return Err(ClaimRefusal::Shape { what: "a sample lies on a kink of the network, or too close to one to tell" });
         }
-        CurvatureMatrix::Hessian => {}
+        CurvatureMatrix::Hessian | CurvatureMatrix::GaussNewton => {}
         CurvatureMatrix::EmpiricalFisher => {
             return Err(ClaimRefusal::Shape { what: "a trace is claimed of the Hessian or the Gauss-Newton matrix" });
         }

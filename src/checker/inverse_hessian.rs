@@ -48,7 +48,8 @@ pub fn prove_residual(
     if !(1..=available).contains(&count) || [vector.len(), product.len()] != [objective.dimension(); 2] {
         return Err(ClaimRefusal::Shape { what: "the vectors do not have the length of θ, or there are fewer gradients" });
     }
-    if !(damping > 0.0 && damping.is_finite()) || !vector.iter().chain(product).all(|x| x.is_finite()) {
+    let finite = damping.is_finite() && vector.iter().chain(product).all(|x| x.is_finite());
+    if damping <= 0.0 || !finite {
         return Err(ClaimRefusal::Number { field: "damping" });
     }
     let x: Vec<Enclosure> = product.iter().map(|&x| Enclosure::exact(x)).collect();

@@ -33,7 +33,9 @@ pub fn check(claim: &StabilityClaim, evidence: &Evidence) -> Result<Assurance, C
     let (eta, batch) = (claim.learning_rate.value(), claim.batch_size as usize);
     match (&claim.witness, claim.verdict, &claim.critical_learning_rate) {
         (StabilityWitness::Direction { matrix }, StabilityVerdict::Unstable, Some(critical)) => {
-            if !critical.is_consistent(Rounding::Up) || !(critical.value() < eta) {
+            // A NaN exceeds nothing.
+            let exceeded = critical.is_consistent(Rounding::Up) && eta > critical.value();
+            if !exceeded {
                 return Err(ClaimRefusal::Number { field: "critical_learning_rate" });
             }
             let proved = gram.threshold_upper(&evidence.vector(matrix)?, batch)?;

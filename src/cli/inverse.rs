@@ -183,33 +183,21 @@ fn warn_of_vanishing(inverse: &Inverse, objective: &Objective<'_>, context: &Con
 /// The vector, its product, and the computed relative residual.
 fn multiply(arguments: &Arguments, setting: &Setting, inverse: &Inverse) -> Result<(Vec<f64>, Vec<f64>, f64), Failure> {
     let dimension = setting.circuit.dimension();
-    let (vector, first) = match &arguments.product {
-        Some(path) => {
-            let array = read_npy(&read_file(path).map_err(Failure::error)?);
-            let named = |problem: &dyn std::fmt::Display| Failure::error(format!("{}: {problem}", path.display()));
-            let values = array.and_then(|array| array.to_f64()).map_err(|problem| named(&problem))?;
-            if values.len() != dimension || !values.iter().all(|x| x.is_finite()) {
-                return Err(named(&format!(
-                    "{} values, where {dimension} finite ones are needed, one per parameter",
-                    values.len()
-                )));
-            }
-            (values, None)
+    if let Some(path) = &arguments.product {
+        let named = |problem: &dyn std::fmt::Display| Failure::error(format!("{}: {problem}", path.display()));
+        let array = read_npy(&read_file(path).map_err(Failure::error)?);
+        let vector = array.and_then(|array| array.to_f64()).map_err(|problem| named(&problem))?;
+        if vector.len() != dimension || !vector.iter().all(|x| x.is_finite()) {
+            return Err(named(&format!("{} values, where {dimension} finite ones are needed, one per parameter", vector.len())));
         }
-        None => {
-            let weights = vec![1.0 / inverse.count() as f64; inverse.count()];
-            let mean = inverse.gradients().transposed_times(&weights).map_err(Failure::error)?;
-            // The mean lies in the span of the gradients, where the dual form does not cancel.
-            (mean, Some(inverse.product_in_span(&weights).map_err(Failure::error)?))
-        }
-    };
-    let (product, residual) = match first {
-        Some(product) => {
-            let residual = inverse.relative_residual(&product, &vector).map_err(Failure::error)?;
-            (product, residual)
-        }
-        None => inverse.refined_product(&vector, 3).map_err(Failure::error)?,
-    };
+        let (product, residual) = inverse.refined_product(&vector, 3).map_err(Failure::error)?;
+        return Ok((vector, product, residual));
+    }
+    // The mean lies in the span of the gradients, where the dual form does not cancel.
+    let weights = vec![1.0 / inverse.count() as f64; inverse.count()];
+    let vector = inverse.gradients().transposed_times(&weights).map_err(Failure::error)?;
+    let product = inverse.product_in_span(&weights).map_err(Failure::error)?;
+    let residual = inverse.relative_residual(&product, &vector).map_err(Failure::error)?;
     Ok((vector, product, residual))
 }
 
