@@ -60,7 +60,9 @@ fn all_fit(patterns: &[String], lines: &[&str]) -> bool {
 }
 
 /// A folder with everything that the examples name, and `verify` on the path.
-fn run(file: &Path) -> usize {
+///
+/// `outputs`: is what the commands print compared with what the file shows?
+fn run(file: &Path, outputs: bool) -> usize {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("models")).unwrap();
     for entry in std::fs::read_dir(repository("models")).unwrap() {
@@ -97,7 +99,7 @@ fn run(file: &Path) -> usize {
         assert_eq!(found.status.code(), Some(expected), "{place}\n{shown}");
         let lines: Vec<&str> = shown.lines().collect();
         // A command whose output is not shown may say anything.
-        let shows = output.iter().any(|line| !line.trim().is_empty());
+        let shows = outputs && output.iter().any(|line| !line.trim().is_empty());
         let patterns: Vec<String> = output.into_iter().rev().skip_while(|line| line.trim().is_empty()).collect();
         let patterns: Vec<String> = patterns.into_iter().rev().collect();
         assert!(!shows || all_fit(&patterns, &lines), "{place}\nshown:\n{}\nfound:\n{shown}", patterns.join("\n"));
@@ -108,14 +110,15 @@ fn run(file: &Path) -> usize {
 
 #[test]
 fn the_commands_of_the_readme_work() {
-    assert!(run(&repository("README.md")) >= 3);
+    // Its numbers and times are those of one run.
+    assert!(run(&repository("README.md"), false) >= 6);
 }
 
 #[test]
 fn the_commands_of_the_book_work() {
     let mut chapters: Vec<PathBuf> = std::fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
     chapters.sort();
-    let counts: Vec<usize> = chapters.iter().map(|chapter| run(chapter)).collect();
+    let counts: Vec<usize> = chapters.iter().map(|chapter| run(chapter, true)).collect();
     assert!(counts.iter().sum::<usize>() >= 15, "{counts:?}");
 }
 

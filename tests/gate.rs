@@ -147,7 +147,7 @@ fn an_altered_certificate_is_refused_and_not_replaced() {
     let (code, report) = json(folder.path(), &["gate", "-q", "--output-format", "json"]);
     assert_eq!(code, 4);
     let rule = &report["policy"]["rules"][0];
-    assert_eq!((&rule["status"], &rule["code"]), (&"refused".into(), &"NV516".into()), "{rule:#}");
+    assert_eq!((&rule["status"], &rule["code"]), (&"refused".into(), &"NV515".into()), "{rule:#}");
 
     std::fs::write(&path, "{").unwrap();
     assert_eq!(run(folder.path(), &["gate", "-q"]).0, 4);
@@ -193,7 +193,10 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
     };
     missing("[[models.m.specification]]\nfile = \"none.vnnlib\"\n", &["none.vnnlib", "error"]);
     missing(&format!("baseline = \"none.json\"\n{LOOSE}max-regression = 0.1\n"), &["none.json", "NV404"]);
-    missing(&format!("{LOOSE}[models.other]\npath = \"none.onnx\"\n"), &["none.onnx", "NV101", "m.lipschitz-l2.max-bound"]);
+    missing(
+        &format!("{LOOSE}[models.other]\npath = \"none.onnx\"\nsha256 = \"{}\"\n", "0".repeat(64)),
+        &["none.onnx", "NV101", "m.lipschitz-l2.max-bound", "other.sha256"],
+    );
 
     let empty = tempfile::tempdir().unwrap();
     let (code, _, error) = run(empty.path(), &["gate"]);
@@ -263,7 +266,8 @@ fn init_writes_a_policy_that_the_gate_accepts() {
     let policy = std::fs::read_to_string(folder.path().join("verify.toml")).unwrap();
     let mut rules = String::new();
     for line in policy.lines() {
-        let example = line.strip_prefix("# ").filter(|rest| rest.starts_with('[') || rest.contains(" = "));
+        let example =
+            line.strip_prefix("# ").filter(|rest| rest.trim_start_matches('[').starts_with("models.") || rest.contains(" = "));
         rules.push_str(example.unwrap_or(line));
         rules.push('\n');
     }
@@ -337,7 +341,7 @@ fn every_code_is_explained_and_the_program_describes_itself() {
     assert_eq!(run(folder, &["explain", "NV999"]).0, 2);
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let (code, script, _) = run(folder, &["completions", shell]);
-        assert!(code == 0 && script.contains("gate") && script.contains("--lipschitz"), "{shell}");
+        assert!(code == 0 && script.contains("gate") && script.contains("lipschitz"), "{shell}");
     }
     let (code, page, _) = run(folder, &["man"]);
     assert!(code == 0 && page.starts_with(".ie") | page.contains(".TH verify"), "{page}");

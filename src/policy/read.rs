@@ -1,9 +1,10 @@
 //! Finding and reading `verify.toml`. Every error names file, line and column, and what was probably meant.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::file::Policy;
+use super::file::{ModelPolicy, Policy};
 use super::requirement::{Rule, Task};
 use crate::certificate::digest_of;
 
@@ -20,6 +21,8 @@ pub struct PolicyFile {
     pub policy: Policy,
     /// For each model, in the order of [`Policy::models`], what is to be found out and decided.
     pub tasks: Vec<(String, Vec<Task>)>,
+    /// Lines of the models' digests.
+    pub pins: BTreeMap<String, usize>,
 }
 
 /// Why there is no policy to apply.
@@ -81,7 +84,10 @@ impl PolicyFile {
             at(path, text, error.span().as_ref(), detail, hint)
         })?;
         let tasks = tasks(&policy, text).map_err(|wrong| at(path, text, wrong.span.as_ref(), wrong.detail, None))?;
-        Ok(Self { path: path.to_owned(), digest: digest_of(text.as_bytes()), policy, tasks })
+        let pin =
+            |(name, model): (&String, &ModelPolicy)| Some((name.clone(), place(text, model.sha256.as_ref()?.span().start).0));
+        let pins = policy.models.iter().filter_map(pin).collect();
+        Ok(Self { path: path.to_owned(), digest: digest_of(text.as_bytes()), policy, tasks, pins })
     }
 
     /// The folder that the policy's paths are relative to.
@@ -110,7 +116,7 @@ fn tasks(policy: &Policy, text: &str) -> Result<Vec<(String, Vec<Task>)>, Wrong>
     policy.models.iter().map(|(name, model)| Ok((name.clone(), of_model(name, model, text)?))).collect()
 }
 
-fn of_model(name: &str, model: &super::ModelPolicy, text: &str) -> Result<Vec<Task>, Wrong> {
+fn of_model(name: &str, model: &ModelPolicy, text: &str) -> Result<Vec<Task>, Wrong> {
     // Names become file names.
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !plain || name.starts_with('.') || !(1..=64).contains(&name.len()) {
@@ -138,11 +144,14 @@ fn of_model(name: &str, model: &super::ModelPolicy, text: &str) -> Result<Vec<Ta
         }
         tasks.push(task);
     }
+    if tasks.is_empty() && model.sha256.is_none() {
+        return Err(Wrong { span: None, detail: format!("nothing is asked of `models.{name}`: it has no rule and no `sha256`") });
+    }
     Ok(tasks)
 }
 
 /// All rules of a model, and where they stand.
-fn rules(model: &super::ModelPolicy) -> Vec<(Range<usize>, Rule)> {
+fn rules(model: &ModelPolicy) -> Vec<(Range<usize>, Rule)> {
     fn of<T: Clone>(rules: &[toml::Spanned<T>], make: impl Fn(T) -> Rule) -> Vec<(Range<usize>, Rule)> {
         rules.iter().map(|rule| (rule.span(), make(rule.get_ref().clone()))).collect()
     }
@@ -226,6 +235,7 @@ mod tests {
     fn what_makes_no_sense_is_an_error_with_its_place() {
         for (from, to, line, words) in [
             ("max-bound = 2.5", "", 4, "neither"),
+            ("[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 2.5", "", 1, "nothing is asked"),
             ("2.5", "-2.5", 4, "positive"),
             ("2.5", "nan", 4, "positive"),
             ("2.5", "2.5\nmax-regression = 0.1", 4, "baseline"),

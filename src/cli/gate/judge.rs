@@ -86,12 +86,8 @@ impl Judge<'_> {
                     code: Some(codes::of_load(&error)),
                 };
                 let mut rules: Vec<RuleOutcome> = tasks.iter().flat_map(|task| stop.all(name, task)).collect();
-                if rules.is_empty() {
-                    // A model without rules must be there all the same.
-                    rules.push(RuleOutcome {
-                        detail: Some(stop.detail),
-                        ..pin_outcome(name, Status::Error, "a model", stop.code)
-                    });
+                if policy.sha256.is_some() {
+                    rules.push(RuleOutcome { detail: Some(stop.detail), ..self.pin_outcome(name, Status::Error, stop.code) });
                 }
                 return Judged { rules, section: None };
             }
@@ -99,7 +95,7 @@ impl Judge<'_> {
         model.notes.iter().for_each(|note| self.output.note(note));
         let baseline = policy.baseline.as_ref().map(|path| baseline(&self.file.folder().join(path)));
         let subject = Subject { name, policy, path, model: &model, baseline };
-        let mut rules: Vec<RuleOutcome> = pin(&subject).into_iter().collect();
+        let mut rules: Vec<RuleOutcome> = self.pin(&subject).into_iter().collect();
         let mut certificates = Vec::new();
         for task in tasks {
             let (outcomes, certificate) = self.task(&subject, task);
@@ -192,12 +188,41 @@ impl Judge<'_> {
             return (Stop::from(error).all(subject.name, task), None);
         }
         let Some((outcomes, _)) = decide(subject, task, &accepted, &given, hurried) else {
-            let detail = "what was found does not answer it: fewer samples than are asked for?".to_owned();
+            let detail = "nothing that was found answers it".to_owned();
             let stop = Stop { status: Status::Inconclusive, detail, code: Some("NV602") };
             return (stop.all(subject.name, task), Some(section(accepted)));
         };
         let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome { certificate: Some(shown(&path)), ..outcome });
         (outcomes.collect(), Some(section(accepted)))
+    }
+
+    /// The pin of a model as a rule of its own.
+    fn pin(&self, subject: &Subject) -> Option<RuleOutcome> {
+        let pin = subject.policy.sha256.as_ref()?.get_ref();
+        let digest = &subject.model.digest;
+        let (status, code) = if pin == digest { (Status::Met, None) } else { (Status::Violated, Some("NV603")) };
+        let detail = (status == Status::Violated).then(|| format!("the model's SHA-256 is {digest}"));
+        Some(RuleOutcome { value: Some(short(digest)), detail, ..self.pin_outcome(subject.name, status, code) })
+    }
+
+    fn pin_outcome(&self, model: &str, status: Status, code: Option<&'static str>) -> RuleOutcome {
+        let pin = self.file.policy.models.get(model).and_then(|model| model.sha256.as_ref());
+        RuleOutcome {
+            id: format!("{model}.sha256"),
+            model: model.to_owned(),
+            what: "digest of the model".to_owned(),
+            line: self.file.pins.get(model).copied().unwrap_or(1),
+            limit: pin.map_or_else(String::new, |pin| short(pin.get_ref())),
+            value: None,
+            margin: None,
+            room: None,
+            status,
+            assurance: None,
+            detail: None,
+            code: code.map(str::to_owned),
+            certificate: None,
+            reused: false,
+        }
     }
 
     fn certificate_path(&self, model: &str, task: &Task) -> PathBuf {
@@ -338,34 +363,9 @@ fn outcome(
     }
 }
 
-/// The pin of a model as a rule of its own.
-fn pin(subject: &Subject) -> Option<RuleOutcome> {
-    let pin = subject.policy.sha256.as_ref()?.get_ref();
-    let digest = &subject.model.digest;
-    let met = pin == digest;
-    let status = if met { Status::Met } else { Status::Violated };
-    let outcome = pin_outcome(subject.name, status, &pin[..12.min(pin.len())], (!met).then_some("NV603"));
-    let detail = (!met).then(|| format!("the model's SHA-256 is {digest}"));
-    Some(RuleOutcome { value: Some(digest[..12.min(digest.len())].to_owned()), detail, ..outcome })
-}
-
-fn pin_outcome(model: &str, status: Status, limit: &str, code: Option<&'static str>) -> RuleOutcome {
-    RuleOutcome {
-        id: format!("{model}.sha256"),
-        model: model.to_owned(),
-        what: "digest of the model".to_owned(),
-        line: 1,
-        limit: limit.to_owned(),
-        value: None,
-        margin: None,
-        room: None,
-        status,
-        assurance: None,
-        detail: None,
-        code: code.map(str::to_owned),
-        certificate: None,
-        reused: false,
-    }
+/// Enough of a digest to tell two apart.
+fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
 }
 
 /// What lies at the certificate's place.

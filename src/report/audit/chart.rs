@@ -56,6 +56,7 @@ pub struct Image {
 /// Bars and values of a picture; more are left out, and said.
 const MOST_BARS: usize = 60;
 const MOST_VALUES: usize = 400;
+const MOST_IMAGES: usize = 6;
 
 /// The pictures of one claim.
 #[must_use]
@@ -68,7 +69,7 @@ pub fn of_claim(claim: &Claim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
             let image = input.and_then(|input| image("the input that violates it".to_owned(), input, &model.input.shape));
             image.map(|image| Chart::Images { title: "Counterexample".to_owned(), images: vec![image] }).into_iter().collect()
         }
-        ClaimKind::Robustness(robustness) => of_robustness(robustness),
+        ClaimKind::Robustness(robustness) => of_robustness(robustness, bundle, model),
         _ => Vec::new(),
     }
 }
@@ -100,13 +101,22 @@ pub fn of_model(certificates: &[CertificateSection]) -> Vec<Chart> {
     curves.into_iter().filter_map(curve).collect()
 }
 
-fn of_robustness(claim: &RobustnessClaim) -> Vec<Chart> {
+fn of_robustness(claim: &RobustnessClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
     let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
     let unknown = (claim.samples as usize).saturating_sub(robust + falsified);
     let parts = [("robust (proved)", robust), ("falsified (proved)", falsified), ("not decided", unknown)];
     let parts = parts.map(|(label, count)| Bar { label: label.to_owned(), value: count as f64 });
     let title = format!("Of {} samples, perturbed by at most {}", claim.samples, claim.perturbation.epsilon);
-    vec![Chart::Shares { title, parts: parts.into() }]
+    let mut charts = vec![Chart::Shares { title, parts: parts.into() }];
+    let points = bundle.resolve(&claim.witness.points).unwrap_or_default();
+    let inputs = model.network.input_size().max(1);
+    let pairs = claim.falsified.iter().zip(points.chunks_exact(inputs)).take(MOST_IMAGES);
+    let images: Vec<Image> =
+        pairs.filter_map(|(sample, point)| image(format!("sample {sample}"), point.to_vec(), &model.input.shape)).collect();
+    if !images.is_empty() {
+        charts.push(Chart::Images { title: "Inputs that falsify, as the network sees them".to_owned(), images });
+    }
+    charts
 }
 
 fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {

@@ -216,6 +216,12 @@ fn scalar(value: &Value) -> Option<String> {
             Some(reading.text().to_owned())
         }
         Value::Bool(value) => Some(value.to_string()),
+        // A file that the claim is about.
+        Value::Object(fields) => {
+            let text = |name: &str| fields.get(name).and_then(Value::as_str);
+            let digest: String = text("digest")?.chars().take(12).collect();
+            Some(format!("{} (SHA-256 {digest}…)", text("name")?))
+        }
         _ => None,
     }
 }

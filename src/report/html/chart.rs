@@ -14,9 +14,14 @@ pub fn figure(chart: &Chart) -> Markup {
         Chart::Shares { title, parts } => (title, bars(parts, parts.iter().map(|part| part.value).sum())),
         Chart::Profile { title, description, values } => (title, profile(description, values)),
         Chart::Curve { title, x, y, points } => (title, curve(x, y, points)),
-        Chart::Images { title, images } => {
-            (title, Markup::join(images.iter().map(|image| Markup::join([svg::image(image), note(&image.label)]))))
-        }
+        Chart::Images { title, images } => (
+            title,
+            element(
+                "div",
+                &[("class", "images")],
+                Markup::join(images.iter().map(|image| plain("div", Markup::join([svg::image(image), note(&image.label)])))),
+            ),
+        ),
     };
     plain("figure", Markup::join([tag("figcaption", title), contents]))
 }

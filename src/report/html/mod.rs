@@ -74,26 +74,28 @@ fn policy(policy: &PolicySection) -> Markup {
             element("div", &[("class", "quiet")], Markup::text(format!("{detail}{code}")))
         });
         let assurance = rule.assurance.map_or("–", assurance_word);
-        let source = if rule.reused { "certificate at hand, checked again" } else { "searched for in this run" };
         let what = Markup::join(
             [tag("div", &rule.what), element("div", &[("class", "mono quiet")], Markup::text(&rule.id))]
                 .into_iter()
                 .chain(detail),
         );
+        let number = |text: &str| element("span", &[("class", "number")], Markup::text(text));
+        let behind = match (&rule.certificate, rule.reused) {
+            (None, _) => "",
+            (Some(_), true) => "certificate at hand, checked again",
+            (Some(_), false) => "searched for in this run",
+        };
         vec![
             what,
-            Markup::text(&rule.limit),
-            Markup::text(rule.value.as_deref().unwrap_or("–")),
-            Markup::text(rule.room.as_deref().unwrap_or("–")),
             status_tag(status_word(rule.status)),
-            Markup::join([
-                tag("div", assurance),
-                element("div", &[("class", "quiet")], Markup::text(if rule.certificate.is_some() { source } else { "" })),
-            ]),
+            number(&rule.limit),
+            number(rule.value.as_deref().unwrap_or("–")),
+            number(rule.room.as_deref().unwrap_or("–")),
+            Markup::join([tag("div", assurance), element("div", &[("class", "quiet")], Markup::text(behind))]),
         ]
     });
     let caption = format!("{}, SHA-256 {}", policy.path, policy.digest);
-    let table = table(Some(&caption), &["rule", "limit", "value", "margin", "status", "behind it"], rows);
+    let table = table(Some(&caption), &["rule", "status", "limit", "value", "margin", "behind it"], rows);
     section("policy", "Policy", table)
 }
 

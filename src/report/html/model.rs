@@ -104,7 +104,7 @@ fn article(certificate: &CertificateSection, claim: &ClaimSection) -> Markup {
             Markup::text(&figure.value),
         ]
     });
-    let figures = table(None, &["figure", "", "value"].map(|name| if name.is_empty() { "side" } else { name }), figures);
+    let figures = table(None, &["figure", "side", "value"], figures);
     let descriptive =
         claim.descriptive.iter().map(|figure| vec![Markup::text(figure.name.replace('_', " ")), Markup::text(&figure.value)]);
     let descriptive = if claim.descriptive.is_empty() {
