@@ -1,5 +1,7 @@
 //! Lower bounds: pairs of points between which the network changes as much as it can be made to.
 
+use rayon::prelude::*;
+
 use super::pencil::norm as euclidean;
 use crate::autodiff::Linearisation;
 use crate::bounds::BoxRegion;
@@ -15,59 +17,134 @@ pub struct AttainedPair {
 }
 
 /// Multiplications that the search may cost.
-const WORK: f64 = 1e9;
+const WORK: f64 = 5e8;
 /// Networks whose evaluation costs more multiplications have no certified pair: enclosures are a hundred times slower.
 const EVALUATION_LIMIT: f64 = 3e7;
+/// Searches beside each other, each with random numbers of its own.
+const CHAINS: u64 = 8;
+/// Steps without success after which a chain starts anew.
+const PATIENCE: u32 = 80;
+/// Power iterations of a step: a lower bound of the norm is enough to compare.
+const QUICK: usize = 3;
+/// Power iterations at the end.
+const THOROUGH: usize = 100;
 
-/// Searches for points where the Jacobian's norm is large: random starts, then moves along singular directions and random
-/// ones, keeping what improves, all within the region. `None` when the network is too large or an operator cannot be enclosed.
+/// What is searched, and where.
+struct Place<'a> {
+    network: &'a Network,
+    constants: Values<f64>,
+    norm: Norm,
+    region: Option<&'a BoxRegion>,
+}
+
+/// A point, a direction, and how much the network stretches it there.
+struct Stretched {
+    size: f64,
+    point: Vec<f64>,
+    direction: Vec<f64>,
+}
+
+/// Searches for points where the Jacobian's norm is large: local search from many random starts, along singular directions
+/// and random ones, keeping what improves, all within the region. `None` when the network is too large or an operator cannot
+/// be enclosed.
 #[must_use]
 pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u64) -> Option<AttainedPair> {
     let cost = evaluation_cost(network);
     if cost > EVALUATION_LIMIT {
         return None;
     }
-    let inputs = network.input_size();
-    let mut random = Random(seed);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let steps = (WORK / (25.0 * (cost + 300.0))).clamp(20.0, 1500.0) as usize;
-    let constants = Values::constants(network).ok()?;
-    let mut best: Option<(f64, Vec<f64>, Vec<f64>)> = None;
-    for step in 0..steps {
-        let point: Vec<f64> = match &best {
-            Some((_, centre, direction)) if step % 4 != 0 => {
-                let reach = 10f64.powf(2.0 - 4.0 * random.uniform()) * if random.uniform() < 0.5 { -1.0 } else { 1.0 };
-                let along = random.uniform() < 0.3;
-                (0..inputs).map(|i| centre[i] + reach * if along { direction[i] } else { random.normal() * 0.3 }).collect()
-            }
-            _ => match region {
-                Some(region) => {
-                    let sides = region.lower().iter().zip(region.upper());
-                    sides.map(|(lower, upper)| lower + (upper - lower) * random.uniform()).collect()
-                }
-                None => {
-                    let spread = 10f64.powf(2.0 * random.uniform() - 1.0);
-                    (0..inputs).map(|_| spread * random.normal()).collect()
-                }
-            },
-        };
-        let point = within(region, point);
-        let Ok(at) = Linearisation::new(network, &constants, &point) else { continue };
-        let start = match &best {
-            Some((.., direction)) if step % 4 != 0 => direction.clone(),
-            _ => (0..inputs).map(|_| random.normal()).collect(),
-        };
-        let steepest = match norm {
-            Norm::L2 => spectral_norm(&at, start),
-            Norm::Linf => largest_row(&at, network.output_size()),
-        };
-        let Some((size, direction)) = steepest else { continue };
-        if best.as_ref().is_none_or(|(largest, ..)| size > *largest) {
-            best = Some((size, point, direction));
-        }
+    let passes = match norm {
+        Norm::L2 => 1 + 2 * QUICK,
+        Norm::Linf => 1 + network.output_size(),
+    };
+    let steps = (WORK / (2.0 * passes as f64 * (cost + 300.0) * CHAINS as f64)).clamp(5.0, 2500.0) as usize;
+    let place = Place { network, constants: Values::constants(network).ok()?, norm, region };
+    let chains = (0..CHAINS).into_par_iter().map(|number| place.chain(steps, Random::new(seed, number)));
+    let found: Vec<Option<Stretched>> = chains.collect();
+    // The first of the largest, whatever the number of threads.
+    let mut best = found.into_iter().flatten().reduce(|best, next| if next.size > best.size { next } else { best })?;
+    let mut random = Random::new(seed, CHAINS);
+    for _ in 0..steps {
+        let next = place.best_near(&best, &mut random);
+        best = larger(Some(best), next)?;
     }
-    let (_, centre, direction) = best?;
-    pair_along(network, norm, region, &centre, &direction)
+    let refined = place.stretch(best.point, best.direction, THOROUGH)?;
+    pair_along(network, norm, region, &refined.point, &refined.direction)
+}
+
+impl Place<'_> {
+    fn chain(&self, steps: usize, mut random: Random) -> Option<Stretched> {
+        let (mut best, mut current): (Option<Stretched>, Option<Stretched>) = (None, None);
+        let mut failures = 0;
+        for _ in 0..steps {
+            if failures > PATIENCE {
+                let ended = current.take();
+                best = larger(best, ended);
+                failures = 0;
+            }
+            let next = match &current {
+                Some(centre) => self.stretch(self.near(centre, &mut random), centre.direction.clone(), QUICK),
+                None => {
+                    let direction = (0..self.network.input_size()).map(|_| random.normal()).collect();
+                    self.stretch(self.anywhere(&mut random), direction, 4 * QUICK)
+                }
+            };
+            failures += 1;
+            if let Some(next) = next
+                && current.as_ref().is_none_or(|current| next.size > current.size)
+            {
+                (current, failures) = (Some(next), 0);
+            }
+        }
+        larger(best, current)
+    }
+
+    /// The best of several points near one.
+    fn best_near(&self, centre: &Stretched, random: &mut Random) -> Option<Stretched> {
+        let points: Vec<Vec<f64>> = (0..CHAINS).map(|_| self.near(centre, random)).collect();
+        let tried = points.into_par_iter().map(|point| self.stretch(point, centre.direction.clone(), QUICK));
+        tried.collect::<Vec<_>>().into_iter().fold(None, larger)
+    }
+
+    fn stretch(&self, point: Vec<f64>, start: Vec<f64>, iterations: usize) -> Option<Stretched> {
+        let point = within(self.region, point);
+        let at = Linearisation::new(self.network, &self.constants, &point).ok()?;
+        let (size, direction) = match self.norm {
+            Norm::L2 => spectral_norm(&at, start, iterations)?,
+            Norm::Linf => largest_row(&at, self.network.output_size())?,
+        };
+        Some(Stretched { size, point, direction })
+    }
+
+    fn anywhere(&self, random: &mut Random) -> Vec<f64> {
+        if let Some(region) = self.region {
+            let sides = region.lower().iter().zip(region.upper());
+            return sides.map(|(lower, upper)| lower + (upper - lower) * random.uniform()).collect();
+        }
+        let spread = 10f64.powf(2.0 * random.uniform() - 1.0);
+        (0..self.network.input_size()).map(|_| spread * random.normal()).collect()
+    }
+
+    fn near(&self, centre: &Stretched, random: &mut Random) -> Vec<f64> {
+        // Relative to the point's size: networks without offsets do not know another scale.
+        let size = euclidean(&centre.point).max(1e-3);
+        let reach = size * 10f64.powf(0.5 - 3.5 * random.uniform()) * if random.uniform() < 0.5 { -1.0 } else { 1.0 };
+        if random.uniform() < 0.3 {
+            return centre.point.iter().zip(&centre.direction).map(|(x, d)| x + reach * d).collect();
+        }
+        // Often a few coordinates alone: kinks are then crossed one by one.
+        let share = if random.uniform() < 0.5 { 1.0 } else { random.uniform() };
+        let each = reach / (share * centre.point.len() as f64).max(1.0).sqrt();
+        let moved = |x: &f64| if random.uniform() < share { x + each * random.normal() } else { *x };
+        centre.point.iter().map(moved).collect()
+    }
+}
+
+fn larger(a: Option<Stretched>, b: Option<Stretched>) -> Option<Stretched> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.size > a.size { b } else { a }),
+        (a, b) => a.or(b),
+    }
 }
 
 /// The nearest point of the region.
@@ -113,10 +190,10 @@ fn pair_along(
 }
 
 /// Largest singular value of a Jacobian and its right singular vector, by power iteration.
-fn spectral_norm(at: &Linearisation, start: Vec<f64>) -> Option<(f64, Vec<f64>)> {
+fn spectral_norm(at: &Linearisation, start: Vec<f64>, iterations: usize) -> Option<(f64, Vec<f64>)> {
     let mut direction = start;
     let mut size = 0.0;
-    for _ in 0..30 {
+    for _ in 0..iterations {
         let length = euclidean(&direction);
         if !(length > 0.0 && length.is_finite()) {
             return None;
@@ -157,6 +234,11 @@ fn evaluation_cost(network: &Network) -> f64 {
 struct Random(u64);
 
 impl Random {
+    fn new(seed: u64, number: u64) -> Self {
+        let mut random = Self(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
+        Self(random.next())
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -15,21 +15,25 @@ use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 /// Which engine looks for multipliers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineChoice {
-    /// Clarabel for small programs, the interior point for the rest, by predicted time and memory
+    /// Clarabel for small programs, the interior point for larger ones, segments beyond it, by predicted time and memory
     #[default]
     Auto,
     /// Clarabel, a general conic solver
     Clarabel,
     /// The structured interior-point method
     InteriorPoint,
+    /// The interior point on segments of the network, as long as they are affordable, and the product of their bounds
+    Layerwise,
     /// None: the product of norms
     Product,
 }
 
 /// Seconds that Clarabel may be predicted to take where the choice is free.
 const QUICK: f64 = 0.1;
+/// Order of a matrix beyond which Clarabel is not considered where the choice is free.
+const QUICK_ORDER: usize = 250;
 /// Seconds that the interior point may be predicted to take where nobody asked for it and nobody limits it.
-const PATIENCE: f64 = 300.0;
+pub const PATIENCE: f64 = 100.0;
 /// Relative gap at which the interior point stops.
 const GAP: f64 = 1e-6;
 
@@ -40,6 +44,8 @@ pub enum Engine {
     InteriorPoint,
     /// The multipliers that the engines start from.
     Start,
+    /// Inequalities of segments.
+    Layerwise,
     NormProduct,
 }
 
@@ -50,6 +56,7 @@ impl Engine {
             Self::Clarabel => "clarabel",
             Self::InteriorPoint => "interior point",
             Self::Start => "feasible start",
+            Self::Layerwise => "interior point by segments",
             Self::NormProduct => "norm product",
         }
     }
@@ -64,6 +71,8 @@ pub struct Found {
     pub multipliers: usize,
     /// Square root of the program's dual value.
     pub relaxation: Option<f64>,
+    /// Is the bound a product over segments with inequalities of their own?
+    pub by_segments: bool,
 }
 
 /// A candidate as a witness; sorts are written as comparators.
@@ -92,18 +101,18 @@ impl Search<'_> {
         let mut starts = starts;
         starts.extend(elimination::feasible(&pencil));
         starts.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
-        let Some(start) = starts.into_iter().find(|start| interior_point::is_feasible(&pencil, start)) else {
+        let Some(start) = starts.first() else {
             self.notes.push("no feasible multipliers were found to start from".to_owned());
             return found;
         };
         let choice = self.options.engine;
         let by_clarabel = match choice {
-            EngineChoice::Auto | EngineChoice::Clarabel => self.clarabel(&pencil, &start),
-            EngineChoice::InteriorPoint | EngineChoice::Product => None,
+            EngineChoice::Auto | EngineChoice::Clarabel => self.clarabel(&pencil, start),
+            EngineChoice::InteriorPoint | EngineChoice::Layerwise | EngineChoice::Product => None,
         };
         let by_interior_point = match choice {
             EngineChoice::Auto if by_clarabel.is_some() => None,
-            EngineChoice::Auto | EngineChoice::InteriorPoint => self.interior_point(&pencil, &start),
+            EngineChoice::Auto | EngineChoice::InteriorPoint | EngineChoice::Layerwise => self.interior_point(&pencil, &starts),
             EngineChoice::Clarabel | EngineChoice::Product => None,
         };
         let mut proposals = Vec::new();
@@ -111,7 +120,7 @@ impl Search<'_> {
             found.relaxation = relaxation.map(|value| value.max(0.0).sqrt()).filter(|value| value.is_finite());
             proposals.push((path, engine));
         }
-        proposals.push((vec![start], Engine::Start));
+        proposals.extend(starts.into_iter().map(|start| (vec![start], Engine::Start)));
         (self.progress)("certification");
         found.candidate = proposals
             .into_iter()
@@ -122,6 +131,9 @@ impl Search<'_> {
     /// Multipliers from Clarabel and its dual value, where it is predicted to fit the limits.
     fn clarabel(&mut self, pencil: &Pencil, start: &Candidate) -> Option<Proposal> {
         let chosen = self.options.engine == EngineChoice::Clarabel;
+        if !chosen && pencil.dimension > QUICK_ORDER {
+            return None;
+        }
         let program = Program::new(pencil, start);
         let prediction = program.as_ref().map(Program::predict);
         let (Some(program), Some(prediction)) = (program, prediction) else {
@@ -151,7 +163,7 @@ impl Search<'_> {
     }
 
     /// Multipliers from the interior point and its primal value, where it is predicted to fit the memory.
-    fn interior_point(&mut self, pencil: &Pencil, start: &Candidate) -> Option<Proposal> {
+    fn interior_point(&mut self, pencil: &Pencil, starts: &[Candidate]) -> Option<Proposal> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; saturates
         let bytes = interior_point::predicted_bytes(pencil) as u64;
         if bytes > self.options.memory {
@@ -159,7 +171,7 @@ impl Search<'_> {
             self.notes.push(not_solved(pencil, "the interior point", &needs));
             return None;
         }
-        let seconds = interior_point::predicted_seconds(pencil);
+        let seconds = interior_point::predicted_seconds(pencil.dimension);
         if self.options.engine == EngineChoice::Auto && self.options.timeout.is_none() && seconds > PATIENCE {
             let needs =
                 format!("it is predicted to need {seconds:.0} s; ask for it with `--engine interior-point` or `--timeout`");
@@ -169,7 +181,7 @@ impl Search<'_> {
         (self.progress)("semidefinite program (interior point)");
         let deadline = self.options.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let settings = InteriorPointOptions { tolerance: GAP, deadline };
-        let solution = interior_point::solve(pencil, start, &settings);
+        let solution = starts.iter().find_map(|start| interior_point::solve(pencil, start, &settings));
         if solution.is_none() {
             self.notes.push("the interior point found no feasible start".to_owned());
         }
@@ -196,4 +208,78 @@ fn not_solved(pencil: &Pencil, engine: &str, why: &str) -> String {
 #[allow(clippy::cast_precision_loss)] // printed with one digit
 fn gigabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::form::{Segment, SortForm};
+    use crate::ir::{Function, Network, NetworkBuilder, Op, Tensor};
+
+    /// Uniform numbers in (−1, 1), the same everywhere.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> f64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from((self.0 >> 33) as u32) / f64::from(1u32 << 30) - 1.0
+        }
+    }
+
+    fn network(sizes: &[usize], activation: &Op, seed: u64) -> Network {
+        let mut random = Random(seed);
+        let mut builder = NetworkBuilder::new();
+        let mut signal = builder.push("x", "", Op::Input, &[], vec![1, 1, sizes[0]]).unwrap();
+        for (layer, ends) in sizes.windows(2).enumerate() {
+            let weights = (0..ends[0] * ends[1]).map(|_| random.next() * (3.0 / ends[0] as f64).sqrt()).collect();
+            let shape = vec![1, ends[0], ends[1]];
+            let tensor = Op::Constant(Tensor::new(shape.clone(), weights).unwrap());
+            let weights = builder.push("w", "", tensor, &[], shape).unwrap();
+            signal = builder.push("linear", "", Op::MatMul, &[signal, weights], vec![1, 1, ends[1]]).unwrap();
+            if layer + 2 < sizes.len() {
+                // Sorts take matrices.
+                signal = builder.push("flat", "", Op::Reshape, &[signal], vec![1, ends[1]]).unwrap();
+                signal = builder.push("activation", "", activation.clone(), &[signal], vec![1, ends[1]]).unwrap();
+                signal = builder.push("back", "", Op::Reshape, &[signal], vec![1, 1, ends[1]]).unwrap();
+            }
+        }
+        builder.finish(signal).unwrap()
+    }
+
+    /// The squared bounds that Clarabel and the interior point find, and the latter's primal value.
+    fn both(network: &Network, norm: InputNorm) -> (f64, f64, f64) {
+        let form = Form::new(network, Segment::whole(network), SortForm::Comparators).unwrap();
+        let rows = Rows::new(&form).unwrap();
+        let pencil = pencil(&form, &rows, norm);
+        let start = elimination::feasible(&pencil).unwrap();
+        let clarabel = Program::new(&pencil, &start).unwrap().solve(&ClarabelOptions::default()).unwrap().0;
+        let settings = InteriorPointOptions { tolerance: 1e-7, deadline: None };
+        let solution = interior_point::solve(&pencil, &start, &settings).unwrap();
+        assert!(solution.converged);
+        (clarabel.squared_bound(), solution.path.last().unwrap().squared_bound(), solution.dual_bound)
+    }
+
+    #[test]
+    fn the_engines_agree() {
+        let functions = [
+            Op::Function(Function::Relu),
+            Op::Function(Function::LeakyRelu { slope: 0.25 }),
+            Op::Function(Function::Abs),
+            Op::Function(Function::Tanh),
+            Op::Function(Function::Sigmoid),
+            // Small sorts become comparators, large ones one group each, whose last result is no coordinate.
+            Op::Sort { descending: false },
+        ];
+        for (seed, activation) in (1..).zip(&functions) {
+            for sizes in [&[4, 7, 3][..], &[3, 6, 6, 2], &[9, 4, 10, 4, 1]] {
+                let network = network(sizes, activation, seed);
+                for norm in [InputNorm::Euclidean, InputNorm::Maximum] {
+                    let (clarabel, interior, primal) = both(&network, norm);
+                    let what = format!("{activation:?} {sizes:?} {norm:?}: {clarabel} {interior} {primal}");
+                    assert!((interior / clarabel - 1.0).abs() < 1e-6, "{what}");
+                    assert!(primal <= clarabel * (1.0 + 1e-6) && primal >= interior * (1.0 - 1e-6), "{what}");
+                }
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod certify;
 mod elimination;
 mod engine;
 mod functionals;
+mod layerwise;
 mod parts;
 mod pencil;
 mod semidefinite;
@@ -65,7 +66,7 @@ impl Default for LipschitzOptions {
 }
 
 /// Bounded coordinates beyond which no matrix inequality is tried for the whole network.
-const BOUNDED_LIMIT: usize = 3000;
+const BOUNDED_LIMIT: usize = 6000;
 
 /// What the pass found.
 #[derive(Clone, Debug)]
@@ -169,6 +170,19 @@ fn euclidean(
             Ok(_) => LipschitzError::NoBound("every bound overflows".to_owned()),
         });
     };
+    let (bound, parts) = match parts {
+        Ok(parts) if found.candidate.is_none() && by_segments(bounds, search) => {
+            let parts = layerwise::improve(network, parts, search);
+            let improved = product(&parts.iter().map(|part| part.1).collect::<Vec<_>>());
+            if improved < bound {
+                search.notes.push(format!("the bound is a product over segments; that of norms alone is {bound:.6}"));
+                found.by_segments = true;
+            }
+            (bound.min(improved), Ok(parts))
+        }
+        parts => (bound, parts),
+    };
+    let norm_product = if found.by_segments { Some(bound) } else { norm_product };
     let functionals = if question.margins {
         functionals::margins(network, bounds, bound, found.candidate.as_ref().map(|found| &found.0), search)?
     } else {
@@ -219,7 +233,11 @@ impl Outcome {
     fn new(claim: LipschitzClaim, found: &Found) -> Self {
         Self {
             claim,
-            engine: found.candidate.as_ref().map_or(Engine::NormProduct, |(_, engine)| *engine),
+            engine: match &found.candidate {
+                Some((_, engine)) => *engine,
+                None if found.by_segments => Engine::Layerwise,
+                None => Engine::NormProduct,
+            },
             order: found.order,
             multipliers: found.multipliers,
             relaxation: found.relaxation,
@@ -229,9 +247,14 @@ impl Outcome {
     }
 }
 
+/// Are segments tried where the whole network has no inequality?
+fn by_segments(bounds: Option<&Intervals>, search: &Search) -> bool {
+    bounds.is_none() && matches!(search.options.engine, EngineChoice::Auto | EngineChoice::Layerwise)
+}
+
 /// Multipliers for the whole network that the checker accepts.
 fn whole(network: &Network, bounds: Option<&Intervals>, parts: &[(Part, f64)], search: &mut Search) -> Result<Found, FormError> {
-    if search.options.engine == EngineChoice::Product {
+    if matches!(search.options.engine, EngineChoice::Product | EngineChoice::Layerwise) {
         return Ok(Found::default());
     }
     let form = form(network, Segment::whole(network), SortForm::Comparators, bounds)?;

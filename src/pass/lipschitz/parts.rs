@@ -134,9 +134,15 @@ const CHAIN_SLACK: f64 = 4.0;
 /// layer to layer, which leaves something of the inner layers over. `None` where the parts' groups are not the network's.
 #[must_use]
 pub fn chain_start(network: &Network, parts: &[(Part, f64)], groups: usize) -> Option<Candidate> {
+    chain_start_between(network, network.input(), parts, groups)
+}
+
+/// The same for consecutive parts of a network, of which the first starts at a node.
+#[must_use]
+pub fn chain_start_between(network: &Network, first: NodeId, parts: &[(Part, f64)], groups: usize) -> Option<Candidate> {
     let ids: Vec<NodeId> = network.ids().collect();
     let growth = CHAIN_SLACK.powf(1.0 / parts.len().max(1) as f64);
-    let starts = std::iter::once(network.input()).chain(parts.iter().map(|(part, _)| ids[part.to as usize]));
+    let starts = std::iter::once(first).chain(parts.iter().map(|(part, _)| ids[part.to as usize]));
     let segments: Vec<Segment> = starts.zip(parts).map(|(from, (part, _))| Segment { from, to: ids[part.to as usize] }).collect();
     let mut later = 1.0;
     let mut by_part: Vec<Vec<f64>> = Vec::with_capacity(parts.len());
@@ -174,7 +180,7 @@ fn matrix_work(order: usize, rows: usize) -> f64 {
 
 /// Multiplications that the rows of a segment cost, at most: every weight meets every coordinate.
 #[allow(clippy::cast_precision_loss)] // an estimate
-fn work(network: &Network, segment: Segment) -> f64 {
+pub fn work(network: &Network, segment: Segment) -> f64 {
     let inputs = network.node(segment.from).size() as f64;
     let layers = linear_layers(network, segment);
     let products = layers.iter().map(|&id| {

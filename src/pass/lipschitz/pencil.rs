@@ -1,11 +1,15 @@
 //! From a form to what the engines see: plain `f64` rows over as few coordinates as the rows need.
 
+use faer::Mat;
+
 use crate::form::{Form, Rows};
 use crate::solver::{InputNorm, Pencil, PencilGroup, Stretch};
 use crate::sound::Row;
 
 /// Relative size below which a direction of the input is taken to be unused by every row.
 const UNUSED: f64 = 1e-13;
+/// Rows that are made orthogonal to the basis together.
+const CHUNK: usize = 64;
 
 /// The program of a form. For ℓ2 the input is replaced by coordinates on the span of what the rows use of it, which is
 /// exact, because the rest of the input changes nothing.
@@ -16,8 +20,8 @@ pub fn pencil(form: &Form, rows: &Rows, norm: InputNorm) -> Pencil {
         InputNorm::Euclidean => orthonormal_basis(form.inputs, group_rows.chain(&rows.outputs)),
         InputNorm::Maximum => None,
     };
-    let compress = |row: &Row| compress(row, form.inputs, basis.as_deref());
-    let inputs = basis.as_ref().map_or(form.inputs, Vec::len);
+    let compress = |row: &Row| compress(row, form.inputs, basis.as_ref());
+    let inputs = basis.as_ref().map_or(form.inputs, Mat::ncols);
     let groups = form
         .groups
         .iter()
@@ -34,47 +38,64 @@ pub fn pencil(form: &Form, rows: &Rows, norm: InputNorm) -> Pencil {
     Pencil { norm, inputs, dimension: inputs + form.dimension - form.inputs, groups, outputs }
 }
 
-/// An orthonormal basis of the input parts of the rows, or `None` where it would not be smaller than the input.
-fn orthonormal_basis<'a>(inputs: usize, rows: impl Iterator<Item = &'a Row>) -> Option<Vec<Vec<f64>>> {
-    let mut basis: Vec<Vec<f64>> = Vec::new();
-    for row in rows.filter(|row| row.start() < inputs) {
-        let mut part = vec![0.0; inputs];
-        let end = row.end().min(inputs);
-        part[row.start()..end].copy_from_slice(&row.hi()[..end - row.start()]);
-        let size = norm(&part);
+/// An orthonormal basis of the input parts of the rows, as columns, or `None` where it would not be smaller than the input.
+fn orthonormal_basis<'a>(inputs: usize, rows: impl Iterator<Item = &'a Row>) -> Option<Mat<f64>> {
+    let parts: Vec<&Row> = rows.filter(|row| row.start() < inputs && !row.is_empty()).collect();
+    let mut basis = Mat::zeros(inputs, 0);
+    for chunk in parts.chunks(CHUNK) {
+        let mut columns = Mat::zeros(inputs, chunk.len());
+        for (j, row) in chunk.iter().enumerate() {
+            let end = row.end().min(inputs);
+            columns.col_as_slice_mut(j)[row.start()..end].copy_from_slice(&row.hi()[..end - row.start()]);
+        }
+        let sizes: Vec<f64> = (0..chunk.len()).map(|j| norm(columns.col_as_slice(j))).collect();
         // Twice is enough (Kahan; Parlett, The Symmetric Eigenvalue Problem, section 6.9).
         for _ in 0..2 {
-            for direction in &basis {
-                let overlap = dot(direction, &part);
-                part.iter_mut().zip(direction).for_each(|(p, d)| *p -= overlap * d);
-            }
+            columns = &columns - &basis * (basis.transpose() * &columns);
         }
-        let rest = norm(&part);
-        if rest > UNUSED * size {
-            part.iter_mut().for_each(|p| *p /= rest);
-            basis.push(part);
-            if basis.len() >= inputs {
-                return None;
+        let known = basis.ncols();
+        for (j, size) in sizes.into_iter().enumerate() {
+            let mut part = columns.col_as_slice(j).to_vec();
+            for _ in 0..2 {
+                for direction in (known..basis.ncols()).map(|k| basis.col_as_slice(k)) {
+                    let overlap = dot(direction, &part);
+                    part.iter_mut().zip(direction).for_each(|(p, d)| *p -= overlap * d);
+                }
+            }
+            let rest = norm(&part);
+            if rest > UNUSED * size {
+                let next = basis.ncols();
+                if next + 1 >= inputs {
+                    return None;
+                }
+                basis.resize_with(inputs, next + 1, |i, _| part[i] / rest);
             }
         }
     }
     Some(basis)
 }
 
-fn compress(row: &Row, inputs: usize, basis: Option<&[Vec<f64>]>) -> Stretch {
+fn compress(row: &Row, inputs: usize, basis: Option<&Mat<f64>>) -> Stretch {
     let Some(basis) = basis else { return Stretch { start: row.start(), values: row.hi().to_vec() } };
     if row.start() >= inputs || row.is_empty() {
-        let start = if row.is_empty() { 0 } else { row.start() - inputs + basis.len() };
+        let start = if row.is_empty() { 0 } else { row.start() - inputs + basis.ncols() };
         return Stretch { start, values: row.hi().to_vec() };
     }
     let end = row.end().min(inputs);
     let (part, rest) = row.hi().split_at(end - row.start());
-    let along = basis.iter().map(|direction| dot(&direction[row.start()..end], part));
+    let along = (0..basis.ncols()).map(|k| dot(&basis.col_as_slice(k)[row.start()..end], part));
     Stretch { start: 0, values: along.chain(rest.iter().copied()).collect() }
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(a, b)| a * b).sum();
+    // Independent sums, which a processor adds beside each other.
+    let mut sums = [0.0; 8];
+    for (a, b) in a8.zip(b8) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 pub fn norm(a: &[f64]) -> f64 {

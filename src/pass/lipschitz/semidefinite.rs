@@ -8,7 +8,7 @@ use crate::solver::{
 };
 
 /// Entries of all matrices together beyond which the program is not even built.
-const ENTRY_LIMIT: usize = 30_000_000;
+const ENTRY_LIMIT: usize = 10_000_000;
 
 /// The program `minimise Σ τ subject to F(τ, λ) ⪰ 0, τ, λ ≥ 0` in scaled variables.
 pub struct Program {

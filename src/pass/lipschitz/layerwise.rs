@@ -1,0 +1,67 @@
+//! Bounds by segments: where one matrix inequality for the whole network is too large, each of several consecutive segments
+//! has its own, and the product of their constants bounds the network.
+
+use crate::certificate::{Part, PartProof};
+use crate::checker::product;
+use crate::form::{Form, Rows, Segment, SortForm};
+use crate::ir::{Network, NodeId};
+use crate::solver::InputNorm;
+use crate::solver::interior_point::predicted_seconds;
+use crate::sound::round::sqrt_up;
+
+use super::engine::{PATIENCE, Search, inequality};
+use super::parts;
+
+/// Replaces runs of parts by one segment each wherever its inequality proves less than the product of the parts' constants.
+/// The result is never worse than the parts.
+#[must_use]
+pub fn improve(network: &Network, parts: Vec<(Part, f64)>, search: &mut Search) -> Vec<(Part, f64)> {
+    let ids: Vec<NodeId> = network.ids().collect();
+    let node = |position: usize, parts: &[(Part, f64)]| {
+        position.checked_sub(1).map_or(network.input(), |before| ids[parts[before].0.to as usize])
+    };
+    let seconds = search.options.timeout.map_or(PATIENCE, |limit| limit.as_secs_f64());
+    let mut improved = Vec::with_capacity(parts.len());
+    let mut position = 0;
+    while position < parts.len() {
+        let from = node(position, &parts);
+        // What is left of the time is shared by what is left of the network.
+        let share = seconds * 2.0 / parts.len().max(2) as f64;
+        let candidates = (position + 2..=parts.len()).rev();
+        let affordable = candidates.map(|end| (end, Segment { from, to: node(end, &parts) })).find_map(|(end, segment)| {
+            let form = Form::new(network, segment, SortForm::Comparators).ok().filter(|form| !form.groups.is_empty())?;
+            let budget = share * (end - position) as f64;
+            (predicted_seconds(order(&form)) <= budget && parts::work(network, segment) <= WORK).then_some((end, segment, form))
+        });
+        let Some((end, segment, form)) = affordable else {
+            improved.push(parts[position].clone());
+            position += 1;
+            continue;
+        };
+        let plain = product(&parts[position..end].iter().map(|part| part.1).collect::<Vec<_>>());
+        let found = Rows::new(&form).ok().map(|rows| {
+            let start = parts::chain_start_between(network, segment.from, &parts[position..end], form.groups.len());
+            search.find(&form, &rows, InputNorm::Euclidean, start.into_iter().collect())
+        });
+        match found.and_then(|found| found.candidate) {
+            Some((candidate, _)) if sqrt_up(candidate.squared_bound()) < plain => {
+                let to = parts[end - 1].0.to;
+                let proof = PartProof::Inequality(inequality(&candidate));
+                improved.push((Part { to, proof }, sqrt_up(candidate.squared_bound())));
+            }
+            _ => improved.extend_from_slice(&parts[position..end]),
+        }
+        position = end;
+    }
+    improved
+}
+
+/// Multiplications that a segment's rows may cost.
+const WORK: f64 = 3e11;
+
+/// Order of the matrix after the inputs are compressed, at most.
+fn order(form: &Form) -> usize {
+    let bounded = form.dimension - form.inputs;
+    let first = form.groups.iter().filter(|group| group.depth == 1).map(|group| group.arguments.len()).sum::<usize>();
+    bounded + form.inputs.min(first.max(1))
+}
