@@ -132,6 +132,8 @@ pub struct Analysis<'a, 'n> {
     underflow: Vec<f64>,
 }
 
+/// Movements that are looked through for what a node's users want.
+const MOST_MOVES: u32 = 64;
 /// Entries of a matrix of rows that are held at once.
 const MOST_ENTRIES: usize = 1 << 18;
 
@@ -421,7 +423,7 @@ impl<'a, 'n> Analysis<'a, 'n> {
     }
 
     fn rounding(&self) -> Rounding {
-        Rounding(self.prepared.propagator.semantics())
+        self.prepared.propagator.rounding()
     }
 
     fn inside_phases(
@@ -539,19 +541,26 @@ impl<'a, 'n> Analysis<'a, 'n> {
 
     /// What the users of a node ask of its elements, looking through movements.
     fn wanted(&self, id: NodeId, bounds: &NodeBounds) -> Vec<Wanted> {
+        self.wanted_through(id, bounds, &mut { MOST_MOVES })
+    }
+
+    /// The same, through so many movements; behind them everything may be wanted.
+    fn wanted_through(&self, id: NodeId, bounds: &NodeBounds, moves: &mut u32) -> Vec<Wanted> {
+        let Some(left) = moves.checked_sub(1) else { return vec![Wanted::Both; bounds.len()] };
+        *moves = left;
         let mut wanted = vec![Wanted::Nothing; bounds.len()];
         for &user in &self.prepared.users[id.index()] {
             let node = self.network().node(user);
             let mut raise = |j: usize, want: Wanted| wanted[j] = wanted[j].max(want);
             let all = |raise: &mut dyn FnMut(usize, Wanted)| (0..bounds.len()).for_each(|j| raise(j, Wanted::Both));
             match &node.op {
-                Op::Reshape => self.wanted(user, bounds).into_iter().enumerate().for_each(|(j, want)| raise(j, want)),
+                Op::Reshape => self.wanted_through(user, bounds, moves).into_iter().enumerate().for_each(|(j, want)| raise(j, want)),
                 Op::Rearrange(sources) => {
                     let mine = |s: &Source| node.operands[s.operand as usize] == id;
                     // Elements from elsewhere are not asked about.
                     let moved = |s: &Source| if mine(s) { bounds.at(s.element as usize) } else { Interval::point(0.0) };
                     let moved = NodeBounds::collect(sources.iter().map(moved));
-                    let wants = self.wanted(user, &moved);
+                    let wants = self.wanted_through(user, &moved, moves);
                     sources.iter().zip(wants).filter(|(s, _)| mine(s)).for_each(|(s, want)| raise(s.element as usize, want));
                 }
                 Op::Function(function) => {

@@ -15,7 +15,7 @@ use super::lanes::{dot_magnitudes, multiply_selected, sum_selected};
 use super::matrix::Multiply;
 use super::relaxation::{Elementwise, Groups, Relaxation};
 use crate::ir::{NodeId, Op};
-use crate::sound::round::{add_down, add_up, gamma, mul_up, sqrt_up};
+use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, gamma, mul_up, sqrt_up, sum_up};
 
 /// Where the lower lines of flexible elements (unstable ReLUs) lie: 0 is the least slope, 1 the slope 1. Hints are clamped
 /// and any value is sound. Per node `[elements]` for all rows, or `[rows, elements]`.
@@ -216,11 +216,16 @@ impl<M: Multiply> Backward<'_, '_, M> {
             if let Some(ball) = region.as_ball() {
                 let mut on_ball = *sum;
                 row.iter().zip(&ball.centre).for_each(|(l, c)| on_ball.base += l * c);
-                // Cauchy–Schwarz. The rounded products are terms like the others: the input's deviations cover them, since
-                // |c| and the radius are at most the inputs' magnitudes and ‖λ‖₂ ≤ ‖λ‖₁.
+                // Cauchy–Schwarz. A part of the ball may lie outside the box, so its rounding is charged here; squares that
+                // underflow lose at most the smallest subnormal number each.
                 let square = row.iter().map(|l| l * l).sum::<f64>();
-                let norm = sqrt_up(mul_up(square, add_up(1.0, gamma(2 * row.len() + 8))));
+                let relative = gamma(2 * row.len() + 8);
+                let square = add_up(mul_up(square, add_up(1.0, relative)), mul_up(row.len() as f64, SMALLEST_SUBNORMAL));
+                let norm = sqrt_up(square);
                 on_ball.base -= norm * ball.radius;
+                let terms = row.iter().zip(&ball.centre).map(|(l, c)| mul_up(l.abs(), c.abs()));
+                let reach = add_up(sum_up(terms), mul_up(norm, ball.radius));
+                on_ball.loss = add_up(on_ball.loss, mul_up(relative, reach));
                 if on_ball.base > on_box.base {
                     on_box = on_ball;
                 }

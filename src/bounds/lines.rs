@@ -84,6 +84,9 @@ impl Graph {
     fn new(function: &Function, x: Interval) -> Option<Self> {
         let middle = x.lower / 2.0 + x.upper / 2.0;
         let width = x.upper - x.lower;
+        if !width.is_finite() {
+            return None;
+        }
         let curved = curvature(function, x)? > 0.0;
         let pieces = match width {
             _ if !curved => 1,
@@ -93,7 +96,8 @@ impl Graph {
             _ => 16,
         };
         let step = width / f64::from(pieces);
-        let mut at: Vec<f64> = (0..=pieces).map(|i| if i == pieces { x.upper } else { x.lower + f64::from(i) * step }).collect();
+        // Both ends are among the points, whatever the steps round to.
+        let mut at: Vec<f64> = (1..pieces).map(|i| x.lower + f64::from(i) * step).chain([x.lower, x.upper]).collect();
         let (kinks, blur) = kinks(function);
         at.extend(kinks.into_iter().filter(|&kink| x.lower < kink && kink < x.upper));
         at.retain(|&at| x.lower <= at && at <= x.upper);

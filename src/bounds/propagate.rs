@@ -62,7 +62,9 @@ impl<'n> Propagator<'n> {
     /// # Errors
     /// When a constant is undefined or overflows.
     pub fn new(network: &'n Network, semantics: Semantics) -> Result<Self, BoundsError> {
-        let rounding = Rounding(semantics);
+        let terms = |node: &Node| [0, 1].into_iter().filter_map(|left| Some(Linear::of(node, left)?.terms())).max();
+        let longest = network.nodes().iter().filter_map(terms).max().unwrap_or(0);
+        let rounding = Rounding { semantics, longest };
         let mut constants: Vec<Option<NodeBounds<'n>>> = vec![None; network.nodes().len()];
         for id in network.ids().filter(|&id| !network.node(id).variable) {
             let node = network.node(id);
@@ -82,7 +84,7 @@ impl<'n> Propagator<'n> {
 
     #[must_use]
     pub const fn semantics(&self) -> Semantics {
-        self.rounding.0
+        self.rounding.semantics
     }
 
     pub(super) fn constants(&self) -> &[Option<NodeBounds<'n>>] {
@@ -93,6 +95,10 @@ impl<'n> Propagator<'n> {
     #[must_use]
     pub fn constant(&self, id: NodeId) -> Option<&NodeBounds<'n>> {
         self.constants[id.index()].as_ref()
+    }
+
+    pub(super) const fn rounding(&self) -> Rounding {
+        self.rounding
     }
 
     /// Bounds of every node on a box.
@@ -201,9 +207,9 @@ fn row_length(node: &Node) -> usize {
 
 fn combine(binary: Binary, a: Interval, b: Interval, same: bool, rounding: Rounding) -> Interval {
     match binary {
-        Binary::Add => a.add(b).widened(rounding.elementwise(add_up(a.magnitude(), b.magnitude()))),
+        Binary::Add => a.add(b).widened(rounding.addition(add_up(a.magnitude(), b.magnitude()))),
         Binary::Sub if same => Interval::point(0.0),
-        Binary::Sub => a.sub(b).widened(rounding.elementwise(add_up(a.magnitude(), b.magnitude()))),
+        Binary::Sub => a.sub(b).widened(rounding.addition(add_up(a.magnitude(), b.magnitude()))),
         Binary::Mul => rounded(if same { a.square() } else { a.mul(b) }, rounding),
         Binary::Div => rounded(a.div(b), rounding),
         Binary::Max => a.max(b),

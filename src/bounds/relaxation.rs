@@ -105,7 +105,11 @@ pub(super) fn relax(node: &Node, operands: &[&NodeBounds], variable: &[bool], ow
             let deviation = own.iter().map(|x| mul_up(2.0, added(x))).collect();
             Relaxed { relaxation: Relaxation::Input, deviation }
         }
-        (Op::Reshape, _) => Relaxed { relaxation: Relaxation::Same, deviation: Vec::new() },
+        (Op::Reshape, [x]) => {
+            // What other users pass on is added to this one's, and rounded.
+            let deviation = if context.alone { Vec::new() } else { x.iter().map(|x| mul_up(context.growth, x.magnitude())).collect() };
+            Relaxed { relaxation: Relaxation::Same, deviation }
+        }
         (Op::Rearrange(sources), _) => {
             let passed_on = context.alone && products_into_operand(node, 0) <= 1;
             let growth = if passed_on { 0.0 } else { context.growth };
@@ -219,6 +223,13 @@ impl Builder {
         self.deviation.push(add_up(add_up(mul_up(self.context.growth, total), extra), constants));
     }
 
+    /// Adds to the last element's deviation what a hinted slope, which may be as large as one, rounds beyond its own.
+    fn charge_hints(&mut self, x: Interval) {
+        if let Some(last) = self.deviation.last_mut().filter(|_| x.lower < 0.0 && x.upper > 0.0) {
+            *last = add_up(*last, mul_up(self.context.growth, x.magnitude()));
+        }
+    }
+
     fn finish(self) -> Relaxed {
         Relaxed { relaxation: Relaxation::Elementwise(self.result), deviation: self.deviation }
     }
@@ -237,6 +248,7 @@ fn elementwise_function(function: &Function, x: &NodeBounds, own: &NodeBounds, c
         let error = context.rounding.function(function, x, y);
         builder.push(&[(lower.slope, upper.slope)], (lower.offset, upper.offset), &[x.magnitude()], error);
         if let Some(least) = least {
+            builder.charge_hints(x);
             builder.result.least_slope.push(if x.lower < 0.0 && x.upper > 0.0 { least } else { f64::NAN });
         }
     }
@@ -256,6 +268,9 @@ fn prelu(x: &NodeBounds, slope: &NodeBounds, context: Context) -> Relaxed {
         let Lines { lower, upper } = lines(&function, x, y);
         builder.push(&[(lower.slope, upper.slope)], (lower.offset, upper.offset), &[x.magnitude()], extra);
         let flexible = x.lower < 0.0 && x.upper > 0.0 && (0.0..1.0).contains(&centre);
+        if flexible {
+            builder.charge_hints(x);
+        }
         builder.result.least_slope.push(if flexible { centre } else { f64::NAN });
     }
     builder.finish()
@@ -273,7 +288,7 @@ fn pair(node: &Node, binary: Binary, operands: [&NodeBounds; 2], variable: &[boo
             let factors = [0, 1].map(|side| if variable[side] { growth } else { context.additions });
             let deviation = |(a, b): (Interval, Interval)| {
                 let passed = add_up(mul_up(factors[0], a.magnitude()), mul_up(factors[1], b.magnitude()));
-                add_up(passed, rounding.elementwise(add_up(a.magnitude(), b.magnitude())))
+                add_up(passed, rounding.addition(add_up(a.magnitude(), b.magnitude())))
             };
             let mut deviation: Vec<f64> = a.iter().zip(b.iter()).map(deviation).collect();
             if deviation.iter().all(|&d| d == 0.0) {
@@ -450,7 +465,8 @@ fn maximum(row: &[Interval]) -> (Vec<f64>, (Vec<f64>, f64)) {
 fn sort(x: &NodeBounds, size: usize, own: &NodeBounds, descending: bool, context: Context) -> Relaxed {
     let rows = x.len() / size;
     if size > 64 {
-        return Relaxed { relaxation: Relaxation::Constant, deviation: Vec::new() };
+        let deviation = own.iter().map(|x| mul_up(context.additions, x.magnitude())).collect();
+        return Relaxed { relaxation: Relaxation::Constant, deviation };
     }
     let count = rows * size * size;
     let mut result = Groups {

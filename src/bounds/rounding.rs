@@ -3,8 +3,11 @@
 //! The model of [`Semantics::Float32`]: weights are the numbers of the file (rounded to float32 where they are not), inputs
 //! are float32 numbers of the region, and every operator is evaluated in float32,
 //!
-//! - sums of products in any order, fused or not, with the bias or without: an output of `n` terms is off by at most
-//!   `γ_{n+8}·Σ|w||x|`, `γ_n = nu/(1 − nu)`, `u = 2⁻²⁴`; Winograd and Fourier transforms are *not* covered;
+//! - sums of products in any order, fused or not: an output of `n` terms is off by at most `γ_{n+8}·Σ|w||x|`,
+//!   `γ_n = nu/(1 − nu)`, `u = 2⁻²⁴`; Winograd and Fourier transforms and products in reduced precision (TF32) are *not*
+//!   covered;
+//! - sums of two tensors, biases among them, are off by at most `γ_{n+8}(|a| + |b|)` with the `n` of the network's longest
+//!   product: a runtime may start from the bias, or add it again and again;
 //! - elementwise arithmetic is off by at most `8u` of the operands' magnitudes (not the result's), which covers the scale
 //!   and the shift of a normalisation folded into the affine operator *before* it, computed in float32;
 //! - library functions are off by at most 2⁻²⁰ of one plus their value (measured for common runtimes: below 2⁻²¹);
@@ -32,11 +35,15 @@ const LARGEST: f64 = 1e30;
 
 /// The error terms of one semantics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rounding(pub Semantics);
+pub(super) struct Rounding {
+    pub semantics: Semantics,
+    /// The most terms of any product of the network: a sum that follows one may be part of it.
+    pub longest: usize,
+}
 
 impl Rounding {
     pub fn is_exact(self) -> bool {
-        self.0 == Semantics::Real
+        self.semantics == Semantics::Real
     }
 
     /// The growth `g` and the shift `t` of a sum of `n` products: it is off by at most `g·Σ|w||x| + t`.
@@ -50,6 +57,15 @@ impl Rounding {
             return Err(Reason::TooManyTerms);
         }
         Ok((div_up(nu, sub_down(1.0, nu)), n * FLUSH))
+    }
+
+    /// What the sum of two numbers of this total magnitude is off by. A bias, or what is added to a product, may be the first
+    /// of the product's terms or be added between any two of them, so it may be rounded as often as they are.
+    pub fn addition(self, magnitude: f64) -> f64 {
+        match self.sum(self.longest) {
+            Ok((growth, shift)) => add_up(mul_up(growth, magnitude), shift),
+            Err(_) => f64::INFINITY,
+        }
     }
 
     /// What an elementwise operation on terms of this total magnitude is off by.

@@ -14,6 +14,8 @@ const FIRST: u32 = 2;
 const FINAL: u32 = 11;
 /// Multiplications that the symbols of one layer may cost.
 const WORK_LIMIT: f64 = 2e11;
+/// Frequencies of one axis.
+const MAX_LENGTH: usize = 1 << 20;
 
 /// An upper bound of the spectral norm of a convolution, by rows and columns where its symbols would cost too much.
 #[must_use]
@@ -64,12 +66,17 @@ impl Complex {
 }
 
 impl Circle {
-    fn new(axis: &ConvAxis, transposed: bool) -> Self {
+    /// A phase of the input occupies at most so many places, wherever the padding puts it; its image reaches further by the
+    /// last tap's shift.
+    const fn length_of(axis: &ConvAxis, transposed: bool) -> usize {
         let extent = if transposed { axis.output } else { axis.input };
-        let taps: Vec<_> = (0..axis.kernel).map(|t| (t * axis.dilation % axis.stride, t * axis.dilation / axis.stride)).collect();
-        let reach = taps.iter().map(|tap| tap.1).max().unwrap_or(0);
-        // A phase of the input occupies at most so many places, wherever the padding puts it; its image `reach` more.
-        let length = extent.div_ceil(axis.stride) + 1 + reach;
+        let reach = axis.kernel.saturating_sub(1).saturating_mul(axis.dilation) / axis.stride;
+        extent.div_ceil(axis.stride).saturating_add(1).saturating_add(reach)
+    }
+
+    fn new(axis: &ConvAxis, transposed: bool) -> Self {
+        let taps = (0..axis.kernel).map(|t| (t * axis.dilation % axis.stride, t * axis.dilation / axis.stride)).collect();
+        let length = Self::length_of(axis, transposed);
         let angle = |k: usize| Enclosure::PI * Enclosure::exact(2.0 * k as f64) / Enclosure::exact(length as f64);
         let roots = (0..length).map(angle).map(|angle| Complex { re: angle.cos(), im: angle.sin() }).collect();
         Self { length, taps, phases: axis.stride, roots }
@@ -91,9 +98,12 @@ fn by_symbols(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
     if geometry.axes.iter().any(|axis| axis.input == 0 || axis.output == 0) {
         return f64::INFINITY;
     }
-    let circles: Vec<Circle> = geometry.axes.iter().map(|axis| Circle::new(axis, geometry.transposed)).collect();
+    let lengths = || geometry.axes.iter().map(|axis| Circle::length_of(axis, geometry.transposed));
+    let frequencies: f64 = lengths().map(|length| length as f64).product();
     let kernel: usize = geometry.axes.iter().map(|axis| axis.kernel).product();
-    let phases: usize = circles.iter().map(|circle| circle.phases).product();
+    let Some(phases) = geometry.axes.iter().try_fold(1usize, |phases, axis| phases.checked_mul(axis.stride)) else {
+        return f64::INFINITY;
+    };
     // Of the convolution that a transposed one transposes, the outputs are this one's inputs.
     let (outputs, inputs) = if geometry.transposed {
         (geometry.in_channels, geometry.out_channels)
@@ -101,12 +111,14 @@ fn by_symbols(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
         (geometry.out_channels, geometry.in_channels)
     };
     let (rows, columns) = (outputs / geometry.groups, inputs / geometry.groups);
-    let small = (2 * rows.min(columns * phases)) as f64;
-    let frequencies: f64 = circles.iter().map(|circle| circle.length as f64).product();
-    let quick = small * small * (small * f64::from(FIRST) + 2.0 * (rows.max(columns * phases)) as f64);
-    if frequencies * quick * geometry.groups as f64 > WORK_LIMIT || rows == 0 || columns == 0 {
+    let (tall, wide) = (2.0 * rows as f64, 2.0 * columns as f64 * phases as f64);
+    let small = tall.min(wide);
+    let quick = small * small * (small * f64::from(FIRST) + tall.max(wide)) + tall * wide * kernel as f64;
+    let largest = lengths().max().unwrap_or(0);
+    if frequencies * quick * geometry.groups as f64 > WORK_LIMIT || largest > MAX_LENGTH || rows == 0 || columns == 0 {
         return f64::INFINITY;
     }
+    let circles: Vec<Circle> = geometry.axes.iter().map(|axis| Circle::new(axis, geometry.transposed)).collect();
     weights
         .chunks(rows * columns * kernel)
         .map(|weights| Symbols { circles: &circles, weights, rows, columns, kernel, phases }.norm())

@@ -9,8 +9,8 @@ use crate::vnnlib::{InputBox, Specification};
 
 /// Proves that an input of a case's box, with the network's output there, lies in the unsafe region.
 ///
-/// A coordinate counts when it lies between the decimals of the box. Where no `f64` does (a decimal that is no `f64`, as
-/// both bounds), the real numbers between the bounds are meant, and everything is proved for all `f64` enclosures of them.
+/// A coordinate counts when it lies between the decimals of the box. Where the box is one decimal that is no `f64`, that real
+/// number is meant, and everything is proved for an enclosure of it; no float32 network has such an input.
 ///
 /// # Errors
 /// When the point is outside, or unsafety is not proved there.
@@ -21,7 +21,8 @@ pub fn prove_unsafe(
     point: &[f64],
 ) -> Result<(), ClaimRefusal> {
     let region = specification.cases.get(case).and_then(|case| specification.boxes.get(case.region));
-    let region = enclosed(region.ok_or(ClaimRefusal::Shape { what: "there is no such case" })?, point)?;
+    let region = region.ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
+    let region = enclosed(region, point, propagator.semantics())?;
     let outputs = outputs_at(propagator, &region)?;
     let inputs: Vec<_> = region.lower().iter().copied().zip(region.upper().iter().copied()).collect();
     if specification.surely_unsafe(case, &inputs, &outputs) { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
@@ -44,15 +45,15 @@ pub(super) fn outputs_at(propagator: &Propagator, region: &BoxRegion) -> Result<
     Ok(propagator.intervals(region)?.output().iter().map(|y| (y.lower, y.upper)).collect())
 }
 
-/// The point itself where it lies in the box, and the box where no `f64` does, coordinate by coordinate.
-pub(super) fn enclosed(input_box: &InputBox, point: &[f64]) -> Result<BoxRegion, ClaimRefusal> {
+/// The point itself where it lies in the box, and an enclosure of the one decimal that the box is, coordinate by coordinate.
+pub(super) fn enclosed(input_box: &InputBox, point: &[f64], semantics: Semantics) -> Result<BoxRegion, ClaimRefusal> {
     if point.len() != input_box.lower.len() {
         return Err(ClaimRefusal::Shape { what: "the point has another size than the input" });
     }
     let coordinate = |(&x, (lower, upper)): (&f64, (&crate::vnnlib::Constant, &crate::vnnlib::Constant))| {
         if lower.upper <= x && x <= upper.lower {
             Some((x, x))
-        } else if lower.upper > upper.lower && lower.lower <= x && x <= upper.upper {
+        } else if semantics == Semantics::Real && lower.is_same(upper) && lower.lower <= x && x <= upper.upper {
             Some((lower.lower, upper.upper))
         } else {
             None

@@ -7,15 +7,15 @@ use crate::certificate::{Bundle, FileIdentity, Vector, digest_of};
 use crate::ir::Network;
 use crate::onnx::StoredTensor;
 
-/// Data and specification files, found by what is in them.
+/// Data and specification files with their names, found by what is in them.
 #[derive(Clone, Debug, Default)]
-pub struct Files(BTreeMap<String, Vec<u8>>);
+pub struct Files(BTreeMap<String, (Vec<String>, Vec<u8>)>);
 
 impl Files {
-    /// Adds a file's bytes and returns their SHA-256.
-    pub fn add(&mut self, bytes: Vec<u8>) -> String {
+    /// Adds a file's bytes under its name, without folders, and returns their SHA-256.
+    pub fn add(&mut self, name: &str, bytes: Vec<u8>) -> String {
         let digest = digest_of(&bytes);
-        self.0.insert(digest.clone(), bytes);
+        self.0.entry(digest.clone()).or_insert_with(|| (Vec::new(), bytes)).0.push(name.to_owned());
         digest
     }
 }
@@ -40,7 +40,9 @@ impl<'a> Evidence<'a> {
             name: identity.name.escape_debug().to_string(),
             digest: identity.digest.escape_debug().to_string(),
         };
-        self.files.0.get(&identity.digest).map(Vec::as_slice).ok_or_else(missing)
+        let (names, bytes) = self.files.0.get(&identity.digest).ok_or_else(missing)?;
+        // The name is printed beside what was proved: it has to be the one of the file that was given.
+        if names.contains(&identity.name) { Ok(bytes) } else { Err(missing()) }
     }
 
     /// The values of a vector of a witness.

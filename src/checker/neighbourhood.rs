@@ -173,11 +173,11 @@ impl Neighbourhoods {
         let shifted = minus(x, mean);
         let largest_below = |value: f64| div_down(value, if value >= 0.0 { deviation.upper } else { deviation.lower });
         let smallest_above = |value: f64| div_up(value, if value >= 0.0 { deviation.lower } else { deviation.upper });
-        Constant {
-            lower: largest_below(shifted.lower),
-            upper: smallest_above(shifted.upper),
-            nearest: shifted.nearest / deviation.nearest,
-        }
+        Constant::between(
+            largest_below(shifted.lower),
+            smallest_above(shifted.upper),
+            shifted.nearest / deviation.nearest,
+        )
     }
 }
 
@@ -196,13 +196,13 @@ pub fn misclassified(outputs: usize, label: usize) -> Arc<Clause> {
 }
 
 fn negated(x: Constant) -> Constant {
-    Constant { lower: -x.upper, upper: -x.lower, nearest: -x.nearest }
+    Constant::between(-x.upper, -x.lower, -x.nearest)
 }
 
 fn minus(a: Constant, b: Constant) -> Constant {
-    Constant { lower: sub_down(a.lower, b.upper), upper: sub_up(a.upper, b.lower), nearest: a.nearest - b.nearest }
+    Constant::between(sub_down(a.lower, b.upper), sub_up(a.upper, b.lower), a.nearest - b.nearest)
 }
 
 fn each(a: Constant, b: Constant, choose: fn(f64, f64) -> f64) -> Constant {
-    Constant { lower: choose(a.lower, b.lower), upper: choose(a.upper, b.upper), nearest: choose(a.nearest, b.nearest) }
+    Constant::between(choose(a.lower, b.lower), choose(a.upper, b.upper), choose(a.nearest, b.nearest))
 }

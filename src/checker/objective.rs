@@ -12,6 +12,8 @@ use crate::ir::{Network, NodeId, Op, Values};
 use crate::onnx::StoredTensor;
 use crate::sound::Enclosure;
 
+/// Entries of all rows of derivatives of one sample: 3 GB.
+const MAX_ROOT_ENTRIES: usize = 1 << 27;
 /// Multiplications of enclosures that checking one claim may cost.
 const MAX_WORK: f64 = 4e9;
 
@@ -78,6 +80,9 @@ impl<'a> Objective<'a> {
             let tensor = rest.find(|tensor| tensor.name == *name);
             let tensor =
                 tensor.ok_or(ClaimRefusal::Shape { what: "a parameter is not a tensor of the model, or out of order" })?;
+            if tensor.may_be_structural(network) {
+                return Err(ClaimRefusal::Shape { what: "a parameter may be a bound, an exponent or a gate's constant" });
+            }
             parameters.push((dimension, tensor));
             dimension += tensor.shape.iter().product::<usize>();
         }
@@ -191,6 +196,9 @@ impl<'a> Objective<'a> {
     /// # Errors
     /// When a function or its derivative cannot be enclosed.
     pub fn roots(&self, sample: usize) -> Result<Vec<Vec<Enclosure>>, ClaimRefusal> {
+        if self.outputs().saturating_mul(self.dimension) > MAX_ROOT_ENTRIES {
+            return Err(ClaimRefusal::Shape { what: "its rows of derivatives are larger than a checker holds" });
+        }
         let values = self.values(sample)?;
         let z = values.get(self.output.index());
         let p = if self.loss == LossName::CrossEntropy { softmax(z) } else { Vec::new() };

@@ -45,7 +45,7 @@ pub enum ClaimRefusal {
     Incomplete { field: &'static str },
     #[error("the witness names a vector that the bundle does not hold")]
     MissingVector,
-    #[error("it is about the file `{name}` with SHA-256 {digest}, which was not given (`--file FILE`)")]
+    #[error("it is about a file named `{name}` with SHA-256 {digest}, which was not given (`--file FILE`)")]
     MissingFile { name: String, digest: String },
     #[error("the data that it names: {0}")]
     Data(String),

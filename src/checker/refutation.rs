@@ -12,6 +12,9 @@ use crate::ir::{Network, Op};
 use crate::sound::round::add_down;
 use crate::vnnlib::{Atom, Clause};
 
+/// Coefficients of all rows of a case: 1 GB.
+const MAX_ROW_ENTRIES: usize = 1 << 27;
+
 /// Bounds atoms on boxes of one network's inputs.
 #[derive(Clone, Debug)]
 pub struct Refuter<'n> {
@@ -187,7 +190,10 @@ pub fn atoms(clauses: &[Arc<Clause>]) -> impl Iterator<Item = &Atom> {
 /// The rows over outputs of all atoms whose coefficients are `f64` numbers, and which atoms they are.
 fn rows(clauses: &[Arc<Clause>], outputs: usize) -> (Vec<(usize, &Atom)>, LinearRows) {
     let exact = |atom: &Atom| atom.outputs.iter().all(|term| term.coefficient.is_exact() && term.index < outputs);
-    let chosen: Vec<_> = atoms(clauses).enumerate().filter(|(_, atom)| !atom.outputs.is_empty() && exact(atom)).collect();
+    // Atoms beyond the limit are not used: what is not bounded refutes nothing.
+    let most = MAX_ROW_ENTRIES / outputs.max(1);
+    let usable = atoms(clauses).enumerate().filter(|(_, atom)| !atom.outputs.is_empty() && exact(atom));
+    let chosen: Vec<_> = usable.take(most).collect();
     let mut coefficients = vec![0.0; chosen.len() * outputs];
     for ((_, atom), row) in chosen.iter().zip(coefficients.chunks_exact_mut(outputs.max(1))) {
         // Each output is there once.

@@ -34,6 +34,9 @@ pub fn check(
     data.check_input(&network.node(network.input()).shape).map_err(unusable)?;
     let labels = data.labels(network.output_size()).map_err(unusable)?;
     let neighbourhoods = Neighbourhoods::new(&claim.perturbation, &network.node(network.input()).shape)?;
+    if network.output_size() < 2 || claim.samples == 0 {
+        return Err(ClaimRefusal::Shape { what: "without two classes and a sample nothing is robust" });
+    }
     let named = claim.robust.iter().chain(&claim.falsified);
     if claim.samples as usize > data.len() || named.clone().any(|&sample| sample >= claim.samples) {
         return Err(ClaimRefusal::Shape { what: "the claim names samples that the data do not have" });
@@ -42,6 +45,9 @@ pub fn check(
     let distinct: std::collections::HashSet<u32> = named.copied().collect();
     if distinct.len() != claim.robust.len() + claim.falsified.len() {
         return Err(ClaimRefusal::Shape { what: "a sample is named twice" });
+    }
+    if distinct.iter().any(|&sample| neighbourhoods.outside_clip(&data.input(sample as usize)).is_some()) {
+        return Err(ClaimRefusal::Shape { what: "a sample lies outside the clip range" });
     }
     let refuter = Refuter::new(network, semantics)?;
     for &sample in &claim.robust {
@@ -75,7 +81,7 @@ pub fn prove_misclassified(
     point: &[f64],
 ) -> Result<(), ClaimRefusal> {
     let neighbourhood = neighbourhoods.of(sample)?;
-    let region = enclosed(&neighbourhood.input_box, point)?;
+    let region = enclosed(&neighbourhood.input_box, point, propagator.semantics())?;
     // In a ball a point stands for itself alone: it has to lie between the bounds that `f64` numbers can have.
     let (lower, upper) = neighbourhood.input_box.inner();
     let inside = point.iter().zip(lower.iter().zip(&upper)).all(|(x, (l, u))| l <= x && x <= u);

@@ -29,9 +29,8 @@ pub fn check(
     let source = Source::from_bytes(Path::new(&claim.file.name), bytes, Specification::LIMIT).map_err(|error| file(&error))?;
     let specification = Specification::from_source(&source).map_err(|error| file(&error))?;
     let network = evidence.network;
-    if (specification.inputs(), specification.outputs()) != (network.input_size(), network.output_size()) {
-        return Err(ClaimRefusal::Shape { what: "the specification is about another input or output" });
-    }
+    let shape = |id| &network.node(id).shape;
+    specification.check_network(shape(network.input()), shape(network.output())).map_err(|error| file(&error))?;
     // A query about reals says nothing about float32 networks, and the other way round.
     match (specification.element, semantics) {
         (ElementType::Real, _) | (ElementType::Float32, Semantics::Float32) => {}

@@ -7,7 +7,9 @@ use crate::bounds::{Extent, Interval, LinearBounds, LinearRows, Splits, extents,
 use crate::certificate::{Assurance, Domain, Norm, Rounding, Semantics, TightnessClaim};
 
 /// Rows that a claim may have, times the boxes that it may split for each.
-const MOST_WORK: u64 = 1 << 26;
+const MOST_WORK: u64 = 1 << 18;
+/// Outputs of a network whose rows are built.
+const MOST_OUTPUTS: usize = 1 << 12;
 
 /// Propagates every box again, searches as far as the claim says, and compares.
 ///
@@ -36,6 +38,9 @@ pub fn check(
     let labels = data.labels(network.output_size()).map_err(unusable)?;
     let neighbourhoods = Neighbourhoods::new(&claim.perturbation, shape)?;
     let boxes = evidence.vector(&claim.boxes)?;
+    if network.output_size() > MOST_OUTPUTS {
+        return Err(ClaimRefusal::Shape { what: "the network has too many outputs" });
+    }
     let count = rows(network.output_size(), 0, claim.elided).constants.len();
     let samples = claim.samples as usize;
     if samples > data.len() || samples.checked_mul(2 * count) != Some(boxes.len()) {
@@ -43,6 +48,9 @@ pub fn check(
     }
     if (samples as u64).saturating_mul(count as u64).saturating_mul(u64::from(claim.splits) + 1) > MOST_WORK {
         return Err(ClaimRefusal::Shape { what: "it takes more splits than a checker makes" });
+    }
+    if (0..samples).any(|sample| neighbourhoods.outside_clip(&data.input(sample)).is_some()) {
+        return Err(ClaimRefusal::Shape { what: "a sample lies outside the clip range" });
     }
     let prepared = LinearBounds::new(network, semantics)?;
     let mut found = Vec::with_capacity(samples);

@@ -58,7 +58,8 @@ fn check_file(path: &Path, model: &Model, files: &Files) -> Result<CheckedFile, 
 
 /// Adds a data or specification file to what claims can be checked against.
 pub fn add_file(files: &mut Files, path: &Path) -> Result<(), Failure> {
-    files.add(read_file(path).map_err(Failure::error)?);
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    files.add(&name, read_file(path).map_err(Failure::error)?);
     Ok(())
 }
 

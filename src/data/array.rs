@@ -62,6 +62,7 @@ impl Array {
     /// `None` when there are not exactly as many values as `shape` says.
     #[must_use]
     pub fn new(shape: Vec<usize>, values: Values) -> Option<Self> {
+        crate::ir::element_count(shape.get(1..).unwrap_or_default())?;
         (crate::ir::element_count(&shape)? == values.len()).then_some(Self { shape, values })
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::certificate::{
-    Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, LossName, Norm, Objective, Semantics, StabilityVerdict, Verdict,
+    Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Norm, Objective, Perturbation, Semantics,
+    StabilityVerdict, Verdict,
 };
 
 /// One certificate and what the checker says about it.
@@ -62,20 +63,37 @@ const fn norm(norm: Norm) -> &'static str {
     }
 }
 
+/// What a perturbation is and on which data, in full: without it, a claim could say anything.
+fn terms(perturbation: &Perturbation, data: &[FileIdentity]) -> String {
+    let list = |values: &[String]| values.iter().map(|value| value.escape_debug().to_string()).collect::<Vec<_>>().join(",");
+    let mut terms = format!("ε = {}", perturbation.epsilon.escape_debug());
+    if let Some(clip) = &perturbation.clip {
+        terms += &format!(" within [{}]", list(clip));
+    }
+    if !perturbation.mean.is_empty() || !perturbation.deviation.is_empty() {
+        terms += &format!(" (mean {}, deviation {})", list(&perturbation.mean), list(&perturbation.deviation));
+    }
+    let files = data.iter().map(|file| {
+        let digest: String = file.digest.chars().take(12).collect();
+        format!("`{}` (SHA-256 {digest}…)", file.name.escape_debug())
+    });
+    format!("{terms} of {}", files.collect::<Vec<_>>().join(" and "))
+}
+
 /// A claim in words.
 pub(super) fn statement(kind: &ClaimKind) -> String {
     match kind {
         ClaimKind::Robustness(claim) => {
             let norm = norm(claim.perturbation.norm);
             let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
-            let epsilon = claim.perturbation.epsilon.escape_debug();
-            format!("of {} samples {robust} are robust for {norm} ε = {epsilon}, {falsified} are not", claim.samples)
+            let terms = terms(&claim.perturbation, &claim.data);
+            format!("of {} samples {robust} are robust for {norm} {terms}, {falsified} are not", claim.samples)
         }
         ClaimKind::Tightness(claim) => {
-            let epsilon = claim.perturbation.epsilon.escape_debug();
+            let terms = terms(&claim.perturbation, &claim.data);
             let rows = if claim.elided { "margins" } else { "outputs" };
             format!(
-                "of {} samples for ℓ∞ ε = {epsilon} the {rows} lie in the boxes of interval propagation, whose mean tightness \
+                "of {} samples for ℓ∞ {terms} the {rows} lie in the boxes of interval propagation, whose mean tightness \
                  lies in [{}, {}]",
                 claim.samples, claim.tightness.lower, claim.tightness.upper
             )
@@ -111,9 +129,10 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
         ),
         ClaimKind::Specification(claim) => {
             let name = claim.file.name.escape_debug();
+            let digest: String = claim.file.digest.chars().take(12).collect();
             match claim.verdict {
-                Verdict::Holds => format!("the property of `{name}` holds (unsat)"),
-                Verdict::Violated => format!("the property of `{name}` is violated (sat)"),
+                Verdict::Holds => format!("the property of `{name}` (SHA-256 {digest}…) holds (unsat)"),
+                Verdict::Violated => format!("the property of `{name}` (SHA-256 {digest}…) is violated (sat)"),
             }
         }
         ClaimKind::Lipschitz(claim) => {

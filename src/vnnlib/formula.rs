@@ -10,6 +10,8 @@ use super::specification::{Atom, Case, Clause, InputBox, Specification, Term};
 
 /// Cases, and alternatives of one clause, that a specification may have.
 const MAX_EXPANSION: usize = 1 << 20;
+/// Bounds and clauses of all cases together; atoms of all alternatives together.
+const MAX_PARTS: usize = 1 << 26;
 /// Numbers in all distinct boxes together.
 const MAX_BOX_ELEMENTS: usize = 1 << 26;
 
@@ -130,8 +132,8 @@ impl Formula {
             let mut value = if upper { bound } else { bound.negated() };
             // An end that does not belong to the region: the sufficient side moves inward.
             match (strict, upper) {
-                (true, true) => value.lower = value.lower.next_down(),
-                (true, false) => value.upper = value.upper.next_up(),
+                (true, true) => value = Constant::between(value.lower.next_down(), value.upper, value.nearest),
+                (true, false) => value = Constant::between(value.lower, value.upper.next_up(), value.nearest),
                 (false, _) => {}
             }
             return Self::Bound(Bound { input, upper, value });
@@ -172,7 +174,13 @@ impl Formula {
             Self::And(parts) => {
                 let mut product = vec![Vec::new()];
                 for part in parts {
-                    product = multiplied(&product, &part.alternatives()?, |atoms: &Vec<Atom>, more| {
+                    let alternatives = part.alternatives()?;
+                    let atoms = |all: &[Vec<Atom>]| all.iter().map(Vec::len).max().unwrap_or(0);
+                    let size = product.len().saturating_mul(alternatives.len()).saturating_mul(atoms(&product) + atoms(&alternatives));
+                    if size > MAX_PARTS {
+                        return Err(format!("its alternatives have more than {MAX_PARTS} atoms altogether"));
+                    }
+                    product = multiplied(&product, &alternatives, |atoms: &Vec<Atom>, more| {
                         atoms.iter().chain(more).cloned().collect()
                     })?;
                 }
@@ -210,12 +218,14 @@ impl Formula {
                         },
                     }
                 }
+                common.keep_tightest();
                 common.merge_conjunctions();
                 if let [single] = &product[..]
                     && single.is_whole()
                 {
                     return Ok(vec![common]);
                 }
+                limited_size(product.len(), &common)?;
                 Ok(product.iter().map(|region| common.joined(region)).collect())
             }
         }
@@ -235,6 +245,14 @@ fn limited(count: usize) -> Result<(), String> {
     Err(format!("its disjunctions multiply to {count} cases, more than the limit of {MAX_EXPANSION}"))
 }
 
+/// Copies of a region's parts take memory.
+fn limited_size(copies: usize, region: &Region) -> Result<(), String> {
+    if copies.saturating_mul(region.bounds.len() + region.clauses.len()) <= MAX_PARTS {
+        return Ok(());
+    }
+    Err(format!("its {copies} cases share more bounds than the limit of {MAX_PARTS} altogether"))
+}
+
 /// Bounds of some inputs, and clauses.
 #[derive(Clone, Default)]
 struct Region {
@@ -250,6 +268,23 @@ impl Region {
     fn extend(&mut self, other: &Self) {
         self.bounds.extend(&other.bounds);
         self.clauses.extend(other.clauses.iter().cloned());
+    }
+
+    /// Bounds that another one of the same side of the same input certainly implies are dropped.
+    fn keep_tightest(&mut self) {
+        let mut kept: HashMap<(u32, bool), Vec<Bound>> = HashMap::new();
+        for bound in self.bounds.drain(..) {
+            let side = kept.entry((bound.input, bound.upper)).or_default();
+            let implies = |one: &Bound, other: &Bound| {
+                if bound.upper { one.value.upper <= other.value.lower } else { one.value.lower >= other.value.upper }
+            };
+            if !side.iter().any(|known| implies(known, &bound)) {
+                side.retain(|known| !implies(&bound, known));
+                side.push(bound);
+            }
+        }
+        self.bounds = kept.into_values().flatten().collect();
+        self.bounds.sort_by_key(|bound| (bound.input, bound.upper));
     }
 
     fn joined(&self, other: &Self) -> Self {
@@ -304,17 +339,26 @@ pub(super) fn specification(query: Query, path: &Path, digest: &str) -> Result<S
 
 /// The intersection of the bounds; `None` where it is empty.
 fn input_box(bounds: &[Bound], inputs: usize, name: &str) -> Result<Option<InputBox>, String> {
-    let unbounded = Constant { lower: f64::NEG_INFINITY, upper: f64::NEG_INFINITY, nearest: f64::NEG_INFINITY };
+    let unbounded = Constant::exact(f64::NEG_INFINITY);
     let mut result = InputBox { lower: vec![unbounded; inputs], upper: vec![unbounded.negated(); inputs] };
     for bound in bounds {
         // Two decimals with one nearest number may be either way round: both ends of the enclosure are kept.
         let (side, better): (_, fn(f64, f64) -> f64) =
             if bound.upper { (&mut result.upper, f64::min) } else { (&mut result.lower, f64::max) };
         let Some(old) = side.get_mut(bound.input as usize) else { return Err("a variable is out of range".to_owned()) };
-        *old = Constant {
-            lower: better(old.lower, bound.value.lower),
-            upper: better(old.upper, bound.value.upper),
-            nearest: better(old.nearest, bound.value.nearest),
+        let new = &bound.value;
+        let joined = Constant::between(
+            better(old.lower, new.lower),
+            better(old.upper, new.upper),
+            better(old.nearest, new.nearest),
+        );
+        let is = |one: &Constant| one.lower == joined.lower && one.upper == joined.upper;
+        // The tighter of the two where that is certain; where both are, only if they are the same number.
+        *old = match (is(old), is(new)) {
+            (true, true) if old.is_same(new) => *new,
+            (true, false) => *old,
+            (false, true) => *new,
+            _ => joined,
         };
     }
     for (index, (lower, upper)) in result.lower.iter().zip(&result.upper).enumerate() {

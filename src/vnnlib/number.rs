@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use sha2::{Digest, Sha256};
+
 use crate::sound::round::{add_down, add_up, mul_down, mul_up};
 
 /// A real number between two `f64` numbers; equal where it is one.
@@ -13,6 +15,9 @@ pub struct Constant {
     pub upper: f64,
     /// The nearest `f64` of a decimal; of a computed number some `f64` close to it.
     pub nearest: f64,
+    /// Of a decimal that is no `f64`, what its magnitude is written as: two with the same are the same number. Zero of all
+    /// others.
+    written: u128,
 }
 
 impl Constant {
@@ -20,7 +25,19 @@ impl Constant {
 
     #[must_use]
     pub const fn exact(value: f64) -> Self {
-        Self { lower: value, upper: value, nearest: value }
+        Self::between(value, value, value)
+    }
+
+    /// A number that was computed.
+    #[must_use]
+    pub const fn between(lower: f64, upper: f64, nearest: f64) -> Self {
+        Self { lower, upper, nearest, written: 0 }
+    }
+
+    /// Are both certainly the same real number?
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self == other && (self.is_exact() || self.written != 0)
     }
 
     #[must_use]
@@ -40,28 +57,31 @@ impl Constant {
             lower: if order == Ordering::Less { nearest.next_down() } else { nearest },
             upper: if order == Ordering::Greater { nearest.next_up() } else { nearest },
             nearest,
+            written: if order == Ordering::Equal { 0 } else { decimal.written() },
         })
     }
 
     pub(super) fn negated(self) -> Self {
-        Self { lower: -self.upper, upper: -self.lower, nearest: -self.nearest }
+        Self { lower: -self.upper, upper: -self.lower, nearest: -self.nearest, written: self.written }
     }
 
     pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            lower: add_down(self.lower, other.lower),
-            upper: add_up(self.upper, other.upper),
-            nearest: self.nearest + other.nearest,
+        if other == Self::ZERO {
+            return self;
         }
+        if self == Self::ZERO {
+            return other;
+        }
+        Self::between(add_down(self.lower, other.lower), add_up(self.upper, other.upper), self.nearest + other.nearest)
     }
 
     pub(super) fn times(self, other: Self) -> Self {
         let pairs = [(self.lower, other.lower), (self.lower, other.upper), (self.upper, other.lower), (self.upper, other.upper)];
-        Self {
-            lower: pairs.iter().map(|&(a, b)| mul_down(a, b)).fold(f64::INFINITY, f64::min),
-            upper: pairs.iter().map(|&(a, b)| mul_up(a, b)).fold(f64::NEG_INFINITY, f64::max),
-            nearest: self.nearest * other.nearest,
-        }
+        Self::between(
+            pairs.iter().map(|&(a, b)| mul_down(a, b)).fold(f64::INFINITY, f64::min),
+            pairs.iter().map(|&(a, b)| mul_up(a, b)).fold(f64::NEG_INFINITY, f64::max),
+            self.nearest * other.nearest,
+        )
     }
 
     pub(super) fn is_finite(&self) -> bool {
@@ -105,6 +125,15 @@ impl<'a> Decimal<'a> {
             return None;
         }
         Some(Self { negative, parts: [whole, fraction], exponent: exponent - fraction.len() as i64 })
+    }
+
+    /// A digest of the magnitude, the same however it is written; never zero.
+    fn written(&self) -> u128 {
+        let digits: Vec<u8> = self.parts.iter().flat_map(|part| part.iter().copied()).skip_while(|&digit| digit == b'0').collect();
+        let end = digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
+        let exponent = self.exponent + (digits.len() - end) as i64;
+        let digest = Sha256::new().chain_update(&digits[..end]).chain_update(exponent.to_le_bytes()).finalize();
+        digest.iter().take(16).fold(0, |value, &byte| value << 8 | u128::from(byte)).max(1)
     }
 
     /// The magnitude against a non-negative `f64`, exactly.

@@ -238,7 +238,8 @@ impl Judge<'_> {
                 detail: error.to_string(),
                 code: Some("NV201"),
             })?;
-            given.digests.insert(file.clone(), given.files.add(bytes));
+            let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            given.digests.insert(file.clone(), given.files.add(&name, bytes));
         }
         Ok(given)
     }

@@ -67,6 +67,26 @@ pub struct StoredTensor {
     pub constants: Vec<StoredConstant>,
 }
 
+impl StoredTensor {
+    /// May its values decide how the graph is lowered, as bounds, exponents and the constants of gates do? Then the network
+    /// need not depend on them the way the file does, and derivatives with respect to them mean nothing.
+    #[must_use]
+    pub fn may_be_structural(&self, network: &Network) -> bool {
+        let values = |constant: &StoredConstant| match &network.node(constant.node).op {
+            crate::ir::Op::Constant(tensor) => tensor.data().to_vec(),
+            _ => Vec::new(),
+        };
+        let all: Vec<f64> = self.constants.iter().flat_map(values).collect();
+        // Gates and powers are recognised by uniform constants, none of them zero.
+        let uniform = all.first().is_none_or(|&first| first != 0.0 && all.iter().all(|&value| value == first));
+        self.readers.iter().any(|(operator, input)| match operator.as_str() {
+            "Clip" | "Pad" | "Pow" | "Resize" | "Upsample" | "Dropout" => *input > 0,
+            "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" => uniform,
+            _ => all.is_empty(),
+        })
+    }
+}
+
 /// A node that holds elements of a tensor of the file.
 #[derive(Clone, Debug)]
 pub struct StoredConstant {

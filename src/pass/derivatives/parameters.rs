@@ -67,7 +67,7 @@ impl Parameters {
             } else if named(&selection.include) {
                 None
             } else {
-                reason_against(tensor, &normalisation)
+                reason_against(&model.network, tensor, &normalisation)
             };
             let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
             match reason {
@@ -128,7 +128,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     rest.char_indices().map(|(start, _)| start).chain([rest.len()]).any(|start| matches(tail, &rest[start..]))
 }
 
-fn reason_against(tensor: &StoredTensor, normalisation: &[NodeId]) -> Option<&'static str> {
+fn reason_against(network: &Network, tensor: &StoredTensor, normalisation: &[NodeId]) -> Option<&'static str> {
     if !tensor.initializer {
         return Some("a `Constant` node, not an initializer");
     }
@@ -141,8 +141,8 @@ fn reason_against(tensor: &StoredTensor, normalisation: &[NodeId]) -> Option<&'s
     if only(|operator, input| matches!((operator, input), ("Clip" | "Pad" | "Pow" | "Resize" | "Dropout", 1..))) {
         return Some("a bound, exponent or padding value");
     }
-    if tensor.shape.is_empty() && only(|operator, _| matches!(operator, "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min")) {
-        return Some("a scalar constant of an operator");
+    if tensor.may_be_structural(network) {
+        return Some("a number that may decide how the graph is read");
     }
     if tensor.constants.iter().any(|constant| normalisation.contains(&constant.node)) {
         return Some("an input normalisation constant");
