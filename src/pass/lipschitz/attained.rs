@@ -82,12 +82,11 @@ impl Place<'_> {
                 best = larger(best, ended);
                 failures = 0;
             }
-            let next = match &current {
-                Some(centre) => self.stretch(self.near(centre, &mut random), centre.direction.clone(), QUICK),
-                None => {
-                    let direction = (0..self.network.input_size()).map(|_| random.normal()).collect();
-                    self.stretch(self.anywhere(&mut random), direction, 4 * QUICK)
-                }
+            let next = if let Some(centre) = &current {
+                self.stretch(near(centre, &mut random), centre.direction.clone(), QUICK)
+            } else {
+                let direction = (0..self.network.input_size()).map(|_| random.normal()).collect();
+                self.stretch(self.anywhere(&mut random), direction, 4 * QUICK)
             };
             failures += 1;
             if let Some(next) = next
@@ -101,7 +100,7 @@ impl Place<'_> {
 
     /// The best of several points near one.
     fn best_near(&self, centre: &Stretched, random: &mut Random) -> Option<Stretched> {
-        let points: Vec<Vec<f64>> = (0..CHAINS).map(|_| self.near(centre, random)).collect();
+        let points: Vec<Vec<f64>> = (0..CHAINS).map(|_| near(centre, random)).collect();
         let tried = points.into_par_iter().map(|point| self.stretch(point, centre.direction.clone(), QUICK));
         tried.collect::<Vec<_>>().into_iter().fold(None, larger)
     }
@@ -124,20 +123,21 @@ impl Place<'_> {
         let spread = 10f64.powf(2.0 * random.uniform() - 1.0);
         (0..self.network.input_size()).map(|_| spread * random.normal()).collect()
     }
+}
 
-    fn near(&self, centre: &Stretched, random: &mut Random) -> Vec<f64> {
-        // Relative to the point's size: networks without offsets do not know another scale.
-        let size = euclidean(&centre.point).max(1e-3);
-        let reach = size * 10f64.powf(0.5 - 3.5 * random.uniform()) * if random.uniform() < 0.5 { -1.0 } else { 1.0 };
-        if random.uniform() < 0.3 {
-            return centre.point.iter().zip(&centre.direction).map(|(x, d)| x + reach * d).collect();
-        }
-        // Often a few coordinates alone: kinks are then crossed one by one.
-        let share = if random.uniform() < 0.5 { 1.0 } else { random.uniform() };
-        let each = reach / (share * centre.point.len() as f64).max(1.0).sqrt();
-        let moved = |x: &f64| if random.uniform() < share { x + each * random.normal() } else { *x };
-        centre.point.iter().map(moved).collect()
+/// A point near another.
+fn near(centre: &Stretched, random: &mut Random) -> Vec<f64> {
+    // Relative to the point's size: networks without offsets do not know another scale.
+    let size = euclidean(&centre.point).max(1e-3);
+    let reach = size * 10f64.powf(0.5 - 3.5 * random.uniform()) * if random.uniform() < 0.5 { -1.0 } else { 1.0 };
+    if random.uniform() < 0.3 {
+        return centre.point.iter().zip(&centre.direction).map(|(x, d)| x + reach * d).collect();
     }
+    // Often a few coordinates alone: kinks are then crossed one by one.
+    let share = if random.uniform() < 0.5 { 1.0 } else { random.uniform() };
+    let each = reach / (share * centre.point.len() as f64).max(1.0).sqrt();
+    let moved = |x: &f64| if random.uniform() < share { x + each * random.normal() } else { *x };
+    centre.point.iter().map(moved).collect()
 }
 
 fn larger(a: Option<Stretched>, b: Option<Stretched>) -> Option<Stretched> {

@@ -49,10 +49,7 @@ pub fn feasible(pencil: &Pencil) -> Option<Candidate> {
 pub fn best_inputs(pencil: &Pencil, multipliers: &[f64], weights: Option<&[f64]>) -> Option<Vec<f64>> {
     let form = on_inputs(pencil, multipliers)?;
     let dominating = dominating(&form, pencil)?;
-    let weights = match (pencil.norm, weights) {
-        (InputNorm::Maximum, Some(weights)) => weights,
-        _ => return Some(dominating),
-    };
+    let (InputNorm::Maximum, Some(weights)) = (pencil.norm, weights) else { return Some(dominating) };
     let scale: Vec<f64> = weights.iter().map(|weight| 1.0 / weight.sqrt()).collect();
     let largest = largest_eigenvalue(pencil.inputs, |i, j| scale[i] * form[(i, j)] * scale[j])?;
     Some(weights.iter().map(|weight| weight * largest).collect())

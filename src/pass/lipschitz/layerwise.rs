@@ -15,7 +15,7 @@ use super::parts;
 /// Replaces runs of parts by one segment each wherever its inequality proves less than the product of the parts' constants.
 /// The result is never worse than the parts.
 #[must_use]
-pub fn improve(network: &Network, parts: Vec<(Part, f64)>, search: &mut Search) -> Vec<(Part, f64)> {
+pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) -> Vec<(Part, f64)> {
     let ids: Vec<NodeId> = network.ids().collect();
     let node = |position: usize, parts: &[(Part, f64)]| {
         position.checked_sub(1).map_or(network.input(), |before| ids[parts[before].0.to as usize])
@@ -24,11 +24,11 @@ pub fn improve(network: &Network, parts: Vec<(Part, f64)>, search: &mut Search) 
     let mut improved = Vec::with_capacity(parts.len());
     let mut position = 0;
     while position < parts.len() {
-        let from = node(position, &parts);
+        let from = node(position, parts);
         // What is left of the time is shared by what is left of the network.
         let share = seconds * 2.0 / parts.len().max(2) as f64;
         let candidates = (position + 2..=parts.len()).rev();
-        let affordable = candidates.map(|end| (end, Segment { from, to: node(end, &parts) })).find_map(|(end, segment)| {
+        let affordable = candidates.map(|end| (end, Segment { from, to: node(end, parts) })).find_map(|(end, segment)| {
             let form = Form::new(network, segment, SortForm::Comparators).ok().filter(|form| !form.groups.is_empty())?;
             let budget = share * (end - position) as f64;
             (predicted_seconds(order(&form)) <= budget && parts::work(network, segment) <= WORK).then_some((end, segment, form))

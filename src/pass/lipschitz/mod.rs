@@ -172,7 +172,7 @@ fn euclidean(
     };
     let (bound, parts) = match parts {
         Ok(parts) if found.candidate.is_none() && by_segments(bounds, search) => {
-            let parts = layerwise::improve(network, parts, search);
+            let parts = layerwise::improve(network, &parts, search);
             let improved = product(&parts.iter().map(|part| part.1).collect::<Vec<_>>());
             if improved < bound {
                 search.notes.push(format!("the bound is a product over segments; that of norms alone is {bound:.6}"));

@@ -35,9 +35,9 @@ impl Program {
         let units: Vec<f64> = start.input_multipliers.iter().chain(&start.multipliers).copied().collect();
         let unit: f64 = start.input_multipliers.iter().sum();
         let mut diagonals = vec![SparseSymmetric::default(); inputs];
-        for i in 0..pencil.inputs {
+        for (i, scale) in scale.iter().enumerate().take(pencil.inputs) {
             let block = pencil.input_multiplier(i);
-            diagonals[block].entries.push((index(i)?, index(i)?, units[block] * scale[i] * scale[i]));
+            diagonals[block].entries.push((index(i)?, index(i)?, units[block] * scale * scale));
         }
         let mut constant = Symmetric::default();
         pencil.outputs.iter().for_each(|row| constant.add(row, row, -1.0));

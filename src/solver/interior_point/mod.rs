@@ -188,7 +188,7 @@ impl State {
         drop(predictor);
         let corrector = self.direction(&system, centering * mu, Some(&second))?;
         drop((second, system));
-        self.advance(program, corrector)
+        self.advance(program, &corrector)
     }
 
     fn system<'a>(&self, program: &'a Program) -> Option<System<'a>> {
@@ -261,7 +261,7 @@ impl State {
 
     /// Takes the longest steps that stay inside, and tells the longer one. The matrix is rebuilt from the point, so that it
     /// stays exactly feasible.
-    fn advance(&mut self, program: &Program, direction: Direction) -> Option<f64> {
+    fn advance(&mut self, program: &Program, direction: &Direction) -> Option<f64> {
         let first = program.objective.len();
         let positive = |values: &[f64], changes: &[f64], step: f64| values.iter().zip(changes).all(|(v, d)| v + step * d > 0.0);
         let primal = || {
