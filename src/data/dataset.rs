@@ -291,6 +291,3 @@ fn missing(archive: &Npz, what: &'static str, expected: &[&str]) -> DataError {
     let expected = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     Problem::MissingKey { what, expected, found: archive.keys().map(str::to_owned).collect() }.at(archive.path())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,13 @@
-//! Files as people have them, as other libraries write them, and damaged.
+//! Data files as people have them, as another library writes and reads them, and damaged.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use ndarray::{Array1, Array2, ShapeBuilder};
 use ndarray_npy::NpzWriter;
+use nnverify::data::{Array, Dataset, Npz, Values, hexadecimal, read_npy, write_npy};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-
-use super::*;
 
 fn write(directory: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = directory.path().join(name);
@@ -69,10 +70,10 @@ fn keys_are_named_when_none_or_two_fit() {
 fn pairs_of_files_and_a_separate_file_of_labels() {
     let directory = TempDir::new().unwrap();
     let mut bytes = Vec::new();
-    super::super::write_npy(&mut bytes, &[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap();
+    write_npy(&mut bytes, &[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap();
     let x = write(&directory, "x.npy", &bytes);
     let mut bytes = Vec::new();
-    super::super::write_npy(&mut bytes, &[2, 1], &[1.0, 0.0]).unwrap();
+    write_npy(&mut bytes, &[2, 1], &[1.0, 0.0]).unwrap();
     let y = write(&directory, "y.npy", &bytes);
     let pair = PathBuf::from(format!("{},{}", x.display(), y.display()));
     let data = Dataset::open(&pair, None).unwrap();
@@ -129,7 +130,7 @@ fn damaged_files_never_panic() {
     let directory = TempDir::new().unwrap();
     let (inputs, labels) = samples();
     let mut array = Vec::new();
-    super::super::write_npy(&mut array, &[2, 3], &[0.5; 6]).unwrap();
+    write_npy(&mut array, &[2, 3], &[0.5; 6]).unwrap();
     let good: [Vec<u8>; 5] = [
         npz(("x", &inputs), Some(("y", &labels)), false),
         npz(("x", &inputs), Some(("y", &labels)), true),
@@ -166,4 +167,21 @@ fn damaged_files_never_panic() {
         }
     }
     assert!(read > 50 && refused > 500, "{read} read, {refused} refused");
+}
+
+#[test]
+fn written_arrays_are_read_by_us_and_by_another_library() {
+    use ndarray_npy::ReadNpyExt;
+    for shape in [vec![], vec![3], vec![2, 3], vec![0, 4], vec![1, 2, 1, 2]] {
+        let values: Vec<f64> = (0..shape.iter().product::<usize>()).map(|i| (i as f64).sqrt()).collect();
+        let mut bytes = Vec::new();
+        write_npy(&mut bytes, &shape, &values).unwrap();
+        let array = read_npy(&bytes).unwrap();
+        assert_eq!((array.shape(), array.to_f64().unwrap()), (&shape[..], values.clone()));
+        let other = ndarray::ArrayD::<f64>::read_npy(&bytes[..]).unwrap();
+        assert_eq!(other.shape(), shape);
+        assert_eq!(other.into_raw_vec_and_offset().0, values);
+        assert_eq!((bytes.len() - 8 * array.values().len()) % 64, 0);
+    }
+    assert!(write_npy(Vec::new(), &[2], &[1.0]).is_err());
 }
