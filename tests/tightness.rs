@@ -5,6 +5,7 @@
 //! | `boxes_and_tightness_agree_with_the_reference` | elided or not: boxes and τ_loc to 1e-9, intervals contain the exact τ, which branching reaches on small nets |
 //! | `trained_nets_agree_with_the_reference` | the digits nets: τ_loc of the first samples, intervals around the exact optima |
 //! | `invariance_finds_what_is_built_in` | a propagation-invariant net has no broken entry, a random one has |
+//! | `the_program_claims_what_the_checker_proves` | `--tightness`, its certificate checked again, and refused where it states too much |
 
 mod common;
 
@@ -152,4 +153,38 @@ fn invariance_finds_what_is_built_in() {
     };
     assert_eq!(broken("dln_pi_exact"), 0);
     assert!(broken("dln_w16_L2") > 0 && broken("mlp_textbook") > 0);
+}
+
+/// From the command line to a certificate that is checked again, and one that states too much.
+#[test]
+fn the_program_claims_what_the_checker_proves() {
+    let directory = tempfile::tempdir().unwrap();
+    let (model, data) = ("models/digits_relu.onnx", "models/digits_test.npz");
+    let [model, data] = [model, data].map(|path| common::repository(path).display().to_string());
+    let verify = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("verify").unwrap();
+        let output = command.current_dir(directory.path()).args(arguments).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let file = directory.path().join("t.json");
+    let certificate = file.display().to_string();
+    let asked =
+        ["--tightness", "--data", &data, "--eps", "0.01", "--clip", "0,1", "--samples", "3", "--certificate", &certificate];
+    let (code, out, error) = verify(&[&[model.as_str()][..], &asked].concat());
+    assert_eq!(code, 0, "{out}{error}");
+    for word in ["tightness τ, mean", "proved", "propagation tightness", "descriptive", "dead"] {
+        assert!(out.contains(word), "`{word}` is missing in\n{out}");
+    }
+    let check = ["check", &certificate, "--model", &model, "--file", &data];
+    let (code, out, error) = verify(&check);
+    assert_eq!(code, 0, "{out}{error}");
+    assert!(out.contains("mean tightness"), "{out}");
+    // One box narrower than it is: with a digest of its own the certificate is whole, and refused for what it says.
+    let (mut certificate, bundle) = nnverify::certificate::Certificate::read(&file).unwrap();
+    let nnverify::certificate::ClaimKind::Tightness(claim) = &mut certificate.claims[0].kind else { panic!("another kind") };
+    claim.tightness.lower = nnverify::certificate::Number::lower(claim.tightness.upper.value() + 1e-9);
+    certificate.digest = certificate.computed_digest();
+    certificate.write(&bundle, &file).unwrap();
+    let (code, out, error) = verify(&check);
+    assert_eq!(code, 4, "{out}{error}");
 }

@@ -324,7 +324,7 @@ enum Wanted {
     Both,
 }
 
-impl<'a, 'n> Analysis<'a, 'n> {
+impl<'n> Analysis<'_, 'n> {
     #[must_use]
     pub const fn network(&self) -> &'n Network {
         self.prepared.network()

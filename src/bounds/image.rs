@@ -60,7 +60,7 @@ fn turn(function: &Function) -> Option<Turn> {
         Function::HardSwish => kink(-1.5),
         Function::Gelu => smooth(-0.751_791_524_693_564_5),
         Function::GeluTanh => smooth(-0.752_461_422_071_016_3),
-        Function::Silu => smooth(-1.278_464_542_761_073_8),
+        Function::Silu => smooth(-1.278_464_542_761_074),
         Function::Mish => smooth(-1.192_431_214_515_495_2),
         // divisor·g(x/divisor) with g(s) = s(1 + erf s), whose |g″| ≤ 2.
         Function::ErfGate { divisor } => {
@@ -95,7 +95,7 @@ pub(super) fn kinks(function: &Function) -> (Vec<f64>, f64) {
 /// Sine and cosine: `peak` is where the function is 1.
 fn circular(x: Interval, peak: f64, function: &Function) -> Interval {
     let far = 16.0;
-    if x.lower < -far || x.upper > far || x.upper - x.lower > 6.28 {
+    if x.lower < -far || x.upper > far || x.upper - x.lower > 6.3 {
         return Interval::new(-1.0, 1.0);
     }
     let ends = value(function, x.lower).hull(value(function, x.upper));

@@ -25,6 +25,9 @@
 //! | `tightness` | how far interval propagation is from the truth: boxes, tighter bounds, attained values |
 //! | `analysis` | [`LinearBounds`] and [`Analysis`]: bounds of all nodes, refined where it matters |
 
+// One arm for every operation, each with its own reason.
+#![allow(clippy::match_same_arms)]
+
 mod adjoint;
 mod affine;
 mod analysis;

@@ -512,9 +512,10 @@ fn sort(x: &NodeBounds, size: usize, own: &NodeBounds, descending: bool, context
         let negated: Vec<Interval> = values.iter().map(|x| x.negated()).collect();
         let (below, above) = maximum(&negated);
         set(0, Some((&above.0, -above.1)), Some((&below, 0.0)));
-        for at in row * size..(row + 1) * size {
-            let constants = mul_up(context.additions, result.lower_offset[at].abs().max(result.upper_offset[at].abs()));
-            deviation[at] = add_up(mul_up(context.growth, total), constants);
+        let offsets = result.lower_offset.iter().zip(&result.upper_offset).skip(row * size);
+        for (deviation, (lower, upper)) in deviation[row * size..(row + 1) * size].iter_mut().zip(offsets) {
+            let constants = mul_up(context.additions, lower.abs().max(upper.abs()));
+            *deviation = add_up(mul_up(context.growth, total), constants);
         }
     }
     Relaxed { relaxation: Relaxation::Groups(result), deviation }

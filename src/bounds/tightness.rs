@@ -76,8 +76,8 @@ pub fn extents(
         for (row, propagated) in propagated.into_iter().enumerate() {
             let coefficients = &rows.coefficients[row * outputs..(row + 1) * outputs];
             let row = LinearRows { coefficients: coefficients.to_vec(), constants: vec![rows.constants[row]] };
-            let (least, attained) = Minimum { prepared, row: &row }.search(&refined, region.bounds(), splits)?;
-            side.push((propagated, least.max(propagated), attained));
+            let (least, attained) = Minimum { prepared, row: &row }.search(&refined, region.bounds(), propagated, splits)?;
+            side.push((propagated, least, attained));
         }
         sides.push(side);
     }
@@ -108,9 +108,10 @@ struct Open {
 const STEPS: usize = 6;
 
 impl Minimum<'_, '_> {
-    /// A lower bound of the minimum, and an upper one: a value that is attained, rounded up.
-    fn search(&self, root: &Analysis, bounds: &BoxRegion, Splits(splits): Splits) -> Result<(f64, f64), BoundsError> {
+    /// A lower bound of the minimum, at least `floor`, and an upper one: a value that is attained, rounded up.
+    fn search(&self, root: &Analysis, bounds: &BoxRegion, floor: f64, Splits(splits): Splits) -> Result<(f64, f64), BoundsError> {
         let (least, slopes) = self.bound(root);
+        let least = least.max(floor);
         let mut attained = self.descend(bounds, &slopes)?;
         let mut open = vec![Open { bounds: bounds.clone(), least, slopes }];
         for _ in 0..splits {

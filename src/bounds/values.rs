@@ -69,6 +69,6 @@ impl<'n> NodeBounds<'n> {
     }
 
     pub(super) fn is_finite(&self) -> bool {
-        self.iter().all(|x| x.is_finite())
+        self.iter().all(Interval::is_finite)
     }
 }

@@ -4,6 +4,9 @@
 //! `τ_loc = |C·W_L·D_{L−1}·…·W_1|·r / (|C·W_L|·D_{L−1}·|W_{L−1}|·…·|W_1|·r)`, with `D` the activations' slopes at a point (a
 //! ReLU at exactly 0 counts as active) or the identity. It is neither an upper nor a lower bound of the tightness.
 
+// One arm for every operation.
+#![allow(clippy::match_same_arms)]
+
 use std::collections::BTreeMap;
 
 use crate::bounds::{Linear, LinearBounds, LinearRows, NodeBounds};
