@@ -135,7 +135,7 @@ pub fn largest_eigenvalue(
         });
         let ritz = space.largest()?;
         let finished = ritz.residual <= tolerance * ritz.value.abs();
-        start = ritz.vector.clone();
+        start.clone_from(&ritz.vector);
         best = Some(ritz);
         if finished {
             break;
