@@ -36,19 +36,18 @@ impl Structure {
                 continue;
             }
             let name = || format!("{} ({})", node.name, node.operator);
+            if found.tied.is_none()
+                && matches!(node.op, Op::MatMul | Op::Conv(_) | Op::Binary(Binary::Mul) | Op::PRelu)
+                && let [a, b] = node.operands[..]
+                && sets[a.index()].iter().zip(&sets[b.index()]).any(|(a, b)| a & b != 0)
+            {
+                found.tied = Some(name());
+            }
             let linear = match &node.op {
-                Op::Input | Op::Constant(_) | Op::Reshape | Op::Rearrange(_) | Op::Sort { .. } | Op::Reduce(_) => true,
                 Op::Binary(Binary::Div) => sets[node.operands[1].index()].is_empty(),
-                Op::MatMul | Op::Conv(_) | Op::Binary(Binary::Mul) | Op::PRelu => {
-                    let (a, b) = (&sets[node.operands[0].index()], &sets[node.operands[1].index()]);
-                    if found.tied.is_none() && a.iter().zip(b).any(|(a, b)| a & b != 0) {
-                        found.tied = Some(name());
-                    }
-                    true
-                }
-                Op::Binary(_) => true,
                 Op::Function(function) => piecewise_linear(function),
                 Op::Softmax => false,
+                _ => true,
             };
             if !linear && found.curved.is_none() {
                 found.curved = Some(name());

@@ -14,7 +14,6 @@ use crate::report::{HessianSection, Section};
 #[derive(clap::Args)]
 #[group(skip)]
 #[command(next_help_heading = "Curvature")]
-#[group(skip)]
 pub struct Arguments {
     /// Traces, norms and eigenvalues of the Hessian and the Gauss-Newton matrix of the loss
     #[arg(long, group = "pass")]

@@ -22,7 +22,6 @@ use crate::report::{InverseSection, PruningRow, Section, SuspectRow};
 #[derive(clap::Args)]
 #[group(skip)]
 #[command(next_help_heading = "Curvature")]
-#[group(skip)]
 pub struct Arguments {
     /// Products with the inverse of F = λI + (1/m) Σ g gᵀ (M-FAC)
     #[arg(long, group = "pass", requires = "damping")]

@@ -12,7 +12,6 @@ use crate::pass::derivatives::{Circuit, Loss, Parameters, Samples, Selection, Ta
 #[derive(clap::Args)]
 #[group(skip)]
 #[command(next_help_heading = "Curvature")]
-#[group(skip)]
 pub struct Arguments {
     /// The loss, always its mean over the samples of `--data`
     #[arg(long, value_enum, value_name = "LOSS")]

@@ -280,15 +280,12 @@ impl fmt::Display for StabilityRow {
         let mut table = Builder::default();
         let title = format!("SGD, η = {}, batches of {}", self.learning_rate, self.batch_size);
         table.push_record([title.as_str(), self.verdict, self.reason.as_deref().unwrap_or_default()]);
-        match self.critical_learning_rate {
-            Some(exact) => table.push_record([
-                "critical learning rate η*(B)",
-                &number(exact),
-                &format!("η/η* = {}", number(self.learning_rate / exact)),
-            ]),
-            None => {
-                table.push_record(["bracket of η*(B)", &format!("[{}, {}]", number(self.bracket.0), number(self.bracket.1)), ""])
-            }
+        if let Some(exact) = self.critical_learning_rate {
+            let share = format!("η/η* = {}", number(self.learning_rate / exact));
+            table.push_record(["critical learning rate η*(B)", &number(exact), &share]);
+        } else {
+            let bracket = format!("[{}, {}]", number(self.bracket.0), number(self.bracket.1));
+            table.push_record(["bracket of η*(B)", &bracket, ""]);
         }
         table.push_record([
             "gradient descent, necessary",

@@ -72,10 +72,9 @@ fn tied(reduction: Reduction, row: &[f64], sources: Option<&[Source]>) -> bool {
 
 fn is_kink(function: &Function, x: f64) -> bool {
     match *function {
-        Function::Abs | Function::Relu => x == 0.0,
         Function::LeakyRelu { slope } => x == 0.0 && slope != 1.0,
         Function::Elu { alpha } => x == 0.0 && alpha != 0.0,
-        Function::Selu { .. } | Function::Celu { .. } | Function::Softsign => x == 0.0,
+        Function::Abs | Function::Relu | Function::Selu { .. } | Function::Celu { .. } | Function::Softsign => x == 0.0,
         Function::Clip { lower, upper } => x == lower || x == upper,
         Function::HardSigmoid { alpha, beta } => {
             let inner = alpha * x + beta;

@@ -70,15 +70,14 @@ impl Parameters {
                 reason_against(&model.network, tensor, &normalisation)
             };
             let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
-            match reason {
-                Some(reason) => parameters.excluded.push(Excluded { name, shape, reason }),
-                None => {
-                    let size = shape.iter().product();
-                    let constants = tensor.constants.clone();
-                    parameters.list.push(Parameter { name, shape, offset: parameters.dimension, size, constants });
-                    parameters.dimension += size;
-                }
+            if let Some(reason) = reason {
+                parameters.excluded.push(Excluded { name, shape, reason });
+                continue;
             }
+            let size = shape.iter().product();
+            let constants = tensor.constants.clone();
+            parameters.list.push(Parameter { name, shape, offset: parameters.dimension, size, constants });
+            parameters.dimension += size;
         }
         if parameters.dimension == 0 {
             return Err(ParameterError::None(format!("{} tensors do not count", parameters.excluded.len())));

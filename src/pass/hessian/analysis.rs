@@ -172,17 +172,14 @@ pub fn analyse(
     let method = Method::Probes { count: probes.count, sketch: probes.sketch, delta };
     let gauss_newton = |x: &[f64]| objective.gauss_newton_product(x);
     let mut direction = Vec::new();
-    let (frobenius_gauss_newton, lambda_max_gauss_newton) = match &gram {
-        Some(gram) => {
-            (Figure::exact(gram.frobenius_norm(), Method::Gram), Figure::exact(gram.largest_eigenvalue(), Method::Gram))
-        }
-        None => {
-            progress("norm and largest eigenvalue of the Gauss-Newton matrix");
-            let norm = Figure::estimated(frobenius_norm(&gauss_newton, d, &probes, delta), method);
-            let ends = ends(&gauss_newton, d, options.seed, norm.upper().min(trace_gauss_newton.value));
-            direction = ends.vector;
-            (norm, ends.largest)
-        }
+    let (frobenius_gauss_newton, lambda_max_gauss_newton) = if let Some(gram) = &gram {
+        (Figure::exact(gram.frobenius_norm(), Method::Gram), Figure::exact(gram.largest_eigenvalue(), Method::Gram))
+    } else {
+        progress("norm and largest eigenvalue of the Gauss-Newton matrix");
+        let norm = Figure::estimated(frobenius_norm(&gauss_newton, d, &probes, delta), method);
+        let ends = ends(&gauss_newton, d, options.seed, norm.upper().min(trace_gauss_newton.value));
+        direction = ends.vector;
+        (norm, ends.largest)
     };
 
     let hessian = Second::of(objective, options, &probes, delta, trace_gauss_newton, progress);
@@ -368,35 +365,43 @@ fn ends(apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync), d: usize, seed: u64, upper
     Ends { largest: Figure { value, interval: Some((value, upper.max(value))), method }, smallest, vector }
 }
 
-/// What the blocks `A_iA_iᵀ` say about the `H_i`, and the `H_i` about a direction; the rest of the summary is left open.
+/// What one sample's block `A_iA_iᵀ` says.
+struct Block {
+    sample: usize,
+    squared_norm: f64,
+    largest: f64,
+    /// `vᵀH_iv`.
+    along: f64,
+}
+
+/// What the blocks say about the `H_i`, and the `H_i` about a direction; the rest of the summary is left open.
 fn blocks(objective: &Objective<'_>, direction: &[f64]) -> Summary {
     let (n, outputs, d) = (objective.count(), objective.circuit.outputs(), objective.circuit.dimension());
-    let found: Mutex<Vec<(usize, f64, f64, f64)>> = Mutex::new(Vec::with_capacity(n));
+    let found: Mutex<Vec<Block>> = Mutex::new(Vec::with_capacity(n));
     objective.for_each_root(|first, rows| {
         for (sample, rows) in rows.chunks_exact(outputs * d).enumerate() {
             let row = |i: usize| &rows[i * d..(i + 1) * d];
             let block = Mat::from_fn(outputs, outputs, |i, j| dot(row(i), row(j)));
             let largest = eigenvalues(&block).and_then(|values| values.last().copied()).unwrap_or(f64::NAN);
-            let along: f64 = (0..outputs).map(|i| dot(row(i), direction).powi(2)).sum();
-            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.push((first + sample, block.norm_l2().powi(2), largest, along));
+            let along = (0..outputs).map(|i| dot(row(i), direction).powi(2)).sum();
+            let block = Block { sample: first + sample, squared_norm: block.norm_l2().powi(2), largest, along };
+            found.lock().unwrap_or_else(PoisonError::into_inner).push(block);
         }
     });
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_by_key(|(sample, ..)| *sample);
-    let mean = |value: &dyn Fn(&(usize, f64, f64, f64)) -> f64| found.iter().map(value).sum::<f64>() / n as f64;
-    let top = mean(&|(.., along)| *along);
+    found.sort_by_key(|block| block.sample);
+    let mean = |sum: f64| sum / n as f64;
+    let top = mean(found.iter().map(|block| block.along).sum());
     Summary {
         samples: n,
         outputs,
         trace: f64::NAN,
         squared_norm: f64::NAN,
         top: (top, f64::NAN),
-        mean_squared_norm: mean(&|(_, square, ..)| *square),
-        spread: mean(&|(.., along)| (along - top).powi(2)),
-        worst: found
-            .iter()
-            .fold(0.0, |worst, (_, _, largest, _)| if *largest > worst || largest.is_nan() { *largest } else { worst }),
+        mean_squared_norm: mean(found.iter().map(|block| block.squared_norm).sum()),
+        spread: mean(found.iter().map(|block| (block.along - top).powi(2)).sum()),
+        // A NaN stays.
+        worst: found.iter().fold(0.0, |worst: f64, block| if block.largest <= worst { worst } else { block.largest }),
     }
 }
 

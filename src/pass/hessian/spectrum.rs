@@ -127,21 +127,18 @@ pub fn largest_eigenvalue(
     tolerance: f64,
 ) -> Option<Ritz> {
     let mut start = start;
-    let mut best: Option<Ritz> = None;
-    for _ in 0..restarts {
+    for attempt in 1..=restarts {
         let space = Lanczos::run(&mut apply, start, basis, |space| {
             space.steps().is_multiple_of(4)
                 && space.extremes().is_some_and(|[_, (value, residual)]| residual <= tolerance * value.abs())
         });
         let ritz = space.largest()?;
-        let finished = ritz.residual <= tolerance * ritz.value.abs();
-        start = ritz.vector.clone();
-        best = Some(ritz);
-        if finished {
-            break;
+        if attempt == restarts || ritz.residual <= tolerance * ritz.value.abs() {
+            return Some(ritz);
         }
+        start = ritz.vector;
     }
-    best
+    None
 }
 
 /// A factor `1 − ε` with `θ_k/(1 − ε) ≥ λ_max` with probability at least `1 − δ` for a positive semidefinite operator of

@@ -74,10 +74,10 @@ impl Window {
             let radius = diagonal.hypot(column[k]);
             let (cosine, sine) = (diagonal / radius, column[k] / radius);
             self.factor[k][k] = radius;
-            for i in k + 1..self.factor.len() {
-                let (entry, moved) = (self.factor[i][k], column[i]);
-                self.factor[i][k] = cosine * entry + sine * moved;
-                column[i] = cosine * moved - sine * entry;
+            for (row, moved) in self.factor[k + 1..].iter_mut().zip(&mut column[k + 1..]) {
+                let entry = row[k];
+                row[k] = cosine * entry + sine * *moved;
+                *moved = cosine * *moved - sine * entry;
             }
         }
     }
