@@ -554,7 +554,9 @@ impl<'n> Analysis<'_, 'n> {
             let mut raise = |j: usize, want: Wanted| wanted[j] = wanted[j].max(want);
             let all = |raise: &mut dyn FnMut(usize, Wanted)| (0..bounds.len()).for_each(|j| raise(j, Wanted::Both));
             match &node.op {
-                Op::Reshape => self.wanted_through(user, bounds, moves).into_iter().enumerate().for_each(|(j, want)| raise(j, want)),
+                Op::Reshape => {
+                    self.wanted_through(user, bounds, moves).into_iter().enumerate().for_each(|(j, want)| raise(j, want));
+                }
                 Op::Rearrange(sources) => {
                     let mine = |s: &Source| node.operands[s.operand as usize] == id;
                     // Elements from elsewhere are not asked about.

@@ -237,7 +237,7 @@ mod tests {
     fn lines_are_tight() {
         let gap = |function: &Function, x: Interval| {
             let Lines { lower, upper } = lines(function, x, image(function, x));
-            let m = (x.lower + x.upper) / 2.0;
+            let m = f64::midpoint(x.lower, x.upper);
             (upper.slope - lower.slope) * m + upper.offset - lower.offset
         };
         for function in functions().iter().filter(|f| **f != Function::Exp) {

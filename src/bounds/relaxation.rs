@@ -107,7 +107,8 @@ pub(super) fn relax(node: &Node, operands: &[&NodeBounds], variable: &[bool], ow
         }
         (Op::Reshape, [x]) => {
             // What other users pass on is added to this one's, and rounded.
-            let deviation = if context.alone { Vec::new() } else { x.iter().map(|x| mul_up(context.growth, x.magnitude())).collect() };
+            let deviation =
+                if context.alone { Vec::new() } else { x.iter().map(|x| mul_up(context.growth, x.magnitude())).collect() };
             Relaxed { relaxation: Relaxation::Same, deviation }
         }
         (Op::Rearrange(sources), _) => {

@@ -173,11 +173,7 @@ impl Neighbourhoods {
         let shifted = minus(x, mean);
         let largest_below = |value: f64| div_down(value, if value >= 0.0 { deviation.upper } else { deviation.lower });
         let smallest_above = |value: f64| div_up(value, if value >= 0.0 { deviation.lower } else { deviation.upper });
-        Constant::between(
-            largest_below(shifted.lower),
-            smallest_above(shifted.upper),
-            shifted.nearest / deviation.nearest,
-        )
+        Constant::between(largest_below(shifted.lower), smallest_above(shifted.upper), shifted.nearest / deviation.nearest)
     }
 }
 

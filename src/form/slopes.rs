@@ -3,6 +3,8 @@
 //! Between two points of an interval every difference quotient is a value of the derivative in it (or, at kinks, between
 //! one-sided ones), so what bounds the derivative there bounds the slopes.
 
+use std::f64::consts::FRAC_2_SQRT_PI;
+
 use crate::ir::{Function, SlopeRange};
 use crate::sound::Enclosure;
 
@@ -53,7 +55,7 @@ fn derivatives(function: &Function, lower: f64, upper: f64) -> Option<(Enclosure
             s * (Enclosure::ONE - s)
         }),
         Function::Softsign => falling(&|x| (Enclosure::ONE + x.abs()).square().reciprocal()),
-        Function::Erf => falling(&|x| Enclosure::from_bounds(1.128_379_167_095_512, 1.128_379_167_095_513) * (-x.square()).exp()),
+        Function::Erf => falling(&|x| Enclosure::exact(FRAC_2_SQRT_PI).widened(1e-15) * (-x.square()).exp()),
         Function::Softplus => Some((a.sigmoid(), b.sigmoid())),
         Function::Exp => Some((a.exp(), b.exp())),
         Function::Sqrt if lower > 0.0 => {

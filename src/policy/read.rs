@@ -137,8 +137,10 @@ fn of_model(name: &str, model: &ModelPolicy, text: &str) -> Result<Vec<Task>, Wr
             return Err(wrong(format!("the rule repeats the one of line {}", other.line)));
         }
         let taken = |name: &str| tasks.iter().any(|other| other.name == name);
+        // One of so many names is free.
+        let numbers = 2..tasks.len() + 3;
         if taken(&task.name)
-            && let Some(free) = (2..).map(|number| format!("{}-{number}", task.name)).find(|free| !taken(free))
+            && let Some(free) = numbers.map(|number| format!("{}-{number}", task.name)).find(|free| !taken(free))
         {
             task.rename(name, free);
         }

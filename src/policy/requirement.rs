@@ -103,6 +103,7 @@ impl std::fmt::Display for Limit {
 impl Task {
     /// # Errors
     /// What makes no sense about the rule.
+    #[allow(clippy::needless_pass_by_value)] // kept in the task
     pub(super) fn new(model: &str, policy: &ModelPolicy, rule: Rule, line: usize) -> Result<Self, String> {
         match &rule {
             Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, rule.clone()),

@@ -68,10 +68,10 @@ fn terms(perturbation: &Perturbation, data: &[FileIdentity]) -> String {
     let list = |values: &[String]| values.iter().map(|value| value.escape_debug().to_string()).collect::<Vec<_>>().join(",");
     let mut terms = format!("ε = {}", perturbation.epsilon.escape_debug());
     if let Some(clip) = &perturbation.clip {
-        terms += &format!(" within [{}]", list(clip));
+        terms = format!("{terms} within [{}]", list(clip));
     }
     if !perturbation.mean.is_empty() || !perturbation.deviation.is_empty() {
-        terms += &format!(" (mean {}, deviation {})", list(&perturbation.mean), list(&perturbation.deviation));
+        terms = format!("{terms} (mean {}, deviation {})", list(&perturbation.mean), list(&perturbation.deviation));
     }
     let files = data.iter().map(|file| {
         let digest: String = file.digest.chars().take(12).collect();

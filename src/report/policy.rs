@@ -21,6 +21,7 @@ pub struct PolicyReport<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names)] // a line of the report, and the policy's line
 struct Line {
     line: usize,
     id: String,

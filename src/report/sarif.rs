@@ -131,7 +131,10 @@ fn uri(path: &str) -> String {
         match b {
             b'\\' => uri.push('/'),
             b if plain(b) => uri.push(char::from(b)),
-            b => uri.push_str(&format!("%{b:02X}")),
+            b => {
+                // Writing to a string cannot fail.
+                let _ = std::fmt::Write::write_fmt(&mut uri, format_args!("%{b:02X}"));
+            }
         }
         uri
     })

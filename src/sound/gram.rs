@@ -24,7 +24,7 @@ pub fn spectral_norm_upper(matrix: &[f64], rows: usize, columns: usize, squaring
         return f64::NAN;
     }
     // The smaller Gram matrix: AAᵀ, or AᵀA as (Aᵀ)(Aᵀ)ᵀ.
-    let (mut current, mut order, mut inner) = if rows <= columns {
+    let (mut current, order, mut inner) = if rows <= columns {
         (matrix.to_vec(), rows, columns)
     } else {
         ((0..columns).flat_map(|j| (0..rows).map(move |i| matrix[i * columns + j])).collect(), columns, rows)
@@ -49,7 +49,6 @@ pub fn spectral_norm_upper(matrix: &[f64], rows: usize, columns: usize, squaring
         levels.push(Level { exponent, error, underflow });
         current = gram(&current, order, inner);
         inner = order;
-        order = inner;
     }
     best
 }

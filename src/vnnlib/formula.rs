@@ -176,7 +176,8 @@ impl Formula {
                 for part in parts {
                     let alternatives = part.alternatives()?;
                     let atoms = |all: &[Vec<Atom>]| all.iter().map(Vec::len).max().unwrap_or(0);
-                    let size = product.len().saturating_mul(alternatives.len()).saturating_mul(atoms(&product) + atoms(&alternatives));
+                    let size =
+                        product.len().saturating_mul(alternatives.len()).saturating_mul(atoms(&product) + atoms(&alternatives));
                     if size > MAX_PARTS {
                         return Err(format!("its alternatives have more than {MAX_PARTS} atoms altogether"));
                     }
@@ -347,11 +348,8 @@ fn input_box(bounds: &[Bound], inputs: usize, name: &str) -> Result<Option<Input
             if bound.upper { (&mut result.upper, f64::min) } else { (&mut result.lower, f64::max) };
         let Some(old) = side.get_mut(bound.input as usize) else { return Err("a variable is out of range".to_owned()) };
         let new = &bound.value;
-        let joined = Constant::between(
-            better(old.lower, new.lower),
-            better(old.upper, new.upper),
-            better(old.nearest, new.nearest),
-        );
+        let joined =
+            Constant::between(better(old.lower, new.lower), better(old.upper, new.upper), better(old.nearest, new.nearest));
         let is = |one: &Constant| one.lower == joined.lower && one.upper == joined.upper;
         // The tighter of the two where that is certain; where both are, only if they are the same number.
         *old = match (is(old), is(new)) {

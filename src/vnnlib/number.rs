@@ -129,7 +129,8 @@ impl<'a> Decimal<'a> {
 
     /// A digest of the magnitude, the same however it is written; never zero.
     fn written(&self) -> u128 {
-        let digits: Vec<u8> = self.parts.iter().flat_map(|part| part.iter().copied()).skip_while(|&digit| digit == b'0').collect();
+        let digits: Vec<u8> =
+            self.parts.iter().flat_map(|part| part.iter().copied()).skip_while(|&digit| digit == b'0').collect();
         let end = digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
         let exponent = self.exponent + (digits.len() - end) as i64;
         let digest = Sha256::new().chain_update(&digits[..end]).chain_update(exponent.to_le_bytes()).finalize();

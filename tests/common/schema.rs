@@ -15,6 +15,7 @@ struct Validator<'a> {
 }
 
 impl Validator<'_> {
+    #[allow(clippy::too_many_lines)] // one arm per keyword
     fn validate(&self, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
         let keywords = match schema {
             Value::Bool(true) => return,
