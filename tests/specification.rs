@@ -253,8 +253,8 @@ fn the_command_says_writes_and_exits_as_documented() {
     let spec = |name: &str, output: &str| {
         let mut text = String::new();
         (0..64)
-            .for_each(|i| text.push_str(&format!("(declare-const X_{i} Real)(assert (>= X_{i} 0.5))(assert (<= X_{i} 0.51))\n")));
-        (0..10).for_each(|i| text.push_str(&format!("(declare-const Y_{i} Real)\n")));
+            .for_each(|i| text += &["(declare-const X_", " Real)(assert (>= X_", " 0.5))(assert (<= X_", " 0.51))\n"].join(&i.to_string()));
+        (0..10).for_each(|i| text += &["(declare-const Y_", " Real)\n"].join(&i.to_string()));
         std::fs::write(folder.join(name), text + output).unwrap();
     };
     spec("holds.vnnlib", "(assert (>= Y_0 1000))");
