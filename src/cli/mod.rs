@@ -302,8 +302,8 @@ fn recheck(certificate: &Path, model: &Path, files: impl Iterator<Item = PathBuf
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/,=+:@%".contains(&b));
         if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
     };
-    let files: String = files.map(|file| format!(" --file {}", quoted(&file))).collect();
-    format!("verify check {} --model {}{files}", quoted(certificate), quoted(model))
+    let command = format!("verify check {} --model {}", quoted(certificate), quoted(model));
+    files.fold(command, |command, file| command + " --file " + &quoted(&file))
 }
 
 #[cfg(test)]

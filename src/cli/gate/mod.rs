@@ -3,6 +3,7 @@
 
 mod flags;
 mod judge;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use crate::report::{PolicyReport, ReportFormat, json};
 use judge::Judge;
 
 #[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // flags
 pub struct Arguments {
     /// The policy [default: the nearest `verify.toml` upwards from the current folder]
     #[arg(long, value_name = "FILE")]
@@ -111,13 +113,12 @@ fn open(path: Option<&Path>) -> Result<PolicyFile, Failure> {
         };
         Failure { hint: error.hint(), ..Failure::error(codes::tagged(&error, code)) }
     };
-    let found = match path {
-        Some(path) => path.to_owned(),
-        None => {
-            let folder = std::env::current_dir().map_err(Failure::error)?;
-            let found = discover(&folder).map_err(failed)?;
-            found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found)
-        }
+    let found = if let Some(path) = path {
+        path.to_owned()
+    } else {
+        let folder = std::env::current_dir().map_err(Failure::error)?;
+        let found = discover(&folder).map_err(failed)?;
+        found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found)
     };
     PolicyFile::open(&found).map_err(failed)
 }

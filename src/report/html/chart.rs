@@ -85,7 +85,7 @@ fn note(text: &str) -> Markup {
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
-        size if size >= 1e6 || size < 1e-3 => format!("{value:.3e}"),
+        size if !(1e-3..1e6).contains(&size) => format!("{value:.3e}"),
         size if size >= 100.0 && value.fract() == 0.0 => format!("{value:.0}"),
         _ => {
             let text = format!("{value:.4}");
