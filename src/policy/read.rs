@@ -132,17 +132,13 @@ fn of_model(name: &str, model: &ModelPolicy, text: &str) -> Result<Vec<Task>, Wr
     let mut tasks: Vec<Task> = Vec::new();
     for (span, rule) in rules(model) {
         let wrong = |detail| Wrong { span: Some(span.clone()), detail };
-        let mut task = Task::new(name, model, rule, place(text, span.start).0).map_err(wrong)?;
+        let mut task = Task::new(name, model, &rule, place(text, span.start).0).map_err(wrong)?;
         if let Some(other) = tasks.iter().find(|other| other.repeats(&task)) {
             return Err(wrong(format!("the rule repeats the one of line {}", other.line)));
         }
-        let taken = |name: &str| tasks.iter().any(|other| other.name == name);
-        // One of so many names is free.
-        let numbers = 2..tasks.len() + 3;
-        if taken(&task.name)
-            && let Some(free) = numbers.map(|number| format!("{}-{number}", task.name)).find(|free| !taken(free))
-        {
-            task.rename(name, free);
+        let alike = tasks.iter().filter(|other| other.base == task.base).count();
+        if alike > 0 {
+            task.rename(name, format!("{}_{}", task.base, alike + 1));
         }
         tasks.push(task);
     }

@@ -24,8 +24,10 @@ pub enum Rule {
 /// What one run of a pass can answer, and what is required of the answer.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// Unique within the model; letters, digits, dots and dashes.
+    /// Unique within the model; letters, digits, dots and dashes, and an underscore before a number that tells two apart.
     pub name: String,
+    /// The name that it shares with others of its kind about the same norm or size.
+    pub(super) base: String,
     pub rule: Rule,
     /// Line of the policy where the rule begins, from 1.
     pub line: usize,
@@ -103,9 +105,8 @@ impl std::fmt::Display for Limit {
 impl Task {
     /// # Errors
     /// What makes no sense about the rule.
-    #[allow(clippy::needless_pass_by_value)] // kept in the task
-    pub(super) fn new(model: &str, policy: &ModelPolicy, rule: Rule, line: usize) -> Result<Self, String> {
-        match &rule {
+    pub(super) fn new(model: &str, policy: &ModelPolicy, rule: &Rule, line: usize) -> Result<Self, String> {
+        match rule {
             Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, rule.clone()),
             Rule::Specification(specification) => Ok(Self::specification(model, specification, line, rule.clone())),
             Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, rule.clone()),
@@ -353,7 +354,7 @@ impl Shared<'_> {
                 assurance: self.assurance,
             })
         });
-        Task { requirements: requirements.collect(), name: self.name, rule, line: self.line, files }
+        Task { requirements: requirements.collect(), base: self.name.clone(), name: self.name, rule, line: self.line, files }
     }
 }
 

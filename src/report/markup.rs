@@ -36,7 +36,7 @@ impl Markup {
 
 /// An element with attributes and contents.
 #[must_use]
-#[allow(clippy::needless_pass_by_value)] // what is inside belongs to the element
+#[allow(clippy::needless_pass_by_value)] // pieces are put into one another, and no more used
 pub fn element(name: &'static str, attributes: &[(&'static str, &str)], contents: Markup) -> Markup {
     let mut markup = format!("<{name}");
     for (key, value) in attributes {

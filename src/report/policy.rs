@@ -17,12 +17,11 @@ pub struct PolicyReport<'a> {
     digest: &'a str,
     /// With every default filled in.
     policy: &'a Policy,
-    rules: Vec<Line>,
+    rules: Vec<Row>,
 }
 
 #[derive(Debug, Serialize)]
-#[allow(clippy::struct_field_names)] // a line of the report, and the policy's line
-struct Line {
+struct Row {
     line: usize,
     id: String,
     what: String,
@@ -34,7 +33,7 @@ impl<'a> PolicyReport<'a> {
     #[must_use]
     pub fn new(file: &'a PolicyFile) -> Self {
         let requirements = file.tasks.iter().flat_map(|(_, tasks)| tasks).flat_map(|task| &task.requirements);
-        let rules = requirements.map(|requirement| Line {
+        let rules = requirements.map(|requirement| Row {
             line: requirement.line,
             id: requirement.id.clone(),
             what: requirement.what.clone(),

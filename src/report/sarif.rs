@@ -2,6 +2,8 @@
 //! and each certificate that is refused. Results point to the line of the policy that asks, and name the model beside it; a
 //! model has no lines, so none are made up.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use super::audit::{Audit, ModelSection, RuleOutcome};
@@ -131,10 +133,8 @@ fn uri(path: &str) -> String {
         match b {
             b'\\' => uri.push('/'),
             b if plain(b) => uri.push(char::from(b)),
-            b => {
-                // Writing to a string cannot fail.
-                let _ = std::fmt::Write::write_fmt(&mut uri, format_args!("%{b:02X}"));
-            }
+            // Writing to a string cannot fail.
+            b => drop(write!(uri, "%{b:02X}")),
         }
         uri
     })

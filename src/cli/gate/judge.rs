@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::super::output::Output;
 use super::super::search::search;
-use super::super::{ExitStatus, Failure, check, recheck};
-use super::{flags::flags, shown};
-use crate::certificate::{Bundle, Certificate, ReadError, read_file};
+use super::super::{ExitStatus, Failure, recheck};
+use super::flags::flags;
+use super::shown;
+use super::store::{Accepted, Stored, baseline, stored, write};
+use crate::certificate::{Certificate, read_file};
 use crate::checker::Files;
 use crate::codes;
 use crate::onnx::Model;
@@ -52,20 +54,11 @@ struct Stop {
     code: Option<&'static str>,
 }
 
-/// A certificate that the checker accepted.
-struct Accepted {
-    certificate: Certificate,
-    bundle: Bundle,
-    checked: CheckedFile,
-}
-
-/// What lies in the place of a certificate.
-#[allow(clippy::large_enum_variant)] // there is one at a time
-enum Stored {
-    Nothing,
-    OutOfDate,
-    Refused(CheckedFile),
-    Accepted(Accepted),
+/// What became of one rule.
+struct Answer {
+    rules: Vec<RuleOutcome>,
+    section: Option<CertificateSection>,
+    accepted: Option<Accepted>,
 }
 
 /// The files of a task: for the checker, and their digests.
@@ -97,104 +90,92 @@ impl Judge<'_> {
         let baseline = policy.baseline.as_ref().map(|path| baseline(&self.file.folder().join(path)));
         let subject = Subject { name, policy, path, model: &model, baseline };
         let mut rules: Vec<RuleOutcome> = self.pin(&subject).into_iter().collect();
-        let mut certificates = Vec::new();
+        let (mut certificates, mut accepted) = (Vec::new(), Vec::new());
         for task in tasks {
-            let (outcomes, certificate) = self.task(&subject, task);
-            rules.extend(outcomes);
-            certificates.extend(certificate);
+            let answer = self.task(&subject, task);
+            rules.extend(answer.rules);
+            certificates.extend(answer.section);
+            accepted.extend(answer.accepted);
         }
         let mut section = ModelSection::new(name.to_owned(), shown(&subject.path), &model, Vec::new());
         if let Some(Ok(baseline)) = &subject.baseline {
             section.baseline = policy.baseline.as_ref().map(|path| shown(&self.file.folder().join(path)));
-            let kept = certificates.iter().filter_map(|(_, accepted)| accepted.as_ref());
-            section.changes = kept
-                .flat_map(|accepted| changes(baseline, &accepted.certificate))
-                .filter(|change| change.new.is_some())
-                .collect();
+            let changes = accepted.iter().flat_map(|accepted| changes(baseline, &accepted.certificate));
+            // The baseline may make claims that no rule asks about.
+            section.changes = changes.filter(|change| change.new.is_some()).collect();
         }
-        section.set_certificates(certificates.into_iter().map(|(section, _)| section).collect());
+        section.set_certificates(certificates);
         Judged { rules, section: Some(section) }
     }
 
-    fn task(&self, subject: &Subject, task: &Task) -> (Vec<RuleOutcome>, Option<(CertificateSection, Option<Accepted>)>) {
+    /// Decides one rule: on the certificate at hand, or on one that is searched for.
+    fn task(&self, subject: &Subject, task: &Task) -> Answer {
         let path = self.certificate_path(subject.name, task);
         let given = match self.given(task) {
             Ok(given) => given,
-            Err(stop) => return (stop.all(subject.name, task), None),
+            Err(stop) => return stop.answer(subject.name, task),
         };
-        let section = |accepted: Accepted| {
-            let recheck = recheck(&path, &subject.path, task.files.iter().map(|file| self.file.folder().join(file)));
-            let section = CertificateSection::new(
-                &accepted.certificate,
-                &accepted.bundle,
-                &accepted.checked,
-                subject.model,
-                recheck,
-                self.pictures,
-            );
-            (section, Some(accepted))
-        };
-        let mut at_hand = None;
         if !self.fresh {
             match stored(&path, subject.model, &given.files) {
                 Ok(Stored::Nothing) => {}
                 Ok(Stored::OutOfDate) => self.output.detail(&format!("{} is out of date", shown(&path))),
-                Ok(Stored::Refused(checked)) => {
-                    let reason = checked.refusal.as_deref().unwrap_or_default();
-                    let (detail, code) = codes::split(reason);
-                    let stop = Stop { status: Status::Refused, detail: detail.to_owned(), code };
-                    let mut outcomes = stop.all(subject.name, task);
-                    outcomes.iter_mut().for_each(|outcome| outcome.certificate = Some(shown(&path)));
-                    let recheck = recheck(&path, &subject.path, std::iter::empty());
-                    return (outcomes, Some((CertificateSection::unreadable(&checked, recheck), None)));
-                }
+                Ok(Stored::Refused(checked)) => return refused(subject, task, &path, &checked),
                 Ok(Stored::Accepted(accepted)) => {
-                    let outcomes = decide(subject, task, &accepted, &given, None);
-                    if let Some((outcomes, settled)) = outcomes {
-                        if settled || self.check_only {
-                            let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome {
-                                certificate: Some(shown(&path)),
-                                reused: true,
-                                ..outcome
-                            });
-                            return (outcomes.collect(), Some(section(accepted)));
-                        }
-                        at_hand = Some(accepted);
+                    let accepted = *accepted;
+                    let decided = decide(subject, task, &accepted, &given, None);
+                    if let Some((outcomes, _)) = decided.filter(|(_, settled)| *settled || self.check_only) {
+                        return self.answer(subject, task, &path, accepted, outcomes, true);
                     }
                 }
-                Err(failure) => return (Stop::from(failure).all(subject.name, task), None),
+                Err(failure) => return Stop::from(failure).answer(subject.name, task),
             }
         }
         if self.check_only {
-            let detail = format!("no certificate at hand answers it (`{}`)", shown(&path));
-            let stop = Stop { status: Status::Inconclusive, detail, code: Some("NV602") };
-            return (stop.all(subject.name, task), at_hand.map(section));
+            return Stop::undecided(format!("no certificate at hand answers it (`{}`)", shown(&path))).answer(subject.name, task);
         }
         self.output.detail(&format!("{}.{}: searching", subject.name, task.name));
+        self.searched(subject, task, &given, &path)
+    }
+
+    /// Searches for a certificate, keeps it, and decides on it.
+    fn searched(&self, subject: &Subject, task: &Task, given: &Given, path: &Path) -> Answer {
         let limits = &self.file.policy.limits;
         let flags = flags(&task.rule, subject.policy, limits, self.file.folder());
-        let found = match search(&shown(&path), &flags, &subject.path, subject.model, self.threads, self.output) {
+        let found = match search(&shown(path), &flags, &subject.path, subject.model, self.threads, self.output) {
             Ok(found) => found,
-            Err(failure) => return (Stop::from(failure).all(subject.name, task), None),
+            Err(failure) => return Stop::from(failure).answer(subject.name, task),
         };
         // A search that ends at its limit says nothing about what more time would give.
         let hurried = (found.seconds >= 0.9 * limits.timeout).then_some(limits.timeout);
         let Some((certificate, bundle, checked)) = found.certificate else {
             let why = hurried.map_or_else(String::new, |limit| format!(" within {limit} s"));
-            let stop = Stop { status: Status::Inconclusive, detail: format!("nothing is established{why}"), code: Some("NV602") };
-            return (stop.all(subject.name, task), None);
+            return Stop::undecided(format!("nothing is established{why}")).answer(subject.name, task);
         };
         let accepted = Accepted { certificate, bundle, checked };
-        if let Err(error) = write(&accepted, &path) {
-            return (Stop::from(error).all(subject.name, task), None);
+        if let Err(error) = write(&accepted, path) {
+            return Stop::from(error).answer(subject.name, task);
         }
-        let Some((outcomes, _)) = decide(subject, task, &accepted, &given, hurried) else {
-            let detail = "nothing that was found answers it".to_owned();
-            let stop = Stop { status: Status::Inconclusive, detail, code: Some("NV602") };
-            return (stop.all(subject.name, task), Some(section(accepted)));
-        };
-        let outcomes = outcomes.into_iter().map(|outcome| RuleOutcome { certificate: Some(shown(&path)), ..outcome });
-        (outcomes.collect(), Some(section(accepted)))
+        match decide(subject, task, &accepted, given, hurried) {
+            Some((outcomes, _)) => self.answer(subject, task, path, accepted, outcomes, false),
+            None => Stop::undecided("nothing that was found answers it").answer(subject.name, task),
+        }
+    }
+
+    fn answer(
+        &self,
+        subject: &Subject,
+        task: &Task,
+        path: &Path,
+        accepted: Accepted,
+        outcomes: Vec<RuleOutcome>,
+        reused: bool,
+    ) -> Answer {
+        let certificate = Some(shown(path));
+        let rules = outcomes.into_iter().map(|outcome| RuleOutcome { certificate: certificate.clone(), reused, ..outcome });
+        let command = recheck(path, &subject.path, task.files.iter().map(|file| self.file.folder().join(file)));
+        let Accepted { certificate, bundle, checked } = &accepted;
+        let section = CertificateSection::new(certificate, bundle, checked, subject.model, command, self.pictures);
+        Answer { rules: rules.collect(), section: Some(section), accepted: Some(accepted) }
     }
 
     /// The pin of a model as a rule of its own.
@@ -246,7 +227,25 @@ impl Judge<'_> {
     }
 }
 
+/// The checker refused what lies at the certificate's place.
+fn refused(subject: &Subject, task: &Task, path: &Path, checked: &CheckedFile) -> Answer {
+    let (detail, code) = codes::split(checked.refusal.as_deref().unwrap_or_default());
+    let stop = Stop { status: Status::Refused, detail: detail.to_owned(), code };
+    let mut rules = stop.all(subject.name, task);
+    rules.iter_mut().for_each(|rule| rule.certificate = Some(shown(path)));
+    let command = recheck(path, &subject.path, std::iter::empty());
+    Answer { rules, section: Some(CertificateSection::unreadable(checked, command)), accepted: None }
+}
+
 impl Stop {
+    fn undecided(detail: impl Into<String>) -> Self {
+        Self { status: Status::Inconclusive, detail: detail.into(), code: Some("NV602") }
+    }
+
+    fn answer(&self, model: &str, task: &Task) -> Answer {
+        Answer { rules: self.all(model, task), section: None, accepted: None }
+    }
+
     /// The same for every requirement of a task.
     fn all(&self, model: &str, task: &Task) -> Vec<RuleOutcome> {
         let decision = Decision::without_figure(self.status, self.detail.clone());
@@ -367,54 +366,4 @@ fn outcome(
 /// Enough of a digest to tell two apart.
 fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
-}
-
-/// What lies at the certificate's place.
-fn stored(path: &Path, model: &Model, files: &Files) -> Result<Stored, Failure> {
-    let name = shown(path);
-    match Certificate::read(path) {
-        Ok((certificate, bundle)) => {
-            let checked = check::check(name, &certificate, &bundle, model, files);
-            Ok(match checked.refusal.as_deref().map(|reason| codes::split(reason).1) {
-                None => Stored::Accepted(Accepted { certificate, bundle, checked }),
-                // About another model, or about files that are not given.
-                Some(Some("NV504" | "NV511")) => Stored::OutOfDate,
-                Some(_) => Stored::Refused(checked),
-            })
-        }
-        Err(ReadError::Io { source, path: missing }) if source.kind() == std::io::ErrorKind::NotFound => {
-            if missing == path {
-                return Ok(Stored::Nothing);
-            }
-            let reason = codes::tagged(format!("its bundle `{}` is missing", shown(&missing)), "NV503");
-            Ok(Stored::Refused(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(reason) }))
-        }
-        Err(error @ ReadError::Io { .. }) => Err(Failure::error(error)),
-        Err(error) => {
-            let reason = codes::tagged(error, "NV501");
-            Ok(Stored::Refused(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(reason) }))
-        }
-    }
-}
-
-/// A baseline counts by what it states; only that it is whole can be seen without its model.
-fn baseline(path: &Path) -> Result<Certificate, Failure> {
-    let certificate = match Certificate::read(path) {
-        Ok((certificate, _)) => certificate,
-        Err(error @ ReadError::Io { .. }) => return Err(Failure::error(codes::tagged(error, "NV404"))),
-        Err(error) => return Err(Failure { status: ExitStatus::Refused, ..Failure::error(codes::tagged(error, "NV501")) }),
-    };
-    if certificate.digest != certificate.computed_digest() || !certificate.is_known_version() {
-        let message = codes::tagged(format!("the baseline `{}` was altered", shown(path)), "NV503");
-        return Err(Failure { status: ExitStatus::Refused, ..Failure::error(message) });
-    }
-    Ok(certificate)
-}
-
-fn write(accepted: &Accepted, path: &Path) -> Result<(), Failure> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Failure::error(format!("cannot make `{}`: {error}", folder.display())))?;
-    }
-    accepted.certificate.write(&accepted.bundle, path).map_err(Failure::error)
 }

@@ -3,6 +3,7 @@
 
 mod flags;
 mod judge;
+mod store;
 
 use std::path::{Path, PathBuf};
 

@@ -42,7 +42,7 @@ impl Change {
             Direction::Better | Direction::Same | Direction::Added => false,
             Direction::Removed => true,
             // A change without a share, or from zero, exceeds every fraction.
-            Direction::Worse => !self.relative.is_some_and(|relative| relative.abs() <= tolerance),
+            Direction::Worse => self.relative.is_none_or(|relative| relative.is_nan() || relative.abs() > tolerance),
         }
     }
 }

@@ -88,7 +88,7 @@ pub fn recheck(audit: &Audit) -> Markup {
 }
 
 pub fn pointers() -> Markup {
-    let rows = POINTERS.iter().map(|row| row.iter().copied().map(Markup::text).collect());
+    let rows = POINTERS.iter().map(|row| row.iter().map(Markup::text).collect());
     let parts = [
         tag(
             "p",
