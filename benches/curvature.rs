@@ -16,6 +16,9 @@ use nnverify::pass::hessian::random::Random;
 use nnverify::pass::hessian::spectrum::Lanczos;
 use nnverify::pass::mfac::Inverse;
 
+/// Name, is it positive semidefinite, and the eigenvalues.
+type Spectrum<'a> = (&'a str, bool, Box<dyn Fn(usize) -> f64>);
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -32,7 +35,7 @@ fn coverage() {
     const DELTA: f64 = 0.05;
     const REPETITIONS: u64 = 300;
     let d = 300;
-    let spectra: [(&str, bool, Box<dyn Fn(usize) -> f64>); 5] = [
+    let spectra: [Spectrum; 5] = [
         ("flat", true, Box::new(|_| 1.0)),
         ("one large", true, Box::new(|i| if i == 0 { 100.0 } else { 0.1 })),
         ("power law", true, Box::new(|i| 1.0 / (i + 1) as f64)),

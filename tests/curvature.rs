@@ -320,9 +320,9 @@ fn inverse_of(objective: &Objective<'_>, m: usize, roots: bool, damping: f64) ->
         panels.write(first * width, &rows[..kept * d]).unwrap();
     };
     if roots {
-        objective.for_each_root(visit)
+        objective.for_each_root(visit);
     } else {
-        objective.for_each_gradient(visit)
+        objective.for_each_gradient(visit);
     }
     Inverse::new(panels, damping).unwrap()
 }

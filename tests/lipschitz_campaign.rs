@@ -119,7 +119,7 @@ fn draw(seed: u64) -> Network {
     let mut draft = Draft { builder: NetworkBuilder::new(), random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1) };
     let inputs = 1 + draft.random.below(5);
     let mut signal = draft.builder.push("x", "", Op::Input, &[], vec![1, 1, inputs]).unwrap();
-    for _ in 0..1 + draft.random.below(3) {
+    for _ in 0..=draft.random.below(3) {
         signal = draft.linear(signal, 6);
         let bent = draft.activation(signal);
         let skip = draft.random.below(3) == 0 && draft.size(bent) == 6;
