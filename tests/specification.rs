@@ -271,7 +271,7 @@ fn the_command_says_writes_and_exits_as_documented() {
     assert!(out.contains("unsat: holds.vnnlib (the property holds"), "{out}");
     assert_eq!(std::fs::read_to_string(folder.join("r.txt")).unwrap(), "unsat\n");
     let (code, out, _) = run(&["check", "m.certificate.json", "--model", "m.onnx", "--file", "holds.vnnlib"]);
-    assert!(code == 0 && out.contains("the property of `holds.vnnlib` holds (unsat)"), "{out}");
+    assert!(code == 0 && out.contains("the property of `holds.vnnlib` (SHA-256 ") && out.contains("…) holds (unsat)"), "{out}");
     // Another file is not the one that the claim is about.
     let (code, out, _) = run(&["check", "m.certificate.json", "--model", "m.onnx", "--file", "violated.vnnlib"]);
     assert!(code == 4 && out.contains("which was not given"), "{out}");

@@ -31,8 +31,8 @@ fn close(what: &str, found: f64, expected: f64) {
     assert!((found - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{what}: {found} instead of {expected}");
 }
 
-fn all_close(what: &str, found: &Option<PropagationTightness>, expected: &Value) {
-    let found = &found.as_ref().unwrap().rows;
+fn all_close(what: &str, found: Option<&PropagationTightness>, expected: &Value) {
+    let found = &found.unwrap().rows;
     assert_eq!(found.len(), expected.as_array().unwrap().len(), "{what}");
     for (found, expected) in found.iter().zip(expected.as_array().unwrap()) {
         match expected.as_f64() {
@@ -89,8 +89,8 @@ fn boxes_and_tightness_agree_with_the_reference() {
         let plain = figures(false);
         boxes(&name, &plain, &numbers(&case["ibp_lower"]), &numbers(&case["ibp_upper"]));
         optima(&name, &plain, &numbers(&case["optimal_lower"]), &numbers(&case["optimal_upper"]), small);
-        all_close(&name, &plain.at_sample, &case["propagation_tightness_local"]["tau"]);
-        all_close(&name, &plain.linear, &case["propagation_tightness_dln"]["tau"]);
+        all_close(&name, plain.at_sample.as_ref(), &case["propagation_tightness_local"]["tau"]);
+        all_close(&name, plain.linear.as_ref(), &case["propagation_tightness_dln"]["tau"]);
         for (found, expected) in plain.states.iter().zip(case["relu_stats"].as_array().unwrap()) {
             let expected = ["dead", "active", "unstable"].map(|key| expected[key].as_u64().unwrap() as usize);
             assert_eq!([found.dead, found.active, found.unstable], expected, "{name}");
@@ -99,7 +99,7 @@ fn boxes_and_tightness_agree_with_the_reference() {
             let elided = figures(true);
             let name = format!("{name}, elided");
             boxes(&name, &elided, &numbers(&case["elided_ibp_lower"]), &numbers(&case["elided_ibp_upper"]));
-            all_close(&name, &elided.at_sample, &case["elided_propagation_tightness_local"]["tau"]);
+            all_close(&name, elided.at_sample.as_ref(), &case["elided_propagation_tightness_local"]["tau"]);
         }
         seen += 1;
     }

@@ -97,6 +97,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let network = &context.model.network;
     let data = context.data("--robust")?;
     let count = context.samples(&data);
+    if network.output_size() < 2 {
+        return Err(Failure::error("`--robust` compares outputs of classes; the network has one output"));
+    }
     let labels = data.labels(network.output_size()).map_err(Failure::error)?;
     let perturbation = arguments.perturbation()?;
     check_clip(&perturbation, &data, count, context)?;
