@@ -130,7 +130,8 @@ impl Graph {
         let (mut best, mut slope) = (f64::INFINITY, 0.0);
         for (i, &(a, ya)) in self.points.iter().enumerate() {
             for &(b, yb) in &self.points[i + 1..] {
-                if a > self.middle || b < self.middle {
+                // An edge that ends in the middle says nothing about what follows.
+                if a > self.middle || b <= self.middle {
                     continue;
                 }
                 let edge = (height(yb) - height(ya)) / (b - a);
