@@ -10,7 +10,7 @@
 //!  [pass] ─ [solver]        │        │
 //!  [autodiff]               ├─> [certificate] ─> [checker] ─> verdict ─> [cli], [report]
 //!                           │   (claim+witness)      │
-//!                           └────────────────── [form], [sound]
+//!                           └────────────────── [form], [bounds], [sound]
 //! ```
 //!
 //! | room | what it is |
@@ -31,9 +31,9 @@
 //! | [`codes`] | every diagnostic: code, title, explanation, remedy |
 //! | [`report`], [`cli`] | what people and programs read |
 //!
-//! Invariants: the trusted rooms import only each other, `ir` and `onnx`; no solver status or tolerance appears in a
-//! checking rule; a refusal is a value, never a panic; NaN proves nothing. With `--no-default-features --features checker`
-//! only the trusted rooms and `verify check` are built.
+//! Invariants: the trusted rooms import only each other, `ir`, `autodiff` and the readers `onnx`, `data`, `vnnlib`; no
+//! solver status or tolerance appears in a checking rule; a refusal is a value, never a panic; NaN proves nothing. With
+//! `--no-default-features --features checker` only the trusted rooms and `verify check` are built.
 
 pub mod autodiff;
 pub mod bounds;

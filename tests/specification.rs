@@ -272,6 +272,13 @@ fn the_command_says_writes_and_exits_as_documented() {
     assert_eq!(std::fs::read_to_string(folder.join("r.txt")).unwrap(), "unsat\n");
     let (code, out, _) = run(&["check", "m.certificate.json", "--model", "m.onnx", "--file", "holds.vnnlib"]);
     assert!(code == 0 && out.contains("the property of `holds.vnnlib` (SHA-256 ") && out.contains("…) holds (unsat)"), "{out}");
+    // The same bytes under another name are not the file that the claim, and the report, name.
+    std::fs::copy(folder.join("holds.vnnlib"), folder.join("other.vnnlib")).unwrap();
+    let (code, out, _) = run(&["check", "m.certificate.json", "--model", "m.onnx", "--file", "other.vnnlib"]);
+    assert!(code == 4 && out.contains("which was not given"), "{out}");
+    // No limit on time is too long.
+    let (code, _, error) = run(&["m.onnx", "--spec", "holds.vnnlib", "--timeout", "1e19", "--certificate", "t.json"]);
+    assert_eq!(code, 0, "{error}");
     // Another file is not the one that the claim is about.
     let (code, out, _) = run(&["check", "m.certificate.json", "--model", "m.onnx", "--file", "violated.vnnlib"]);
     assert!(code == 4 && out.contains("which was not given"), "{out}");

@@ -308,3 +308,32 @@ fn sums_of_others(values: &[Enclosure]) -> Vec<(f64, f64)> {
     after.reverse();
     before.iter().zip(&after[1..]).map(|(b, a)| (add_down(b.0, a.0), add_up(b.1, a.1))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{NetworkBuilder, Tensor};
+
+    #[test]
+    fn a_sum_that_starts_from_its_bias_stays_inside_the_float32_box() {
+        let (terms, weight, bias) = (16_384, 0.3f32, 1_048_576.0f32);
+        let mut builder = NetworkBuilder::new();
+        let x = builder.push("x", "", Op::Input, &[], vec![1, 1, terms]).unwrap();
+        let constant = |builder: &mut NetworkBuilder, shape: Vec<usize>, value: f32| {
+            let tensor = Tensor::new(shape.clone(), vec![f64::from(value); shape.iter().product()]).unwrap();
+            builder.push("c", "", Op::Constant(tensor), &[], shape).unwrap()
+        };
+        let weights = constant(&mut builder, vec![1, terms, 1], weight);
+        let product = builder.push("m", "MatMul", Op::MatMul, &[x, weights], vec![1, 1, 1]).unwrap();
+        let offset = constant(&mut builder, vec![1, 1, 1], bias);
+        let sum = builder.push("a", "Add", Op::Binary(Binary::Add), &[product, offset], vec![1, 1, 1]).unwrap();
+        let network = builder.finish(sum).unwrap();
+        let region = BoxRegion::around(&vec![1.0; terms], 0.0).unwrap();
+        let deployed = (0..terms).fold(bias, |sum, _| sum + weight);
+        let found = interval_bounds(&network, &region, Semantics::Float32).unwrap().output().at(0);
+        assert!(found.contains(f64::from(deployed)), "{found:?} {deployed}");
+        // It is off by more than one rounding: the test says something.
+        let exact = f64::from(bias) + terms as f64 * f64::from(weight);
+        assert!((f64::from(deployed) - exact).abs() > 10.0 * f64::from(f32::EPSILON) * exact);
+    }
+}

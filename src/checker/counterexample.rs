@@ -63,3 +63,46 @@ pub(super) fn enclosed(input_box: &InputBox, point: &[f64], semantics: Semantics
     let (lower, upper) = bounds.collect::<Option<Vec<_>>>().ok_or(ClaimRefusal::Outside)?.into_iter().unzip();
     BoxRegion::new(lower, upper).map_err(|_| ClaimRefusal::Outside)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ir::{Function, NetworkBuilder, Op};
+
+    /// Is `x` proved to be an unsafe input of `y = −x` for these bounds of `x`?
+    fn is_unsafe(bounds: &str, x: f64, semantics: Semantics) -> bool {
+        let mut builder = NetworkBuilder::new();
+        let input = builder.push("x", "", Op::Input, &[], vec![1]).unwrap();
+        let output = builder.push("y", "Neg", Op::Function(Function::Neg), &[input], vec![1]).unwrap();
+        let network = builder.finish(output).unwrap();
+        let text = format!("(declare-const X_0 Real)(declare-const Y_0 Real){bounds}(assert (<= Y_0 0))");
+        let specification = Specification::parse(&text, Path::new("test"), "").unwrap();
+        let propagator = Propagator::new(&network, semantics).unwrap();
+        prove_unsafe(&propagator, &specification, 0, &[x]).is_ok()
+    }
+
+    #[test]
+    fn a_box_without_inputs_has_no_unsafe_ones() {
+        let both = |first: &str, second: &str| format!("(assert ({first}))(assert ({second}))");
+        for bounds in [
+            both("> X_0 0.5", "< X_0 0.5"),
+            both(">= X_0 0.5", "< X_0 0.5"),
+            both(">= X_0 0.5000000000000000002", "<= X_0 0.5000000000000000001"),
+            both(">= X_0 0.1000000000000000002", "<= X_0 0.1000000000000000001"),
+        ] {
+            assert!(!is_unsafe(&bounds, 0.5, Semantics::Real) && !is_unsafe(&bounds, 0.1, Semantics::Real), "{bounds}");
+        }
+        assert!(is_unsafe(&both(">= X_0 0.5", "<= X_0 0.5"), 0.5, Semantics::Real));
+    }
+
+    #[test]
+    fn one_decimal_that_is_no_float_is_an_input_of_real_networks_alone() {
+        for bounds in ["(assert (>= X_0 0.1))(assert (<= X_0 0.1))", "(assert (>= X_0 0.10))(assert (<= X_0 1e-1))"] {
+            assert!(is_unsafe(bounds, 0.1, Semantics::Real), "{bounds}");
+            assert!(!is_unsafe(bounds, 0.1, Semantics::Float32), "{bounds}");
+            assert!(!is_unsafe(bounds, 0.2, Semantics::Real), "{bounds}");
+        }
+    }
+}

@@ -52,7 +52,7 @@ pub use tightness::{is_certified, rows as tightness_rows, stated_boxes};
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ModelIdentity, SCHEMA, Semantics, digest_of};
 
 /// A certificate with more claims is refused: each may cost minutes.
-const MAX_CLAIMS: usize = 64;
+pub const MAX_CLAIMS: usize = 64;
 
 /// Ids are printed beside what was proved, so they cannot be allowed to look like it.
 fn is_identifier(id: &str) -> bool {

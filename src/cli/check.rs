@@ -74,7 +74,7 @@ pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &M
     for claim in &certificate.claims {
         let start = Instant::now();
         match check_claim(claim, &evidence) {
-            Ok(assurance) => file.claims.push(CheckedClaim::new(claim, assurance, start.elapsed())),
+            Ok(assurance) => file.claims.push(CheckedClaim::new(claim, bundle, assurance, start.elapsed())),
             Err(refusal) => {
                 file.refusal = Some(codes::tagged(&refusal, codes::of_refusal(&refusal)));
                 break;

@@ -8,6 +8,7 @@ use super::analysis::{Context, Findings};
 use super::{ExitStatus, Failure};
 use crate::bounds::BoxRegion;
 use crate::certificate::{self, Assurance, Claim, ClaimKind, Domain, Semantics, Vector};
+use crate::checker::MAX_CLAIMS;
 use crate::data::Npz;
 use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
 use crate::report::{LipschitzSection, Section};
@@ -132,11 +133,21 @@ fn regions(region: Option<&Region>, context: &Context) -> Result<Vec<(String, Op
         }
         Some(Region::Around(radius)) => {
             let data = context.data("--region around:RADIUS")?;
+            let count = context.samples(&data);
+            if count > MAX_CLAIMS {
+                let message = format!(
+                    "`--region around:RADIUS`: {count} samples are {count} claims, a certificate has at most {MAX_CLAIMS}"
+                );
+                return Err(Failure {
+                    hint: Some(format!("look at fewer with `--samples {MAX_CLAIMS}`")),
+                    ..Failure::error(message)
+                });
+            }
             let around = |sample: usize| {
                 let region = BoxRegion::around(&data.input(sample), *radius).map_err(Failure::error)?;
                 Ok((format!("-sample-{sample}"), Some(region)))
             };
-            (0..context.samples(&data)).map(around).collect()
+            (0..count).map(around).collect()
         }
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::certificate::{
-    Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Norm, Objective, Perturbation, Semantics,
-    StabilityVerdict, Verdict,
+    Assurance, Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Norm, Objective, Perturbation,
+    Semantics, StabilityVerdict, Verdict,
 };
+use crate::sound::round::sub_up;
+use crate::sound::upper_decimal;
 
 /// One certificate and what the checker says about it.
 #[derive(Debug, Serialize)]
@@ -27,7 +29,7 @@ pub struct CheckedClaim {
     pub assurance: Assurance,
     pub semantics: Semantics,
     /// Where it holds, in words.
-    pub domain: &'static str,
+    pub domain: String,
     /// The claim in words.
     pub statement: String,
     #[serde(skip)]
@@ -37,21 +39,32 @@ pub struct CheckedClaim {
 
 impl CheckedClaim {
     #[must_use]
-    pub fn new(claim: &Claim, assurance: Assurance, time: Duration) -> Self {
+    pub fn new(claim: &Claim, bundle: &Bundle, assurance: Assurance, time: Duration) -> Self {
         Self {
             id: claim.id.clone(),
             assurance,
             semantics: claim.semantics,
-            domain: match claim.domain {
-                Domain::Global => "everywhere",
-                Domain::Specification => "for the inputs that it names",
-                Domain::Samples => "around the samples that it names",
-                Domain::Data => "at the samples of the data that it names",
-                Domain::Box { .. } => "on the box that the certificate names",
-            },
+            domain: domain(&claim.domain, bundle),
             statement: statement(&claim.kind),
             time,
             milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Where a claim holds, in words. A box is told by its sides: on a point everything is constant.
+fn domain(domain: &Domain, bundle: &Bundle) -> String {
+    match domain {
+        Domain::Global => "everywhere".to_owned(),
+        Domain::Specification => "for the inputs that it names".to_owned(),
+        Domain::Samples => "around the samples that it names".to_owned(),
+        Domain::Data => "at the samples of the data that it names".to_owned(),
+        Domain::Box { lower, upper } => {
+            let (lower, upper) = (bundle.resolve(lower).unwrap_or_default(), bundle.resolve(upper).unwrap_or_default());
+            let sides = || lower.iter().zip(&upper).map(|(lower, upper)| sub_up(*upper, *lower));
+            let (shortest, longest) = (sides().fold(f64::INFINITY, f64::min), sides().fold(0.0, f64::max));
+            let (shortest, longest) = (upper_decimal(shortest, 3), upper_decimal(longest, 3));
+            format!("on a box of {} inputs with sides from {shortest} to {longest}", lower.len())
         }
     }
 }

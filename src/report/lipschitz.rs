@@ -76,6 +76,13 @@ impl LipschitzBound {
     }
 }
 
+impl LipschitzBound {
+    /// Is the bound a product over segments?
+    fn is_layerwise(&self) -> bool {
+        self.engine == Engine::Layerwise.name()
+    }
+}
+
 impl fmt::Display for LipschitzSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.bounds.iter().try_for_each(|bound| bound.fmt(f))
@@ -92,6 +99,7 @@ impl fmt::Display for LipschitzBound {
         }
         if let Some(product) = &self.norm_product {
             let name = match self.norm {
+                Norm::L2 if self.is_layerwise() => "product over segments",
                 Norm::L2 => "norm product",
                 Norm::Linf => "product of absolute values",
             };
@@ -100,7 +108,9 @@ impl fmt::Display for LipschitzBound {
         if let Some(relaxation) = self.relaxation {
             table.push_record(["optimum of the relaxation", &format!("≈ {}", estimate(relaxation)), "estimated"]);
         }
-        let engine = if self.matrix_order > 0 {
+        let engine = if self.is_layerwise() {
+            "a matrix inequality for each segment".to_owned()
+        } else if self.matrix_order > 0 {
             format!("matrix of order {}, {} multipliers", self.matrix_order, self.multipliers)
         } else {
             "no matrix inequality gave a smaller bound".to_owned()

@@ -15,7 +15,8 @@ pub struct LipschitzClaim {
     pub bound: Number,
     /// A quotient `‖f(x) − f(y)‖/‖x − y‖` that is attained.
     pub lower_bound: Option<Number>,
-    /// The product of norms of the network's parts; for ℓ∞ the largest product of their absolute values.
+    /// The product of constants of the network's parts: of norms, or of segments with inequalities of their own; for ℓ∞ the
+    /// largest product of absolute values.
     pub norm_product: Option<Number>,
     /// Bounds of single outputs and of differences of two.
     pub functionals: Vec<FunctionalBound>,

@@ -1,6 +1,6 @@
 //! Engines and their choice: multipliers for one form that the checker accepts.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::LipschitzOptions;
 use super::certify::certify;
@@ -98,6 +98,8 @@ impl Found {
 /// The limits of a search, and who is told about it.
 pub struct Search<'a> {
     pub options: &'a LipschitzOptions,
+    /// When the time for all programs is over.
+    pub deadline: Option<Instant>,
     pub progress: &'a mut dyn FnMut(&str),
     pub notes: &'a mut Vec<String>,
 }
@@ -137,6 +139,11 @@ impl Search<'_> {
         found
     }
 
+    /// The time that is left, where it is limited.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Multipliers from Clarabel and its dual value, where it is predicted to fit the limits.
     fn clarabel(&mut self, pencil: &Pencil, start: &Candidate) -> Option<Proposal> {
         let chosen = self.options.engine == EngineChoice::Clarabel;
@@ -160,7 +167,7 @@ impl Search<'_> {
             return None;
         }
         (self.progress)("semidefinite program (Clarabel)");
-        let time_limit = self.options.timeout.map(|limit| limit.as_secs_f64());
+        let time_limit = self.remaining().map(|left| left.as_secs_f64());
         let settings = ClarabelOptions { time_limit, memory_limit: self.options.memory, ..ClarabelOptions::default() };
         match program.solve(&settings) {
             Ok((candidate, dual_value)) => Some((vec![candidate], dual_value, Engine::Clarabel)),
@@ -188,8 +195,7 @@ impl Search<'_> {
             return None;
         }
         (self.progress)("semidefinite program (interior point)");
-        let deadline = self.options.timeout.and_then(|limit| Instant::now().checked_add(limit));
-        let settings = InteriorPointOptions { tolerance: GAP, deadline };
+        let settings = InteriorPointOptions { tolerance: GAP, deadline: self.deadline };
         let solution = starts.iter().find_map(|start| interior_point::solve(pencil, start, &settings));
         if solution.is_none() {
             self.notes.push("the interior point found no feasible start".to_owned());

@@ -20,7 +20,7 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
     let node = |position: usize, parts: &[(Part, f64)]| {
         position.checked_sub(1).map_or(network.input(), |before| ids[parts[before].0.to as usize])
     };
-    let seconds = search.options.timeout.map_or(PATIENCE, |limit| limit.as_secs_f64());
+    let seconds = search.remaining().map_or(PATIENCE, |left| left.as_secs_f64());
     let mut improved = Vec::with_capacity(parts.len());
     let mut position = 0;
     while position < parts.len() {

@@ -51,7 +51,7 @@ impl Question {
 #[derive(Clone, Debug)]
 pub struct LipschitzOptions {
     pub engine: EngineChoice,
-    /// Wall-clock limit for the semidefinite program.
+    /// Wall-clock limit for all semidefinite programs together.
     pub timeout: Option<Duration>,
     /// Bytes that the semidefinite program may take.
     pub memory: u64,
@@ -123,7 +123,8 @@ pub fn certify(
         let why = format!("it has {outputs} outputs, each a program of its own; {FUNCTIONAL_LIMIT} are tried");
         return Err(LipschitzError::NoBound(why));
     }
-    let mut search = Search { options, progress, notes: &mut notes };
+    let deadline = options.timeout.and_then(|limit| start.checked_add(limit));
+    let mut search = Search { options, deadline, progress, notes: &mut notes };
     let mut outcome = match question.norm {
         Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search)?,
         Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search)?,

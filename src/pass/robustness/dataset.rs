@@ -62,7 +62,7 @@ pub fn verify_dataset(
         refuter: Refuter::new(network, Semantics::Real)?,
         propagator: Propagator::new(network, Semantics::Real)?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
-        deadline: options.timeout.map(|timeout| Instant::now() + timeout),
+        deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         seed: options.seed,
     };
     samples.par_iter().try_for_each(|&sample| {

@@ -105,7 +105,7 @@ pub fn verify_specification(
         deployed: Deployed::new(network).map_err(|_| RobustnessError::Evaluation)?,
         real: Propagator::new(network, Semantics::Real)?,
         float32: Propagator::new(network, Semantics::Float32).ok(),
-        deadline: options.timeout.map(|timeout| Instant::now() + timeout),
+        deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         seed: options.seed,
     };
     Ok(search.run(progress))

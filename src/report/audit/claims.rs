@@ -87,7 +87,7 @@ impl CertificateSection {
                 kind: value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned(),
                 assurance: checked.assurance,
                 semantics: claim.semantics,
-                domain: checked.domain.to_owned(),
+                domain: checked.domain.clone(),
                 statement: checked.statement.clone(),
                 figures: figures(&value),
                 descriptive: descriptive(&value),
