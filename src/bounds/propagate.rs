@@ -62,7 +62,7 @@ impl<'n> Propagator<'n> {
     /// # Errors
     /// When a constant is undefined or overflows.
     pub fn new(network: &'n Network, semantics: Semantics) -> Result<Self, BoundsError> {
-        let terms = |node: &Node| [0, 1].into_iter().filter_map(|left| Some(Linear::of(node, left)?.terms())).max();
+        let terms = |node: &Node| Some(Linear::of(node, network.node(*node.operands.first()?).size())?.terms());
         let longest = network.nodes().iter().filter_map(terms).max().unwrap_or(0);
         let rounding = Rounding { semantics, longest };
         let mut constants: Vec<Option<NodeBounds<'n>>> = vec![None; network.nodes().len()];
