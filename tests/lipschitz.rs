@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cases_lie_in_their_brackets` | the exact optima of the relaxation, small and medium cases of the shared folder |
 //! | `large_cases_lie_in_their_brackets` | the same for matrices of order 100 and more |
+//! | `comparators_are_never_looser_than_groups` | sorts as one group, the reference's form, and as comparators |
 //! | `every_spelling_of_an_activation_is_1_lipschitz` | `MaxMin`, `GroupSort` and Householder as exporters write them |
 //! | `sample_models_are_certified` | `models/`: sampled constants and norm products from `models/README.md`, known optima |
 //! | `larger_sample_models_are_certified` | the same for those with more neurons |
@@ -13,8 +14,8 @@ mod common;
 
 use std::path::Path;
 
-use nnverify::certificate::{LipschitzClaim, Number};
-use nnverify::pass::lipschitz::Outcome;
+use nnverify::certificate::{LipschitzClaim, Number, Sorts};
+use nnverify::pass::lipschitz::{LipschitzOptions, Outcome};
 use serde_json::Value;
 
 /// Order of the matrix up to which a case is small.
@@ -108,6 +109,29 @@ fn cases_lie_in_their_brackets() {
 #[test]
 fn large_cases_lie_in_their_brackets() {
     cases(|order| order > SMALL);
+}
+
+/// One multiplier per group is the reference's form: it is reproduced, and one per comparator is never looser.
+#[test]
+fn comparators_are_never_looser_than_groups() {
+    let Some(shared) = common::shared() else { return };
+    let folder = shared.join("cases/lipschitz");
+    let cases: Value = serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
+    let mut tighter = 0;
+    for case in cases["cases"].as_array().unwrap().iter().filter(|case| case["per_group"] == true) {
+        let path = folder.join(case["file"].as_str().unwrap());
+        let bound = |sorts| {
+            let outcome = common::certify_with(&path, &LipschitzOptions { sorts, ..LipschitzOptions::default() }).unwrap();
+            row(case["name"].as_str().unwrap(), &outcome, case["bound"].as_f64().unwrap());
+            outcome.claim.bound.value()
+        };
+        let (groups, comparators) = (bound(Sorts::Groups), bound(Sorts::Comparators));
+        let reference = case["bound"].as_f64().unwrap();
+        assert!((groups / reference - 1.0).abs() < 1e-6, "{path:?}: {groups} is not the reference's {reference}");
+        assert!(comparators <= groups * (1.0 + 1e-6), "{path:?}: {comparators} is above {groups}");
+        tighter += usize::from(comparators < groups * (1.0 - 1e-3));
+    }
+    assert!(tighter > 0, "comparators are nowhere tighter");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! Nothing here is a proof.
 
 mod gradient;
+mod kinks;
 mod second;
 mod structure;
 
@@ -72,6 +73,20 @@ impl<'a> Linearisation<'a> {
     /// `J·direction`: forward mode.
     #[must_use]
     pub fn forward(&self, direction: &[f64]) -> Vec<f64> {
+        std::mem::take(&mut self.tangents(direction)[self.network.output().index()])
+    }
+
+    /// `Jᵀ·cotangent`: reverse mode.
+    #[must_use]
+    pub fn backward(&self, cotangent: &[f64]) -> Vec<f64> {
+        let mut adjoints = self.no_adjoints();
+        adjoints[self.network.output().index()] = cotangent.to_vec();
+        self.pull_back(&mut adjoints);
+        std::mem::take(&mut adjoints[self.network.input().index()])
+    }
+
+    /// The derivatives of all variable nodes along a direction of the input.
+    fn tangents(&self, direction: &[f64]) -> Vec<Vec<f64>> {
         let mut tangents: Vec<Vec<f64>> = vec![Vec::new(); self.network.nodes().len()];
         tangents[self.network.input().index()] = direction.to_vec();
         for id in self.network.ids().filter(|&id| self.network.node(id).variable && id != self.network.input()) {
@@ -93,15 +108,16 @@ impl<'a> Linearisation<'a> {
             });
             tangents[id.index()] = tangent;
         }
-        std::mem::take(&mut tangents[self.network.output().index()])
+        tangents
     }
 
-    /// `Jᵀ·cotangent`: reverse mode.
-    #[must_use]
-    pub fn backward(&self, cotangent: &[f64]) -> Vec<f64> {
-        let mut adjoints: Vec<Vec<f64>> =
-            self.network.nodes().iter().map(|node| if node.variable { vec![0.0; node.size()] } else { Vec::new() }).collect();
-        adjoints[self.network.output().index()] = cotangent.to_vec();
+    /// Zero for every element of every variable node.
+    fn no_adjoints(&self) -> Vec<Vec<f64>> {
+        self.network.nodes().iter().map(|node| if node.variable { vec![0.0; node.size()] } else { Vec::new() }).collect()
+    }
+
+    /// Adds to every node's adjoint what the nodes after it pass back.
+    fn pull_back(&self, adjoints: &mut [Vec<f64>]) {
         for id in self.network.ids().collect::<Vec<_>>().into_iter().rev() {
             let node = self.network.node(id);
             if !node.variable || id == self.network.input() {
@@ -110,18 +126,16 @@ impl<'a> Linearisation<'a> {
             let adjoint = std::mem::take(&mut adjoints[id.index()]);
             if let Some(factor) = self.right_factor(node) {
                 let operand = &mut adjoints[node.operands[0].index()];
-                factor.for_each_row(|k, weights, row| {
-                    operand[k] += adjoint[row].iter().zip(weights).map(|(a, w)| a * w).sum::<f64>();
+                factor.for_each_row(|k, weights, row| operand[k] += dot(&adjoint[row], weights));
+            } else {
+                self.for_each_partial(id, node, |operand, from, to, partial| {
+                    if let Some(target) = adjoints[operand.index()].get_mut(from) {
+                        *target += partial * adjoint[to];
+                    }
                 });
-                continue;
             }
-            self.for_each_partial(id, node, |operand, from, to, partial| {
-                if let Some(target) = adjoints[operand.index()].get_mut(from) {
-                    *target += partial * adjoint[to];
-                }
-            });
+            adjoints[id.index()] = adjoint;
         }
-        std::mem::take(&mut adjoints[self.network.input().index()])
     }
 
     /// Calls `visit(operand, element of the operand, element of the result, ∂result/∂operand)` for every partial
@@ -236,6 +250,18 @@ impl<'a> Linearisation<'a> {
             }
         }
     }
+}
+
+/// `Σ a_i·b_i` in eight sums beside each other, which vector units take at once.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<8>();
+    let (b, b_rest) = b.as_chunks::<8>();
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        (0..8).for_each(|k| sums[k] += a[k] * b[k]);
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

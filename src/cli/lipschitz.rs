@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::analysis::{Context, Findings};
 use super::{ExitStatus, Failure};
 use crate::bounds::BoxRegion;
-use crate::certificate::{self, Assurance, Claim, ClaimKind, Domain, Semantics, Vector};
+use crate::certificate::{self, Assurance, Claim, ClaimKind, Domain, Semantics, Sorts, Vector};
 use crate::checker::MAX_CLAIMS;
 use crate::data::Npz;
 use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
@@ -30,6 +30,17 @@ pub struct Arguments {
     /// What looks for multipliers
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t, requires = "lipschitz")]
     engine: EngineChoice,
+    /// How activations that sort enter the matrix inequality
+    #[arg(long, value_enum, value_name = "FORM", default_value = "comparators", requires = "lipschitz")]
+    formulation: Formulation,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Formulation {
+    /// One multiplier per comparator of a sorting network: the tighter bound
+    Comparators,
+    /// One multiplier per sorted group: the smaller matrix
+    Groups,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -76,8 +87,16 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         Some(Norm::Linf) => (certificate::Norm::Linf, "linf"),
         None => return Err(Failure::error("no norm was given")),
     };
-    let options =
-        LipschitzOptions { engine: arguments.engine, timeout: context.timeout, memory: context.memory, seed: context.seed };
+    let options = LipschitzOptions {
+        engine: arguments.engine,
+        sorts: match arguments.formulation {
+            Formulation::Comparators => Sorts::Comparators,
+            Formulation::Groups => Sorts::Groups,
+        },
+        timeout: context.timeout,
+        memory: context.memory,
+        seed: context.seed,
+    };
     let mut claims = Vec::new();
     let mut outcomes = Vec::new();
     for (suffix, region) in regions(arguments.region.as_ref(), context)? {

@@ -59,8 +59,13 @@ pub fn check(certificate: &Certificate, bundle: &Bundle, model: &Model) -> Resul
 
 /// Finds a bound, writes the certificate to a file, reads it back, loads the model again, and has the claim proved.
 pub fn certify(path: &Path) -> Result<Outcome, String> {
+    certify_with(path, &LipschitzOptions::default())
+}
+
+/// The same with options.
+pub fn certify_with(path: &Path, options: &LipschitzOptions) -> Result<Outcome, String> {
     let model = load(path).map_err(|error| error.to_string())?;
-    let outcome = lipschitz::certify(&model.network, &Question::global(Norm::L2), &LipschitzOptions::default(), &mut |_| ())
+    let outcome = lipschitz::certify(&model.network, &Question::global(Norm::L2), options, &mut |_| ())
         .map_err(|error| error.to_string())?;
     let (certificate, bundle) = sealed(&model, outcome.claim.clone());
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;

@@ -17,7 +17,7 @@ pub struct AttainedPair {
 }
 
 /// Multiplications that the search may cost.
-const WORK: f64 = 5e8;
+const WORK: f64 = 1.5e8;
 /// Networks whose evaluation costs more multiplications have no certified pair: enclosures are a hundred times slower.
 const EVALUATION_LIMIT: f64 = 3e7;
 /// Searches beside each other, each with random numbers of its own.
@@ -54,8 +54,8 @@ pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u
         return None;
     }
     let passes = match norm {
-        Norm::L2 => 1 + 2 * QUICK,
-        Norm::Linf => 1 + network.output_size(),
+        Norm::L2 => 4 + 2 * QUICK,
+        Norm::Linf => 4 + network.output_size(),
     };
     let steps = (WORK / (2.0 * passes as f64 * (cost + 300.0) * CHAINS as f64)).clamp(5.0, 2500.0) as usize;
     let place = Place { network, constants: Values::constants(network).ok()?, norm, region };
@@ -83,7 +83,7 @@ impl Place<'_> {
                 failures = 0;
             }
             let next = if let Some(centre) = &current {
-                self.stretch(near(centre, &mut random), centre.direction.clone(), QUICK)
+                self.stretch(self.near(centre, &mut random), centre.direction.clone(), QUICK)
             } else {
                 let direction = (0..self.network.input_size()).map(|_| random.normal()).collect();
                 self.stretch(self.anywhere(&mut random), direction, 4 * QUICK)
@@ -100,7 +100,7 @@ impl Place<'_> {
 
     /// The best of several points near one.
     fn best_near(&self, centre: &Stretched, random: &mut Random) -> Option<Stretched> {
-        let points: Vec<Vec<f64>> = (0..CHAINS).map(|_| near(centre, random)).collect();
+        let points: Vec<Vec<f64>> = (0..CHAINS).map(|_| self.near(centre, random)).collect();
         let tried = points.into_par_iter().map(|point| self.stretch(point, centre.direction.clone(), QUICK));
         tried.collect::<Vec<_>>().into_iter().fold(None, larger)
     }
@@ -115,6 +115,46 @@ impl Place<'_> {
         Some(Stretched { size, point, direction })
     }
 
+    /// A point near another: over kinks that add to the stretch, along the singular direction, or anywhere around.
+    fn near(&self, centre: &Stretched, random: &mut Random) -> Vec<f64> {
+        // Relative to the point's size: networks without offsets do not know another scale.
+        let size = euclidean(&centre.point).max(1e-3);
+        let reach = size * 10f64.powf(0.5 - 3.5 * random.uniform());
+        let kind = random.uniform();
+        if kind < 0.5
+            && let Some(uphill) = self.uphill(centre, 10f64.powf(0.5 - 2.5 * random.uniform()))
+        {
+            return centre.point.iter().zip(&uphill).map(|(x, d)| x + reach * d).collect();
+        }
+        let reach = if random.uniform() < 0.5 { -reach } else { reach };
+        if kind > 0.9 {
+            return centre.point.iter().zip(&centre.direction).map(|(x, d)| x + reach * d).collect();
+        }
+        // Often a few coordinates alone: kinks are then crossed one by one.
+        let share = if random.uniform() < 0.5 { 1.0 } else { random.uniform() };
+        let each = reach / (share * centre.point.len() as f64).max(1.0).sqrt();
+        let moved = |x: &f64| if random.uniform() < share { x + each * random.normal() } else { *x };
+        centre.point.iter().map(moved).collect()
+    }
+
+    /// The unit direction in which the stretch grows with kinks spread over a width.
+    fn uphill(&self, centre: &Stretched, width: f64) -> Option<Vec<f64>> {
+        let at = Linearisation::new(self.network, &self.constants, &centre.point).ok()?;
+        let image = at.forward(&centre.direction);
+        // What the norm of the image gains: for ℓ∞ its largest element alone.
+        let cotangent = match self.norm {
+            Norm::L2 => image,
+            Norm::Linf => {
+                let largest = image.iter().fold(0.0, |largest: f64, y| largest.max(y.abs()));
+                image.iter().map(|y| if y.abs() < largest { 0.0 } else { y.signum() }).collect()
+            }
+        };
+        let mut uphill = at.slope_gradient(&centre.direction, &cotangent, width);
+        let length = euclidean(&uphill);
+        uphill.iter_mut().for_each(|d| *d /= length);
+        (length > 0.0 && length.is_finite()).then_some(uphill)
+    }
+
     fn anywhere(&self, random: &mut Random) -> Vec<f64> {
         if let Some(region) = self.region {
             let sides = region.lower().iter().zip(region.upper());
@@ -123,21 +163,6 @@ impl Place<'_> {
         let spread = 10f64.powf(2.0 * random.uniform() - 1.0);
         (0..self.network.input_size()).map(|_| spread * random.normal()).collect()
     }
-}
-
-/// A point near another.
-fn near(centre: &Stretched, random: &mut Random) -> Vec<f64> {
-    // Relative to the point's size: networks without offsets do not know another scale.
-    let size = euclidean(&centre.point).max(1e-3);
-    let reach = size * 10f64.powf(0.5 - 3.5 * random.uniform()) * if random.uniform() < 0.5 { -1.0 } else { 1.0 };
-    if random.uniform() < 0.3 {
-        return centre.point.iter().zip(&centre.direction).map(|(x, d)| x + reach * d).collect();
-    }
-    // Often a few coordinates alone: kinks are then crossed one by one.
-    let share = if random.uniform() < 0.5 { 1.0 } else { random.uniform() };
-    let each = reach / (share * centre.point.len() as f64).max(1.0).sqrt();
-    let moved = |x: &f64| if random.uniform() < share { x + each * random.normal() } else { *x };
-    centre.point.iter().map(moved).collect()
 }
 
 fn larger(a: Option<Stretched>, b: Option<Stretched>) -> Option<Stretched> {

@@ -75,11 +75,11 @@ pub struct Found {
     pub by_segments: bool,
 }
 
-/// A candidate as a witness; sorts are written as comparators.
+/// A candidate as a witness.
 #[must_use]
-pub fn inequality(candidate: &Candidate) -> Inequality {
+pub fn inequality(candidate: &Candidate, sorts: Sorts) -> Inequality {
     Inequality {
-        sorts: Sorts::Comparators,
+        sorts,
         input_multipliers: Vector::inline(&candidate.input_multipliers),
         multipliers: Vector::inline(&candidate.multipliers),
     }
@@ -148,6 +148,7 @@ impl Search<'_> {
     fn clarabel(&mut self, pencil: &Pencil, start: &Candidate) -> Option<Proposal> {
         let chosen = self.options.engine == EngineChoice::Clarabel;
         if !chosen && pencil.dimension > QUICK_ORDER {
+            (self.progress)(&format!("not Clarabel: order {} is above {QUICK_ORDER}", pencil.dimension));
             return None;
         }
         let program = Program::new(pencil, start);
@@ -159,6 +160,8 @@ impl Search<'_> {
             return None;
         };
         if !chosen && prediction.predicted_seconds > QUICK {
+            let seconds = prediction.predicted_seconds;
+            (self.progress)(&format!("not Clarabel: it is predicted to need {seconds:.1} s"));
             return None;
         }
         if prediction.predicted_bytes > self.options.memory {
@@ -166,7 +169,13 @@ impl Search<'_> {
             self.notes.push(not_solved(pencil, "Clarabel", &needs));
             return None;
         }
-        (self.progress)("semidefinite program (Clarabel)");
+        (self.progress)(&format!(
+            "semidefinite program (Clarabel): order {}, {} multipliers, predicted {:.1} s and {:.2} GB",
+            pencil.dimension,
+            pencil.groups.len(),
+            prediction.predicted_seconds,
+            gigabytes(prediction.predicted_bytes)
+        ));
         let time_limit = self.remaining().map(|left| left.as_secs_f64());
         let settings = ClarabelOptions { time_limit, memory_limit: self.options.memory, ..ClarabelOptions::default() };
         match program.solve(&settings) {
@@ -194,7 +203,11 @@ impl Search<'_> {
             self.notes.push(not_solved(pencil, "the interior point", &needs));
             return None;
         }
-        (self.progress)("semidefinite program (interior point)");
+        let (order, multipliers) = (pencil.dimension, pencil.groups.len());
+        (self.progress)(&format!(
+            "semidefinite program (interior point): order {order}, {multipliers} multipliers, predicted {seconds:.1} s and {:.2} GB",
+            gigabytes(bytes)
+        ));
         let settings = InteriorPointOptions { tolerance: GAP, deadline: self.deadline };
         let solution = starts.iter().find_map(|start| interior_point::solve(pencil, start, &settings));
         if solution.is_none() {

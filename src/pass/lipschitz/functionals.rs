@@ -5,7 +5,7 @@ use super::{EngineChoice, LipschitzError, is_affordable};
 use crate::bounds::Intervals;
 use crate::certificate::{Functional, FunctionalBound, Number};
 use crate::checker::{form, growth_of};
-use crate::form::{FormError, Rows, Segment, SortForm};
+use crate::form::{FormError, Rows, Segment};
 use crate::ir::Network;
 use crate::solver::{Candidate, InputNorm};
 use crate::sound::round::{mul_up, sqrt_up};
@@ -90,7 +90,7 @@ fn bounds_of(
         all.push(FunctionalBound {
             functional: *functional,
             bound: Number::upper(bound),
-            inequality: found.candidate.as_ref().map(|(candidate, _)| inequality(candidate)),
+            inequality: found.candidate.as_ref().map(|(candidate, _)| inequality(candidate, search.options.sorts)),
         });
         if bound > largest {
             (largest, of_largest) = (bound, found);
@@ -109,7 +109,7 @@ fn prepare(
     if search.options.engine == EngineChoice::Product {
         return Ok(None);
     }
-    let form = form(network, Segment::whole(network), SortForm::Comparators, bounds)?;
+    let form = form(network, Segment::whole(network), search.options.sorts.into(), bounds)?;
     let positions: Vec<_> = functionals.iter().map(Functional::positions).collect();
     let form = form.with_differences(&positions).ok_or(FormError::TooLarge)?;
     if !is_affordable(form.dimension - form.inputs, search) {

@@ -3,7 +3,7 @@
 
 use crate::certificate::{Part, PartProof};
 use crate::checker::product;
-use crate::form::{Form, Rows, Segment, SortForm};
+use crate::form::{Form, Rows, Segment};
 use crate::ir::{Network, NodeId};
 use crate::solver::InputNorm;
 use crate::solver::interior_point::predicted_seconds;
@@ -29,7 +29,7 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
         let share = seconds * 2.0 / parts.len().max(2) as f64;
         let candidates = (position + 2..=parts.len()).rev();
         let affordable = candidates.map(|end| (end, Segment { from, to: node(end, parts) })).find_map(|(end, segment)| {
-            let form = Form::new(network, segment, SortForm::Comparators).ok().filter(|form| !form.groups.is_empty())?;
+            let form = Form::new(network, segment, search.options.sorts.into()).ok().filter(|form| !form.groups.is_empty())?;
             let budget = share * (end - position) as f64;
             (predicted_seconds(order(&form)) <= budget && parts::work(network, segment) <= WORK).then_some((end, segment, form))
         });
@@ -46,7 +46,7 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
         match found.and_then(|found| found.candidate) {
             Some((candidate, _)) if sqrt_up(candidate.squared_bound()) < plain => {
                 let to = parts[end - 1].0.to;
-                let proof = PartProof::Inequality(inequality(&candidate));
+                let proof = PartProof::Inequality(inequality(&candidate, search.options.sorts));
                 improved.push((Part { to, proof }, sqrt_up(candidate.squared_bound())));
             }
             _ => improved.extend_from_slice(&parts[position..end]),

@@ -18,9 +18,9 @@ mod semidefinite;
 use std::time::{Duration, Instant};
 
 use crate::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
-use crate::certificate::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Vector};
+use crate::certificate::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
 use crate::checker::{ClaimRefusal, form, growth, product};
-use crate::form::{FormError, Rows, Segment, SortForm};
+use crate::form::{FormError, Rows, Segment};
 use crate::ir::Network;
 use crate::solver::InputNorm;
 use crate::sound::round::{max_or_nan, sqrt_up};
@@ -51,6 +51,8 @@ impl Question {
 #[derive(Clone, Debug)]
 pub struct LipschitzOptions {
     pub engine: EngineChoice,
+    /// How sorts enter the matrix inequality.
+    pub sorts: Sorts,
     /// Wall-clock limit for all semidefinite programs together.
     pub timeout: Option<Duration>,
     /// Bytes that the semidefinite program may take.
@@ -61,7 +63,7 @@ pub struct LipschitzOptions {
 
 impl Default for LipschitzOptions {
     fn default() -> Self {
-        Self { engine: EngineChoice::Auto, timeout: None, memory: 3 << 30, seed: 0 }
+        Self { engine: EngineChoice::Auto, sorts: Sorts::Comparators, timeout: None, memory: 3 << 30, seed: 0 }
     }
 }
 
@@ -196,7 +198,7 @@ fn euclidean(
         norm_product: norm_product.map(Number::upper),
         functionals,
         witness: LipschitzWitness {
-            inequality: found.candidate.as_ref().map(|(candidate, _)| engine::inequality(candidate)),
+            inequality: found.candidate.as_ref().map(|(candidate, _)| engine::inequality(candidate, search.options.sorts)),
             parts: parts.map(|parts| parts.into_iter().map(|part| part.0).collect::<Vec<Part>>()).unwrap_or_default(),
             pair: None,
         },
@@ -258,7 +260,7 @@ fn whole(network: &Network, bounds: Option<&Intervals>, parts: &[(Part, f64)], s
     if matches!(search.options.engine, EngineChoice::Product | EngineChoice::Layerwise) {
         return Ok(Found::default());
     }
-    let form = form(network, Segment::whole(network), SortForm::Comparators, bounds)?;
+    let form = form(network, Segment::whole(network), search.options.sorts.into(), bounds)?;
     if !is_affordable(form.dimension - form.inputs, search) || form.groups.is_empty() && bounds.is_none() {
         return Ok(Found::default());
     }

@@ -1,5 +1,9 @@
 //! The norm product: the network cut where everything passes through one node, each part with a constant of its own.
 
+use std::iter::successors;
+
+use rayon::prelude::*;
+
 use super::certify::certify;
 use super::elimination::best_inputs;
 use super::pencil::pencil;
@@ -8,10 +12,12 @@ use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
 use crate::form::{Form, Rows, Segment, SortForm};
 use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
 use crate::solver::{Candidate, InputNorm};
-use crate::sound::round::mul_up;
+use crate::sound::round::{mul_up, sqrt_up};
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
 const WORK_LIMIT: f64 = 6e9;
+/// Relative margins above an estimated squared norm that are not tried.
+const WIDEST_MARGIN: f64 = 1e-6;
 
 /// The parts of a network, each with the better of its proofs, and the constants that the checker finds for them.
 ///
@@ -20,7 +26,7 @@ const WORK_LIMIT: f64 = 6e9;
 pub fn parts(network: &Network) -> Result<Vec<(Part, f64)>, ClaimRefusal> {
     let ids: Vec<NodeId> = network.ids().collect();
     let cuts = merged_cuts(network);
-    cuts.windows(2)
+    cuts.par_windows(2)
         .map(|ends| {
             let segment = Segment { from: ids[ends[0]], to: ids[ends[1]] };
             part(network, segment)
@@ -74,7 +80,9 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
     let rows = Rows::new(&form).ok()?;
     let candidate = if linear { linear_candidate(&rows, form.inputs)? } else { plain_candidate(&form, &rows)? };
     let accepted = if linear {
-        [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7].into_iter().find_map(|margin| {
+        // A verified factorisation needs room of the order of n²·2⁻⁵³.
+        let least = (order * order) as f64 * f64::EPSILON;
+        successors(Some(least), |margin| Some(8.0 * margin)).take_while(|&margin| margin < WIDEST_MARGIN).find_map(|margin| {
             let squared_bound = candidate.squared_bound() * (1.0 + margin) + f64::MIN_POSITIVE;
             prove_matrix(&form, &rows, Norm::L2, &[squared_bound], &[]).ok()?;
             Some(Candidate { input_multipliers: vec![squared_bound], multipliers: Vec::new() })
@@ -82,7 +90,7 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
     } else {
         certify(&form, &rows, &pencil(&form, &rows, InputNorm::Euclidean), std::slice::from_ref(&candidate))?
     };
-    let bound = prove_matrix(&form, &rows, Norm::L2, &accepted.input_multipliers, &accepted.multipliers).ok()?;
+    let bound = sqrt_up(accepted.squared_bound());
     let inequality = Inequality {
         sorts: Sorts::Comparators,
         input_multipliers: Vector::inline(&accepted.input_multipliers),

@@ -292,14 +292,17 @@ impl State {
     }
 }
 
-/// The longest step that is inside. The inside is convex: where a step fits, every shorter one does.
+/// The longest step that is inside. The inside is convex: where a step fits, every shorter one does. Long steps are the
+/// common ones, so that the search gallops away from them.
 fn longest(inside: impl Fn(f64) -> Option<()>) -> f64 {
     let fits = |step: f64| inside(MARGIN * step).is_some();
-    if fits(STEPS[0]) {
-        return STEPS[0];
+    let (mut outside, mut next) = (0, 0);
+    while next < STEPS.len() && !fits(STEPS[next]) {
+        outside = next + 1;
+        next = 2 * next + 1;
     }
-    let rest = &STEPS[1..];
-    rest.get(rest.partition_point(|&step| !fits(step))).copied().unwrap_or(0.0)
+    let between = &STEPS[outside..next.min(STEPS.len())];
+    STEPS.get(outside + between.partition_point(|&step| !fits(step))).copied().unwrap_or(0.0)
 }
 
 /// The inverse from a lower Cholesky factor.
