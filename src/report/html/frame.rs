@@ -2,7 +2,7 @@
 
 use super::super::audit::Audit;
 use super::super::markup::{Markup, element, plain, tag};
-use super::{facts, section, table};
+use super::{facts, section, wide_table};
 
 const LIMITS: [&str; 7] = [
     "A claim is about the named model file, byte for byte (SHA-256). Another export of the same network is another model.",
@@ -94,7 +94,7 @@ pub fn pointers() -> Markup {
             "p",
             "Parts of this page can serve as evidence in the following places. This page is no conformity assessment, no certification and no legal advice.",
         ),
-        table(None, &["document", "part", "of this page"], rows),
+        wide_table(None, &["document", "part", "of this page"], rows),
     ];
     section("pointers", "Where this belongs", Markup::join(parts))
 }
