@@ -171,6 +171,11 @@ fn a_policy_is_applied_to_the_certificates_of_a_report() {
     std::fs::write(folder.path().join("other.onnx"), tiny::linear()).unwrap();
     let (code, error, _) = report(&bound(1000.0).replace("m.onnx", "other.onnx"));
     assert!(code == 2 && error.contains("[NV406]") && error.contains("hint: it has rules for: m"), "{error}");
+    // The commands that check again stand one on a line, as a shell takes them.
+    let arguments = ["report", "c.json", "c.json", "--model", "m.onnx", "-o", "audit.html"];
+    assert_eq!(verify(folder.path(), &arguments).0, 0);
+    let page = std::fs::read_to_string(folder.path().join("audit.html")).unwrap();
+    assert!(page.contains("--model m.onnx\nverify check c.json") && !page.contains("\\u{a}"));
     // A refused certificate counts, whatever else answers the rules.
     let text = std::fs::read_to_string(folder.path().join("c.json")).unwrap();
     std::fs::write(folder.path().join("bad.json"), text.replacen("lipschitz-l2", "lipschitz-l3", 1)).unwrap();
