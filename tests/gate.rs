@@ -254,8 +254,8 @@ fn regressions_are_measured_against_a_baseline() {
 fn pictures_outlive_the_search_that_computed_them() {
     let rules = "[[models.m.hessian-trace]]\ndata = \"d.csv\"\nsamples = 6\nloss = \"mse\"\nmax-trace = 1e6\n";
     let folder = small(rules);
-    let data: String = (0..6).map(|i| format!("{i},0.5,{},1,{}\n", i * i, i % 2)).collect();
-    std::fs::write(folder.path().join("d.csv"), format!("x0,x1,x2,target_0,target_1\n{data}")).unwrap();
+    let rows: Vec<String> = (0..6).map(|i| format!("{i},0.5,{},1,{}\n", i * i, i % 2)).collect();
+    std::fs::write(folder.path().join("d.csv"), format!("x0,x1,x2,target_0,target_1\n{}", rows.concat())).unwrap();
     let page = || {
         let (code, text, error) = run(folder.path(), &["gate", "-q", "--report", "audit.html"]);
         assert_eq!(code, 0, "{text}{error}");

@@ -194,7 +194,7 @@ fn samples(count: usize) -> String {
         let values: Vec<String> = (0..16).map(|i| format!("{}", ((sample * 7 + i * 5) % 11) as f64 / 11.0)).collect();
         format!("{},{}\n", values.join(","), sample % 3)
     };
-    format!("{},label\n{}", names.join(","), (0..count).map(row).collect::<String>())
+    format!("{},label\n{}", names.join(","), (0..count).map(row).collect::<Vec<_>>().concat())
 }
 
 #[test]

@@ -65,12 +65,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let rules = policy.as_ref().map(|file| Rules::of(file, &arguments.model, &model)).transpose()?;
     let mut paths = arguments.files.clone();
     // What the policy names need not be named again.
-    let named = rules.iter().flat_map(|rules| rules.files()).filter(|path| path.exists());
-    named.for_each(|path| {
+    for path in rules.iter().flat_map(Rules::files).filter(|path| path.exists()) {
         if !paths.contains(&path) {
-            paths.push(path)
+            paths.push(path);
         }
-    });
+    }
     let mut files = Files::default();
     for path in &paths {
         check::add_file(&mut files, path)?;

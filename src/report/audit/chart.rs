@@ -81,7 +81,7 @@ pub fn of_claim(claim: &Claim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
         ClaimKind::Specification(specification) => {
             let point = specification.witness.counterexample.as_ref();
             let input = point.and_then(|point| bundle.resolve(&point.input));
-            let image = input.and_then(|input| image("the input that violates it".to_owned(), input, &model.input.shape));
+            let image = input.and_then(|input| image("the input that violates it".to_owned(), &input, &model.input.shape));
             image.map(|image| Chart::Images { title: "Counterexample".to_owned(), images: vec![image] }).into_iter().collect()
         }
         ClaimKind::Robustness(robustness) => of_robustness(robustness, bundle, model),
@@ -128,7 +128,7 @@ fn of_robustness(claim: &RobustnessClaim, bundle: &Bundle, model: &Model) -> Vec
     let inputs = model.network.input_size().max(1);
     let pairs = claim.falsified.iter().zip(points.chunks_exact(inputs)).take(MOST_IMAGES);
     let images: Vec<Image> =
-        pairs.filter_map(|(sample, point)| image(format!("sample {sample}"), point.to_vec(), &model.input.shape)).collect();
+        pairs.filter_map(|(sample, point)| image(format!("sample {sample}"), point, &model.input.shape)).collect();
     if !images.is_empty() {
         charts.push(Chart::Images { title: "Inputs that falsify, as the network sees them".to_owned(), images });
     }
@@ -212,7 +212,7 @@ pub(super) fn shares(values: &[(f64, f64)], low: f64, high: f64, bins: usize) ->
 
 /// An input as a picture, where its shape is that of an image: `[h, w]` or `[3, h, w]` with any number of ones before it, or
 /// the square of a number.
-pub(super) fn image(label: String, values: Vec<f64>, shape: &[usize]) -> Option<Image> {
+pub(super) fn image(label: String, values: &[f64], shape: &[usize]) -> Option<Image> {
     let extents: Vec<usize> = shape.iter().copied().filter(|&extent| extent != 1).collect();
     let (channels, height, width) = match extents[..] {
         [3, height, width] => (3, height, width),
@@ -244,7 +244,10 @@ mod tests {
 
     #[test]
     fn inputs_that_are_images_are_seen() {
-        let of = |shape: &[usize]| image(String::new(), (0..shape.iter().product()).map(|i| i as f64).collect(), shape);
+        let of = |shape: &[usize]| {
+            let values: Vec<f64> = (0..shape.iter().product()).map(|i| i as f64).collect();
+            image(String::new(), &values, shape)
+        };
         let size = |shape: &[usize]| of(shape).map(|image| (image.channels, image.height, image.width));
         assert_eq!(size(&[1, 64]), Some((1, 8, 8)));
         assert_eq!(size(&[1, 1, 28, 20]), Some((1, 28, 20)));

@@ -225,6 +225,7 @@ struct Tightness {
 }
 
 #[derive(Debug, Deserialize)]
+#[allow(clippy::struct_field_names)] // the name that the results have
 struct Width {
     node: String,
     operator: String,
@@ -315,7 +316,7 @@ impl Inverse {
         let image = |suspect: &Suspect| {
             let label = suspect.label.map_or(String::new(), |label| format!(", label {label}"));
             let leverage = suspect.leverage.map_or(String::new(), |leverage| format!(", leverage {}", number(leverage)));
-            chart::image(format!("sample {}{label}{leverage}", suspect.sample), inputs(data, suspect.sample)?, shape)
+            chart::image(format!("sample {}{label}{leverage}", suspect.sample), &inputs(data, suspect.sample)?, shape)
         };
         let images: Vec<_> = self.suspects.iter().filter_map(image).take(chart::MOST_IMAGES).collect();
         if !images.is_empty() {

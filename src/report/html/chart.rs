@@ -113,9 +113,10 @@ fn histogram(x: &str, [low, high]: [f64; 2], shares: &[f64], logarithmic: bool, 
     let lines: Vec<f64> = marks.iter().filter(|mark| inside(mark)).map(|mark| (mark.value - low) / (high - low)).collect();
     let mut drawn = 0..;
     let keys = marks.iter().map(|mark| {
-        let (key, place) = match inside(mark) {
-            true => (svg::mark_key(drawn.next().unwrap_or(0)), ""),
-            false => (Markup::default(), " (beyond the right edge)"),
+        let (key, place) = if inside(mark) {
+            (svg::mark_key(drawn.next().unwrap_or(0)), "")
+        } else {
+            (Markup::default(), " (beyond the right edge)")
         };
         (key, format!("{}: {}{place}", mark.label, mark.text))
     });
