@@ -142,6 +142,18 @@ pub const ALL: &[Diagnostic] = &[
         "Write one with `verify MODEL --… --certificate FILE` for the version that is the baseline.",
     ),
     diagnostic(
+        "NV405",
+        "results cannot be used for a report",
+        "The file of `--results` cannot be read, is not what `--output-format json` writes, or is about another model.",
+        "Write it with `verify MODEL --… --output-format json -o FILE` for the model of the report.",
+    ),
+    diagnostic(
+        "NV406",
+        "the policy says nothing about the model",
+        "`verify report --policy` applies the rules of the policy's model whose path is that of `--model`; there is none.",
+        "Name the policy's own file with `--model`, or add the model to the policy.",
+    ),
+    diagnostic(
         "NV501",
         "a certificate cannot be read",
         "The file is not a certificate of this format, or too large.",

@@ -122,6 +122,26 @@ fn the_commands_of_the_book_work() {
     assert!(counts.iter().sum::<usize>() >= 15, "{counts:?}");
 }
 
+/// What is shown and not run is what needs more than this repository: a clone, Python, a service.
+#[test]
+fn every_command_of_ours_that_is_shown_is_run() {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.push(repository("README.md"));
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut block = None;
+        for (number, line) in text.lines().enumerate() {
+            match (line.strip_prefix("```"), &block) {
+                (Some(_), Some(_)) => block = None,
+                (Some(language), None) => block = Some(language.to_owned()),
+                _ => {}
+            }
+            let ours = line.trim_start_matches("$ ").starts_with("verify ");
+            assert!(!ours || block.as_deref() == Some("console"), "{}:{}: {line}", file.display(), number + 1);
+        }
+    }
+}
+
 #[test]
 fn links_of_the_documents_lead_somewhere() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -251,6 +251,27 @@ fn regressions_are_measured_against_a_baseline() {
 }
 
 #[test]
+fn pictures_outlive_the_search_that_computed_them() {
+    let rules = "[[models.m.hessian-trace]]\ndata = \"d.csv\"\nsamples = 6\nloss = \"mse\"\nmax-trace = 1e6\n";
+    let folder = small(rules);
+    let rows: Vec<String> = (0..6).map(|i| format!("{i},0.5,{},1,{}\n", i * i, i % 2)).collect();
+    std::fs::write(folder.path().join("d.csv"), format!("x0,x1,x2,target_0,target_1\n{}", rows.concat())).unwrap();
+    let page = || {
+        let (code, text, error) = run(folder.path(), &["gate", "-q", "--report", "audit.html"]);
+        assert_eq!(code, 0, "{text}{error}");
+        std::fs::read_to_string(folder.path().join("audit.html")).unwrap()
+    };
+    let (first, second) = (page(), page());
+    assert!(first.contains("Spectral density") && second.contains("Spectral density"));
+    assert!(second.contains("certificate at hand") && second.contains(".results.json"));
+    // What is about other data is not shown, and what is damaged stops nothing.
+    let results = std::fs::read_dir(folder.path().join("certificates")).unwrap().map(|entry| entry.unwrap().path());
+    let results = results.into_iter().find(|path| path.to_string_lossy().ends_with(".results.json")).unwrap();
+    std::fs::write(&results, "{").unwrap();
+    assert!(!page().contains("Spectral density"));
+}
+
+#[test]
 fn init_writes_a_policy_that_the_gate_accepts() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("nets")).unwrap();

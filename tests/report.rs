@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use assert_cmd::Command;
+use common::schema::violations;
 use common::{repository, tiny};
 use roxmltree::{Document, ParsingOptions};
 use tempfile::TempDir;
@@ -144,6 +145,122 @@ fn hostile_names_are_text() {
 }
 
 #[test]
+fn a_policy_is_applied_to_the_certificates_of_a_report() {
+    let (folder, _) = page_of(&tiny::mixed());
+    let report = |policy: &str| {
+        std::fs::write(folder.path().join("verify.toml"), policy).unwrap();
+        let arguments = ["report", "c.json", "--model", "m.onnx", "--policy", "verify.toml", "-o", "audit.html"];
+        let (code, error) = verify(folder.path(), &arguments);
+        (code, error, std::fs::read_to_string(folder.path().join("audit.html")).unwrap())
+    };
+    let bound =
+        |limit: f64| format!("[models.m]\npath = \"m.onnx\"\n[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = {limit:?}\n");
+    let (code, error, page) = report(&bound(1000.0));
+    assert_page(&page);
+    assert!(code == 0 && page.contains("Policy met") && page.contains("m.lipschitz-l2.max-bound"), "{error}");
+    let (code, _, page) = report(&bound(0.001));
+    assert!(code == 1 && page.contains("Policy violated") && page.contains("it cannot be met"));
+    // A rule that no certificate answers is not met, and nothing is searched for.
+    let other = format!("{}[[models.m.lipschitz]]\nnorm = \"linf\"\nmax-bound = 1e9\n", bound(1000.0));
+    let (code, _, page) = report(&other);
+    assert!(code == 3 && page.contains("no certificate of the report answers it"));
+    let missing = format!("{}[[models.m.specification]]\nfile = \"none.vnnlib\"\n", bound(1000.0));
+    let (code, _, page) = report(&missing);
+    assert!(code == 2 && page.contains("none.vnnlib"));
+    // About another model the policy says nothing.
+    std::fs::write(folder.path().join("other.onnx"), tiny::linear()).unwrap();
+    let (code, error, _) = report(&bound(1000.0).replace("m.onnx", "other.onnx"));
+    assert!(code == 2 && error.contains("[NV406]") && error.contains("hint: it has rules for: m"), "{error}");
+    // The commands that check again stand one on a line, as a shell takes them.
+    let arguments = ["report", "c.json", "c.json", "--model", "m.onnx", "-o", "audit.html"];
+    assert_eq!(verify(folder.path(), &arguments).0, 0);
+    let page = std::fs::read_to_string(folder.path().join("audit.html")).unwrap();
+    assert!(page.contains("--model m.onnx\nverify check c.json") && !page.contains("\\u{a}"));
+    // A refused certificate counts, whatever else answers the rules.
+    let text = std::fs::read_to_string(folder.path().join("c.json")).unwrap();
+    std::fs::write(folder.path().join("bad.json"), text.replacen("lipschitz-l2", "lipschitz-l3", 1)).unwrap();
+    std::fs::write(folder.path().join("verify.toml"), bound(1000.0)).unwrap();
+    let (code, _) = verify(
+        folder.path(),
+        &["report", "c.json", "bad.json", "--model", "m.onnx", "--policy", "verify.toml", "-o", "audit.html"],
+    );
+    assert_eq!(code, 4);
+}
+
+/// Samples of 16 inputs with labels, as CSV.
+fn samples(count: usize) -> String {
+    let names: Vec<String> = (0..16).map(|i| format!("x{i}")).collect();
+    let row = |sample: usize| {
+        let values: Vec<String> = (0..16).map(|i| format!("{}", ((sample * 7 + i * 5) % 11) as f64 / 11.0)).collect();
+        format!("{},{}\n", values.join(","), sample % 3)
+    };
+    format!("{},label\n{}", names.join(","), (0..count).map(row).collect::<Vec<_>>().concat())
+}
+
+#[test]
+fn what_nobody_checks_is_shown_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny::Tiny::new(16, 3).gemm("a", "x", 16, 8).node("r", "Relu", &["a"], vec![]).gemm("b", "r", 8, 3).finish("b");
+    std::fs::write(folder.path().join("m.onnx"), model).unwrap();
+    std::fs::write(folder.path().join("d.csv"), samples(12)).unwrap();
+    let passes = "m.onnx --lipschitz l2 --tightness --eps 0.01 --hessian-trace --learning-rate 0.5 --batch-size 4 \
+         --inverse-hessian --damping 0.01 --pruning --influence --data d.csv --loss cross-entropy --certificate c.json \
+         --output-format json -o results.json -q";
+    let (code, error) = verify(folder.path(), &passes.split_whitespace().collect::<Vec<_>>());
+    // Cross-entropy has no minimiser, so nothing is said about stability.
+    assert_eq!(code, 3, "{error}");
+    let report = |output: &str| {
+        let arguments = ["report", "c.json", "--model", "m.onnx", "--file", "d.csv", "--results", "results.json", "-o", output];
+        let (code, error) = verify(folder.path(), &arguments);
+        assert_eq!(code, 0, "{error}");
+        std::fs::read_to_string(folder.path().join(output)).unwrap()
+    };
+    let page = report("audit.html");
+    assert_page(&page);
+    let (established, descriptive) = page.split_once(">Descriptive<").unwrap();
+    for words in [
+        "Spectral density of the Hessian",
+        "2/η, above which gradient descent on the full batch is unstable: 4",
+        "measured loss against the share of weights removed",
+        "Tightness of 12 samples",
+        "Mean width of the boxes, from the input on",
+        "most suspicious labels first",
+        "nobody checked it",
+    ] {
+        assert!(descriptive.contains(words) && !established.contains(words), "{words}");
+    }
+    for file in ["results.json", "d.csv"] {
+        let digest = nnverify::certificate::digest_of(&std::fs::read(folder.path().join(file)).unwrap());
+        assert!(descriptive.contains(&digest), "the digest of {file}");
+    }
+    let images = parsed(&page).descendants().filter(|node| node.attribute("class") == Some("image")).count();
+    assert_eq!(images, 6);
+    in_a_browser(folder.path(), &page);
+
+    let schema = std::fs::read_to_string(repository("schemas/report.schema.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&report("audit.json")).unwrap();
+    assert_eq!(violations(&serde_json::from_str(&schema).unwrap(), &json), Vec::<String>::new());
+    let sections = json["models"][0]["descriptive"].as_array().unwrap();
+    assert_eq!(sections.len(), 3);
+    assert!(report("audit.md").contains("nobody checks it") && report("audit.txt").contains("nobody checks it"));
+
+    // Without the data no sample is shown; results of another model, or what is no result, are refused.
+    let results =
+        |more: &[&str]| verify(folder.path(), &[&["report", "c.json", "--model", "m.onnx", "-o", "x.html"], more].concat());
+    let (code, error) = results(&["--results", "results.json"]);
+    // The claims about the data need them too.
+    assert_eq!(code, 4, "{error}");
+    assert!(!std::fs::read_to_string(folder.path().join("x.html")).unwrap().contains("class=\"image\""));
+    let text = std::fs::read_to_string(folder.path().join("results.json")).unwrap();
+    let digest = json["models"][0]["digest"].as_str().unwrap();
+    std::fs::write(folder.path().join("other.json"), text.replace(digest, &"0".repeat(64))).unwrap();
+    let (code, error) = results(&["--results", "other.json"]);
+    assert!(code == 2 && error.contains("[NV405]") && error.contains("another model"), "{error}");
+    let (code, error) = results(&["--results", "d.csv"]);
+    assert!(code == 2 && error.contains("[NV405]"), "{error}");
+}
+
+#[test]
 fn the_richest_sample_model() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
@@ -180,10 +297,10 @@ fn in_a_browser(folder: &Path, page: &str) {
     let frames: String = [320, 360, 768, 1280]
         .map(|width| format!("<iframe width=\"{width}\" height=\"900\" srcdoc=\"{attribute}\"></iframe>"))
         .concat();
-    let script = "addEventListener('load', () => { const out = []; for (const f of document.querySelectorAll('iframe')) { const d = f.contentDocument.documentElement; out.push(d.scrollWidth <= d.clientWidth ? 'fits' : 'overflows by ' + (d.scrollWidth - d.clientWidth)); out.push(f.contentWindow.performance.getEntriesByType('resource').length + ' requests'); } document.body.replaceChildren(out.join(', ')); })";
+    let script = "addEventListener('load', () => { const out = []; for (const f of document.querySelectorAll('iframe')) { const d = f.contentDocument.documentElement; out.push(d.scrollWidth <= d.clientWidth ? 'fits' : 'overflows by ' + (d.scrollWidth - d.clientWidth)); out.push(f.contentWindow.performance.getEntriesByType('resource').length + ' requests'); out.push(f.contentWindow.getComputedStyle(f.contentDocument.body).backgroundColor); } document.body.replaceChildren(out.join(', ')); })";
     let around = folder.join("around.html");
     std::fs::write(&around, format!("<!DOCTYPE html><meta charset=utf-8><body>{frames}<script>{script}</script>")).unwrap();
-    for theme in ["light", "dark"] {
+    for (theme, ground) in [("light", "rgb(255, 255, 255)"), ("dark", "rgb(16, 21, 27)")] {
         let profile = folder.join(format!("profile-{theme}"));
         let output = std::process::Command::new(browser)
             .args([
@@ -203,5 +320,18 @@ fn in_a_browser(folder: &Path, page: &str) {
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(text.matches("fits").count(), 4, "{theme}: {}", &text[text.len().saturating_sub(300)..]);
         assert_eq!(text.matches("0 requests").count(), 4, "{theme}: {}", &text[text.len().saturating_sub(300)..]);
+        assert_eq!(text.matches(ground).count(), 4, "{theme}: {}", &text[text.len().saturating_sub(300)..]);
     }
+    // On paper.
+    std::fs::write(folder.join("page.html"), page).unwrap();
+    let output = std::process::Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer"])
+        .arg(format!("--user-data-dir={}", folder.join("profile-print").display()))
+        .arg(format!("--print-to-pdf={}", folder.join("page.pdf").display()))
+        .arg(format!("file://{}", folder.join("page.html").display()))
+        .output()
+        .unwrap();
+    let pdf = std::fs::read(folder.join("page.pdf")).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let pages = pdf.windows(11).filter(|bytes| bytes.starts_with(b"/Type /Page")).count();
+    assert!(pdf.starts_with(b"%PDF") && (2..60).contains(&pages), "{pages} pages");
 }

@@ -82,7 +82,8 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         Some(Verdict::Unstable) => ExitStatus::Violated,
         Some(Verdict::Undecided | Verdict::NotApplicable(_)) => ExitStatus::Inconclusive,
     };
-    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, &claims, start.elapsed());
+    let data = &setting.identity.data;
+    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, data, &claims, start.elapsed());
     Ok(Findings {
         claims,
         section: Section::Hessian(Box::new(section)),

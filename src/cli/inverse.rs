@@ -17,7 +17,7 @@ use crate::data::{read_npy, write_npy};
 use crate::onnx::{Model, load_bytes, patch_initializer};
 use crate::pass::derivatives::{Circuit, Objective};
 use crate::pass::mfac::{Influence, Inverse, Rows, collect, saliency};
-use crate::report::{InverseSection, PruningRow, Section, SuspectRow};
+use crate::report::{InverseSection, PruningPoint, PruningRow, Section, SuspectRow};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -70,6 +70,8 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// Samples that are listed.
 const SUSPECTS: usize = 20;
+/// Shares of the weights at which the cost of pruning is also measured, while the gradients fit into memory.
+const CURVE: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Context) -> Result<Findings, Failure> {
     let start = Instant::now();
@@ -150,6 +152,7 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         &inverse,
         &setting.circuit,
         setting.loss,
+        &setting.identity,
         (residual, bound),
         pruning,
         suspects,
@@ -214,13 +217,6 @@ fn prune(
     let saliency = saliency(&weights, &diagonal);
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&i, &j| saliency[i].total_cmp(&saliency[j]).then(i.cmp(&j)));
-    let removed = &order[..((weights.len() as f64 * share).round() as usize).clamp(1, weights.len())];
-    let joint = inverse.joint_removal(&weights, removed).map_err(Failure::error)?;
-    let mut updated: Vec<f64> = weights.iter().zip(&joint.update).map(|(w, u)| w + u).collect();
-    let mut masked = weights.clone();
-    for &q in removed {
-        (updated[q], masked[q]) = (0.0, 0.0);
-    }
     let before = objective.summary().map_err(Failure::error)?;
     let bytes = std::fs::read(context.path).map_err(Failure::error)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -242,11 +238,29 @@ fn prune(
         let objective = Objective::new(&circuit, setting.loss, &setting.samples, 0).map_err(Failure::error)?;
         Ok(objective.summary().map_err(Failure::error)?.loss)
     };
-    let (pruned, plain) = (write(&updated)?, write(&masked)?);
+    let of_share = |share: f64| &order[..((weights.len() as f64 * share).round() as usize).clamp(1, weights.len())];
+    let remove = |removed: &[usize]| -> Result<(PruningPoint, Vec<u8>), Failure> {
+        let joint = inverse.joint_removal(&weights, removed).map_err(Failure::error)?;
+        let mut updated: Vec<f64> = weights.iter().zip(&joint.update).map(|(w, u)| w + u).collect();
+        let mut masked = weights.clone();
+        for &q in removed {
+            (updated[q], masked[q]) = (0.0, 0.0);
+        }
+        let (pruned, plain) = (write(&updated)?, write(&masked)?);
+        let (loss, loss_without_update) = (measure(&pruned)?, measure(&plain)?);
+        Ok((PruningPoint { removed: removed.len(), quadratic_cost: joint.cost, loss, loss_without_update }, pruned))
+    };
+    let removed = of_share(share);
+    let (point, pruned) = remove(removed)?;
+    let others: &[f64] = if inverse.gradients().on_disk() { &[] } else { &CURVE };
+    // A share whose system cannot be solved has no point.
+    let mut curve: Vec<PruningPoint> = others.iter().filter_map(|&share| Some(remove(of_share(share)).ok()?.0)).collect();
+    curve.push(point.clone());
+    curve.sort_by_key(|point| point.removed);
+    curve.dedup_by_key(|point| point.removed);
     let path = arguments.pruned_model.clone().unwrap_or_else(|| pruned_path(context.path));
-    let (loss, loss_without_update) = (measure(&pruned)?, measure(&plain)?);
     std::fs::write(&path, pruned).map_err(|error| Failure::error(format!("{}: {error}", path.display())))?;
-    Ok(PruningRow::new(&circuit.parameters, &saliency, removed, joint.cost, [before.loss, loss, loss_without_update], path))
+    Ok(PruningRow::new(&circuit.parameters, &saliency, removed, before.loss, &point, curve, path))
 }
 
 /// `model.onnx` → `model.pruned.onnx`.

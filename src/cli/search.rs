@@ -13,7 +13,7 @@ use super::{Failure, check};
 use crate::certificate::{Bundle, Certificate};
 use crate::codes;
 use crate::onnx::Model;
-use crate::report::CheckedFile;
+use crate::report::{AnalysisReport, CheckedFile, json};
 
 #[derive(Parser)]
 struct Request {
@@ -25,6 +25,8 @@ struct Request {
 pub struct Found {
     /// A certificate that the checker accepted; nothing, where nothing is claimed.
     pub certificate: Option<(Certificate, Bundle, CheckedFile)>,
+    /// What was computed beside the claims, as `--output-format json` writes it, where a report makes something of it.
+    pub results: Option<String>,
     pub seconds: f64,
 }
 
@@ -54,12 +56,19 @@ pub fn search(
     let findings = findings?;
     let seconds = start.elapsed().as_secs_f64();
     let Sealed { certificate, files } = seal(&findings, &context, start)?;
-    let Some((certificate, bundle)) = certificate else { return Ok(Found { certificate: None, seconds }) };
+    let Some((certificate, bundle)) = certificate else { return Ok(Found { certificate: None, results: None, seconds }) };
     let again = crate::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
     let checked = check::check(name.to_owned(), &certificate, &bundle, &again, &files);
     if let Some(refusal) = &checked.refusal {
         let message = format!("the checker refused what a pass found: {}", codes::split(refusal).0);
         return Err(Failure::inconclusive(codes::tagged(message, "NV604")));
     }
-    Ok(Found { certificate: Some((certificate, bundle, checked)), seconds })
+    let results = if findings.iter().any(|found| found.section.is_descriptive()) {
+        let sections = findings.into_iter().map(|found| found.section).collect();
+        let report = AnalysisReport::new(path, model, sections, Some(&certificate), Some(&checked), start.elapsed());
+        Some(json(&report).map_err(Failure::error)?)
+    } else {
+        None
+    };
+    Ok(Found { certificate: Some((certificate, bundle, checked)), results, seconds })
 }

@@ -41,6 +41,17 @@ pub enum Section {
     Inverse(Box<InverseSection>),
 }
 
+impl Section {
+    /// Does it hold figures that no certificate does?
+    #[must_use]
+    pub const fn is_descriptive(&self) -> bool {
+        match self {
+            Self::Tightness(_) | Self::Hessian(_) | Self::Inverse(_) => true,
+            Self::Lipschitz(_) | Self::Robustness(_) | Self::Specification(_) => false,
+        }
+    }
+}
+
 impl AnalysisReport {
     #[must_use]
     pub fn new(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use crate::certificate::{Assurance, Claim};
+use crate::certificate::{Assurance, Claim, FileIdentity};
 use crate::pass::derivatives::{Circuit, Loss};
 use crate::pass::hessian::flatness::ParameterNorms;
 use crate::pass::hessian::stability::CriticalBatch;
@@ -19,6 +19,7 @@ pub struct HessianSection {
     loss_convention: &'static str,
     /// Is the network's last Softmax part of the loss?
     softmax_in_loss: bool,
+    data: Vec<FileIdentity>,
     samples: usize,
     outputs: usize,
     dimension: usize,
@@ -112,6 +113,7 @@ impl HessianSection {
         circuit: &Circuit<'_>,
         loss: Loss,
         softmax_in_loss: bool,
+        data: &[FileIdentity],
         claims: &[Claim],
         time: Duration,
     ) -> Self {
@@ -137,6 +139,7 @@ impl HessianSection {
         Self {
             loss_convention: loss.convention(),
             softmax_in_loss,
+            data: data.to_vec(),
             samples: analysis.samples,
             outputs: analysis.outputs,
             dimension: circuit.dimension(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use crate::certificate::CurvatureMatrix;
+use crate::certificate::{CurvatureMatrix, FileIdentity, Objective};
 use crate::pass::derivatives::{Circuit, Loss, Parameters};
 use crate::pass::mfac::Inverse;
 
@@ -17,6 +17,8 @@ use crate::pass::mfac::Inverse;
 pub struct InverseSection {
     matrix: CurvatureMatrix,
     loss_convention: &'static str,
+    data: Vec<FileIdentity>,
+    samples: u32,
     dimension: usize,
     gradients: usize,
     damping: f64,
@@ -43,7 +45,20 @@ pub struct PruningRow {
     /// With the same weights removed and the others left as they were.
     loss_without_update: f64,
     parameters: Vec<PrunedParameter>,
+    /// The same at other shares, from the least on.
+    curve: Vec<PruningPoint>,
     model: PathBuf,
+}
+
+/// What the removal of a share of the weights costs.
+#[derive(Clone, Debug, Serialize)]
+pub struct PruningPoint {
+    pub removed: usize,
+    /// `½δwᵀFδw` of the joint removal.
+    pub quadratic_cost: f64,
+    /// Measured.
+    pub loss: f64,
+    pub loss_without_update: f64,
 }
 
 /// One tensor's share.
@@ -65,14 +80,15 @@ pub struct SuspectRow {
 }
 
 impl PruningRow {
-    /// `losses`: before, after, and after without the update.
+    /// `point`: what the removal of `removed` costs.
     #[must_use]
     pub fn new(
         parameters: &Parameters,
         saliency: &[f64],
         removed: &[usize],
-        quadratic_cost: f64,
-        losses: [f64; 3],
+        loss_before: f64,
+        point: &PruningPoint,
+        curve: Vec<PruningPoint>,
         model: PathBuf,
     ) -> Self {
         let parameters = parameters.list.iter().map(|parameter| {
@@ -87,15 +103,15 @@ impl PruningRow {
                 curve: if own.is_empty() { Vec::new() } else { (1..=10).map(tenth).collect() },
             }
         });
-        let [loss_before, loss_after, loss_without_update] = losses;
         Self {
             removed: removed.len(),
             of: saliency.len(),
-            quadratic_cost,
+            quadratic_cost: point.quadratic_cost,
             loss_before,
-            loss_after,
-            loss_without_update,
+            loss_after: point.loss,
+            loss_without_update: point.loss_without_update,
             parameters: parameters.collect(),
+            curve,
             model,
         }
     }
@@ -110,6 +126,7 @@ impl InverseSection {
         inverse: &Inverse,
         circuit: &Circuit<'_>,
         loss: Loss,
+        objective: &Objective,
         (residual, residual_bound): (f64, Option<String>),
         pruning: Option<PruningRow>,
         suspects: Vec<SuspectRow>,
@@ -118,6 +135,8 @@ impl InverseSection {
         Self {
             matrix,
             loss_convention: loss.convention(),
+            data: objective.data.clone(),
+            samples: objective.samples,
             dimension: circuit.dimension(),
             gradients: inverse.count(),
             damping: inverse.damping(),

@@ -78,6 +78,20 @@ fn of_model(text: &mut String, model: &ModelSection) {
             );
         }
     }
+    for section in &model.descriptive {
+        let _ = writeln!(
+            text,
+            "Descriptive, nobody checks it: {} ({}; {})\n",
+            escaped(&section.title),
+            escaped(&section.about),
+            escaped(&section.results)
+        );
+        for figure in &section.figures {
+            let cells = [&figure.name, &figure.value, &figure.how].map(|cell| escaped(cell));
+            let _ = writeln!(text, "- {}\\: {} ({})", cells[0], cells[1], cells[2]);
+        }
+        text.push('\n');
+    }
     if !model.changes.is_empty() {
         let _ = writeln!(text, "| since the baseline | figure | before | now | change |\n|---|---|---|---|---|");
         for change in &model.changes {

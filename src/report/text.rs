@@ -50,6 +50,13 @@ fn claims(audit: &Audit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 writeln!(f, "  refused: {}: {} [{}]", visible(&certificate.path), visible(&refusal.reason), refusal.code)?;
             }
         }
+        for section in &model.descriptive {
+            let (title, about, results) = (visible(&section.title), visible(&section.about), visible(&section.results));
+            writeln!(f, "  descriptive, nobody checks it: {title} ({about}; {results})")?;
+            for figure in &section.figures {
+                writeln!(f, "    {}: {} ({})", visible(&figure.name), visible(&figure.value), visible(&figure.how))?;
+            }
+        }
         for change in &model.changes {
             let (old, new) = (change.old.as_deref().unwrap_or("–"), change.new.as_deref().unwrap_or("–"));
             let by = change.change.as_ref().map_or(String::new(), |by| format!(", {by}"));

@@ -6,12 +6,14 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use crate::certificate::{Bits, Perturbation, TightnessClaim};
-use crate::pass::ibp::{Invariance, SampleFigures};
+use crate::bounds::{Extent, Interval};
+use crate::certificate::{Bits, FileIdentity, Perturbation, TightnessClaim};
+use crate::pass::ibp::{Invariance, LayerWidth, SampleFigures};
 
 /// Proved intervals and descriptive figures, apart.
 #[derive(Debug, Serialize)]
 pub struct TightnessSection {
+    data: Vec<FileIdentity>,
     perturbation: Perturbation,
     samples: u32,
     /// Are the rows margins merged with the last linear layer?
@@ -28,6 +30,10 @@ pub struct TightnessSection {
     /// Mean width of the rows' boxes over the difference of the two largest outputs.
     normalised_box_size: Option<f64>,
     layers: Vec<LayerRow>,
+    /// Width of the boxes of interval propagation, from the input on.
+    growth: Vec<WidthRow>,
+    /// Bounds of the tightness of each sample, means over its rows; none where no row has a width.
+    per_sample: Vec<Option<[f64; 2]>>,
     invariance: Vec<InvarianceRow>,
     /// Expected at initialisation: least hidden width, linear layers, tightness.
     predicted_at_initialisation: Option<(usize, usize, f64)>,
@@ -41,6 +47,14 @@ struct LayerRow {
     dead: f64,
     active: f64,
     unstable: f64,
+    width: f64,
+}
+
+/// Mean over the samples of the width after one operation.
+#[derive(Debug, Serialize)]
+struct WidthRow {
+    node: String,
+    operator: String,
     width: f64,
 }
 
@@ -85,6 +99,7 @@ impl TightnessSection {
             examples: pair.examples.iter().map(|e| [e.output, e.input, e.through[0], e.through[1]]).collect(),
         };
         Self {
+            data: claim.data.clone(),
             perturbation: claim.perturbation.clone(),
             samples: claim.samples,
             elided: claim.elided,
@@ -96,11 +111,29 @@ impl TightnessSection {
             linear_tightness: value(claim.descriptive.linear_tightness),
             normalised_box_size: (!sizes.is_empty()).then(|| sizes.iter().sum::<f64>() / sizes.len() as f64),
             layers: (0..layers.len()).map(layer).collect(),
+            growth: growth(figures),
+            per_sample: figures.iter().map(of_sample).collect(),
             invariance: invariance.iter().map(pair).collect(),
             predicted_at_initialisation,
             seconds,
         }
     }
+}
+
+fn growth(figures: &[SampleFigures]) -> Vec<WidthRow> {
+    let first = figures.first().map_or(&[][..], |figures| &figures.growth);
+    let row = |(index, layer): (usize, &LayerWidth)| WidthRow {
+        node: layer.node.clone(),
+        operator: layer.operator.clone(),
+        width: figures.iter().map(|figures| figures.growth[index].width).sum::<f64>() / figures.len() as f64,
+    };
+    first.iter().enumerate().map(row).collect()
+}
+
+fn of_sample(figures: &SampleFigures) -> Option<[f64; 2]> {
+    let rows: Vec<_> = figures.extents.iter().filter_map(Extent::tightness).collect();
+    let mean = |of: fn(&Interval) -> f64| rows.iter().map(of).sum::<f64>() / rows.len() as f64;
+    (!rows.is_empty()).then(|| [mean(|row| row.lower), mean(|row| row.upper)])
 }
 
 impl fmt::Display for TightnessSection {

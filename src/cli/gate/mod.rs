@@ -1,6 +1,7 @@
 //! `verify gate`: the policy applied to its models. What the rules need is searched for where no certificate at hand answers
 //! them, everything is checked, and the claims decide.
 
+pub mod decision;
 mod flags;
 mod judge;
 mod store;
@@ -104,7 +105,7 @@ pub const fn status(status: Status) -> ExitStatus {
     }
 }
 
-fn open(path: Option<&Path>) -> Result<PolicyFile, Failure> {
+pub fn open(path: Option<&Path>) -> Result<PolicyFile, Failure> {
     let failed = |error: PolicyError| {
         let code = match error {
             PolicyError::NotFound { .. } => "NV401",

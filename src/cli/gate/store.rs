@@ -74,3 +74,15 @@ pub fn write(accepted: &Accepted, path: &Path) -> Result<(), Failure> {
     }
     accepted.certificate.write(&accepted.bundle, path).map_err(Failure::error)
 }
+
+/// Keeps what a search computed beside the claims; what an earlier one left does not stay.
+pub fn write_results(results: Option<&str>, path: &Path) -> Result<(), Failure> {
+    let done = match results {
+        Some(results) => std::fs::write(path, results),
+        None => match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        },
+    };
+    done.map_err(|error| Failure::error(format!("cannot write `{}`: {error}", shown(path))))
+}

@@ -8,4 +8,4 @@ mod samples;
 
 pub use frozen::{Frozen, Pattern, PropagationTightness, Unfrozen};
 pub use invariance::{Break, Invariance, predicted_tightness, propagation_invariance};
-pub use samples::{LayerStates, SampleFigures, TightnessError, TightnessOptions, measure};
+pub use samples::{LayerStates, LayerWidth, SampleFigures, TightnessError, TightnessOptions, measure};

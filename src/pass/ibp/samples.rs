@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::frozen::{Frozen, Pattern, PropagationTightness, Unfrozen};
-use crate::bounds::{BoundsError, BoxRegion, Extent, LinearBounds, Splits, extents};
+use crate::bounds::{BoundsError, BoxRegion, Extent, LinearBounds, NodeBounds, Splits, extents};
 use crate::checker::tightness_rows;
 use crate::ir::{Function, Op};
 
@@ -26,6 +26,15 @@ pub struct LayerStates {
     pub width: f64,
 }
 
+/// The box of interval propagation after one operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerWidth {
+    pub node: String,
+    pub operator: String,
+    /// Mean over the elements.
+    pub width: f64,
+}
+
 /// Everything about one sample.
 #[derive(Clone, Debug)]
 pub struct SampleFigures {
@@ -36,6 +45,8 @@ pub struct SampleFigures {
     pub at_centre: Option<PropagationTightness>,
     pub linear: Option<PropagationTightness>,
     pub states: Vec<LayerStates>,
+    /// From the input on, every operation that can change a width.
+    pub growth: Vec<LayerWidth>,
     /// Mean width of the rows' boxes over the difference between the two largest outputs at the sample; `None` for a tie.
     pub normalised_size: Option<f64>,
 }
@@ -88,17 +99,25 @@ fn sample(
         Ok(Frozen::new(prepared, Pattern::At(point))?.tightness(&rows, &radius))
     };
     let intervals = prepared.propagator().intervals(region)?;
-    let mut states = Vec::new();
+    let (mut states, mut growth) = (Vec::new(), Vec::new());
     for id in network.ids().filter(|&id| network.node(id).variable) {
         let node = network.node(id);
+        if !matches!(node.op, Op::Reshape | Op::Rearrange(_)) {
+            let (node, operator) = (node.name.clone(), node.operator.clone());
+            // What a node of the file was lowered to ends with its own result.
+            if growth.last().is_some_and(|last: &LayerWidth| last.node == node) {
+                growth.pop();
+            }
+            growth.push(LayerWidth { node, operator, width: mean_width(intervals.node(id)) });
+        }
         if node.op != Op::Function(Function::Relu) {
             continue;
         }
         let bounds = intervals.node(node.operands[0]);
         let dead = bounds.iter().filter(|x| x.upper < 0.0).count();
         let active = bounds.iter().filter(|x| x.lower > 0.0).count();
-        let width = bounds.iter().map(|x| x.upper - x.lower).sum::<f64>() / bounds.len().max(1) as f64;
-        states.push(LayerStates { node: node.name.clone(), dead, active, unstable: bounds.len() - dead - active, width });
+        let (unstable, width) = (bounds.len() - dead - active, mean_width(bounds));
+        states.push(LayerStates { node: node.name.clone(), dead, active, unstable, width });
     }
     let size = extents.iter().map(|e| e.propagated.upper - e.propagated.lower).sum::<f64>() / extents.len().max(1) as f64;
     let mut values = crate::ir::evaluate(network, point).unwrap_or_default();
@@ -110,6 +129,11 @@ fn sample(
         at_centre: frozen(&region.centre()).ok(),
         linear: linear.map(|linear| linear.tightness(&rows, &radius)),
         states,
+        growth,
         normalised_size: margin.filter(|margin| *margin > 0.0).map(|margin| size / margin),
     })
+}
+
+fn mean_width(bounds: &NodeBounds) -> f64 {
+    bounds.iter().map(|x| x.upper - x.lower).sum::<f64>() / bounds.len().max(1) as f64
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CertificateSection;
-use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, Norm, RobustnessClaim};
+use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, Norm, PartProof, RobustnessClaim};
 use crate::checker::prove_parts;
 use crate::onnx::Model;
 
@@ -22,9 +22,12 @@ pub enum Chart {
     Profile { title: String, description: String, values: Vec<f64> },
     /// Parts of a whole.
     Shares { title: String, parts: Vec<Bar> },
-    /// A value that depends on another.
-    Curve { title: String, x: String, y: String, points: Vec<[f64; 2]> },
-    /// Grey images, row-major.
+    /// Values that depend on another, from left to right; `logarithmic` upwards.
+    Curve { title: String, x: String, y: String, logarithmic: bool, series: Vec<Series> },
+    /// How often values occur between `low` and `high`: shares of all of them in ranges of equal width, and values that mean
+    /// something. `logarithmic` upwards.
+    Histogram { title: String, x: String, low: f64, high: f64, shares: Vec<f64>, logarithmic: bool, marks: Vec<Mark> },
+    /// Images, channel by channel, row-major.
     Images { title: String, images: Vec<Image> },
 }
 
@@ -44,19 +47,31 @@ pub struct Bar {
     pub value: f64,
 }
 
+/// One line of a picture.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    pub label: String,
+    pub points: Vec<[f64; 2]>,
+}
+
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
     pub label: String,
     pub width: usize,
     pub height: usize,
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
     pub values: Vec<f64>,
 }
 
 /// Bars and values of a picture; more are left out, and said.
-const MOST_BARS: usize = 60;
+pub(super) const MOST_BARS: usize = 60;
 const MOST_VALUES: usize = 400;
-const MOST_IMAGES: usize = 6;
+pub(super) const MOST_IMAGES: usize = 6;
+/// Pixels along a side; a larger image is averaged over blocks.
+const MOST_PIXELS: usize = 40;
 
 /// The pictures of one claim.
 #[must_use]
@@ -66,7 +81,7 @@ pub fn of_claim(claim: &Claim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
         ClaimKind::Specification(specification) => {
             let point = specification.witness.counterexample.as_ref();
             let input = point.and_then(|point| bundle.resolve(&point.input));
-            let image = input.and_then(|input| image("the input that violates it".to_owned(), input, &model.input.shape));
+            let image = input.and_then(|input| image("the input that violates it".to_owned(), &input, &model.input.shape));
             image.map(|image| Chart::Images { title: "Counterexample".to_owned(), images: vec![image] }).into_iter().collect()
         }
         ClaimKind::Robustness(robustness) => of_robustness(robustness, bundle, model),
@@ -92,10 +107,11 @@ pub fn of_model(certificates: &[CertificateSection]) -> Vec<Chart> {
     let curve = |((norm, _), mut points): ((String, String), Vec<[f64; 2]>)| {
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
         (points.len() > 1).then(|| Chart::Curve {
-            title: format!("Certified accuracy against the size of perturbations ({norm})"),
+            title: format!("Certified accuracy against the size of perturbations ({})", if norm == "l2" { "ℓ2" } else { "ℓ∞" }),
             x: "size of the perturbation".to_owned(),
             y: "certified accuracy".to_owned(),
-            points,
+            logarithmic: false,
+            series: vec![Series { label: "certified accuracy".to_owned(), points }],
         })
     };
     curves.into_iter().filter_map(curve).collect()
@@ -112,7 +128,7 @@ fn of_robustness(claim: &RobustnessClaim, bundle: &Bundle, model: &Model) -> Vec
     let inputs = model.network.input_size().max(1);
     let pairs = claim.falsified.iter().zip(points.chunks_exact(inputs)).take(MOST_IMAGES);
     let images: Vec<Image> =
-        pairs.filter_map(|(sample, point)| image(format!("sample {sample}"), point.to_vec(), &model.input.shape)).collect();
+        pairs.filter_map(|(sample, point)| image(format!("sample {sample}"), point, &model.input.shape)).collect();
     if !images.is_empty() {
         charts.push(Chart::Images { title: "Inputs that falsify, as the network sees them".to_owned(), images });
     }
@@ -130,10 +146,16 @@ fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<C
         text: number.to_string(),
         value: number.value(),
     };
+    // The product of segments with inequalities of their own, or of norms alone.
+    let layerwise = claim.witness.parts.iter().any(|part| match &part.proof {
+        PartProof::Inequality(inequality) => bundle.resolve(&inequality.multipliers).is_some_and(|values| !values.is_empty()),
+        PartProof::Rules { .. } => false,
+    });
+    let product = if layerwise { "layer-wise product" } else { "norm product" };
     let marks = [
         claim.lower_bound.as_ref().map(|number| mark("attained", number)),
         Some(mark(if claim.witness.inequality.is_some() { "certified (matrix inequality)" } else { "certified" }, &claim.bound)),
-        claim.norm_product.as_ref().map(|number| mark("norm product", number)),
+        claim.norm_product.as_ref().map(|number| mark(product, number)),
     ];
     let marks: Vec<Mark> = marks.into_iter().flatten().filter(|mark| mark.value > 0.0 && mark.value.is_finite()).collect();
     if marks.len() > 1 {
@@ -177,14 +199,69 @@ fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<C
     charts
 }
 
-/// An input as a picture, where its shape is that of a grey image: `[1, h, w]`, `[1, 1, h, w]`, or the square of a number.
-fn image(label: String, values: Vec<f64>, shape: &[usize]) -> Option<Image> {
+/// Weighted values as shares of all of them, in ranges of equal width between `low` and `high`.
+pub(super) fn shares(values: &[(f64, f64)], low: f64, high: f64, bins: usize) -> Vec<f64> {
+    let whole: f64 = values.iter().map(|(_, weight)| weight).sum();
+    let mut shares = vec![0.0; bins];
+    for (value, weight) in values.iter().filter(|(value, _)| (low..=high).contains(value)) {
+        let position = ((value - low) / (high - low) * bins as f64) as usize;
+        shares[position.min(bins - 1)] += weight / whole;
+    }
+    shares
+}
+
+/// An input as a picture, where its shape is that of an image: `[h, w]` or `[3, h, w]` with any number of ones before it, or
+/// the square of a number.
+pub(super) fn image(label: String, values: &[f64], shape: &[usize]) -> Option<Image> {
     let extents: Vec<usize> = shape.iter().copied().filter(|&extent| extent != 1).collect();
-    let (height, width) = match extents[..] {
-        [height, width] => (height, width),
-        [count] => (count.isqrt(), count.isqrt()),
+    let (channels, height, width) = match extents[..] {
+        [3, height, width] => (3, height, width),
+        [height, width] => (1, height, width),
+        [count] => (1, count.isqrt(), count.isqrt()),
         _ => return None,
     };
-    let fits = height * width == values.len() && (4..=40).contains(&height) && (4..=40).contains(&width);
-    (fits && values.iter().all(|value| value.is_finite())).then_some(Image { label, width, height, values })
+    let fits = height.checked_mul(width)?.checked_mul(channels)? == values.len() && height >= 4 && width >= 4;
+    if !fits || !values.iter().all(|value| value.is_finite()) {
+        return None;
+    }
+    let block = height.max(width).div_ceil(MOST_PIXELS);
+    let (rows, columns) = (height.div_ceil(block), width.div_ceil(block));
+    let mean = |channel: usize, row: usize, column: usize| {
+        let rows = row * block..((row + 1) * block).min(height);
+        let columns = column * block..((column + 1) * block).min(width);
+        let count = rows.len() * columns.len();
+        let pixels = rows.flat_map(|y| columns.clone().map(move |x| (channel * height + y) * width + x));
+        pixels.map(|pixel| values[pixel]).sum::<f64>() / count as f64
+    };
+    let places = (0..channels).flat_map(|c| (0..rows).flat_map(move |y| (0..columns).map(move |x| (c, y, x))));
+    let reduced = places.map(|(c, y, x)| mean(c, y, x)).collect();
+    Some(Image { label, width: columns, height: rows, channels, values: reduced })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_that_are_images_are_seen() {
+        let of = |shape: &[usize]| {
+            let values: Vec<f64> = (0..shape.iter().product()).map(|i| i as f64).collect();
+            image(String::new(), &values, shape)
+        };
+        let size = |shape: &[usize]| of(shape).map(|image| (image.channels, image.height, image.width));
+        assert_eq!(size(&[1, 64]), Some((1, 8, 8)));
+        assert_eq!(size(&[1, 1, 28, 20]), Some((1, 28, 20)));
+        assert_eq!(size(&[1, 3, 32, 32]), Some((3, 32, 32)));
+        assert_eq!((size(&[1, 5]), size(&[1, 10]), size(&[2, 8, 8])), (None, None, None));
+        // Larger ones are averaged.
+        let large = of(&[1, 3, 224, 224]).unwrap();
+        assert_eq!((large.height, large.width, large.values.len()), (38, 38, 3 * 38 * 38));
+        assert_eq!(large.values[0], (0..6).flat_map(|y| (0..6).map(move |x| f64::from(224 * y + x))).sum::<f64>() / 36.0);
+    }
+
+    #[test]
+    fn shares_add_up() {
+        let shares = shares(&[(0.0, 1.0), (0.5, 2.0), (1.0, 1.0)], 0.0, 1.0, 4);
+        assert_eq!(shares, [0.25, 0.0, 0.5, 0.25]);
+    }
 }

@@ -7,11 +7,13 @@
 mod change;
 mod chart;
 mod claims;
+mod recorded;
 mod time;
 
 pub use change::{Change, Direction, changes};
-pub use chart::{Bar, Chart, Image, Mark};
+pub use chart::{Bar, Chart, Image, Mark, Series};
 pub use claims::{CertificateSection, ClaimSection, FigureRow, RefusalText};
+pub use recorded::{DescriptiveFigure, DescriptiveSection, Results, ResultsError};
 pub use time::{generated, rfc3339};
 
 use schemars::JsonSchema;
@@ -108,6 +110,8 @@ pub struct ModelSection {
     pub more_layers: usize,
     pub notes: Vec<String>,
     pub certificates: Vec<CertificateSection>,
+    /// What passes computed and nobody checks.
+    pub descriptive: Vec<DescriptiveSection>,
     pub charts: Vec<Chart>,
     pub changes: Vec<Change>,
     /// The certificate that the changes are measured from.
@@ -182,7 +186,11 @@ impl Verdict {
         let counts = [("proved", Assurance::Proved), ("checked", Assurance::Checked), ("estimated", Assurance::Estimated)];
         let counts = counts.map(|(word, assurance)| format!("{} {word}", count(assurance))).join(", ");
         let status = match policy {
-            Some(policy) => worst(policy.rules.iter().map(|rule| rule.status)),
+            // A refused certificate counts, whether a rule asks for it or not.
+            Some(policy) => {
+                let refused = (refused > 0).then_some(Status::Refused);
+                worst(policy.rules.iter().map(|rule| rule.status).chain(refused))
+            }
             None if refused > 0 => Status::Refused,
             None if claims.is_empty() => Status::Inconclusive,
             None => Status::Met,
@@ -255,6 +263,7 @@ impl ModelSection {
             more_layers: variable().count().saturating_sub(MAX_LAYERS),
             notes: model.notes.clone(),
             certificates: Vec::new(),
+            descriptive: Vec::new(),
             charts: Vec::new(),
             changes: Vec::new(),
             baseline: None,

@@ -1,6 +1,6 @@
 //! Pictures of the page: labels and numbers as text, and the picture beside them.
 
-use super::super::audit::{Bar, Chart, Mark};
+use super::super::audit::{Bar, Chart, Mark, Series};
 use super::super::markup::{Markup, element, plain, tag};
 use super::super::svg;
 
@@ -13,7 +13,10 @@ pub fn figure(chart: &Chart) -> Markup {
         }
         Chart::Shares { title, parts } => (title, bars(parts, parts.iter().map(|part| part.value).sum())),
         Chart::Profile { title, description, values } => (title, profile(description, values)),
-        Chart::Curve { title, x, y, points } => (title, curve(x, y, points)),
+        Chart::Curve { title, x, y, logarithmic, series } => (title, curve([x, y], *logarithmic, series)),
+        Chart::Histogram { title, x, low, high, shares, logarithmic, marks } => {
+            (title, histogram(x, [*low, *high], shares, *logarithmic, marks))
+        }
         Chart::Images { title, images } => (
             title,
             element(
@@ -59,22 +62,111 @@ fn profile(description: &str, values: &[f64]) -> Markup {
     sorted.sort_by(f64::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
     let text = format!("{description} Logarithmic scale from {} to {}; median {}.", short(low), short(high), short(median));
-    Markup::join([svg::line(&points), note(&text)])
+    Markup::join([svg::lines(&[points]), note(&text)])
 }
 
-fn curve(x: &str, y: &str, points: &[[f64; 2]]) -> Markup {
+fn curve([x, y]: [&str; 2], logarithmic: bool, series: &[Series]) -> Markup {
     let range = |of: usize| {
-        let values = || points.iter().map(move |point| point[of]);
+        let values = || series.iter().flat_map(|series| &series.points).map(move |point| point[of]);
         (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
     };
     let ((left, right), (low, high)) = (range(0), range(1));
+    let logarithmic = logarithmic && low > 0.0;
     // A share is seen best against the whole.
-    let (low, high) = if low >= 0.0 && high <= 1.0 { (0.0, 1.0) } else { (low, high) };
+    let (low, high) = if !logarithmic && low >= 0.0 && high <= 1.0 { (0.0, 1.0) } else { (low, high) };
     let share = |value: f64, low: f64, high: f64| if high > low { (value - low) / (high - low) } else { 0.5 };
-    let line: Vec<(f64, f64)> = points.iter().map(|point| (share(point[0], left, right), share(point[1], low, high))).collect();
-    let rows = points.iter().map(|point| point.map(|value| Markup::text(short(value))).to_vec());
-    let axes = format!("across: {x}, {} to {}; up: {y}, {} to {}", short(left), short(right), short(low), short(high));
-    Markup::join([svg::line(&line), note(&axes), super::table(None, &[x, y], rows)])
+    let height = |value: f64| if logarithmic { svg::log_position(value, low, high) } else { share(value, low, high) };
+    let line = |series: &Series| series.points.iter().map(|point| (share(point[0], left, right), height(point[1]))).collect();
+    let lines: Vec<Vec<(f64, f64)>> = series.iter().map(line).collect();
+    let named = if series.len() > 1 { series } else { &[] };
+    let keys = named.iter().enumerate().map(|(index, series)| (svg::line_key(index), series.label.clone()));
+    // Series may have points at different places.
+    let mut places: Vec<f64> = series.iter().flat_map(|series| &series.points).map(|point| point[0]).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let row = |place: &f64| {
+        let value = |series: &Series| {
+            let point = series.points.iter().find(|point| point[0] == *place);
+            Markup::text(point.map_or_else(|| "–".to_owned(), |point| short(point[1])))
+        };
+        [Markup::text(short(*place))].into_iter().chain(series.iter().map(value)).collect()
+    };
+    let header: Vec<&str> = [x].into_iter().chain(series.iter().map(|series| series.label.as_str())).collect();
+    let numbers = numbers(super::table(None, &header, places.iter().map(row)));
+    let upwards = format!("{y}{}", if logarithmic { ", logarithmic" } else { "" });
+    let scale = Scale { x, left, right, upwards: &upwards, low: short(low), high: short(high) };
+    Markup::join([scale.around(svg::lines(&lines)), legend(keys), numbers])
+}
+
+fn histogram(x: &str, [low, high]: [f64; 2], shares: &[f64], logarithmic: bool, marks: &[Mark]) -> Markup {
+    let most = shares.iter().copied().fold(0.0, f64::max);
+    let least = shares.iter().copied().filter(|share| *share > 0.0).fold(most, f64::min);
+    // The rarest range is still to be seen.
+    let floor = least / 4.0;
+    let height = |share: f64| match share {
+        share if share <= 0.0 => 0.0,
+        share if logarithmic && most > least => svg::log_position(share, floor, most),
+        share => share / most,
+    };
+    let heights: Vec<f64> = shares.iter().map(|&share| height(share)).collect();
+    let inside = |mark: &Mark| (low..=high).contains(&mark.value);
+    let lines: Vec<f64> = marks.iter().filter(|mark| inside(mark)).map(|mark| (mark.value - low) / (high - low)).collect();
+    let mut drawn = 0..;
+    let keys = marks.iter().map(|mark| {
+        let (key, place) = if inside(mark) {
+            (svg::mark_key(drawn.next().unwrap_or(0)), "")
+        } else {
+            (Markup::default(), " (beyond the right edge)")
+        };
+        (key, format!("{}: {}{place}", mark.label, mark.text))
+    });
+    let keys: Vec<(Markup, String)> = keys.collect();
+    let width = (high - low) / shares.len().max(1) as f64;
+    let rows = shares.iter().enumerate().filter(|(_, share)| **share > 0.0).map(|(index, share)| {
+        let from = low + width * index as f64;
+        vec![Markup::text(format!("{} to {}", short(from), short(from + width))), Markup::text(short(*share))]
+    });
+    let upwards = if logarithmic { "share, logarithmic" } else { "share" };
+    let bottom = if logarithmic && most > least { short(floor) } else { "0".to_owned() };
+    let scale = Scale { x, left: low, right: high, upwards, low: bottom, high: short(most) };
+    let numbers = numbers(super::table(None, &[x, "share"], rows));
+    Markup::join([scale.around(svg::histogram(&heights, &lines)), legend(keys), numbers])
+}
+
+/// The axes of a picture, as text around it.
+struct Scale<'a> {
+    x: &'a str,
+    left: f64,
+    right: f64,
+    upwards: &'a str,
+    low: String,
+    high: String,
+}
+
+impl Scale<'_> {
+    fn around(&self, picture: Markup) -> Markup {
+        let ends = |class: &'static str, first: &str, middle: &str, last: &str| {
+            element("div", &[("class", class)], Markup::join([first, middle, last].map(|text| tag("span", text))))
+        };
+        let parts = [
+            ends("up", &self.high, self.upwards, &self.low),
+            picture,
+            ends("across", &short(self.left), self.x, &short(self.right)),
+        ];
+        element("div", &[("class", "frame")], Markup::join(parts))
+    }
+}
+
+/// What the lines of a picture are.
+fn legend(keys: impl IntoIterator<Item = (Markup, String)>) -> Markup {
+    let rows: Vec<Markup> =
+        keys.into_iter().map(|(key, text)| plain("li", Markup::join([key, Markup::text(" "), Markup::text(text)]))).collect();
+    if rows.is_empty() { Markup::default() } else { element("ul", &[("class", "legend")], Markup::join(rows)) }
+}
+
+/// The numbers of a picture, for whoever does not look at it.
+fn numbers(table: Markup) -> Markup {
+    plain("details", Markup::join([tag("summary", "The numbers"), table]))
 }
 
 fn note(text: &str) -> Markup {

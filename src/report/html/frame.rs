@@ -2,7 +2,7 @@
 
 use super::super::audit::Audit;
 use super::super::markup::{Markup, element, plain, tag};
-use super::{facts, section, table};
+use super::{facts, section, wide_table};
 
 const LIMITS: [&str; 7] = [
     "A claim is about the named model file, byte for byte (SHA-256). Another export of the same network is another model.",
@@ -77,14 +77,20 @@ pub fn recheck(audit: &Audit) -> Markup {
         tag("p", "The program that checks contains no solver; it can be built alone, from the source of this version:"),
         tag("pre", install),
         tag("p", "Each certificate against its model:"),
-        tag("pre", if commands.is_empty() { "(no certificates)".to_owned() } else { commands.join("\n") }),
+        if commands.is_empty() { tag("p", "(no certificates)") } else { lines(commands) },
         tag(
             "p",
             "The models that the claims are about, as “sha256sum -c” takes them (for a compressed model the digest is that of the decompressed file):",
         ),
-        tag("pre", digests.collect::<Vec<_>>().join("\n")),
+        lines(digests),
     ];
     section("recheck", "Check again", Markup::join(parts))
+}
+
+/// Lines to be copied: ends of lines within one are shown, those between them are ends of lines.
+fn lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Markup {
+    let lines = lines.into_iter().map(|line| Markup::join([Markup::text(line), Markup::fixed("\n")]));
+    plain("pre", Markup::join(lines))
 }
 
 pub fn pointers() -> Markup {
@@ -94,7 +100,7 @@ pub fn pointers() -> Markup {
             "p",
             "Parts of this page can serve as evidence in the following places. This page is no conformity assessment, no certification and no legal advice.",
         ),
-        table(None, &["document", "part", "of this page"], rows),
+        wide_table(None, &["document", "part", "of this page"], rows),
     ];
     section("pointers", "Where this belongs", Markup::join(parts))
 }

@@ -95,7 +95,7 @@ fn policy(policy: &PolicySection) -> Markup {
         ]
     });
     let caption = format!("{}, SHA-256 {}", policy.path, policy.digest);
-    let table = table(Some(&caption), &["rule", "status", "limit", "value", "margin", "behind it"], rows);
+    let table = wide_table(Some(&caption), &["rule", "status", "limit", "value", "margin", "behind it"], rows);
     section("policy", "Policy", table)
 }
 
@@ -107,13 +107,26 @@ fn section(id: &str, title: &str, contents: Markup) -> Markup {
 
 /// A table that scrolls by itself where the screen is narrow, also by keyboard.
 fn table(caption: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Markup>>) -> Markup {
-    let cells = header.iter().map(|text| element("th", &[("scope", "col")], Markup::text(text)));
-    let head = plain("thead", plain("tr", Markup::join(cells)));
-    let rows = rows.map(|cells| plain("tr", Markup::join(cells.into_iter().map(|cell| plain("td", cell)))));
-    let body = plain("tbody", Markup::join(rows));
+    let rows = rows.map(|cells| Markup::join(cells.into_iter().map(|cell| element("td", &[("role", "cell")], cell))));
+    framed("scroll", caption, header, rows)
+}
+
+/// A table of many or long columns: where the screen is narrow, its rows become blocks in which every cell is named.
+fn wide_table(caption: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Markup>>) -> Markup {
+    let cell = |(name, cell): (&&str, Markup)| element("td", &[("role", "cell"), ("data-label", name)], plain("div", cell));
+    framed("scroll wide", caption, header, rows.map(|cells| Markup::join(header.iter().zip(cells).map(cell))))
+}
+
+/// The roles are said, for the style sheet may lay out rows and cells as blocks.
+fn framed(class: &str, caption: Option<&str>, header: &[&str], rows: impl Iterator<Item = Markup>) -> Markup {
+    let row = |cells| element("tr", &[("role", "row")], cells);
+    let cells = header.iter().map(|text| element("th", &[("scope", "col"), ("role", "columnheader")], Markup::text(text)));
+    let head = element("thead", &[("role", "rowgroup")], row(Markup::join(cells)));
+    let body = element("tbody", &[("role", "rowgroup")], Markup::join(rows.map(row)));
     let label = caption.unwrap_or_else(|| header.first().copied().unwrap_or_default());
-    let table = plain("table", Markup::join(caption.map(|caption| tag("caption", caption)).into_iter().chain([head, body])));
-    element("div", &[("class", "scroll"), ("role", "group"), ("aria-label", label), ("tabindex", "0")], table)
+    let parts = caption.map(|caption| tag("caption", caption)).into_iter().chain([head, body]);
+    let table = element("table", &[("role", "table")], Markup::join(parts));
+    element("div", &[("class", class), ("role", "group"), ("aria-label", label), ("tabindex", "0")], table)
 }
 
 fn status_tag(word: &str) -> Markup {

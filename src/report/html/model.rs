@@ -1,9 +1,9 @@
 //! A model's section: what it is, then what is proved, checked and estimated about it, apart from each other.
 
-use super::super::audit::{CertificateSection, ClaimSection, Direction, ModelSection};
+use super::super::audit::{CertificateSection, ClaimSection, DescriptiveSection, Direction, ModelSection};
 use super::super::markup::{Markup, element, plain, tag};
 use super::chart::figure;
-use super::{code, facts, section as titled, table};
+use super::{code, facts, section as titled, table, wide_table};
 use crate::certificate::{Assurance, Semantics};
 
 /// What each assurance means, in one sentence.
@@ -46,6 +46,14 @@ pub fn section(model: &ModelSection, number: usize) -> Markup {
         parts.push(tag("h3", "Refused"));
         parts.push(tag("p", "Nothing that these certificates claim counts. A refusal says nothing against the model."));
         parts.extend(refused);
+    }
+    if !model.descriptive.is_empty() {
+        parts.push(tag("h3", "Descriptive"));
+        parts.push(tag(
+            "p",
+            "Computed in floating point by a run of the passes and read from its results. None of it is a claim, and nobody checked it for this page; a policy never counts it.",
+        ));
+        parts.extend(model.descriptive.iter().map(descriptive));
     }
     if !model.charts.is_empty() {
         parts.push(tag("h3", "Across certificates"));
@@ -122,6 +130,24 @@ fn refusal(certificate: &CertificateSection) -> Option<Markup> {
     Some(plain("article", Markup::join([heading, tag("p", format!("{} [{}]", refusal.reason, refusal.code))])))
 }
 
+fn descriptive(section: &DescriptiveSection) -> Markup {
+    let heading = plain("h4", Markup::join([super::status_tag("descriptive"), Markup::text(" "), Markup::text(&section.title)]));
+    let file = |name: &str, digest: &str| Markup::join([code(name), Markup::text(", SHA-256 "), code(digest)]);
+    let data = section.data.iter().map(|data| ("Data", file(&data.name, &data.digest)));
+    let rows = [("About", Markup::text(&section.about)), ("Results", file(&section.results, &section.digest))];
+    let figures = section
+        .figures
+        .iter()
+        .map(|figure| vec![Markup::text(&figure.name), Markup::text(&figure.value), Markup::text(&figure.how)]);
+    let figures = if section.figures.is_empty() {
+        Markup::default()
+    } else {
+        wide_table(Some("Descriptive figures, which nobody checks"), &["figure", "value", "how"], figures)
+    };
+    let pictures = Markup::join(section.charts.iter().map(figure));
+    plain("article", Markup::join([heading, facts(rows.into_iter().chain(data)), figures, pictures]))
+}
+
 fn changes(model: &ModelSection) -> Markup {
     let rows = model.changes.iter().map(|change| {
         let (word, class) = match change.direction {
@@ -143,7 +169,7 @@ fn changes(model: &ModelSection) -> Markup {
         ]
     });
     let caption = model.baseline.as_ref().map(|path| format!("Baseline: {path}; its figures are as it states them"));
-    table(caption.as_deref(), &["claim", "figure", "before", "now", "change", "direction"], rows)
+    wide_table(caption.as_deref(), &["claim", "figure", "before", "now", "change", "direction"], rows)
 }
 
 fn layers(model: &ModelSection) -> Markup {
@@ -152,7 +178,7 @@ fn layers(model: &ModelSection) -> Markup {
         vec![code(&layer.name), Markup::text(&layer.operator), Markup::text(&layer.operation), Markup::text(shape.join(" × "))]
     });
     let more = (model.more_layers > 0).then(|| tag("p", format!("and {} more", model.more_layers)));
-    let table = table(None, &["node", "operator", "lowered to", "shape"], rows);
+    let table = wide_table(None, &["node", "operator", "lowered to", "shape"], rows);
     let summary = tag("summary", format!("The lowered network ({} operations)", model.layers.len() + model.more_layers));
     plain("details", Markup::join([Some(summary), Some(table), more].into_iter().flatten()))
 }

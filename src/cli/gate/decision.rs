@@ -1,0 +1,230 @@
+//! Rules of a policy decided on certificates that were checked: what the gate and a report with a policy share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::super::{ExitStatus, Failure};
+use super::store::baseline;
+use crate::certificate::{Certificate, read_file};
+use crate::checker::Files;
+use crate::codes;
+use crate::onnx::Model;
+use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Status, Task};
+use crate::report::CheckedFile;
+use crate::report::audit::{ModelSection, RuleOutcome, changes};
+
+/// A model and what its rules are measured against.
+pub struct Subject<'a> {
+    pub name: &'a str,
+    pub policy: &'a ModelPolicy,
+    pub path: PathBuf,
+    pub model: &'a Model,
+    baseline: Option<Result<Certificate, Failure>>,
+}
+
+/// Why there is no decision on a claim.
+pub struct Stop {
+    pub status: Status,
+    pub detail: String,
+    pub code: Option<&'static str>,
+}
+
+/// The files of a task: for the checker, and their digests.
+pub struct Given {
+    pub files: Files,
+    pub digests: BTreeMap<PathBuf, String>,
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(file: &PolicyFile, name: &'a str, policy: &'a ModelPolicy, path: PathBuf, model: &'a Model) -> Self {
+        let baseline = policy.baseline.as_ref().map(|path| baseline(&file.folder().join(path)));
+        Self { name, policy, path, model, baseline }
+    }
+
+    /// The pin of the model as a rule of its own.
+    pub fn pin(&self, file: &PolicyFile) -> Option<RuleOutcome> {
+        let pin = self.policy.sha256.as_ref()?.get_ref();
+        let digest = &self.model.digest;
+        let (status, code) = if pin == digest { (Status::Met, None) } else { (Status::Violated, Some("NV603")) };
+        let detail = (status == Status::Violated).then(|| format!("the model's SHA-256 is {digest}"));
+        Some(RuleOutcome { value: Some(short(digest)), detail, ..pin_outcome(file, self.name, status, code) })
+    }
+
+    /// What changed since the baseline, where there is one.
+    pub fn tell_changes<'c>(
+        &self,
+        section: &mut ModelSection,
+        file: &PolicyFile,
+        certificates: impl Iterator<Item = &'c Certificate>,
+    ) {
+        let Some(Ok(baseline)) = &self.baseline else { return };
+        section.baseline = self.policy.baseline.as_ref().map(|path| super::shown(&file.folder().join(path)));
+        let changes = certificates.flat_map(|certificate| changes(baseline, certificate));
+        // The baseline may make claims that no rule asks about.
+        section.changes = changes.filter(|change| change.new.is_some()).collect();
+    }
+}
+
+/// The pin of a model, without a value.
+pub fn pin_outcome(file: &PolicyFile, model: &str, status: Status, code: Option<&'static str>) -> RuleOutcome {
+    let pin = file.policy.models.get(model).and_then(|model| model.sha256.as_ref());
+    RuleOutcome {
+        id: format!("{model}.sha256"),
+        model: model.to_owned(),
+        what: "digest of the model".to_owned(),
+        line: file.pins.get(model).copied().unwrap_or(1),
+        limit: pin.map_or_else(String::new, |pin| short(pin.get_ref())),
+        value: None,
+        margin: None,
+        room: None,
+        status,
+        assurance: None,
+        detail: None,
+        code: code.map(str::to_owned),
+        certificate: None,
+        reused: false,
+    }
+}
+
+/// Reads the files of a task.
+pub fn given(file: &PolicyFile, task: &Task) -> Result<Given, Stop> {
+    let mut given = Given { files: Files::default(), digests: BTreeMap::new() };
+    for path in &task.files {
+        let bytes = read_file(&file.folder().join(path)).map_err(|error| Stop {
+            status: Status::Error,
+            detail: error.to_string(),
+            code: Some("NV201"),
+        })?;
+        let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        given.digests.insert(path.clone(), given.files.add(&name, bytes));
+    }
+    Ok(given)
+}
+
+impl Stop {
+    pub fn undecided(detail: impl Into<String>) -> Self {
+        Self { status: Status::Inconclusive, detail: detail.into(), code: Some("NV602") }
+    }
+
+    /// The same for every requirement of a task.
+    pub fn all(&self, model: &str, task: &Task) -> Vec<RuleOutcome> {
+        let decision = Decision::without_figure(self.status, self.detail.clone());
+        task.requirements
+            .iter()
+            .map(|requirement| outcome(model, requirement, &requirement.limit, &decision, self.code))
+            .collect()
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        let (detail, code) = codes::split(&failure.message);
+        let status = match failure.status {
+            ExitStatus::Inconclusive => Status::Inconclusive,
+            ExitStatus::Refused => Status::Refused,
+            ExitStatus::Error | ExitStatus::Violated | ExitStatus::Established => Status::Error,
+        };
+        Self { status, detail: detail.to_owned(), code: code.or((status == Status::Inconclusive).then_some("NV602")) }
+    }
+}
+
+/// Decides every requirement of a task, and whether more effort could change anything; `None` where a requirement has no
+/// claim. A violation that a hurried search did not settle is none.
+pub fn decide(
+    subject: &Subject,
+    task: &Task,
+    certificate: &Certificate,
+    checked: &CheckedFile,
+    given: &Given,
+    hurried: Option<f64>,
+) -> Option<(Vec<RuleOutcome>, bool)> {
+    let pairs = certificate.claims.iter().zip(&checked.claims);
+    let established: Vec<Established> = pairs.filter_map(|(claim, checked)| Established::new(claim, checked.assurance)).collect();
+    let mut settled = true;
+    let mut outcomes = Vec::new();
+    for requirement in &task.requirements {
+        let claim = requirement.answered_by(&established, &given.digests)?;
+        let (limit, mut decision) = match resolved(subject, requirement, given) {
+            Ok(limit) => {
+                let decision = requirement.decide(claim, &limit);
+                (limit, decision)
+            }
+            Err(stop) => {
+                let decision = Decision::without_figure(stop.status, stop.detail);
+                outcomes.push(outcome(subject.name, requirement, &requirement.limit, &decision, stop.code));
+                continue;
+            }
+        };
+        if let (Some(limit), Status::Violated, false) = (hurried, decision.status, decision.settled) {
+            decision.status = Status::Inconclusive;
+            decision.detail = Some(format!("the search ended at its limit of {limit} s; a better figure may exist"));
+        }
+        settled &= decision.settled;
+        outcomes.push(outcome(subject.name, requirement, &limit, &decision, None));
+    }
+    Some((outcomes, settled))
+}
+
+/// The limit with the baseline's figure in it.
+fn resolved(subject: &Subject, requirement: &Requirement, given: &Given) -> Result<Limit, Stop> {
+    let Limit::Regression(_) = requirement.limit else { return Ok(requirement.limit.clone()) };
+    let unusable = |detail: String| Stop { status: Status::Error, detail, code: Some("NV404") };
+    let certificate = match &subject.baseline {
+        Some(Ok(certificate)) => certificate,
+        Some(Err(failure)) => {
+            let (detail, code) = codes::split(&failure.message);
+            let status = if failure.status == ExitStatus::Refused { Status::Refused } else { Status::Error };
+            return Err(Stop { status, detail: detail.to_owned(), code });
+        }
+        None => return Err(unusable("there is no baseline".to_owned())),
+    };
+    let stated: Vec<Established> =
+        certificate.claims.iter().filter_map(|claim| Established::new(claim, claim.assurance)).collect();
+    let figure = requirement.answered_by(&stated, &given.digests).and_then(|claim| requirement.figure.read(&claim.value));
+    let figure = figure.and_then(|reading| reading.number()).filter(|value| value.is_finite());
+    requirement.limit.resolved(figure).ok_or_else(|| unusable("the baseline does not make this claim".to_owned()))
+}
+
+fn outcome(
+    model: &str,
+    requirement: &Requirement,
+    limit: &Limit,
+    decision: &Decision,
+    code: Option<&'static str>,
+) -> RuleOutcome {
+    let room = decision.margin.map(|margin| match limit {
+        Limit::AtMost(of) | Limit::AtLeast(of) if *of != 0.0 && (margin / of).is_finite() => {
+            format!("{} ({:+.1} %)", crate::report::signed(margin), 100.0 * margin / of)
+        }
+        _ => crate::report::signed(margin),
+    });
+    let of_status = match decision.status {
+        Status::Violated => Some("NV601"),
+        Status::Inconclusive => Some("NV602"),
+        Status::Met | Status::Refused | Status::Error => None,
+    };
+    RuleOutcome {
+        id: requirement.id.clone(),
+        model: model.to_owned(),
+        what: requirement.what.clone(),
+        line: requirement.line,
+        limit: match &requirement.limit {
+            Limit::Regression(fraction) if *limit != requirement.limit => format!("{limit} (baseline + {} %)", fraction * 100.0),
+            _ => limit.to_string(),
+        },
+        value: decision.reading.as_ref().map(|reading| reading.text().to_owned()),
+        margin: decision.margin,
+        room,
+        status: decision.status,
+        assurance: decision.assurance,
+        detail: decision.detail.clone(),
+        code: code.or(of_status).map(str::to_owned),
+        certificate: None,
+        reused: false,
+    }
+}
+
+/// Enough of a digest to tell two apart.
+fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}
