@@ -17,7 +17,7 @@ pub struct AttainedPair {
 }
 
 /// Multiplications that the search may cost.
-const WORK: f64 = 1.5e8;
+const WORK: f64 = 3e8;
 /// Networks whose evaluation costs more multiplications have no certified pair: enclosures are a hundred times slower.
 const EVALUATION_LIMIT: f64 = 3e7;
 /// Searches beside each other, each with random numbers of its own.
@@ -121,7 +121,7 @@ impl Place<'_> {
         let size = euclidean(&centre.point).max(1e-3);
         let reach = size * 10f64.powf(0.5 - 3.5 * random.uniform());
         let kind = random.uniform();
-        if kind < 0.5
+        if kind < 0.35
             && let Some(uphill) = self.uphill(centre, 10f64.powf(0.5 - 2.5 * random.uniform()))
         {
             return centre.point.iter().zip(&uphill).map(|(x, d)| x + reach * d).collect();
