@@ -81,6 +81,8 @@ fn is_kink(function: &Function, x: f64) -> bool {
             inner == 0.0 || inner == 1.0
         }
         Function::HardSwish => x.abs() == 3.0,
+        Function::Sign => x == 0.0,
+        Function::Floor => x == x.floor(),
         _ => false,
     }
 }
