@@ -28,6 +28,8 @@
 
 // One arm for every operation, each with its own reason.
 #![allow(clippy::match_same_arms)]
+// Kernels are compiled once for every set of vector instructions, which only what is inlined in them gets.
+#![allow(clippy::inline_always)]
 
 mod adjoint;
 mod affine;

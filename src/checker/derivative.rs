@@ -147,7 +147,6 @@ fn smooth_at(function: &Function, x: &Enclosure) -> bool {
             (inner.lower() > 0.0 && inner.upper() < 1.0) || inner.upper() < 0.0 || inner.lower() > 1.0
         }
         Function::HardSwish => avoids(-3.0) && avoids(3.0),
-        Function::Sign => avoids(0.0),
         Function::Floor => x.lower() > x.lower().floor() && x.lower().floor() == x.upper().floor(),
         Function::Abs
         | Function::Relu
@@ -156,6 +155,7 @@ fn smooth_at(function: &Function, x: &Enclosure) -> bool {
         | Function::Selu { .. }
         | Function::Celu { .. }
         | Function::Softsign
+        | Function::Sign
         | Function::Sqrt => avoids(0.0),
         _ => true,
     }

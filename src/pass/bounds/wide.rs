@@ -1,5 +1,8 @@
 //! The loops of backward bounds, compiled for wider vector instructions where the processor has them.
 
+// What is not inlined does not get the wider instructions.
+#![allow(clippy::inline_always)]
+
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::bounds::{Kernel, Vectorise};
