@@ -67,6 +67,7 @@ fn points_wanted(usual: u64) -> u64 {
 const WIDTH: usize = 6;
 
 /// A random network of a few nodes of shape `[1, 1, 6]`; `piecewise` keeps to what rational numbers can do.
+#[allow(clippy::too_many_lines)] // one arm for every operation
 fn network(random: &mut Random, nodes: usize, piecewise: bool) -> Network {
     let mut b = NetworkBuilder::new();
     let shape = vec![1, 1, WIDTH];
