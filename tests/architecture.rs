@@ -102,7 +102,8 @@ fn rooms_named(code: &str) -> Vec<String> {
 }
 
 /// Crates that only untrusted rooms may use.
-const UNTRUSTED_CRATES: [&str; 9] = ["clarabel", "faer", "rayon", "indicatif", "tabled", "clap", "ndarray", "blas", "lapack"];
+const UNTRUSTED_CRATES: [&str; 10] =
+    ["clarabel", "faer", "pulp", "rayon", "indicatif", "tabled", "clap", "ndarray", "blas", "lapack"];
 /// Rooms that nothing trusted may know.
 const UNTRUSTED_ROOMS: [&str; 6] = ["pass", "solver", "policy", "report", "cli", "codes"];
 

@@ -6,6 +6,7 @@
 //! | `float32_boxes_contain_the_real_ones` | what is deployed can do all that real arithmetic does, and ONNX Runtime's float32 outputs lie inside |
 //! | `every_operator_is_bounded_in_both_semantics` | each operator's box contains what is sampled in it, and ONNX Runtime's output |
 //! | `corpus_outputs_lie_inside` | ONNX Runtime's outputs of real networks lie inside the float32 boxes of their inputs |
+//! | `jumps_are_paid_for` | sign and floor beside a jump, in both semantics |
 
 mod common;
 
@@ -141,4 +142,43 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
+}
+
+/// Sign and floor: where rounding can carry an argument over a jump, both sides are in the box.
+#[test]
+fn jumps_are_paid_for() {
+    use nnverify::ir::{Binary, Function, NetworkBuilder, Op, Tensor};
+    let network = |function: Function| {
+        let mut b = NetworkBuilder::new();
+        let x = b.push("x", "", Op::Input, &[], vec![1]).unwrap();
+        let c = b.push("c", "", Op::Constant(Tensor::new(vec![1], vec![1.0]).unwrap()), &[], vec![1]).unwrap();
+        let sum = b.push("sum", "", Op::Binary(Binary::Add), &[x, c], vec![1]).unwrap();
+        let y = b.push("y", "", Op::Function(function), &[sum], vec![1]).unwrap();
+        b.finish(y).unwrap()
+    };
+    let at = |function: Function, x: f64, semantics| {
+        let region = BoxRegion::new(vec![x], vec![x]).unwrap();
+        let found = interval_bounds(&network(function), &region, semantics).unwrap().output().at(0);
+        (found.lower, found.upper)
+    };
+    let tiny = 2f64.powi(-40);
+    // In real arithmetic −1 + 2⁻⁴⁰ + 1 is positive, and float32 may make it zero.
+    assert_eq!(at(Function::Sign, tiny - 1.0, Semantics::Real), (1.0, 1.0));
+    let (lower, upper) = at(Function::Sign, tiny - 1.0, Semantics::Float32);
+    assert!(lower <= 0.0 && upper == 1.0);
+    assert_eq!(at(Function::Floor, tiny, Semantics::Real), (1.0, 1.0));
+    assert_eq!(at(Function::Floor, -tiny, Semantics::Real), (0.0, 0.0));
+    assert_eq!(at(Function::Floor, -tiny, Semantics::Float32), (0.0, 1.0));
+    assert_eq!(at(Function::Floor, 0.5, Semantics::Float32), (1.0, 1.0));
+
+    // A subnormal input may count as zero.
+    let mut b = NetworkBuilder::new();
+    let x = b.push("x", "", Op::Input, &[], vec![1]).unwrap();
+    let y = b.push("y", "", Op::Function(Function::Sign), &[x], vec![1]).unwrap();
+    let network = b.finish(y).unwrap();
+    let subnormal = f64::from(f32::from_bits(1));
+    let region = BoxRegion::new(vec![subnormal], vec![subnormal]).unwrap();
+    let found = interval_bounds(&network, &region, Semantics::Float32).unwrap().output().at(0);
+    assert!(found.contains(0.0) && found.contains(1.0));
+    assert_eq!(interval_bounds(&network, &region, Semantics::Real).unwrap().output().at(0).lower, 1.0);
 }

@@ -6,12 +6,15 @@
 //! | `a_stopped_run_goes_on` | the file of finished samples: half a line, another query |
 //! | `normalisation_is_part_of_the_question` | scaled data with a deviation give what unscaled data give |
 //! | `euclidean_perturbations` | witnesses inside the ball, never more robust samples than counterexamples allow |
+//! | `lipschitz_margins_prove_what_other_bounds_do_not` | samples inside their certified radius, proved again from the stored bounds; none without a witness, none with smaller bounds |
 //! | `usage_errors_say_what_is_wrong` | exit code 2 and a message |
 
 mod common;
 
 use std::path::Path;
 
+use nnverify::certificate::{Certificate, ClaimKind, Norm, Number, RobustnessClaim};
+use nnverify::checker::{Evidence, Files, check_claim};
 use nnverify::data::{Dataset, write_npy};
 use serde_json::Value;
 
@@ -136,6 +139,53 @@ fn euclidean_perturbations() {
 }
 
 #[test]
+fn lipschitz_margins_prove_what_other_bounds_do_not() {
+    let directory = folder();
+    let folder = directory.path();
+    let common = ["digits_relu.onnx", "--data", "digits_test.npz", "--samples", "12", "--output-format", "json"];
+    let (code, radii, error) = run(folder, &[&common[..], &["--lipschitz", "l2", "--per-margin"]].concat());
+    assert_eq!(code, 0, "{error}");
+    let radii: Vec<f64> = serde_json::from_value(section(&radii)["certified_radii"].clone()).unwrap();
+    assert!(radii.len() == 12 && radii.iter().filter(|radius| **radius > 0.05).count() >= 10, "{radii:?}");
+
+    let query = ["--robust", "--norm", "l2", "--eps", "0.25", "--csv", "s.csv"];
+    let (_, out, error) = run(folder, &[&common[..], &query[..]].concat());
+    let section = section(&out);
+    let by_margins = section["by_lipschitz_margins"].as_u64().unwrap();
+    assert!(by_margins > 0, "{section} {error}");
+    // What the radii promise is found, by one way or another.
+    let csv = std::fs::read_to_string(folder.join("s.csv")).unwrap();
+    for (line, radius) in csv.lines().skip(1).zip(&radii) {
+        assert!(*radius <= 0.2501 || line.contains(",robust,"), "{line}: {radius}");
+        assert!(!line.ends_with(",robust,lipschitz") || *radius > 0.2499, "{line}: {radius}");
+    }
+
+    let model = nnverify::onnx::load(&folder.join("digits_relu.onnx")).unwrap();
+    let (certificate, bundle) = Certificate::read(&folder.join("digits_relu.certificate.json")).unwrap();
+    let mut files = Files::default();
+    files.add("digits_test.npz", std::fs::read(folder.join("digits_test.npz")).unwrap());
+    let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &bundle, files: &files };
+    let claim = certificate.claims.into_iter().next().unwrap();
+    check_claim(&claim, &evidence).unwrap();
+    let changed = |change: &dyn Fn(&mut RobustnessClaim)| {
+        let mut claim = claim.clone();
+        let ClaimKind::Robustness(robustness) = &mut claim.kind else { panic!("another kind") };
+        change(robustness);
+        check_claim(&claim, &evidence).unwrap_err().to_string()
+    };
+    let without = changed(&|claim| claim.witness.margins = None);
+    assert!(without.contains("refuted"), "{without}");
+    let halved = changed(&|claim| {
+        for functional in &mut claim.witness.margins.as_mut().unwrap().functionals {
+            functional.bound = Number::upper(functional.bound.value() / 2.0);
+        }
+    });
+    assert!(halved.contains("functionals"), "{halved}");
+    let another = changed(&|claim| claim.perturbation.norm = Norm::Linf);
+    assert!(another.contains("another norm"), "{another}");
+}
+
+#[test]
 fn usage_errors_say_what_is_wrong() {
     let directory = folder();
     let folder = directory.path();
@@ -152,6 +202,10 @@ fn usage_errors_say_what_is_wrong() {
         let (code, _, error) = run(folder, &[&base[..], more].concat());
         assert!(code == 2 && error.contains(expected), "{more:?}: {error}");
     }
+    let one = common::tiny::Tiny::new(64, 1).gemm("g", "x", 64, 1).finish("g");
+    std::fs::write(folder.join("one.onnx"), one).unwrap();
+    let (code, _, error) = run(folder, &["one.onnx", "--robust", "--data", "digits_test.npz", "--eps", "0.1"]);
+    assert!(code == 2 && error.contains("one output"), "{error}");
     let (code, _, error) = run(folder, &["digits_relu.onnx", "--robust", "--eps", "0.1"]);
     assert!(code == 2 && error.contains("--data"), "{error}");
 }

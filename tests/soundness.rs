@@ -6,7 +6,10 @@
 //! | `exact_values_lie_inside` | piecewise linear networks evaluated in rational numbers: not one unit in the last place outside |
 //! | `float32_values_lie_inside` | dense networks evaluated in float32 in shuffled and paired order, with and without fused steps |
 //! | `fixed_phases_hold_where_they_are_fixed` | a point of the box whose ReLUs are on the fixed sides lies inside the bounds for them |
+//! | `long_sorts_are_paid_for`, `squares_that_underflow_are_paid_for` | what only rounding and underflow can break |
 //! | `cancellation_is_paid_for` | weights of 1e8 and 1e−8 that cancel; outputs exactly at a threshold |
+//!
+//! `NNVERIFY_CAMPAIGN` says how many points each of the first three is to have; by default they are some ten thousand.
 
 mod common;
 
@@ -56,9 +59,15 @@ fn constant(b: &mut NetworkBuilder, random: &mut Random, shape: Vec<usize>, scal
     b.push("c", "", Op::Constant(tensor), &[], shape).unwrap()
 }
 
+/// How many points a test is to have.
+fn points_wanted(usual: u64) -> u64 {
+    std::env::var("NNVERIFY_CAMPAIGN").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 const WIDTH: usize = 6;
 
 /// A random network of a few nodes of shape `[1, 1, 6]`; `piecewise` keeps to what rational numbers can do.
+#[allow(clippy::too_many_lines)] // one arm for every operation
 fn network(random: &mut Random, nodes: usize, piecewise: bool) -> Network {
     let mut b = NetworkBuilder::new();
     let shape = vec![1, 1, WIDTH];
@@ -82,6 +91,8 @@ fn network(random: &mut Random, nodes: usize, piecewise: bool) -> Network {
             0..=2 => linear(&mut b, random),
             3 => call(&mut b, [Function::Relu, Function::Abs, Function::Neg][random.below(3)].clone()),
             4 => call(&mut b, [Function::Relu, Function::LeakyRelu { slope: 0.25 }][random.below(2)].clone()),
+            // What jumps can turn a last digit into a whole: only exact evaluation can tell.
+            5 if piecewise && random.below(2) == 0 => call(&mut b, [Function::Sign, Function::Floor][random.below(2)].clone()),
             5 => call(&mut b, Function::Clip { lower: -0.5, upper: 0.75 }),
             6 => {
                 let binary = [Binary::Add, Binary::Sub, Binary::Max, Binary::Min][random.below(4)];
@@ -133,6 +144,7 @@ fn network(random: &mut Random, nodes: usize, piecewise: bool) -> Network {
                     Function::Cos,
                     Function::Elu { alpha: 1.3 },
                     Function::HardSigmoid { alpha: 0.3, beta: 0.5 },
+                    Function::Exp,
                 ];
                 call(&mut b, smooth[random.below(smooth.len())].clone())
             }
@@ -190,7 +202,8 @@ fn random_rows(random: &mut Random) -> LinearRows {
 fn sampled_values_lie_inside() {
     let mut random = Random(11);
     let (mut points, mut networks) = (0u64, 0);
-    while networks < 600 {
+    let wanted = points_wanted(60_000);
+    while points < wanted {
         let nodes = 2 + random.below(9);
         let network = network(&mut random, nodes, false);
         let region = random_box(&mut random);
@@ -276,6 +289,8 @@ impl Arithmetic for Exact {
         Some(match *function {
             Function::Neg => zero.sub(self),
             Function::Abs => Arithmetic::max(self, &zero.sub(self)),
+            Function::Sign => Self::exact(if *self > zero { 1.0 } else { 0.0 } - if *self < zero { 1.0 } else { 0.0 }),
+            Function::Floor => Self(self.0.floor().into()),
             Function::Relu => Arithmetic::max(self, &zero),
             Function::LeakyRelu { slope } if *self < zero => self.mul(&Self::exact(slope)),
             Function::LeakyRelu { .. } => self.clone(),
@@ -289,7 +304,8 @@ impl Arithmetic for Exact {
 fn exact_values_lie_inside() {
     let mut random = Random(5);
     let mut points = 0;
-    for _ in 0..150 {
+    let wanted = points_wanted(900);
+    while points < wanted {
         let nodes = 2 + random.below(6);
         let network = network(&mut random, nodes, true);
         let region = random_box(&mut random);
@@ -348,7 +364,8 @@ fn float32_values_lie_inside() {
     let mut random = Random(23);
     let mut outside_real = 0;
     let mut points = 0;
-    for _ in 0..60 {
+    let wanted = points_wanted(12_000);
+    while points < wanted {
         let sizes = [5, 40, 30, 3];
         let mut b = NetworkBuilder::new();
         let mut x = b.push("x", "", Op::Input, &[], vec![1, 1, sizes[0]]).unwrap();
@@ -481,4 +498,51 @@ fn cancellation_is_paid_for() {
     let bounds = interval_bounds(&network, &region, Semantics::Real).unwrap().output().at(0);
     assert!(bounds.lower <= 0.0 && bounds.upper >= 0.0, "{bounds:?}");
     assert_eq!(evaluate(&network, &[0.5, 0.5, 0.3]).unwrap(), [0.0]);
+}
+
+/// Rows of coefficients meet constants in the place of long sorts: what their sum rounds is paid for.
+#[test]
+fn long_sorts_are_paid_for() {
+    const LENGTH: usize = 70;
+    let mut b = NetworkBuilder::new();
+    let x = b.push("x", "", Op::Input, &[], vec![1, LENGTH]).unwrap();
+    let y = b.push("y", "", Op::Sort { descending: false }, &[x], vec![1, LENGTH]).unwrap();
+    let network = b.finish(y).unwrap();
+    let mut random = Random(31);
+    let centre: Vec<f64> = (0..LENGTH).map(|_| random.signed()).collect();
+    // A point: every element of the sort is known, and nothing but rounding is left.
+    let region = Region::from(BoxRegion::new(centre.clone(), centre.clone()).unwrap());
+    for semantics in [Semantics::Real, Semantics::Float32] {
+        let prepared = LinearBounds::new(&network, semantics).unwrap();
+        let none = Hints::default();
+        let analysis = prepared.analyse(&region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
+        assert!(analysis.relaxed(y).unwrap().deviation.iter().all(|&deviation| deviation > 0.0));
+        let coefficients: Vec<f64> = (0..20 * LENGTH).map(|_| random.signed()).collect();
+        let bounds = analysis.backward(y, &coefficients, None, None, &Loops);
+        let mut sorted = centre.clone();
+        sorted.sort_by(f64::total_cmp);
+        for (row, bound) in coefficients.chunks(LENGTH).zip(bounds) {
+            let zero = Exact::exact(0.0);
+            let value = row.iter().zip(&sorted).fold(zero, |sum, (l, y)| sum.add(&Exact::exact(*l).mul(&Exact::exact(*y))));
+            assert!(Exact::exact(bound) <= value && Exact::exact(bound + 1e-10) >= value, "{bound}");
+        }
+    }
+}
+
+/// Coefficients whose squares vanish still move a bound on a ball.
+#[test]
+fn squares_that_underflow_are_paid_for() {
+    let mut b = NetworkBuilder::new();
+    let x = b.push("x", "", Op::Input, &[], vec![1, 2]).unwrap();
+    let y = b.push("y", "", Op::Function(Function::Neg), &[x], vec![1, 2]).unwrap();
+    let network = b.finish(y).unwrap();
+    let prepared = LinearBounds::new(&network, Semantics::Real).unwrap();
+    let region = Region::ball(&[0.0, 0.0], 1.0).unwrap();
+    let none = Hints::default();
+    let analysis = prepared.analyse(&region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
+    for tiny in [1e-170, 1e-200, 1e-300, f64::MIN_POSITIVE] {
+        // The least value of tiny·(x₀ + x₁) on the unit ball is −√2·tiny.
+        let bound = analysis.backward(y, &[tiny, tiny], None, None, &Loops)[0];
+        assert!(bound <= -1.414 * tiny, "{tiny}: {bound}");
+    }
 }

@@ -12,7 +12,9 @@ pub fn second_derivative(function: &Function, x: f64) -> f64 {
         | Function::Relu
         | Function::LeakyRelu { .. }
         | Function::Clip { .. }
-        | Function::HardSigmoid { .. } => 0.0,
+        | Function::HardSigmoid { .. }
+        | Function::Sign
+        | Function::Floor => 0.0,
         Function::Elu { alpha } => left(x, || alpha * x.exp()),
         Function::Selu { alpha, gamma } => left(x, || gamma * alpha * x.exp()),
         Function::Celu { alpha } => left(x, || (x / alpha).exp() / alpha),

@@ -3,8 +3,10 @@
 //! Rows of convolutions are mostly empty (a neuron sees its receptive field, dead neurons see nothing): only positions with
 //! an entry are gathered, multiplied by the kernels of all channels at once, and scattered.
 
+use std::ops::Range;
+
 use super::linear::{Linear, for_each_run};
-use super::matrix::{Multiply, add_sparse_product};
+use super::matrix::{Kernel, Vectorise, add_sparse_product};
 use crate::ir::ConvGeometry;
 
 /// Constant weights, arranged for backward passes.
@@ -27,7 +29,7 @@ pub(super) enum Adjoint {
 /// A convolution seen from its outputs.
 #[derive(Clone, Debug)]
 pub(super) struct Kernels {
-    /// Per output channel `[in_per_group, kernel]`.
+    /// Per output channel `[kernel, in_per_group]`.
     weights: Vec<f64>,
     groups: usize,
     batch: usize,
@@ -41,7 +43,7 @@ pub(super) struct Kernels {
 }
 
 /// Positions that are multiplied at once.
-const BLOCK: usize = 512;
+const BLOCK: usize = 64;
 
 impl Adjoint {
     pub fn new(linear: Linear, constant: usize, weights: Vec<f64>) -> Self {
@@ -59,13 +61,13 @@ impl Adjoint {
     }
 
     /// Adds `Wᵀ·λ` to `out`, row by row: `[rows, results]` and `[rows, operand]`.
-    pub fn add(&self, linear: Linear, multiply: &impl Multiply, rows: usize, lambda: &[f64], out: &mut [f64]) {
+    pub fn add(&self, linear: Linear, vectors: &impl Vectorise, rows: usize, lambda: &[f64], out: &mut [f64]) {
         match self {
             Self::Matrix { k, n, transposed } => {
                 let m = lambda.len().checked_div(*n).unwrap_or(0);
-                add_sparse_product(multiply, [m, *n, *k], lambda, transposed, out);
+                add_sparse_product(vectors, [m, *n, *k], lambda, transposed, out);
             }
-            Self::Kernels(kernels) => kernels.add(multiply, rows, lambda, out),
+            Self::Kernels(kernels) => kernels.add(vectors, rows, lambda, out),
             Self::Products { constant, weights } => {
                 let (results, operand) = (lambda.len() / rows.max(1), out.len() / rows.max(1));
                 linear.for_each_product(|to, left, right| {
@@ -85,16 +87,15 @@ impl Kernels {
     fn new(geometry: &ConvGeometry, weights: &[f64]) -> Self {
         let kernel: usize = geometry.axes.iter().map(|axis| axis.kernel).product();
         let (inputs, outputs) = (geometry.in_channels / geometry.groups, geometry.out_channels / geometry.groups);
-        let arranged = if geometry.transposed {
-            let source = |out_channel: usize, local: usize, k: usize| {
-                let in_channel = out_channel / outputs * inputs + local;
-                (in_channel * outputs + out_channel % outputs) * kernel + k
-            };
-            let index = (0..geometry.out_channels).flat_map(|o| (0..inputs).map(move |i| (o, i)));
-            index.flat_map(|(o, i)| (0..kernel).map(move |k| source(o, i, k))).map(|at| weights[at]).collect()
-        } else {
-            weights.to_vec()
+        let source = |out_channel: usize, k: usize, local: usize| {
+            let in_channel = out_channel / outputs * inputs + local;
+            let pair =
+                if geometry.transposed { in_channel * outputs + out_channel % outputs } else { out_channel * inputs + local };
+            pair * kernel + k
         };
+        let index = (0..geometry.out_channels).flat_map(|o| (0..kernel).map(move |k| (o, k)));
+        let index = index.flat_map(|(o, k)| (0..inputs).map(move |i| source(o, k, i)));
+        let arranged = index.map(|at| weights[at]).collect();
         let output_size: usize = geometry.axes.iter().map(|axis| axis.output).product();
         let mut taps = vec![Vec::new(); output_size];
         let plane = ConvGeometry { batch: 1, groups: 1, in_channels: 1, out_channels: 1, ..geometry.clone() };
@@ -117,54 +118,90 @@ impl Kernels {
         }
     }
 
-    fn add(&self, multiply: &impl Multiply, rows: usize, lambda: &[f64], out: &mut [f64]) {
+    fn add(&self, vectors: &impl Vectorise, rows: usize, lambda: &[f64], out: &mut [f64]) {
         let (inputs, outputs) = (self.in_channels / self.groups, self.out_channels / self.groups);
         let patch = inputs * self.kernel;
-        let (results, operand) =
-            (self.batch * self.out_channels * self.output_size, self.batch * self.in_channels * self.input_size);
-        let mut places: Vec<(usize, usize)> = Vec::with_capacity(BLOCK);
-        let mut gathered: Vec<f64> = Vec::with_capacity(BLOCK * outputs);
+        let mut places = Vec::with_capacity(self.output_size);
+        let mut gathered = vec![0.0; BLOCK * outputs];
         let mut patches = vec![0.0; BLOCK * patch];
-        let mut occupied = vec![false; self.output_size];
-        for group in 0..self.groups {
+        // One row's image, position by position with all channels, so that every tap is one stretch of memory.
+        let mut image = vec![0.0; self.input_size * inputs];
+        let from = lambda.chunks_exact((outputs * self.output_size).max(1));
+        let to = out.chunks_exact_mut((inputs * self.input_size).max(1));
+        for (index, (lambda, out)) in from.zip(to).take(rows * self.batch * self.groups).enumerate() {
+            let group = index % self.groups;
             let weights = &self.weights[group * outputs * patch..(group + 1) * outputs * patch];
-            let mut flush = |places: &mut Vec<(usize, usize)>, gathered: &mut Vec<f64>, out: &mut [f64]| {
-                let patches = &mut patches[..places.len() * patch];
+            self.occupied(lambda, &mut places);
+            let Some(reach) = self.reach(&places) else { continue };
+            image[reach.start * inputs..reach.end * inputs].fill(0.0);
+            for block in places.chunks(BLOCK) {
+                let gathered = &mut gathered[..block.len() * outputs];
+                for (values, &place) in gathered.chunks_exact_mut(outputs).zip(block) {
+                    let channels = lambda.chunks_exact(self.output_size);
+                    values.iter_mut().zip(channels).for_each(|(value, plane)| *value = plane[place]);
+                }
+                let patches = &mut patches[..block.len() * patch];
                 patches.fill(0.0);
-                add_sparse_product(multiply, [places.len(), outputs, patch], gathered, weights, patches);
-                for (&(base, position), patch) in places.iter().zip(patches.chunks_exact(patch.max(1))) {
-                    for (local, patch) in patch.chunks_exact(self.kernel).enumerate() {
-                        let plane = &mut out[base + local * self.input_size..base + (local + 1) * self.input_size];
-                        for &(input, k) in &self.taps[position] {
-                            plane[input as usize] += patch[k as usize];
-                        }
-                    }
-                }
-                places.clear();
-                gathered.clear();
-            };
-            for row in 0..rows {
-                for batch in 0..self.batch {
-                    let from = row * results + (batch * self.out_channels + group * outputs) * self.output_size;
-                    let lambda = &lambda[from..from + outputs * self.output_size];
-                    occupied.fill(false);
-                    for plane in lambda.chunks_exact(self.output_size.max(1)) {
-                        occupied.iter_mut().zip(plane).for_each(|(occupied, &value)| *occupied |= value != 0.0);
-                    }
-                    let base = row * operand + (batch * self.in_channels + group * inputs) * self.input_size;
-                    for position in (0..self.output_size).filter(|&position| occupied[position]) {
-                        places.push((base, position));
-                        for plane in lambda.chunks_exact(self.output_size) {
-                            gathered.push(plane[position]);
-                        }
-                        if places.len() == BLOCK {
-                            flush(&mut places, &mut gathered, out);
-                        }
-                    }
-                }
+                add_sparse_product(vectors, [block.len(), outputs, patch], gathered, weights, patches);
+                vectors.run(Scatter { taps: &self.taps, inputs, block, patches, image: &mut image });
             }
-            flush(&mut places, &mut gathered, out);
+            for (local, plane) in out.chunks_exact_mut(self.input_size).enumerate() {
+                let values = image[reach.start * inputs..].iter().skip(local).step_by(inputs);
+                plane[reach.clone()].iter_mut().zip(values).for_each(|(out, value)| *out += value);
+            }
         }
+    }
+
+    /// Output positions where any channel has an entry.
+    fn occupied(&self, lambda: &[f64], places: &mut Vec<usize>) {
+        places.clear();
+        let mut bits = vec![0u64; self.output_size];
+        for plane in lambda.chunks_exact(self.output_size) {
+            bits.iter_mut().zip(plane).for_each(|(bits, value)| *bits |= value.to_bits());
+        }
+        // The sign of a zero does not count.
+        places.extend(bits.iter().enumerate().filter(|(_, bits)| **bits << 1 != 0).map(|(place, _)| place));
+    }
+
+    /// The input positions between the first and the last that these output positions meet.
+    fn reach(&self, places: &[usize]) -> Option<Range<usize>> {
+        let met = || places.iter().flat_map(|&place| &self.taps[place]).map(|&(input, _)| input as usize);
+        Some(met().min()?..met().max()? + 1)
+    }
+}
+
+/// Adds patches to the positions that they are about.
+struct Scatter<'a> {
+    taps: &'a [Vec<(u32, u32)>],
+    inputs: usize,
+    block: &'a [usize],
+    patches: &'a [f64],
+    image: &'a mut [f64],
+}
+
+impl Kernel for Scatter<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let patch = self.patches.len() / self.block.len().max(1);
+        for (&place, patch) in self.block.iter().zip(self.patches.chunks_exact(patch.max(1))) {
+            for &(input, k) in &self.taps[place] {
+                let (to, from) = (input as usize * self.inputs, k as usize * self.inputs);
+                add_stretch(&mut self.image[to..to + self.inputs], &patch[from..from + self.inputs]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_stretch(to: &mut [f64], from: &[f64]) {
+    let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<8>(), from.as_chunks::<8>());
+    for (to, from) in to.iter_mut().zip(from) {
+        for lane in 0..8 {
+            to[lane] += from[lane];
+        }
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to += from;
     }
 }
 

@@ -3,22 +3,23 @@
 //! Only elements that a nonlinear node cannot do without are refined: unstable ReLUs, curved functions. Nodes are taken in
 //! order, so that every backward pass stands on refined bounds of all nodes before it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::adjoint::Adjoint;
-use super::backward::{Backward, Slopes, Trace};
+use super::backward::{Backward, Scratch, Slopes, Trace};
 use super::error::{BoundsError, Reason};
-use super::image::kinks;
 use super::interval::Interval;
 use super::linear::Linear;
-use super::matrix::{Loops, Multiply};
+use super::matrix::{Loops, Vectorise};
 use super::propagate::{Propagator, operands, step};
 use super::region::Region;
 use super::relaxation::{Context, Relaxation, Relaxed, central_weights, products_into_operand, relax};
 use super::rounding::Rounding;
+use super::structure::{mixing, tail};
 use super::values::NodeBounds;
+use super::wanted::{Wanted, wanted};
 use crate::certificate::Semantics;
-use crate::ir::{Binary, Function, Network, Node, NodeId, Op, Reduction, Source};
+use crate::ir::{Function, Network, Node, NodeId, Op};
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, gamma, mul_down, mul_up};
 
 /// A network made ready for backward bounds on many regions.
@@ -132,10 +133,8 @@ pub struct Analysis<'a, 'n> {
     underflow: Vec<f64>,
 }
 
-/// Movements that are looked through for what a node's users want.
-const MOST_MOVES: u32 = 64;
-/// Entries of a matrix of rows that are held at once.
-const MOST_ENTRIES: usize = 1 << 18;
+/// Entries of a matrix of rows that are held at once: what stays in the processor's caches.
+const MOST_ENTRIES: usize = 1 << 16;
 
 impl<'n> LinearBounds<'n> {
     /// Encloses the constants of a network and arranges its weights.
@@ -209,15 +208,15 @@ impl<'n> LinearBounds<'n> {
         phases: &Phases,
         refinement: Refinement,
         mut advisor: impl Advisor,
-        multiply: &impl Multiply,
+        vectors: &impl Vectorise,
     ) -> Result<Analysis<'a, 'n>, BoundsError> {
         let mut analysis = self.start(region)?;
         for id in self.network().ids().filter(|&id| self.network().node(id).variable) {
             let intervals = analysis.interval(id, phases)?;
             analysis.settle(id, intervals);
             if refinement == Refinement::Backward {
-                analysis.refine(id, phases, None::<&mut &Hints>, multiply)?;
-                analysis.refine(id, phases, Some(&mut advisor), multiply)?;
+                analysis.refine(id, phases, None::<&mut &Hints>, vectors)?;
+                analysis.refine(id, phases, Some(&mut advisor), vectors)?;
             }
             if refinement == Refinement::Boxes && !self.tail[id.index()] {
                 analysis.keep_box(id);
@@ -257,71 +256,6 @@ impl<'n> LinearBounds<'n> {
             underflow: vec![0.0; count],
         })
     }
-}
-
-/// Nodes where dependencies between elements matter: what is computed from a linear image of independent elements.
-fn mixing(network: &Network) -> Vec<bool> {
-    // 0: independent elements; 1: a linear image of them, whose intervals are exact; 2: anything else.
-    let mut level = vec![0u8; network.nodes().len()];
-    for id in network.ids().filter(|&id| network.node(id).variable) {
-        let node = network.node(id);
-        let operands: Vec<NodeId> = node.operands.iter().copied().filter(|&o| network.node(o).variable).collect();
-        let most = operands.iter().map(|o| level[o.index()]).max().unwrap_or(0);
-        level[id.index()] = match (&node.op, operands.len()) {
-            (_, 2..) => 2,
-            (Op::Input | Op::Reshape | Op::Function(_) | Op::PRelu | Op::Binary(_), _) => most,
-            // What is copied is no longer independent.
-            (Op::Rearrange(sources), _) if most == 0 => u8::from(has_copies(sources)),
-            (Op::Rearrange(_), _) => most,
-            (Op::MatMul | Op::Conv(_) | Op::Reduce(Reduction::Sum | Reduction::Mean), _) if most == 0 => 1,
-            _ => 2,
-        };
-    }
-    level.into_iter().map(|level| level == 2).collect()
-}
-
-/// See [`LinearBounds::is_tail`].
-fn tail(network: &Network) -> Vec<bool> {
-    let mut tail = vec![false; network.nodes().len()];
-    let mut reached = vec![false; network.nodes().len()];
-    // Behind a product on some way to the output.
-    let mut behind = vec![false; network.nodes().len()];
-    reached[network.output().index()] = true;
-    for id in network.ids().collect::<Vec<_>>().into_iter().rev().filter(|id| network.node(*id).variable) {
-        let node = network.node(id);
-        if !reached[id.index()] {
-            continue;
-        }
-        let variables = node.operands.iter().filter(|&&o| network.node(o).variable).count();
-        let product = matches!(node.op, Op::MatMul | Op::Conv(_));
-        let linear = match &node.op {
-            Op::Input | Op::Reshape | Op::Rearrange(_) | Op::Function(Function::Neg) => true,
-            Op::Reduce(Reduction::Sum | Reduction::Mean) | Op::Binary(Binary::Add | Binary::Sub) => true,
-            Op::Binary(Binary::Mul) | Op::MatMul | Op::Conv(_) => variables == 1,
-            Op::Binary(Binary::Div) => !network.node(node.operands[1]).variable,
-            _ => false,
-        };
-        tail[id.index()] = linear && !behind[id.index()];
-        for operand in &node.operands {
-            reached[operand.index()] = true;
-            behind[operand.index()] |= product || !tail[id.index()];
-        }
-    }
-    tail
-}
-
-fn has_copies(sources: &[Source]) -> bool {
-    let mut seen = HashSet::new();
-    !sources.iter().all(|source| seen.insert((source.operand, source.element)))
-}
-
-/// What a user asks of an element.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wanted {
-    Nothing,
-    /// An upper bound, and a lower one only if the upper is positive.
-    Sign,
-    Both,
 }
 
 impl<'n> Analysis<'_, 'n> {
@@ -372,13 +306,13 @@ impl<'n> Analysis<'_, 'n> {
     /// Lower bounds of rows over the outputs; minus infinity where there is none. With slopes the better of the usual ones
     /// and the given.
     #[must_use]
-    pub fn lower_bounds(&self, rows: &LinearRows, slopes: Option<&Slopes>, multiply: &impl Multiply) -> Vec<f64> {
+    pub fn lower_bounds(&self, rows: &LinearRows, slopes: Option<&Slopes>, vectors: &impl Vectorise) -> Vec<f64> {
         let output = self.network().output();
         let outputs = self.network().output_size();
         let mut best = self.on_intervals(rows, outputs);
         let hinted = slopes.filter(|slopes| !slopes.is_empty());
         for slopes in [None, hinted].into_iter().take(1 + usize::from(hinted.is_some())) {
-            let bounds = self.backward(output, &rows.coefficients, slopes, None, multiply);
+            let bounds = self.backward(output, &rows.coefficients, slopes, None, vectors);
             for ((best, bound), constant) in best.iter_mut().zip(bounds).zip(&rows.constants) {
                 *best = best.max(add_down(bound, *constant));
             }
@@ -394,12 +328,12 @@ impl<'n> Analysis<'_, 'n> {
         lambda: &[f64],
         slopes: Option<&Slopes>,
         trace: Option<&mut Trace>,
-        multiply: &impl Multiply,
+        vectors: &impl Vectorise,
     ) -> Vec<f64> {
         let size = self.network().node(start).size();
         let rows = lambda.len().checked_div(size).unwrap_or(0);
         let slopes = slopes.map(|slopes| (slopes, 0, rows));
-        Backward { analysis: self, multiply, slopes }.lower(start, rows, lambda.to_vec(), trace)
+        Backward { analysis: self, vectors, slopes, scratch: &Scratch::default() }.lower(start, rows, lambda.to_vec(), trace)
     }
 
     fn on_intervals(&self, rows: &LinearRows, outputs: usize) -> Vec<f64> {
@@ -483,13 +417,13 @@ impl<'n> Analysis<'_, 'n> {
         id: NodeId,
         phases: &Phases,
         mut advisor: Option<&mut A>,
-        multiply: &impl Multiply,
+        vectors: &impl Vectorise,
     ) -> Result<(), BoundsError> {
         // What is moved was refined where it came from.
         if !self.prepared.mixed[id.index()] || matches!(self.network().node(id).op, Op::Reshape | Op::Rearrange(_)) {
             return Ok(());
         }
-        let wanted = self.wanted(id, self.node(id));
+        let wanted = wanted(self.network(), &self.prepared.users, id, self.node(id));
         let mut chosen: Vec<usize> = (0..wanted.len()).filter(|&j| wanted[j] != Wanted::Nothing).collect();
         // The node's own relaxation is what its operands' bounds make of it.
         self.relax(id);
@@ -509,7 +443,7 @@ impl<'n> Analysis<'_, 'n> {
                 },
             };
             let sign = if side == Side::Upper { -1.0 } else { 1.0 };
-            let bounds = self.unit_rows(id, &chosen, sign, slopes.as_ref(), multiply);
+            let bounds = self.unit_rows(id, &chosen, sign, slopes.as_ref(), vectors);
             for (&j, bound) in chosen.iter().zip(bounds) {
                 match side {
                     Side::Upper => all[j].upper = all[j].upper.min(-bound),
@@ -526,83 +460,17 @@ impl<'n> Analysis<'_, 'n> {
     }
 
     /// Lower bounds of `sign·x_j` for the chosen elements of a node.
-    fn unit_rows(&self, id: NodeId, chosen: &[usize], sign: f64, slopes: Option<&Slopes>, multiply: &impl Multiply) -> Vec<f64> {
+    fn unit_rows(&self, id: NodeId, chosen: &[usize], sign: f64, slopes: Option<&Slopes>, vectors: &impl Vectorise) -> Vec<f64> {
         let largest = self.network().nodes().iter().filter(|node| node.variable).map(Node::size).max().unwrap_or(1);
-        let most = (MOST_ENTRIES / largest.max(1)).max(32);
+        let most = (MOST_ENTRIES / largest.max(1)).max(16);
         let size = self.network().node(id).size();
+        let scratch = Scratch::default();
         let pass = |(chunk, chosen_here): (usize, &[usize])| {
-            let mut lambda = vec![0.0; chosen_here.len() * size];
+            let mut lambda = scratch.zeros(chosen_here.len() * size);
             chosen_here.iter().enumerate().for_each(|(row, &j)| lambda[row * size + j] = sign);
             let slopes = slopes.map(|slopes| (slopes, chunk * most, chosen.len()));
-            Backward { analysis: self, multiply, slopes }.lower(id, chosen_here.len(), lambda, None)
+            Backward { analysis: self, vectors, slopes, scratch: &scratch }.lower(id, chosen_here.len(), lambda, None)
         };
         chosen.chunks(most).enumerate().flat_map(pass).collect()
-    }
-
-    /// What the users of a node ask of its elements, looking through movements.
-    fn wanted(&self, id: NodeId, bounds: &NodeBounds) -> Vec<Wanted> {
-        self.wanted_through(id, bounds, &mut { MOST_MOVES })
-    }
-
-    /// The same, through so many movements; behind them everything may be wanted.
-    fn wanted_through(&self, id: NodeId, bounds: &NodeBounds, moves: &mut u32) -> Vec<Wanted> {
-        let Some(left) = moves.checked_sub(1) else { return vec![Wanted::Both; bounds.len()] };
-        *moves = left;
-        let mut wanted = vec![Wanted::Nothing; bounds.len()];
-        for &user in &self.prepared.users[id.index()] {
-            let node = self.network().node(user);
-            let mut raise = |j: usize, want: Wanted| wanted[j] = wanted[j].max(want);
-            let all = |raise: &mut dyn FnMut(usize, Wanted)| (0..bounds.len()).for_each(|j| raise(j, Wanted::Both));
-            match &node.op {
-                Op::Reshape => {
-                    self.wanted_through(user, bounds, moves).into_iter().enumerate().for_each(|(j, want)| raise(j, want));
-                }
-                Op::Rearrange(sources) => {
-                    let mine = |s: &Source| node.operands[s.operand as usize] == id;
-                    // Elements from elsewhere are not asked about.
-                    let moved = |s: &Source| if mine(s) { bounds.at(s.element as usize) } else { Interval::point(0.0) };
-                    let moved = NodeBounds::collect(sources.iter().map(moved));
-                    let wants = self.wanted_through(user, &moved, moves);
-                    sources.iter().zip(wants).filter(|(s, _)| mine(s)).for_each(|(s, want)| raise(s.element as usize, want));
-                }
-                Op::Function(function) => {
-                    bounds.iter().enumerate().for_each(|(j, x)| raise(j, wanted_by(function, x)));
-                }
-                Op::PRelu if node.operands[0] == id => {
-                    bounds
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, x)| x.lower < 0.0 && x.upper > 0.0)
-                        .for_each(|(j, _)| raise(j, Wanted::Both));
-                }
-                Op::Binary(Binary::Max | Binary::Min) | Op::PRelu | Op::Sort { .. } | Op::Softmax => all(&mut raise),
-                Op::Reduce(Reduction::Max | Reduction::Min) => all(&mut raise),
-                Op::Binary(Binary::Mul | Binary::Div) | Op::MatMul | Op::Conv(_)
-                    if node.operands.iter().all(|&o| self.network().node(o).variable) || divides(node, id) =>
-                {
-                    all(&mut raise);
-                }
-                _ => {}
-            }
-        }
-        wanted
-    }
-}
-
-fn divides(node: &Node, id: NodeId) -> bool {
-    node.op == Op::Binary(Binary::Div) && node.operands[1] == id
-}
-
-fn wanted_by(function: &Function, x: Interval) -> Wanted {
-    match function {
-        Function::Neg => Wanted::Nothing,
-        Function::Relu if x.lower < 0.0 && x.upper > 0.0 => Wanted::Sign,
-        Function::Relu => Wanted::Nothing,
-        Function::Abs | Function::LeakyRelu { .. } | Function::Clip { .. } | Function::HardSigmoid { .. } => {
-            let inside = kinks(function).0.iter().any(|&kink| x.lower < kink && kink < x.upper);
-            if inside { Wanted::Both } else { Wanted::Nothing }
-        }
-        _ if x.lower < x.upper => Wanted::Both,
-        _ => Wanted::Nothing,
     }
 }

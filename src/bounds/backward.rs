@@ -7,13 +7,14 @@
 //! coefficients and in constants, is in the deviations of [`super::relaxation`] and subtracted at the end; underflows cost the
 //! smallest positive number for every operation.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
-use super::interval::Interval;
-use super::lanes::{dot_magnitudes, multiply_selected, sum_selected};
-use super::matrix::Multiply;
-use super::relaxation::{Elementwise, Groups, Relaxation};
+use super::matrix::Vectorise;
+use super::relaxation::{Elementwise, Groups, Relaxation, Relaxed};
+use super::sums::{Losses, Multiplied, Selected, Substituted, Sum};
+use super::values::NodeBounds;
 use crate::ir::{NodeId, Op};
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, gamma, mul_up, sqrt_up, sum_up};
 
@@ -62,36 +63,53 @@ pub struct Trace {
     pub coefficients: BTreeMap<usize, Vec<f64>>,
 }
 
-/// Running sums of one row.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    /// The constant, to nearest.
-    base: f64,
-    /// What it and the replaced nodes may be off by, to nearest.
-    loss: f64,
+/// Matrices that are no longer needed, for the next ones.
+#[derive(Default)]
+pub(super) struct Scratch {
+    free: RefCell<Vec<Vec<f64>>>,
 }
 
-impl Sum {
-    /// The least of `coefficient·x` for `x` in an interval.
-    fn add_least(&mut self, coefficient: f64, x: Interval) {
-        self.base += coefficient * if coefficient >= 0.0 { x.lower } else { x.upper };
+impl Scratch {
+    pub fn zeros(&self, len: usize) -> Vec<f64> {
+        let mut matrix = self.free.borrow_mut().pop().unwrap_or_default();
+        matrix.clear();
+        matrix.resize(len, 0.0);
+        matrix
     }
 
-    /// Adds a row's products with the first numbers where its entries are not negative, with the second elsewhere.
-    fn add_selected(&mut self, row: &[f64], at_positive: &[f64], at_negative: &[f64]) {
-        self.base += sum_selected(row, at_positive, at_negative);
+    fn copy(&self, other: &[f64]) -> Vec<f64> {
+        let mut matrix = self.free.borrow_mut().pop().unwrap_or_default();
+        matrix.clear();
+        matrix.extend_from_slice(other);
+        matrix
+    }
+
+    fn give_back(&self, matrix: Vec<f64>) {
+        self.free.borrow_mut().push(matrix);
+    }
+
+    /// Adds a contribution to the coefficients of a node.
+    fn add_to(&self, pending: &mut [Option<Vec<f64>>], operand: NodeId, contribution: Vec<f64>) {
+        match &mut pending[operand.index()] {
+            Some(sum) => {
+                sum.iter_mut().zip(&contribution).for_each(|(sum, c)| *sum += c);
+                self.give_back(contribution);
+            }
+            empty => *empty = Some(contribution),
+        }
     }
 }
 
 /// One backward pass for rows over one node.
 pub(super) struct Backward<'a, 'n, M> {
     pub analysis: &'a Analysis<'a, 'n>,
-    pub multiply: &'a M,
+    pub vectors: &'a M,
     /// The slopes, the first row of them that is used, and how many rows they are for.
     pub slopes: Option<(&'a Slopes, usize, usize)>,
+    pub scratch: &'a Scratch,
 }
 
-impl<M: Multiply> Backward<'_, '_, M> {
+impl<M: Vectorise> Backward<'_, '_, M> {
     /// Lower bounds of `λ·x` for every row of `λ` (`[rows, elements of start]`); minus infinity where there is none.
     pub fn lower(&self, start: NodeId, rows: usize, lambda: Vec<f64>, mut trace: Option<&mut Trace>) -> Vec<f64> {
         let network = self.analysis.network();
@@ -109,13 +127,12 @@ impl<M: Multiply> Backward<'_, '_, M> {
             if let Some(trace) = trace.as_deref_mut() {
                 trace.coefficients.insert(id.index(), lambda.clone());
             }
-            if !relaxed.deviation.is_empty() {
-                for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(size)) {
-                    sum.loss += dot_magnitudes(row, &relaxed.deviation);
-                }
+            // What is elementwise counts its deviations while it multiplies.
+            if !relaxed.deviation.is_empty() && !matches!(relaxed.relaxation, Relaxation::Elementwise(_)) {
+                self.vectors.run(Losses { sums: &mut sums, lambda: &lambda, deviation: &relaxed.deviation });
             }
             underflow = add_up(underflow, self.analysis.underflow(id));
-            self.replace(id, rows, lambda, &relaxed.relaxation, &mut sums, &mut pending);
+            self.replace(id, rows, lambda, relaxed, &mut sums, &mut pending);
         }
         let inflation = add_up(1.0, self.analysis.additions());
         let settled = |sum: &Sum| {
@@ -131,76 +148,67 @@ impl<M: Multiply> Backward<'_, '_, M> {
         id: NodeId,
         rows: usize,
         lambda: Vec<f64>,
-        relaxation: &Relaxation,
+        relaxed: &Relaxed,
         sums: &mut [Sum],
         pending: &mut [Option<Vec<f64>>],
     ) {
         let network = self.analysis.network();
         let node = network.node(id);
         let size = node.size();
-        match relaxation {
+        match &relaxed.relaxation {
             Relaxation::Input => self.minimise(&lambda, sums),
-            Relaxation::Same => add_to(pending, node.operands[0], lambda),
-            Relaxation::Constant => {
-                let own = self.analysis.node(id);
-                for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(size)) {
-                    sum.add_selected(row, own.lower(), own.upper());
-                }
-            }
+            Relaxation::Same => return self.scratch.add_to(pending, node.operands[0], lambda),
+            Relaxation::Constant => self.add_selected(self.analysis.node(id), &lambda, sums),
             Relaxation::Moved => self.move_back(id, rows, &lambda, sums, pending),
-            Relaxation::Sum { second } => self.sum(id, *second, lambda, sums, pending),
-            Relaxation::Elementwise(elementwise) => self.elementwise(id, elementwise, lambda, sums, pending),
+            Relaxation::Sum { second } => return self.sum(id, *second, lambda, sums, pending),
+            Relaxation::Elementwise(lines) => return self.elementwise(id, lines, &relaxed.deviation, lambda, sums, pending),
             Relaxation::Product => {
                 let Some((adjoint, linear, operand)) = self.analysis.adjoint(id) else {
                     return sums.iter_mut().for_each(|sum| sum.base = f64::NAN);
                 };
-                let mut out = vec![0.0; rows * network.node(operand).size()];
-                adjoint.add(linear, self.multiply, rows, &lambda, &mut out);
-                add_to(pending, operand, out);
+                let mut out = self.scratch.zeros(rows * network.node(operand).size());
+                adjoint.add(linear, self.vectors, rows, &lambda, &mut out);
+                self.scratch.add_to(pending, operand, out);
             }
             Relaxation::Bilinear => self.bilinear(id, rows, &lambda, sums, pending),
             Relaxation::Groups(groups) => {
-                let mut out = vec![0.0; rows * network.node(node.operands[0]).size()];
+                let mut out = self.scratch.zeros(rows * network.node(node.operands[0]).size());
                 let operand = out.len() / rows.max(1);
                 for ((sum, row), out) in sums.iter_mut().zip(lambda.chunks_exact(size)).zip(out.chunks_exact_mut(operand)) {
                     group_rows(groups, sum, row, out);
                 }
-                add_to(pending, node.operands[0], out);
+                self.scratch.add_to(pending, node.operands[0], out);
             }
         }
+        self.scratch.give_back(lambda);
+    }
+
+    /// Adds the least values of the rows where the elements are in their own bounds.
+    fn add_selected(&self, bounds: &NodeBounds, lambda: &[f64], sums: &mut [Sum]) {
+        self.vectors.run(Selected { sums, lambda, at: (bounds.lower(), bounds.upper()) });
     }
 
     /// `x + second·y` with `second` 1 or −1.
     fn sum(&self, id: NodeId, second: f64, mut lambda: Vec<f64>, sums: &mut [Sum], pending: &mut [Option<Vec<f64>>]) {
         let network = self.analysis.network();
         let [x, y] = [network.node(id).operands[0], network.node(id).operands[1]];
-        let size = network.node(id).size();
-        let mut constant = |operand: NodeId, lambda: &[f64]| {
-            let values = self.analysis.node(operand);
-            for (sum, row) in sums.iter_mut().zip(lambda.chunks_exact(size)) {
-                sum.add_selected(row, values.lower(), values.upper());
-            }
-        };
         let negate = |lambda: &mut [f64]| lambda.iter_mut().for_each(|l| *l = -*l);
-        if network.node(x).variable && network.node(y).variable {
-            add_to(pending, x, lambda.clone());
-        } else if !network.node(x).variable {
-            constant(x, &lambda);
-        }
-        if second < 0.0 && network.node(y).variable {
-            negate(&mut lambda);
-        }
-        if network.node(y).variable {
-            return add_to(pending, y, lambda);
+        if !network.node(x).variable {
+            self.add_selected(self.analysis.node(x), &lambda, sums);
+        } else if network.node(y).variable {
+            self.scratch.add_to(pending, x, self.scratch.copy(&lambda));
         }
         if second < 0.0 {
             negate(&mut lambda);
-            constant(y, &lambda);
-            negate(&mut lambda);
-        } else {
-            constant(y, &lambda);
         }
-        add_to(pending, x, lambda);
+        if network.node(y).variable {
+            return self.scratch.add_to(pending, y, lambda);
+        }
+        self.add_selected(self.analysis.node(y), &lambda, sums);
+        if second < 0.0 {
+            negate(&mut lambda);
+        }
+        self.scratch.add_to(pending, x, lambda);
     }
 
     /// The least value of the rows on the region.
@@ -249,16 +257,16 @@ impl<M: Multiply> Backward<'_, '_, M> {
                 }
                 continue;
             }
-            let mut out = vec![0.0; rows * from.size()];
             if from.size() == 0 {
                 continue;
             }
+            let mut out = self.scratch.zeros(rows * from.size());
             for (row, out) in lambda.chunks_exact(sources.len()).zip(out.chunks_exact_mut(from.size())) {
                 for (l, source) in row.iter().zip(sources).filter(|(_, source)| source.operand as usize == position) {
                     out[source.element as usize] += l;
                 }
             }
-            add_to(pending, operand, out);
+            self.scratch.add_to(pending, operand, out);
         }
     }
 
@@ -266,6 +274,7 @@ impl<M: Multiply> Backward<'_, '_, M> {
         &self,
         id: NodeId,
         lines: &Elementwise,
+        deviation: &[f64],
         mut lambda: Vec<f64>,
         sums: &mut [Sum],
         pending: &mut [Option<Vec<f64>>],
@@ -274,25 +283,24 @@ impl<M: Multiply> Backward<'_, '_, M> {
         let size = node.size();
         let Some((last, others)) = lines.sides.split_last() else { return };
         for side in others {
-            let mut out = lambda.clone();
-            out.chunks_exact_mut(size).for_each(|row| multiply_selected(row, &side.1, &side.2));
-            add_to(pending, node.operands[side.0], out);
+            let mut out = self.scratch.copy(&lambda);
+            self.vectors.run(Multiplied { lambda: &mut out, by: (&side.1, &side.2) });
+            self.scratch.add_to(pending, node.operands[side.0], out);
         }
+        let slopes = self.slopes.filter(|_| !lines.least_slope.is_empty());
+        // The lower lines with flexible ones where the hints say, and the hints that they were made of.
+        let (mut slope, mut offset) = (last.1.clone(), lines.lower_offset.clone());
+        let mut made_of: Option<&[f64]> = None;
         for (index, (sum, row)) in sums.iter_mut().zip(lambda.chunks_exact_mut(size)).enumerate() {
-            let hints = self.slopes.and_then(|(slopes, first, all)| slopes.row(id.index(), first + index, all, size));
-            match hints.filter(|_| !lines.least_slope.is_empty()) {
-                None => {
-                    sum.add_selected(row, &lines.lower_offset, &lines.upper_offset);
-                    multiply_selected(row, &last.1, &last.2);
-                }
-                Some(hints) => {
-                    let (slopes, offsets) = hinted_lines(lines, &last.1, hints);
-                    sum.add_selected(row, &offsets, &lines.upper_offset);
-                    multiply_selected(row, &slopes, &last.2);
-                }
+            let hints = slopes.and_then(|(slopes, first, all)| slopes.row(id.index(), first + index, all, size));
+            if let Some(hints) = hints.filter(|hints| made_of.is_none_or(|made_of| !std::ptr::eq(made_of, *hints))) {
+                hinted_lines(lines, hints, &mut slope, &mut offset);
+                made_of = Some(hints);
             }
+            let (offsets, slopes) = ((&offset[..], &lines.upper_offset[..]), (&slope[..], &last.2[..]));
+            self.vectors.run(Substituted { sum, row, deviation, offsets, slopes });
         }
-        add_to(pending, node.operands[last.0], lambda);
+        self.scratch.add_to(pending, node.operands[last.0], lambda);
     }
 
     /// McCormick's planes for every product of two variables.
@@ -318,18 +326,18 @@ impl<M: Multiply> Backward<'_, '_, M> {
                 sum.base -= coefficient * (x.lower * other);
             }
         });
-        add_to(pending, left, to_left);
-        add_to(pending, right, to_right);
+        self.scratch.add_to(pending, left, to_left);
+        self.scratch.add_to(pending, right, to_right);
     }
 }
 
-/// The lower lines with flexible ones where the hints say.
-fn hinted_lines(lines: &Elementwise, slopes: &[f64], hints: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let usual = slopes.iter().zip(&lines.lower_offset);
-    let choose = |((&least, &hint), (&slope, &offset)): ((&f64, &f64), (&f64, &f64))| {
-        if least.is_nan() { (slope, offset) } else { (flexible_slope(least, hint), 0.0) }
-    };
-    lines.least_slope.iter().zip(hints).zip(usual).map(choose).unzip()
+/// Puts flexible lines where the hints say; the others stay.
+fn hinted_lines(lines: &Elementwise, hints: &[f64], slope: &mut [f64], offset: &mut [f64]) {
+    for (((&least, &hint), slope), offset) in lines.least_slope.iter().zip(hints).zip(slope).zip(offset) {
+        if !least.is_nan() {
+            (*slope, *offset) = (flexible_slope(least, hint), 0.0);
+        }
+    }
 }
 
 /// From the least slope to 1; rounding cannot leave that range.
@@ -358,12 +366,5 @@ fn group_rows(groups: &Groups, sum: &mut Sum, row: &[f64], out: &mut [f64]) {
         let group = at / outputs;
         let slopes = &slopes[at * inputs..(at + 1) * inputs];
         out[group * inputs..(group + 1) * inputs].iter_mut().zip(slopes).for_each(|(out, slope)| *out += l * slope);
-    }
-}
-
-fn add_to(pending: &mut [Option<Vec<f64>>], operand: NodeId, contribution: Vec<f64>) {
-    match &mut pending[operand.index()] {
-        Some(sum) => sum.iter_mut().zip(contribution).for_each(|(sum, c)| *sum += c),
-        empty => *empty = Some(contribution),
     }
 }

@@ -1,6 +1,6 @@
 //! The images of intervals under the IR's functions.
 //!
-//! Every function is continuous and monotone between its turning points, so an image is the hull of the values at both ends
+//! Every function is monotone between its turning points and continuous there, or monotone everywhere, so an image is the hull of the values at both ends
 //! and at the turning points between them. Values are enclosed in double-double arithmetic, or exact.
 
 use std::f64::consts::{FRAC_PI_2, PI};
@@ -117,6 +117,7 @@ pub(super) fn value(function: &Function, x: f64) -> Interval {
         Function::LeakyRelu { .. } | Function::Elu { .. } | Function::Celu { .. } if x >= 0.0 => Interval::point(x),
         Function::LeakyRelu { slope } => Interval::point(slope).mul(Interval::point(x)),
         Function::Clip { lower, upper } => Interval::point(x.max(lower).min(upper)),
+        Function::Sign | Function::Floor => Interval::point(function.value(x)),
         _ => match Enclosure::exact(x).apply(function) {
             Some(enclosure) if enclosure.is_valid() => bounded(function, enclosure.into()),
             _ => Interval::new(f64::NEG_INFINITY, f64::INFINITY),
@@ -170,6 +171,8 @@ pub(super) mod tests {
             Function::Sin,
             Function::Cos,
             Function::Exp,
+            Function::Sign,
+            Function::Floor,
         ]
     }
 
@@ -190,6 +193,11 @@ pub(super) mod tests {
                     assert!(v >= y.lower - slack && v <= y.upper + slack, "{function:?} at {at}: {v} outside {y:?}");
                     least = least.min(v);
                     greatest = greatest.max(v);
+                }
+                if function.jumps() {
+                    // A jump is attained, or nearly: at both ends.
+                    assert_eq!([y.lower, y.upper], [x.lower, x.upper].map(|end| function.value(end)), "{function:?} on {x:?}");
+                    continue;
                 }
                 let growth = if function == Function::Exp { x.upper.exp() } else { 2.6 };
                 let step = width / f64::from(steps) * growth + 1e-14 * greatest.abs().max(1.0);

@@ -18,21 +18,25 @@
 //! | `affine` | their images with rigorous error terms |
 //! | `propagate` | [`Propagator`] and [`Intervals`]: node by node |
 //! | `lines` | [`Lines`] below and above a function on an interval |
-//! | `relaxation` | linear bounds of every node in terms of its operands, with deviations |
-//! | `matrix`, `adjoint` | transposed products of many rows at once; [`Multiply`] is where an engine may be put in |
-//! | `lanes` | loops over rows |
+//! | `relaxation`, `groups` | linear bounds of every node in terms of its operands, with deviations |
+//! | `matrix`, `adjoint` | transposed products of many rows at once; [`Vectorise`] says how their loops are compiled |
+//! | `lanes`, `sums` | loops over rows, and what they add up |
 //! | `backward` | one backward pass; [`Slopes`] are its only hints |
 //! | `tightness` | how far interval propagation is from the truth: boxes, tighter bounds, attained values |
+//! | `structure`, `wanted` | where a backward pass can win, and where its bounds are of use |
 //! | `analysis` | [`LinearBounds`] and [`Analysis`]: bounds of all nodes, refined where it matters |
 
 // One arm for every operation, each with its own reason.
 #![allow(clippy::match_same_arms)]
+// Kernels are compiled once for every set of vector instructions, which only what is inlined in them gets.
+#![allow(clippy::inline_always)]
 
 mod adjoint;
 mod affine;
 mod analysis;
 mod backward;
 mod error;
+mod groups;
 mod image;
 mod interval;
 mod lanes;
@@ -43,8 +47,11 @@ mod propagate;
 mod region;
 mod relaxation;
 mod rounding;
+mod structure;
+mod sums;
 mod tightness;
 mod values;
+mod wanted;
 
 pub use crate::certificate::Semantics;
 pub use analysis::{Advisor, Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement, Side, Subproblem};
@@ -54,7 +61,7 @@ pub use image::image;
 pub use interval::Interval;
 pub use linear::Linear;
 pub use lines::{Line, Lines, lines};
-pub use matrix::{Loops, Multiply};
+pub use matrix::{Kernel, Loops, Vectorise};
 pub use propagate::{Intervals, Propagator, interval_bounds};
 pub use region::{Ball, BoxRegion, Region};
 pub use relaxation::{Elementwise, Groups, Relaxation, Relaxed};

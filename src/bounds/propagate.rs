@@ -222,7 +222,7 @@ fn rounded(result: Interval, rounding: Rounding) -> Interval {
 }
 
 fn call(function: &Function, x: Interval, rounding: Rounding) -> Interval {
-    let y = image(function, x);
+    let y = image(function, rounding.argument(function, x));
     y.widened(rounding.function(function, x, y))
 }
 

@@ -86,7 +86,7 @@ impl Rounding {
         let library = |terms: &[f64]| mul_up(LIBRARY, sum_up(terms.iter().copied()));
         let (x, y) = (x.magnitude(), y.magnitude());
         match *function {
-            Function::Neg | Function::Abs | Function::Relu | Function::Clip { .. } => 0.0,
+            Function::Neg | Function::Abs | Function::Relu | Function::Clip { .. } | Function::Sign | Function::Floor => 0.0,
             Function::LeakyRelu { .. } | Function::Sqrt => self.elementwise(y),
             Function::HardSigmoid { alpha, beta } => self.elementwise(add_up(mul_up(alpha.abs(), x), beta.abs())),
             Function::HardSwish => self.elementwise(mul_up(2.0, x)),
@@ -99,6 +99,12 @@ impl Rounding {
                 library(&[x, x, x, x, 1.0])
             }
         }
+    }
+
+    /// Where the argument of a function may be when it is computed: a subnormal number may count as zero, which only a function
+    /// that jumps there can show.
+    pub fn argument(self, function: &Function, x: Interval) -> Interval {
+        if self.is_exact() || !function.jumps() { x } else { x.widened(FLUSH) }
     }
 
     /// The error of an entry of a softmax over `n` numbers that span `spread`.

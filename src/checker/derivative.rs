@@ -29,6 +29,8 @@ impl Differentiable for Enclosure {
         let (zero, one) = (Self::ZERO, Self::ONE);
         Some(match *function {
             Function::Neg => -one,
+            // Where it may jump there is none.
+            Function::Sign | Function::Floor if smooth_at(function, self) => zero,
             Function::Abs => sides(self, -one, one),
             Function::Relu => sides(self, zero, one),
             Function::LeakyRelu { slope } => sides(self, exact(slope), one),
@@ -145,6 +147,7 @@ fn smooth_at(function: &Function, x: &Enclosure) -> bool {
             (inner.lower() > 0.0 && inner.upper() < 1.0) || inner.upper() < 0.0 || inner.lower() > 1.0
         }
         Function::HardSwish => avoids(-3.0) && avoids(3.0),
+        Function::Floor => x.lower() > x.lower().floor() && x.lower().floor() == x.upper().floor(),
         Function::Abs
         | Function::Relu
         | Function::LeakyRelu { .. }
@@ -152,6 +155,7 @@ fn smooth_at(function: &Function, x: &Enclosure) -> bool {
         | Function::Selu { .. }
         | Function::Celu { .. }
         | Function::Softsign
+        | Function::Sign
         | Function::Sqrt => avoids(0.0),
         _ => true,
     }
@@ -182,6 +186,8 @@ mod tests {
             Function::Cos,
             Function::Erf,
             Function::Gelu,
+            Function::Sign,
+            Function::Floor,
         ];
         for function in functions {
             for i in -40..40 {
@@ -194,6 +200,8 @@ mod tests {
         }
         let relu = exact(0.0).derivative(&Function::Relu).unwrap();
         assert!(relu.lower() <= 0.0 && relu.upper() >= 1.0);
+        let jumps = |function: &Function, x: f64| exact(x).derivative(function).is_none();
+        assert!(jumps(&Function::Sign, 0.0) && jumps(&Function::Floor, -2.0) && !jumps(&Function::Floor, 0.5));
         assert!(!smooth_at(&Function::Relu, &exact(0.0)) && !smooth_at(&Function::Relu, &Enclosure::INVALID));
     }
 }

@@ -7,7 +7,7 @@
 //! One file per kind of claim (`lipschitz`, `specification`, `robustness`, `hessian_trace`, `stability`,
 //! `inverse_hessian`, `tightness`), on top of what they share: mean losses (`objective`), derivatives in enclosures (`derivative`), matrix inequalities
 //! (`inequality`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained
-//! quotients (`pair`), refuted boxes (`refutation`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
+//! quotients (`pair`), refuted boxes (`refutation`), certified radii (`margins`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
 
 mod convolution;
 mod counterexample;
@@ -18,6 +18,7 @@ mod hessian_trace;
 mod inequality;
 mod inverse_hessian;
 mod lipschitz;
+mod margins;
 mod neighbourhood;
 mod objective;
 mod pair;
@@ -38,13 +39,14 @@ pub use growth::{growth, growth_of};
 pub use hessian_trace::prove_trace;
 pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, prove_matrix};
 pub use inverse_hessian::prove_residual;
+pub use margins::Margins;
 pub use neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
 pub use objective::Objective;
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
 pub use refutation::{Bounded, LEAF, Method, Refuter, atoms};
-pub use robustness::prove_misclassified;
+pub use robustness::{is_within_radius, prove_misclassified};
 pub use rules::{Rules, linear_layers};
 pub use stability::{Gram, MAX_ORDER};
 pub use tightness::{is_certified, rows as tightness_rows, stated_boxes};

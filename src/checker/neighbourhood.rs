@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::refusal::ClaimRefusal;
 use crate::bounds::{BoxRegion, Region};
 use crate::certificate::{Norm, Perturbation};
-use crate::sound::round::{add_down, add_up, div_down, div_up, mul_down, mul_up, sqrt_up, sub_down, sub_up};
+use crate::sound::round::{add_down, add_up, div_down, div_up, max_or_nan, mul_down, mul_up, sqrt_up, sub_down, sub_up};
 use crate::vnnlib::{Atom, Clause, Constant, InputBox, Term};
 
 /// A [`Perturbation`] on a network's input, its decimals enclosed.
@@ -29,6 +29,8 @@ pub struct Neighbourhood {
     pub centre: Vec<f64>,
     /// Contains every perturbation.
     pub region: Region,
+    /// No perturbation is farther from the centre, in the norm of the perturbations.
+    pub reach: f64,
 }
 
 impl Neighbourhoods {
@@ -106,27 +108,33 @@ impl Neighbourhoods {
         }
         let (lower, upper) = input_box.outer();
         let bounds = BoxRegion::new(lower, upper)?;
-        let region = match self.norm {
-            Norm::Linf => bounds.into(),
-            Norm::L2 => self.ball(sample)?.within(&bounds)?,
-        };
-        let centre = sample.iter().zip(&self.channel).map(|(&x, &c)| self.normalised(Constant::exact(x), c).nearest).collect();
-        Ok(Neighbourhood { input_box, centre, region })
-    }
-
-    /// A ball around all perturbed inputs: with another deviation for every channel they fill an ellipsoid.
-    fn ball(&self, sample: &[f64]) -> Result<Region, ClaimRefusal> {
         let centres: Vec<Constant> =
             sample.iter().zip(&self.channel).map(|(&x, &channel)| self.normalised(Constant::exact(x), channel)).collect();
+        let centre: Vec<f64> = centres.iter().map(|c| c.nearest).collect();
+        let (region, reach) = match self.norm {
+            Norm::Linf => {
+                let corners = bounds.lower().iter().zip(bounds.upper());
+                let farthest = |((l, u), c): ((&f64, &f64), &f64)| max_or_nan(sub_up(*u, *c), sub_up(*c, *l));
+                let reach = corners.zip(&centre).map(farthest).fold(0.0, max_or_nan);
+                (bounds.into(), reach)
+            }
+            Norm::L2 => {
+                let radius = self.radius(&centres);
+                (Region::ball(&centre, radius)?.within(&bounds)?, radius)
+            }
+        };
+        Ok(Neighbourhood { input_box, centre, region, reach })
+    }
+
+    /// Of a ball around all perturbed inputs: with another deviation for every channel they fill an ellipsoid.
+    fn radius(&self, centres: &[Constant]) -> f64 {
         let error = centres.iter().map(|c| {
             let error = sub_up(c.upper, c.nearest).max(sub_up(c.nearest, c.lower));
             mul_up(error, error)
         });
         let error = sqrt_up(error.fold(0.0, add_up));
         let least = self.channels.iter().map(|(_, deviation)| deviation.lower).fold(f64::INFINITY, f64::min);
-        let radius = add_up(div_up(self.epsilon.upper, least), error);
-        let centre: Vec<f64> = centres.iter().map(|c| c.nearest).collect();
-        Ok(Region::ball(&centre, radius)?)
+        add_up(div_up(self.epsilon.upper, least), error)
     }
 
     /// Is an input of the network certainly a perturbation of the sample, as far as the norm goes? Its box is

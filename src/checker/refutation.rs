@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::ClaimRefusal;
-use crate::bounds::{BoundsError, BoxRegion, Hints, Linear, LinearBounds, LinearRows, Loops, Phases, Refinement, Region};
+use crate::bounds::{
+    BoundsError, BoxRegion, Hints, Linear, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Vectorise,
+};
 use crate::certificate::Semantics;
 use crate::ir::{Network, Op};
 use crate::sound::round::add_down;
@@ -17,8 +19,9 @@ const MAX_ROW_ENTRIES: usize = 1 << 27;
 
 /// Bounds atoms on boxes of one network's inputs.
 #[derive(Clone, Debug)]
-pub struct Refuter<'n> {
+pub struct Refuter<'n, V = Loops> {
     bounds: LinearBounds<'n>,
+    vectors: V,
 }
 
 /// Which bounds were tight enough.
@@ -27,6 +30,8 @@ pub struct Refuter<'n> {
 pub enum Method {
     Intervals,
     Backward,
+    /// Lipschitz bounds of differences of outputs.
+    Lipschitz,
 }
 
 /// What bounds say about a case on a region.
@@ -44,7 +49,17 @@ impl<'n> Refuter<'n> {
     /// # Errors
     /// When a constant of the network is undefined.
     pub fn new(network: &'n Network, semantics: Semantics) -> Result<Self, BoundsError> {
-        LinearBounds::new(network, semantics).map(|bounds| Self { bounds })
+        Refuter::with_vectors(network, semantics, Loops)
+    }
+}
+
+impl<'n, V: Vectorise> Refuter<'n, V> {
+    /// The same with loops compiled otherwise, which changes no bound.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_vectors(network: &'n Network, semantics: Semantics, vectors: V) -> Result<Self, BoundsError> {
+        LinearBounds::new(network, semantics).map(|bounds| Self { bounds, vectors })
     }
 
     /// Multiplications that backward bounds may need at most, when nothing is known of the region.
@@ -103,8 +118,8 @@ impl<'n> Refuter<'n> {
         if positions.is_empty() {
             return Ok(Bounded { method: Method::Intervals, refuted: false, lower });
         }
-        let analysis = self.bounds.analyse(region, &Phases::new(), Refinement::Backward, hints, &Loops)?;
-        let bounds = analysis.lower_bounds(&rows, Some(&hints.rows), &Loops);
+        let analysis = self.bounds.analyse(region, &Phases::new(), Refinement::Backward, hints, &self.vectors)?;
+        let bounds = analysis.lower_bounds(&rows, Some(&hints.rows), &self.vectors);
         for ((position, atom), bound) in positions.into_iter().zip(bounds) {
             // What an atom says of inputs is bounded by itself.
             let mine = add_down(bound, Atom { outputs: Vec::new(), ..atom.clone() }.range(&inputs, &[]).0);

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::counterexample::{enclosed, outputs_at};
 use super::evidence::Evidence;
-use super::neighbourhood::{Neighbourhoods, misclassified};
+use super::margins::Margins;
+use super::neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
 use super::refusal::ClaimRefusal;
 use super::refutation::Refuter;
 use crate::bounds::Propagator;
@@ -50,14 +51,19 @@ pub fn check(
         return Err(ClaimRefusal::Shape { what: "a sample lies outside the clip range" });
     }
     let refuter = Refuter::new(network, semantics)?;
+    let propagator = Propagator::new(network, semantics)?;
+    let margins = claim.witness.margins.as_deref();
+    let margins = margins.map(|margins| Margins::prove(margins, neighbourhoods.norm(), evidence)).transpose()?;
     for &sample in &claim.robust {
-        let region = neighbourhoods.of(&data.input(sample as usize))?.region;
-        let clause = misclassified(network.output_size(), labels[sample as usize] as usize);
-        if !refuter.bound(&region, &[clause])?.refuted {
+        let neighbourhood = neighbourhoods.of(&data.input(sample as usize))?;
+        let label = labels[sample as usize] as usize;
+        if margins.as_ref().is_some_and(|margins| is_within_radius(margins, &propagator, &neighbourhood, label)) {
+            continue;
+        }
+        if !refuter.bound(&neighbourhood.region, &[misclassified(network.output_size(), label)])?.refuted {
             return Err(ClaimRefusal::NotRefuted);
         }
     }
-    let propagator = Propagator::new(network, semantics)?;
     let points = evidence.vector(&claim.witness.points)?;
     if points.len() != claim.falsified.len().saturating_mul(network.input_size()) {
         return Err(ClaimRefusal::Shape { what: "there is not one point for each falsified sample" });
@@ -67,6 +73,12 @@ pub fn check(
         prove_misclassified(&propagator, &neighbourhoods, &data.input(sample as usize), label, point)?;
     }
     Ok(Assurance::Proved)
+}
+
+/// Are all perturbations nearer than the certified radius?
+#[must_use]
+pub fn is_within_radius(margins: &Margins, propagator: &Propagator, neighbourhood: &Neighbourhood, label: usize) -> bool {
+    margins.radius(propagator, &neighbourhood.centre, label).is_ok_and(|radius| neighbourhood.reach < radius)
 }
 
 /// Proves that an input is a perturbation of a sample whose label's output is not the largest, alone.

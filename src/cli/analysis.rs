@@ -103,6 +103,11 @@ impl Context<'_> {
         Ok(dataset)
     }
 
+    /// Was a data set given?
+    pub const fn has_data(&self) -> bool {
+        self.data.is_some()
+    }
+
     /// How many samples of a data set are looked at.
     pub fn samples(&self, dataset: &Dataset) -> usize {
         self.samples.map_or(dataset.len(), |samples| samples.min(dataset.len()))

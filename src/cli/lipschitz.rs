@@ -6,9 +6,9 @@ use clap::ValueEnum;
 
 use super::analysis::{Context, Findings};
 use super::{ExitStatus, Failure};
-use crate::bounds::BoxRegion;
+use crate::bounds::{BoxRegion, Propagator};
 use crate::certificate::{self, Assurance, Claim, ClaimKind, Domain, Semantics, Sorts, Vector};
-use crate::checker::MAX_CLAIMS;
+use crate::checker::{MAX_CLAIMS, Margins};
 use crate::data::Npz;
 use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
 use crate::report::{LipschitzSection, Section};
@@ -24,7 +24,8 @@ pub struct Arguments {
     /// around every sample of `--data` [default: everywhere]
     #[arg(long, value_name = "BOX", value_parser = Region::parse, requires = "lipschitz", allow_hyphen_values = true)]
     region: Option<Region>,
-    /// Also bound every difference of two outputs
+    /// Also bound every difference of two outputs; with `--data`, how far every sample may move before its class can change
+    /// (certified accuracy at a size of perturbations is what `--robust` claims)
     #[arg(long, requires = "lipschitz")]
     per_margin: bool,
     /// What looks for multipliers
@@ -116,15 +117,31 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         });
         outcomes.push((suffix, outcome));
     }
+    let everywhere = outcomes.iter().find(|(suffix, _)| suffix.is_empty()).map(|(_, outcome)| outcome);
+    let radii = match everywhere.filter(|_| arguments.per_margin && context.has_data()) {
+        Some(outcome) => certified_radii(outcome, context)?,
+        None => Vec::new(),
+    };
     let engine = outcomes.first().map_or("none", |(_, outcome): &(String, Outcome)| outcome.engine.name()).to_owned();
     Ok(Findings {
         claims,
         engine,
-        section: Section::Lipschitz(LipschitzSection::new(&outcomes)),
+        section: Section::Lipschitz(LipschitzSection::new(&outcomes, radii)),
         status: ExitStatus::Established,
         files: Vec::new(),
         result_file: None,
     })
+}
+
+/// How far every sample may move, as the network's input, before its label's output may not be the largest.
+fn certified_radii(outcome: &Outcome, context: &Context) -> Result<Vec<f64>, Failure> {
+    let network = &context.model.network;
+    let data = context.data("--per-margin")?;
+    let labels = data.labels(network.output_size()).map_err(Failure::error)?;
+    let propagator = Propagator::new(network, Semantics::Real).map_err(Failure::error)?;
+    let margins = Margins::stated(&outcome.claim);
+    let radius = |(sample, &label): (usize, &u32)| margins.radius(&propagator, &data.input(sample), label as usize);
+    labels.iter().take(context.samples(&data)).enumerate().map(radius).collect::<Result<_, _>>().map_err(Failure::error)
 }
 
 /// The regions, and what their claims' ids end in.

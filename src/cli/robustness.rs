@@ -14,9 +14,10 @@ use super::analysis::{Context, Findings};
 use super::data::{identities, paths};
 use super::{ExitStatus, Failure};
 use crate::certificate::{
-    Assurance, Claim, ClaimKind, Domain, Norm, Perturbation, RobustnessClaim, RobustnessWitness, Semantics, Vector, digest_of,
+    Assurance, Claim, ClaimKind, Domain, LipschitzClaim, Norm, Perturbation, RobustnessClaim, RobustnessWitness, Semantics,
+    Vector, digest_of,
 };
-use crate::checker::Neighbourhoods;
+use crate::checker::{Method, Neighbourhoods};
 use crate::data::Dataset;
 use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
 use crate::report::{RobustnessSection, Section};
@@ -110,7 +111,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     if left.len() < count {
         context.output.note(&format!("{} samples were finished before", count - left.len()));
     }
-    let options = DatasetOptions { timeout: context.timeout, seed: context.seed };
+    let options = DatasetOptions { timeout: context.timeout, memory: context.memory, seed: context.seed };
     let shared = Mutex::new(&mut journal);
     let told = |sample: usize, outcome: &SampleOutcome| {
         // A thread that panicked ends the program; what it held is whole.
@@ -118,7 +119,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         journal.add(sample, outcome);
         context.progress.step(&format!("{} of {count} samples", journal.finished.len()));
     };
-    verify_dataset(network, &data, &labels, &perturbation, &left, &options, &told)
+    let margins = verify_dataset(network, &data, &labels, &perturbation, &left, &options, &told)
         .map_err(|error| Failure::error(format!("{}: {error}", context.path.display())))?;
     if let Some(error) = journal.error {
         return Err(Failure::error(error));
@@ -129,7 +130,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     if let Some(path) = &arguments.csv {
         write_csv(path, &labels, &outcomes)?;
     }
-    let claim = claim(&data, perturbation, &outcomes, network.input_size());
+    let claim = claim(&data, perturbation, &outcomes, network.input_size(), margins);
     let section = RobustnessSection::new(&claim, &outcomes, start.elapsed().as_secs_f64());
     let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
     let status = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
@@ -149,7 +150,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     Ok(Findings {
         claims: vec![claim],
         section: Section::Robustness(section),
-        engine: "attacks, intervals, backward bounds".to_owned(),
+        engine: "attacks, intervals, backward bounds, Lipschitz margins".to_owned(),
         status,
         files: paths(&data),
         result_file: None,
@@ -170,7 +171,13 @@ pub fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, con
     }
 }
 
-fn claim(data: &Dataset, perturbation: Perturbation, outcomes: &[SampleOutcome], inputs: usize) -> RobustnessClaim {
+fn claim(
+    data: &Dataset,
+    perturbation: Perturbation,
+    outcomes: &[SampleOutcome],
+    inputs: usize,
+    margins: Option<LipschitzClaim>,
+) -> RobustnessClaim {
     let robust =
         |(sample, outcome): (usize, &SampleOutcome)| matches!(outcome, SampleOutcome::Robust { .. }).then_some(sample as u32);
     let mut falsified = Vec::new();
@@ -189,7 +196,7 @@ fn claim(data: &Dataset, perturbation: Perturbation, outcomes: &[SampleOutcome],
         samples: outcomes.len() as u32,
         robust: outcomes.iter().enumerate().filter_map(robust).collect(),
         falsified,
-        witness: RobustnessWitness { points: Vector::inline(&points) },
+        witness: RobustnessWitness { points: Vector::inline(&points), margins: margins.map(Box::new) },
     }
 }
 
@@ -241,7 +248,9 @@ impl Journal {
             }
         }
         for line in lines {
-            if let Ok(entry) = serde_json::from_str::<Entry>(line) {
+            // What Lipschitz bounds decided is decided again: the bounds are not kept here.
+            let kept_here = |entry: &Entry| entry.outcome != SampleOutcome::Robust { method: Method::Lipschitz };
+            if let Some(entry) = serde_json::from_str::<Entry>(line).ok().filter(kept_here) {
                 journal.finished.insert(entry.sample, entry.outcome);
                 kept.push_str(line);
             }

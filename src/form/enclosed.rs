@@ -51,6 +51,11 @@ impl Arithmetic for Enclosure {
             Function::HardSigmoid { alpha, beta } => clip(&(Self::exact(alpha) * *self + Self::exact(beta)), 0.0, 1.0),
             Function::HardSwish => *self * clip(&(*self / Self::exact(6.0) + Self::exact(0.5)), 0.0, 1.0),
             Function::Sqrt => self.sqrt(),
+            // Monotone: between the values at both ends.
+            Function::Sign | Function::Floor => match (function.value(self.lower()), function.value(self.upper())) {
+                (lower, upper) if self.is_valid() => Self::from_bounds(lower, upper),
+                _ => Self::INVALID,
+            },
             Function::Sin => self.sin(),
             Function::Cos => self.cos(),
             Function::Exp => self.exp(),

@@ -59,6 +59,10 @@ pub enum Function {
     Cos,
     Exp,
     Sqrt,
+    /// −1, 0 or 1.
+    Sign,
+    /// The largest integer that is not above.
+    Floor,
 }
 
 /// `[α, β]` containing every difference quotient `(φ(a) − φ(b))/(a − b)`.
@@ -116,7 +120,7 @@ impl Function {
             Self::Silu => SlopeRange::new(-0.099_839_321_1, 1.099_839_321_1),
             Self::HardSwish => SlopeRange::new(-0.5, 1.5),
             Self::Mish => SlopeRange::new(-0.112_526_123_4, 1.088_498_162_3),
-            Self::Celu { .. } | Self::ErfGate { .. } | Self::Exp | Self::Sqrt => return None,
+            Self::Celu { .. } | Self::ErfGate { .. } | Self::Exp | Self::Sqrt | Self::Sign | Self::Floor => return None,
         };
         (range.lower.is_finite() && range.upper.is_finite()).then_some(range)
     }
@@ -171,10 +175,18 @@ impl Function {
             Self::Cos => x.cos(),
             Self::Exp => x.exp(),
             Self::Sqrt => x.sqrt(),
+            Self::Sign => sign(x),
+            Self::Floor => x.floor(),
         }
     }
 
-    /// The derivative in `f64`; at a kink the one from the right, except `relu′(0) = 0` and its kin.
+    /// Does the function jump? It has a slope of zero elsewhere.
+    #[must_use]
+    pub const fn jumps(&self) -> bool {
+        matches!(self, Self::Sign | Self::Floor)
+    }
+
+    /// The derivative in `f64`; at a kink the one from the right, except `relu′(0) = 0` and its kin; zero where the function jumps.
     #[must_use]
     pub fn derivative(&self, x: f64) -> f64 {
         let step = |inside: bool| f64::from(u8::from(inside));
@@ -238,6 +250,7 @@ impl Function {
             Self::Cos => -x.sin(),
             Self::Exp => x.exp(),
             Self::Sqrt => 0.5 / x.sqrt(),
+            Self::Sign | Self::Floor => 0.0,
         }
     }
 
@@ -268,6 +281,8 @@ impl Function {
             Self::Cos => "Cos",
             Self::Exp => "Exp",
             Self::Sqrt => "Sqrt",
+            Self::Sign => "Sign",
+            Self::Floor => "Floor",
         }
     }
 }
@@ -277,6 +292,17 @@ const GELU: SlopeRange = SlopeRange::new(-0.128_904_146_2, 1.128_904_146_2);
 /// Keeps a NaN, which `f64::max` would drop.
 fn relu(x: f64) -> f64 {
     if x < 0.0 { 0.0 } else { x }
+}
+
+/// Keeps a NaN.
+fn sign(x: f64) -> f64 {
+    if x > 0.0 {
+        1.0
+    } else if x < 0.0 {
+        -1.0
+    } else {
+        x
+    }
 }
 
 /// Keeps a NaN in `x`; like ONNX, the upper limit wins when the limits cross.
@@ -400,7 +426,8 @@ mod tests {
 
     #[test]
     fn functions_without_bounded_slope_have_no_range() {
-        for function in [Function::Exp, Function::Sqrt, Function::Celu { alpha: -1.0 }, Function::ErfGate { divisor: 0.0 }] {
+        let without = [Function::Exp, Function::Sqrt, Function::Sign, Function::Floor];
+        for function in without.into_iter().chain([Function::Celu { alpha: -1.0 }, Function::ErfGate { divisor: 0.0 }]) {
             assert_eq!(function.slope_range(), None);
         }
         assert_eq!(Function::LeakyRelu { slope: f64::NAN }.slope_range(), None);

@@ -6,13 +6,17 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use crate::certificate::Norm;
+use crate::certificate::{Norm, Number};
 use crate::pass::lipschitz::{Engine, Outcome};
 
 /// Bounds of Lipschitz constants, one per region, and what is behind them.
 #[derive(Debug, Serialize)]
 pub struct LipschitzSection {
     bounds: Vec<LipschitzBound>,
+    /// Per sample of the data, where there are any: it keeps its class while it moves less than this. Rounded down; zero
+    /// where it does not have its class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certified_radii: Vec<f64>,
 }
 
 /// The bounds on one region.
@@ -41,8 +45,8 @@ const SHOWN: usize = 12;
 impl LipschitzSection {
     /// Of outcomes and what their claims' ids end in.
     #[must_use]
-    pub fn new(outcomes: &[(String, Outcome)]) -> Self {
-        Self { bounds: outcomes.iter().map(|(suffix, outcome)| LipschitzBound::new(suffix, outcome)).collect() }
+    pub fn new(outcomes: &[(String, Outcome)], certified_radii: Vec<f64>) -> Self {
+        Self { certified_radii, bounds: outcomes.iter().map(|(suffix, outcome)| LipschitzBound::new(suffix, outcome)).collect() }
     }
 }
 
@@ -85,7 +89,21 @@ impl LipschitzBound {
 
 impl fmt::Display for LipschitzSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bounds.iter().try_for_each(|bound| bound.fmt(f))
+        self.bounds.iter().try_for_each(|bound| bound.fmt(f))?;
+        let mut sorted = self.certified_radii.clone();
+        sorted.sort_by(f64::total_cmp);
+        let Some((&median, &largest)) = sorted.get(sorted.len() / 2).zip(sorted.last()) else { return Ok(()) };
+        let positive = sorted.iter().filter(|radius| **radius > 0.0).count();
+        let mut table = Builder::default();
+        table.push_record(["certified radii".to_owned(), format!("{} samples", sorted.len()), String::new()]);
+        table.push_record(["positive".to_owned(), positive.to_string(), "proved".to_owned()]);
+        table.push_record([
+            "median".to_owned(),
+            Number::lower(median).to_string(),
+            "`--output-format json` shows all".to_owned(),
+        ]);
+        table.push_record(["largest".to_owned(), Number::lower(largest).to_string(), String::new()]);
+        writeln!(f, "{}", table.build().with(Style::rounded()))
     }
 }
 

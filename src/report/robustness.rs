@@ -22,6 +22,7 @@ pub struct RobustnessSection {
     robust: usize,
     by_intervals: usize,
     by_backward_bounds: usize,
+    by_lipschitz_margins: usize,
     falsified: usize,
     misclassified: usize,
     unknown: usize,
@@ -50,6 +51,7 @@ impl RobustnessSection {
             robust,
             by_intervals: count(&|outcome| *outcome == SampleOutcome::Robust { method: Method::Intervals }),
             by_backward_bounds: count(&|outcome| *outcome == SampleOutcome::Robust { method: Method::Backward }),
+            by_lipschitz_margins: count(&|outcome| *outcome == SampleOutcome::Robust { method: Method::Lipschitz }),
             falsified,
             misclassified: count(&|outcome| matches!(outcome, SampleOutcome::Falsified { misclassified: true, .. })),
             unknown: samples - robust - falsified,
@@ -81,7 +83,10 @@ impl fmt::Display for RobustnessSection {
         ]);
         table.push_record(["certified accuracy", &self.certified_accuracy, "proved"]);
         table.push_record(["robust accuracy at most", &self.robust_accuracy_at_most, "proved by counterexamples"]);
-        let methods = format!("{} by intervals, {} by backward bounds", self.by_intervals, self.by_backward_bounds);
+        let methods = format!(
+            "{} by intervals, {} by backward bounds, {} by Lipschitz margins",
+            self.by_intervals, self.by_backward_bounds, self.by_lipschitz_margins
+        );
         table.push_record(["robust", &self.robust.to_string(), &methods]);
         let wrong = format!("{} of them misclassified as they are", self.misclassified);
         table.push_record(["falsified", &self.falsified.to_string(), &wrong]);

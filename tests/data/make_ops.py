@@ -398,8 +398,8 @@ householder("wrong-angle", mask("LessOrEqual", "Greater"), refuse=True, scale=1.
 householder("exchanged", [*mask("LessOrEqual", "Greater")[:-6], ("Where", "lo z1 r2", "o1"), ("Where", "lo z2 r1", "o2")], refuse=True)
 case("Step/mask", 13, (1, 4), [("Greater", "x zero", "g"), ("Cast", "g", "m", {"to": 1}), ("Mul", "x m", "y")], {"zero": scalar(0.0)}, refuse=True)
 case("Step/where", 13, (1, 4), [("Greater", "x zero", "g"), ("Neg", "x", "n"), ("Where", "g x n", "y")], {"zero": scalar(0.0)}, refuse=True)
-case("Step/floor", 13, (1, 4), [("Floor", "x", "y")], refuse=True)
-case("Step/sign", 13, (1, 4), [("Sign", "x", "y")], refuse=True)
+case("Step/round", 13, (1, 4), [("Round", "x", "y")], refuse=True)
+case("Step/shrink", 13, (1, 4), [("Shrink", "x", "y", {"lambd": 0.5})], refuse=True)
 
 # Wrong or impossible uses.
 one("LogSoftmax", "LogSoftmax", 13, (1, 4), refuse=True)
@@ -417,6 +417,13 @@ case("huge-range", 13, (1, 4), [("Range", "a b c", "i"), ("Gather", "x i", "y")]
 case("huge-pad", 13, (1, 4), [("Pad", "x p", "y")], {"p": i64(0, 2**62, 0, 2**62)}, refuse=True)
 case("huge-constant", 13, (1, 4), [("ConstantOfShape", "s", "c"), ("Add", "x c", "y")], {"s": i64(2**31, 2**31)}, refuse=True)
 case("unused-nodes", 13, (1, 4), [("Relu", "x", "y"), ("NonZero", "x", "u")])
+
+# Functions that jump.
+one("Sign", "Sign", 13, (3, 5))
+one("Floor", "Floor", 13, (3, 5), scale=4.0)
+one("Ceil", "Ceil", 13, (3, 5), scale=4.0)
+case("Floor/behind", 13, (1, 6), [("Mul", "x s", "m"), ("Floor", "m", "f"), ("Sub", "m f", "r"), ("Sign", "r", "g"), ("Mul", "r g", "y")], {"s": scalar(3.7)})
+case("Sign/constant", 13, (1, 4), [("Sign", "c", "s"), ("Floor", "c", "f"), ("Mul", "x s", "m"), ("Add", "m f", "y")], {"c": np.array([-1.5, 0, 2.25, -0.0], np.float32)})
 
 joined = lambda parts, kind: np.concatenate([np.asarray(p).ravel() for p in parts]).astype(kind)
 np.savez_compressed(

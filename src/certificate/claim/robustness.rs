@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileIdentity, Norm, Vector};
+use super::{FileIdentity, LipschitzClaim, Norm, Vector};
 
 /// Which samples keep their class under every perturbation, and which do not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +42,15 @@ pub struct Perturbation {
 pub struct RobustnessWitness {
     /// Inputs of the network, one for each falsified sample, one after another.
     pub points: Vector,
+    /// Bounds of the differences of outputs, everywhere, in the norm of the perturbations: they prove those robust samples
+    /// whose margins are large enough, before other bounds are tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margins: Option<Box<LipschitzClaim>>,
 }
 
 impl RobustnessClaim {
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
-        vec![&mut self.witness.points]
+        let margins = self.witness.margins.as_mut().map(|margins| margins.vectors_mut()).unwrap_or_default();
+        std::iter::once(&mut self.witness.points).chain(margins).collect()
     }
 }

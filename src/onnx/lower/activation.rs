@@ -17,12 +17,20 @@ macro_rules! plain {
 
 plain! {
     relu => Relu, sigmoid => Sigmoid, tanh => Tanh, softplus => Softplus, softsign => Softsign, erf => Erf, mish => Mish,
-    hard_swish => HardSwish, sine => Sin, cosine => Cos, exponential => Exp,
+    hard_swish => HardSwish, sine => Sin, cosine => Cos, exponential => Exp, floor => Floor,
 }
 
 fn apply(site: &mut Site, function: Function) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
     site.function(function, &x)
+}
+
+/// `⌈x⌉ = −⌊−x⌋`.
+pub(super) fn ceiling(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let negated = site.function(Function::Neg, &x)?;
+    let floor = site.function(Function::Floor, &negated)?;
+    site.function(Function::Neg, &floor)
 }
 
 pub(super) fn square_root(site: &mut Site) -> Result<Slot, NodeError> {

@@ -87,6 +87,10 @@ pub(super) fn absolute(site: &mut Site) -> Result<Slot, NodeError> {
     unary(site, Function::Abs, i64::checked_abs)
 }
 
+pub(super) fn sign(site: &mut Site) -> Result<Slot, NodeError> {
+    unary(site, Function::Sign, |integer| Some(integer.signum()))
+}
+
 fn unary(site: &mut Site, function: Function, integer: fn(i64) -> Option<i64>) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
     let Some((ints, element)) = x.integers() else { return site.function(function, &x) };

@@ -65,6 +65,7 @@ fn call(function: &Function, x: f64) -> Option<f64> {
     match function {
         Function::Neg => Some(-x),
         Function::Abs => Some(x.abs()),
+        Function::Sign | Function::Floor => Some(function.value(x)),
         Function::Sqrt if x == 0.0 => Some(0.0),
         Function::Sqrt => {
             let root = x.sqrt();

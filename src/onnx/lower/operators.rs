@@ -60,6 +60,7 @@ static OPERATORS: &[Operator] = &[
     ),
     one("Cast", 7, (1, 1), &["to", "saturate"], cast::cast),
     one("CastLike", 15, (2, 2), &["saturate"], cast::cast_like),
+    one("Ceil", 7, (1, 1), &[], activation::ceiling),
     one("Celu", 12, (1, 1), &["alpha"], activation::celu),
     one("Clip", 7, (1, 3), &["max", "min"], activation::clip),
     one("Concat", 7, (1, ANY), &["axis"], indexing::concat),
@@ -83,6 +84,7 @@ static OPERATORS: &[Operator] = &[
     one("Exp", 7, (1, 1), &[], activation::exponential),
     one("Expand", 8, (2, 2), &[], movement::expand),
     one("Flatten", 7, (1, 1), &["axis"], movement::flatten),
+    one("Floor", 7, (1, 1), &[], activation::floor),
     one("Gather", 7, (2, 2), &["axis"], indexing::gather),
     one("Gelu", 20, (1, 1), &["approximate"], activation::gelu),
     one("Gemm", 7, (2, 3), &["alpha", "beta", "transA", "transB"], linear::gemm),
@@ -124,6 +126,7 @@ static OPERATORS: &[Operator] = &[
     one("Selu", 7, (1, 1), &["alpha", "gamma"], activation::selu),
     one("Shape", 7, (1, 1), &["end", "start"], folding::shape),
     one("Sigmoid", 7, (1, 1), &[], activation::sigmoid),
+    one("Sign", 9, (1, 1), &[], elementwise::sign),
     one("Sin", 7, (1, 1), &[], activation::sine),
     one("Size", 7, (1, 1), &[], folding::size),
     one("Slice", 7, (1, 5), &["axes", "ends", "starts"], indexing::slice),
@@ -217,7 +220,7 @@ pub(super) fn unsupported(name: &str, domain: &str) -> NodeError {
     let detail = match name {
         _ if domain != "ai.onnx" => Some("only the operators of the default domain are"),
         "If" | "Loop" | "Scan" | "SequenceMap" => Some("it has subgraphs"),
-        "Sign" | "Floor" | "Ceil" | "Round" | "ThresholdedRelu" | "Shrink" | "Hardmax" | "ArgMax" | "ArgMin" | "OneHot" => {
+        "Round" | "ThresholdedRelu" | "Shrink" | "Hardmax" | "ArgMax" | "ArgMin" | "OneHot" => {
             Some("it is discontinuous, so it has no Lipschitz constant")
         }
         "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {

@@ -3,5 +3,7 @@
 
 mod primal;
 mod slopes;
+mod wide;
 
 pub use slopes::{Effort, Optimised, optimise};
+pub use wide::Wide;

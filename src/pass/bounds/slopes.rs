@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::primal::Primal;
 use crate::bounds::{
-    Advisor, Analysis, BoundsError, Hints, LinearBounds, LinearRows, Multiply, NodeBounds, Phases, Refinement, Region,
-    Relaxation, Side, Slopes, Trace,
+    Advisor, Analysis, BoundsError, Hints, LinearBounds, LinearRows, NodeBounds, Phases, Refinement, Region, Relaxation, Side,
+    Slopes, Trace, Vectorise,
 };
 use crate::ir::NodeId;
 
@@ -46,25 +46,25 @@ pub fn optimise(
     phases: &Phases,
     rows: &LinearRows,
     effort: Effort,
-    multiply: &impl Multiply,
+    vectors: &impl Vectorise,
 ) -> Result<Optimised, BoundsError> {
     let mut hints = Hints::default();
-    let mut search = Search { steps: effort.nodes, multiply, hints: &mut hints };
-    let analysis = prepared.analyse(region, phases, Refinement::Backward, &mut search, multiply)?;
+    let mut search = Search { steps: effort.nodes, vectors, hints: &mut hints };
+    let analysis = prepared.analyse(region, phases, Refinement::Backward, &mut search, vectors)?;
     let output = analysis.network().output();
-    hints.rows = ascend(&analysis, output, &rows.coefficients, false, effort.rows, multiply);
-    let bounds = analysis.lower_bounds(rows, Some(&hints.rows), multiply);
+    hints.rows = ascend(&analysis, output, &rows.coefficients, false, effort.rows, vectors);
+    let bounds = analysis.lower_bounds(rows, Some(&hints.rows), vectors);
     Ok(Optimised { bounds, hints })
 }
 
 /// Finds slopes for the nodes as they are refined, and remembers them.
 struct Search<'a, M> {
     steps: usize,
-    multiply: &'a M,
+    vectors: &'a M,
     hints: &'a mut Hints,
 }
 
-impl<M: Multiply> Advisor for &mut Search<'_, M> {
+impl<M: Vectorise> Advisor for &mut Search<'_, M> {
     fn slopes(&mut self, analysis: &Analysis, node: NodeId, elements: &[usize], side: Side) -> Option<Slopes> {
         if self.steps == 0 {
             return None;
@@ -75,7 +75,7 @@ impl<M: Multiply> Advisor for &mut Search<'_, M> {
         elements.iter().enumerate().for_each(|(row, &j)| rows[row * size + j] = sign);
         let flexible: usize = flexible(analysis, node, 1).iter().map(|v| v.positions.len()).sum();
         let shared = flexible * elements.len() > MOST_POSITIONS;
-        let slopes = ascend(analysis, node, &rows, shared, self.steps, self.multiply);
+        let slopes = ascend(analysis, node, &rows, shared, self.steps, self.vectors);
         if slopes.is_empty() {
             return None;
         }
@@ -101,7 +101,7 @@ struct Variable {
 }
 
 /// The best slopes met within so many steps; empty where nothing is flexible.
-fn ascend(analysis: &Analysis, start: NodeId, rows: &[f64], shared: bool, steps: usize, multiply: &impl Multiply) -> Slopes {
+fn ascend(analysis: &Analysis, start: NodeId, rows: &[f64], shared: bool, steps: usize, vectors: &impl Vectorise) -> Slopes {
     let count = rows.len().checked_div(analysis.network().node(start).size()).unwrap_or(0);
     let copies = if shared { 1 } else { count };
     let mut variables = flexible(analysis, start, copies);
@@ -113,7 +113,7 @@ fn ascend(analysis: &Analysis, start: NodeId, rows: &[f64], shared: bool, steps:
         let mut slopes = Slopes::default();
         variables.iter().for_each(|v| slopes.set(v.node, v.positions.clone()));
         let mut trace = Trace::default();
-        let bounds = analysis.backward(start, rows, Some(&slopes), Some(&mut trace), multiply);
+        let bounds = analysis.backward(start, rows, Some(&slopes), Some(&mut trace), vectors);
         best.keep(&bounds, &slopes, shared, &variables);
         if step == steps {
             break;

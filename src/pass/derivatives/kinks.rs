@@ -74,13 +74,16 @@ fn is_kink(function: &Function, x: f64) -> bool {
     match *function {
         Function::LeakyRelu { slope } => x == 0.0 && slope != 1.0,
         Function::Elu { alpha } => x == 0.0 && alpha != 0.0,
-        Function::Abs | Function::Relu | Function::Selu { .. } | Function::Celu { .. } | Function::Softsign => x == 0.0,
+        Function::Abs | Function::Relu | Function::Selu { .. } | Function::Celu { .. } | Function::Softsign | Function::Sign => {
+            x == 0.0
+        }
         Function::Clip { lower, upper } => x == lower || x == upper,
         Function::HardSigmoid { alpha, beta } => {
             let inner = alpha * x + beta;
             inner == 0.0 || inner == 1.0
         }
         Function::HardSwish => x.abs() == 3.0,
+        Function::Floor => x == x.floor(),
         _ => false,
     }
 }

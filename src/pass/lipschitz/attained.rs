@@ -23,7 +23,9 @@ const EVALUATION_LIMIT: f64 = 3e7;
 /// Searches beside each other, each with random numbers of its own.
 const CHAINS: u64 = 8;
 /// Steps without success after which a chain starts anew.
-const PATIENCE: u32 = 80;
+const PATIENCE: usize = 80;
+/// Steps uphill, relative to a point's size.
+const STEPS: [f64; 4] = [1.0, 0.2, 0.04, 0.008];
 /// Power iterations of a step: a lower bound of the norm is enough to compare.
 const QUICK: usize = 3;
 /// Power iterations at the end.
@@ -75,20 +77,24 @@ pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u
 impl Place<'_> {
     fn chain(&self, steps: usize, mut random: Random) -> Option<Stretched> {
         let (mut best, mut current): (Option<Stretched>, Option<Stretched>) = (None, None);
-        let mut failures = 0;
-        for _ in 0..steps {
+        let (mut failures, mut left) = (0, steps);
+        while left > 0 {
             if failures > PATIENCE {
                 let ended = current.take();
                 best = larger(best, ended);
                 failures = 0;
             }
             let next = if let Some(centre) = &current {
-                self.stretch(self.near(centre, &mut random), centre.direction.clone(), QUICK)
+                let moves = self.moves(centre, &mut random);
+                left = left.saturating_sub(moves.len());
+                failures += moves.len();
+                let tried = moves.into_iter().map(|point| self.stretch(point, centre.direction.clone(), QUICK));
+                tried.fold(None, larger)
             } else {
                 let direction = (0..self.network.input_size()).map(|_| random.normal()).collect();
+                left -= 1;
                 self.stretch(self.anywhere(&mut random), direction, 4 * QUICK)
             };
-            failures += 1;
             if let Some(next) = next
                 && current.as_ref().is_none_or(|current| next.size > current.size)
             {
@@ -100,7 +106,7 @@ impl Place<'_> {
 
     /// The best of several points near one.
     fn best_near(&self, centre: &Stretched, random: &mut Random) -> Option<Stretched> {
-        let points: Vec<Vec<f64>> = (0..CHAINS).map(|_| self.near(centre, random)).collect();
+        let points: Vec<Vec<f64>> = (0..CHAINS / 2).flat_map(|_| self.moves(centre, random)).collect();
         let tried = points.into_par_iter().map(|point| self.stretch(point, centre.direction.clone(), QUICK));
         tried.collect::<Vec<_>>().into_iter().fold(None, larger)
     }
@@ -115,26 +121,28 @@ impl Place<'_> {
         Some(Stretched { size, point, direction })
     }
 
-    /// A point near another: over kinks that add to the stretch, along the singular direction, or anywhere around.
-    fn near(&self, centre: &Stretched, random: &mut Random) -> Vec<f64> {
+    /// Points near another: some steps over kinks that add to the stretch, one along the singular direction, or one
+    /// anywhere around.
+    fn moves(&self, centre: &Stretched, random: &mut Random) -> Vec<Vec<f64>> {
         // Relative to the point's size: networks without offsets do not know another scale.
         let size = euclidean(&centre.point).max(1e-3);
         let reach = size * 10f64.powf(0.5 - 3.5 * random.uniform());
+        let along = |direction: &[f64], step: f64| centre.point.iter().zip(direction).map(|(x, d)| x + step * d).collect();
         let kind = random.uniform();
-        if kind < 0.35
+        if kind < 0.3
             && let Some(uphill) = self.uphill(centre, 10f64.powf(0.5 - 2.5 * random.uniform()))
         {
-            return centre.point.iter().zip(&uphill).map(|(x, d)| x + reach * d).collect();
+            return STEPS.map(|step| along(&uphill, step * size)).to_vec();
         }
         let reach = if random.uniform() < 0.5 { -reach } else { reach };
-        if kind > 0.9 {
-            return centre.point.iter().zip(&centre.direction).map(|(x, d)| x + reach * d).collect();
+        if kind > 0.85 {
+            return vec![along(&centre.direction, reach)];
         }
         // Often a few coordinates alone: kinks are then crossed one by one.
         let share = if random.uniform() < 0.5 { 1.0 } else { random.uniform() };
         let each = reach / (share * centre.point.len() as f64).max(1.0).sqrt();
         let moved = |x: &f64| if random.uniform() < share { x + each * random.normal() } else { *x };
-        centre.point.iter().map(moved).collect()
+        vec![centre.point.iter().map(moved).collect()]
     }
 
     /// The unit direction in which the stretch grows with kinks spread over a width.

@@ -8,6 +8,7 @@ use super::attack::{Attack, Effort};
 use super::problem::{Problem, Subproblem};
 use crate::bounds::BoxRegion;
 use crate::checker::{LEAF, Refuter};
+use crate::pass::bounds::Wide;
 
 /// Inputs that may vary where splitting them is worth a try.
 const MOST_INPUTS: usize = 40;
@@ -31,7 +32,7 @@ enum Tree {
 /// A run over one problem.
 pub struct Branching<'r, T> {
     pub problem: &'r Problem,
-    pub refuter: &'r Refuter<'r>,
+    pub refuter: &'r Refuter<'r, Wide>,
     pub attack: &'r Attack<'r>,
     pub accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
     pub deadline: Option<Instant>,

@@ -9,10 +9,12 @@ use super::attack::{Attack, Effort};
 use super::problem::{Ball, Lattice, Problem};
 use super::{RobustnessError, in_time};
 use crate::bounds::Propagator;
-use crate::certificate::{Norm, Perturbation, Semantics};
-use crate::checker::{Method, Neighbourhoods, Refuter, misclassified, prove_misclassified};
+use crate::certificate::{LipschitzClaim, Norm, Perturbation, Semantics};
+use crate::checker::{Margins, Method, Neighbourhoods, Refuter, is_within_radius, misclassified, prove_misclassified};
 use crate::data::Dataset;
 use crate::ir::{Network, evaluate};
+use crate::pass::bounds::Wide;
+use crate::pass::lipschitz::{LipschitzOptions, Question, certify};
 
 /// What was found about one sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,15 +36,21 @@ pub enum SampleOutcome {
 pub struct DatasetOptions {
     /// For all samples together.
     pub timeout: Option<Duration>,
+    /// Bytes that a program for Lipschitz bounds may take.
+    pub memory: u64,
     pub seed: u64,
 }
+
+/// Most that is spent on Lipschitz bounds.
+const MARGINS: Duration = Duration::from_secs(60);
 
 /// Before bounds.
 const GLANCE: Effort = Effort { restarts: 2, steps: 10, targets: 2 };
 /// Where bounds do not suffice.
 const SEARCH: Effort = Effort { restarts: 6, steps: 40, targets: 9 };
 
-/// Decides the given samples and tells of each as it is done; what is out of time is not told of.
+/// Decides the given samples and tells of each as it is done; what is out of time is not told of. What attacks and bounds
+/// leave open is tried with Lipschitz bounds of the differences of outputs, which are handed back where they decided any.
 ///
 /// # Errors
 /// When the network has no bounds, or data and network do not fit.
@@ -54,34 +62,54 @@ pub fn verify_dataset(
     samples: &[usize],
     options: &DatasetOptions,
     told: &(dyn Fn(usize, &SampleOutcome) + Sync),
-) -> Result<(), RobustnessError> {
+) -> Result<Option<LipschitzClaim>, RobustnessError> {
     let shape = &network.node(network.input()).shape;
     let run = Run {
         network,
         neighbourhoods: Neighbourhoods::new(perturbation, shape).map_err(|error| RobustnessError::Data(error.to_string()))?,
-        refuter: Refuter::new(network, Semantics::Real)?,
+        refuter: Refuter::with_vectors(network, Semantics::Real, Wide::default())?,
         propagator: Propagator::new(network, Semantics::Real)?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
         deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         seed: options.seed,
     };
-    samples.par_iter().try_for_each(|&sample| {
+    let open = |&sample: &usize| {
         if run.late() {
-            return Ok(());
+            return None;
         }
-        let outcome = run.sample(&data.input(sample), labels[sample] as usize)?;
+        match run.sample(&data.input(sample), labels[sample] as usize) {
+            Ok(SampleOutcome::Unknown) => Some(Ok(sample)),
+            Ok(outcome) => {
+                told(sample, &outcome);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    };
+    let open: Vec<usize> = samples.par_iter().filter_map(open).collect::<Result<_, _>>()?;
+    let mut decided = false;
+    let claim = if open.is_empty() { None } else { run.margins(options) };
+    let margins = claim.as_ref().map(Margins::stated);
+    for sample in open {
+        let robust = margins.as_ref().is_some_and(|margins| {
+            let neighbourhood = run.neighbourhoods.of(&data.input(sample));
+            neighbourhood.is_ok_and(|at| is_within_radius(margins, &run.propagator, &at, labels[sample] as usize))
+        });
+        decided |= robust;
         // What ran into the deadline may be decided another time.
-        if outcome != SampleOutcome::Unknown || !run.late() {
-            told(sample, &outcome);
+        if robust {
+            told(sample, &SampleOutcome::Robust { method: Method::Lipschitz });
+        } else if !run.late() {
+            told(sample, &SampleOutcome::Unknown);
         }
-        Ok(())
-    })
+    }
+    Ok(claim.filter(|_| decided))
 }
 
 struct Run<'a> {
     network: &'a Network,
     neighbourhoods: Neighbourhoods,
-    refuter: Refuter<'a>,
+    refuter: Refuter<'a, Wide>,
     propagator: Propagator<'a>,
     attack: Attack<'a>,
     deadline: Option<Instant>,
@@ -91,6 +119,16 @@ struct Run<'a> {
 impl Run<'_> {
     fn late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Lipschitz bounds of all differences of outputs, where there are some.
+    fn margins(&self, options: &DatasetOptions) -> Option<LipschitzClaim> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let limit = left.map_or(MARGINS, |left| left.min(MARGINS));
+        let options =
+            LipschitzOptions { timeout: Some(limit), memory: options.memory, seed: options.seed, ..LipschitzOptions::default() };
+        let question = Question { margins: true, ..Question::global(self.neighbourhoods.norm()) };
+        certify(self.network, &question, &options, &mut |_| ()).ok().map(|outcome| outcome.claim)
     }
 
     fn sample(&self, sample: &[f64], label: usize) -> Result<SampleOutcome, RobustnessError> {

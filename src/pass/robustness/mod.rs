@@ -9,7 +9,7 @@
 //! | `float32` | the forward pass of the deployed network |
 //! | `branching` | input splitting with a proof tree |
 //! | `specification` | a VNN-LIB file, case by case |
-//! | `dataset` | the samples of a data set, in parallel |
+//! | `dataset` | the samples of a data set, in parallel; what is left open, by Lipschitz bounds of margins |
 
 mod attack;
 mod branching;
@@ -27,12 +27,13 @@ use std::time::Instant;
 
 use crate::bounds::BoundsError;
 use crate::checker::Refuter;
+use crate::pass::bounds::Wide;
 
 /// Multiplications a second that backward bounds surely reach.
-const SLOWEST: f64 = 5e8;
+const SLOWEST: f64 = 1e9;
 
 /// Will backward bounds of one region, so many times, be done before the deadline? They cannot be interrupted.
-fn in_time(refuter: &Refuter, deadline: Option<Instant>, times: f64) -> bool {
+fn in_time(refuter: &Refuter<Wide>, deadline: Option<Instant>, times: f64) -> bool {
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
     left.is_none_or(|left| times * refuter.cost() / SLOWEST <= left.max(0.5))
 }

@@ -9,11 +9,11 @@ use super::branching::{Branched, Branching};
 use super::float32::Deployed;
 use super::problem::Problem;
 use super::{RobustnessError, in_time};
-use crate::bounds::{Hints, Loops, Phases, Propagator};
+use crate::bounds::{Hints, Phases, Propagator};
 use crate::certificate::Semantics;
 use crate::checker::{Refuter, prove_unsafe};
 use crate::ir::Network;
-use crate::pass::bounds::{Effort, optimise};
+use crate::pass::bounds::{Effort, Wide, optimise};
 use crate::vnnlib::{ElementType, Specification};
 
 /// What a run may cost.
@@ -57,7 +57,7 @@ pub struct Counterexample {
 /// What is fixed for all cases.
 struct Search<'a> {
     specification: &'a Specification,
-    refuter: Refuter<'a>,
+    refuter: Refuter<'a, Wide>,
     attack: Attack<'a>,
     deployed: Deployed<'a>,
     real: Propagator<'a>,
@@ -100,7 +100,7 @@ pub fn verify_specification(
     }
     let search = Search {
         specification,
-        refuter: Refuter::new(network, semantics(specification))?,
+        refuter: Refuter::with_vectors(network, semantics(specification), Wide::default())?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
         deployed: Deployed::new(network).map_err(|_| RobustnessError::Evaluation)?,
         real: Propagator::new(network, Semantics::Real)?,
@@ -197,7 +197,8 @@ impl Search<'_> {
                 if !in_time(&self.refuter, self.deadline, 1.0 + 2.0 * effort.nodes as f64) {
                     return None;
                 }
-                let found = optimise(self.refuter.linear_bounds(), &region, &Phases::new(), &rows, effort, &Loops).ok()?;
+                let found =
+                    optimise(self.refuter.linear_bounds(), &region, &Phases::new(), &rows, effort, &Wide::default()).ok()?;
                 let bounded = self.refuter.bound_with(&region, &problem.clauses, &found.hints).ok()?;
                 bounded.refuted.then_some(found.hints)
             },
