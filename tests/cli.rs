@@ -240,6 +240,26 @@ fn a_bound_comes_with_a_certificate_that_check_accepts() {
 }
 
 #[test]
+fn sorts_enter_as_groups_on_request() {
+    let directory = folder();
+    let model = sample("digits_groupsort");
+    let bound = |formulation: &str| -> f64 {
+        let arguments =
+            [&model, "--lipschitz", "l2", "--formulation", formulation, "--certificate", "c.json", "--output-format", "json"];
+        let (code, out, error) = run(directory.path(), &arguments);
+        assert_eq!(code, 0, "{error}");
+        let (code, _, error) = run(directory.path(), &["check", "c.json", "--model", &model]);
+        assert_eq!(code, 0, "{error}");
+        let report: Value = serde_json::from_str(&out).unwrap();
+        report["claims"][0]["bound"]["decimal"].as_str().unwrap().parse().unwrap()
+    };
+    let (groups, comparators) = (bound("groups"), bound("comparators"));
+    assert!(comparators <= groups * (1.0 + 1e-6), "{comparators} {groups}");
+    let (code, _, error) = run(directory.path(), &[&model, "--lipschitz", "l2", "--formulation", "pairs"]);
+    assert!(code == 2 && error.contains("comparators") && error.contains("groups"), "{error}");
+}
+
+#[test]
 fn json_has_the_names_of_the_certificate() {
     let directory = folder();
     let arguments = ["m.onnx", "--lipschitz", "l2", "--output-format", "json", "--certificate", "c.json"];
