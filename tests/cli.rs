@@ -225,6 +225,22 @@ fn unsupported_operators_are_named_with_what_is_supported() {
 }
 
 #[test]
+fn nodes_that_jump_have_no_lipschitz_constant() {
+    let directory = folder();
+    for operator in ["Sign", "Floor", "Ceil"] {
+        let model = Tiny::new(3, 1).gemm("first", "x", 3, 2).node("jump", operator, &["first"], vec![]).finish("jump");
+        std::fs::write(directory.path().join("jump.onnx"), model).unwrap();
+        for norm in ["l2", "linf"] {
+            let (code, _, error) = run(directory.path(), &["jump.onnx", "--lipschitz", norm]);
+            assert!(
+                code == 2 && error.contains("`jump`") && error.contains("slope is unbounded"),
+                "{operator} {norm}: {code} {error}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_bound_comes_with_a_certificate_that_check_accepts() {
     let directory = folder();
     let (code, out, error) = run(directory.path(), &["m.onnx", "--lipschitz", "l2"]);

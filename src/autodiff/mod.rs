@@ -14,6 +14,7 @@ pub use second::second_derivative;
 pub use structure::{Structure, logits, needed};
 
 use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Values};
+use crate::sound::gram::dot;
 
 /// A network linearised at a point.
 pub struct Linearisation<'a> {
@@ -250,18 +251,6 @@ impl<'a> Linearisation<'a> {
             }
         }
     }
-}
-
-/// `Σ a_i·b_i` in eight sums beside each other, which vector units take at once.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    let mut sums = [0.0; 8];
-    for (a, b) in a.iter().zip(b) {
-        (0..8).for_each(|k| sums[k] += a[k] * b[k]);
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::linear::{Linear, for_each_run};
-use super::matrix::{Kernel, Vectorise, add_sparse_product};
+use super::matrix::{Kernel, Vectorise, add_multiple, add_sparse_product};
 use crate::ir::ConvGeometry;
 
 /// Constant weights, arranged for backward passes.
@@ -186,22 +186,9 @@ impl Kernel for Scatter<'_> {
         for (&place, patch) in self.block.iter().zip(self.patches.chunks_exact(patch.max(1))) {
             for &(input, k) in &self.taps[place] {
                 let (to, from) = (input as usize * self.inputs, k as usize * self.inputs);
-                add_stretch(&mut self.image[to..to + self.inputs], &patch[from..from + self.inputs]);
+                add_multiple(&mut self.image[to..to + self.inputs], 1.0, &patch[from..from + self.inputs]);
             }
         }
-    }
-}
-
-#[inline(always)]
-fn add_stretch(to: &mut [f64], from: &[f64]) {
-    let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<8>(), from.as_chunks::<8>());
-    for (to, from) in to.iter_mut().zip(from) {
-        for lane in 0..8 {
-            to[lane] += from[lane];
-        }
-    }
-    for (to, from) in to_rest.iter_mut().zip(from_rest) {
-        *to += from;
     }
 }
 

@@ -75,8 +75,9 @@ impl Kernel for SparseProduct<'_> {
     }
 }
 
+/// Adds a multiple of a stretch.
 #[inline(always)]
-fn add_multiple(out: &mut [f64], factor: f64, b: &[f64]) {
+pub(super) fn add_multiple(out: &mut [f64], factor: f64, b: &[f64]) {
     let ((out, out_rest), (b, b_rest)) = (out.as_chunks_mut::<8>(), b.as_chunks::<8>());
     for (out, b) in out.iter_mut().zip(b) {
         for lane in 0..8 {

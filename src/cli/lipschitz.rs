@@ -9,7 +9,7 @@ use super::{ExitStatus, Failure};
 use crate::bounds::{BoxRegion, Propagator};
 use crate::certificate::{self, Assurance, Claim, ClaimKind, Domain, Semantics, Sorts, Vector};
 use crate::checker::{MAX_CLAIMS, Margins};
-use crate::data::Npz;
+use crate::data::{Dataset, Npz};
 use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
 use crate::report::{LipschitzSection, Section};
 
@@ -98,6 +98,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         memory: context.memory,
         seed: context.seed,
     };
+    // Data that do not fit are told of before the search.
+    let wants_radii = arguments.per_margin && arguments.region.is_none() && context.has_data();
+    let labelled = wants_radii.then(|| labelled(context)).transpose()?;
     let mut claims = Vec::new();
     let mut outcomes = Vec::new();
     for (suffix, region) in regions(arguments.region.as_ref(), context)? {
@@ -117,10 +120,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         });
         outcomes.push((suffix, outcome));
     }
-    let everywhere = outcomes.iter().find(|(suffix, _)| suffix.is_empty()).map(|(_, outcome)| outcome);
-    let radii = match everywhere.filter(|_| arguments.per_margin && context.has_data()) {
-        Some(outcome) => certified_radii(outcome, context)?,
-        None => Vec::new(),
+    let radii = match (labelled, &outcomes[..]) {
+        (Some((data, labels)), [(_, outcome)]) => certified_radii(outcome, &data, &labels, context)?,
+        _ => Vec::new(),
     };
     let engine = outcomes.first().map_or("none", |(_, outcome): &(String, Outcome)| outcome.engine.name()).to_owned();
     Ok(Findings {
@@ -133,15 +135,19 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     })
 }
 
-/// How far every sample may move, as the network's input, before its label's output may not be the largest.
-fn certified_radii(outcome: &Outcome, context: &Context) -> Result<Vec<f64>, Failure> {
-    let network = &context.model.network;
+/// The samples and their labels.
+fn labelled(context: &Context) -> Result<(Dataset, Vec<u32>), Failure> {
     let data = context.data("--per-margin")?;
-    let labels = data.labels(network.output_size()).map_err(Failure::error)?;
-    let propagator = Propagator::new(network, Semantics::Real).map_err(Failure::error)?;
+    let labels = data.labels(context.model.network.output_size()).map_err(Failure::data)?;
+    Ok((data, labels))
+}
+
+/// How far every sample may move, as the network's input, before its label's output may not be the largest.
+fn certified_radii(outcome: &Outcome, data: &Dataset, labels: &[u32], context: &Context) -> Result<Vec<f64>, Failure> {
+    let propagator = Propagator::new(&context.model.network, Semantics::Real).map_err(Failure::error)?;
     let margins = Margins::stated(&outcome.claim);
     let radius = |(sample, &label): (usize, &u32)| margins.radius(&propagator, &data.input(sample), label as usize);
-    labels.iter().take(context.samples(&data)).enumerate().map(radius).collect::<Result<_, _>>().map_err(Failure::error)
+    labels.iter().take(context.samples(data)).enumerate().map(radius).collect::<Result<_, _>>().map_err(Failure::error)
 }
 
 /// The regions, and what their claims' ids end in.

@@ -14,7 +14,8 @@ use crate::pass::lipschitz::{Engine, Outcome};
 pub struct LipschitzSection {
     bounds: Vec<LipschitzBound>,
     /// Per sample of the data, where there are any: it keeps its class while it moves less than this. Rounded down; zero
-    /// where it does not have its class.
+    /// where it does not have its class, `null` in JSON where nothing changes it. They follow from the bounds of differences; no
+    /// claim states them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     certified_radii: Vec<f64>,
 }
@@ -96,7 +97,11 @@ impl fmt::Display for LipschitzSection {
         let positive = sorted.iter().filter(|radius| **radius > 0.0).count();
         let mut table = Builder::default();
         table.push_record(["certified radii".to_owned(), format!("{} samples", sorted.len()), String::new()]);
-        table.push_record(["positive".to_owned(), positive.to_string(), "proved".to_owned()]);
+        table.push_record([
+            "positive".to_owned(),
+            positive.to_string(),
+            "from the proved bounds; not in the certificate".to_owned(),
+        ]);
         table.push_record([
             "median".to_owned(),
             Number::lower(median).to_string(),

@@ -221,7 +221,7 @@ pub(super) fn unsupported(name: &str, domain: &str) -> NodeError {
         _ if domain != "ai.onnx" => Some("only the operators of the default domain are"),
         "If" | "Loop" | "Scan" | "SequenceMap" => Some("it has subgraphs"),
         "Round" | "ThresholdedRelu" | "Shrink" | "Hardmax" | "ArgMax" | "ArgMin" | "OneHot" => {
-            Some("it is discontinuous, so it has no Lipschitz constant")
+            Some("it is discontinuous; of such operators Ceil, Floor and Sign are supported, for bounds on boxes")
         }
         "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
             Some("its output is random")

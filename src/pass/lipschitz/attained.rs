@@ -22,7 +22,7 @@ const WORK: f64 = 3e8;
 const EVALUATION_LIMIT: f64 = 3e7;
 /// Searches beside each other, each with random numbers of its own.
 const CHAINS: u64 = 8;
-/// Steps without success after which a chain starts anew.
+/// Points without success after which a chain starts anew.
 const PATIENCE: usize = 80;
 /// Steps uphill, relative to a point's size.
 const STEPS: [f64; 4] = [1.0, 0.2, 0.04, 0.008];
@@ -46,8 +46,9 @@ struct Stretched {
     direction: Vec<f64>,
 }
 
-/// Searches for points where the Jacobian's norm is large: local search from many random starts, along singular directions
-/// and random ones, keeping what improves, all within the region. `None` when the network is too large or an operator cannot
+/// Searches for points where the Jacobian's norm is large: local search from many random starts, over
+/// kinks that add to it ([`Linearisation::slope_gradient`]), along singular directions and random ones, keeping what improves,
+/// all within the region. `None` when the network is too large or an operator cannot
 /// be enclosed.
 #[must_use]
 pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u64) -> Option<AttainedPair> {

@@ -69,11 +69,15 @@ fn bounds_of(
     otherwise: &dyn Fn(&Functional) -> Option<f64>,
     search: &mut Search,
 ) -> Result<(Vec<FunctionalBound>, Found), LipschitzError> {
-    let prepared = prepare(network, bounds, functionals, search);
-    if let Err(error) = &prepared {
-        search.notes.push(format!("no matrix inequality: {error}"));
-    }
-    let prepared = prepared.ok().flatten();
+    let prepared = match prepare(network, bounds, functionals, search) {
+        Ok(prepared) => prepared,
+        // The node that has neither is what the reader must know.
+        Err(error) if functionals.iter().any(|functional| otherwise(functional).is_none()) => return Err(error.into()),
+        Err(error) => {
+            search.notes.push(format!("no matrix inequality: {error}"));
+            None
+        }
+    };
     let mut all: Vec<FunctionalBound> = Vec::with_capacity(functionals.len());
     let (mut largest, mut of_largest) = (f64::NEG_INFINITY, Found::default());
     for (position, functional) in functionals.iter().enumerate() {

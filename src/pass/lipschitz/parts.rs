@@ -81,7 +81,7 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
     let candidate = if linear { linear_candidate(&rows, form.inputs)? } else { plain_candidate(&form, &rows)? };
     let accepted = if linear {
         // A verified factorisation needs room of the order of n²·2⁻⁵³.
-        let least = (order * order) as f64 * f64::EPSILON;
+        let least = (order * order).max(1) as f64 * f64::EPSILON;
         successors(Some(least), |margin| Some(8.0 * margin)).take_while(|&margin| margin < WIDEST_MARGIN).find_map(|margin| {
             let squared_bound = candidate.squared_bound() * (1.0 + margin) + f64::MIN_POSITIVE;
             prove_matrix(&form, &rows, Norm::L2, &[squared_bound], &[]).ok()?;

@@ -5,6 +5,7 @@ use faer::Mat;
 use crate::form::{Form, Rows};
 use crate::solver::{InputNorm, Pencil, PencilGroup, Stretch};
 use crate::sound::Row;
+use crate::sound::gram::dot;
 
 /// Relative size below which a direction of the input is taken to be unused by every row.
 const UNUSED: f64 = 1e-13;
@@ -85,17 +86,6 @@ fn compress(row: &Row, inputs: usize, basis: Option<&Mat<f64>>) -> Stretch {
     let (part, rest) = row.hi().split_at(end - row.start());
     let along = (0..basis.ncols()).map(|k| dot(&basis.col_as_slice(k)[row.start()..end], part));
     Stretch { start: 0, values: along.chain(rest.iter().copied()).collect() }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(a, b)| a * b).sum();
-    // Independent sums, which a processor adds beside each other.
-    let mut sums = [0.0; 8];
-    for (a, b) in a8.zip(b8) {
-        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 pub fn norm(a: &[f64]) -> f64 {

@@ -5,6 +5,8 @@ use faer::linalg::cholesky::llt::factor::{LltParams, LltRegularization, cholesky
 use faer::{Mat, Par, Spec};
 use rayon::prelude::*;
 
+use crate::sound::gram::dot;
+
 /// Threads of the matrix products.
 #[allow(non_upper_case_globals)]
 pub const PARALLEL: fn() -> Par = faer::get_global_parallelism;
@@ -27,18 +29,6 @@ pub fn columns_mut(matrix: &mut Mat<f64>) -> impl IndexedParallelIterator<Item =
 /// `Σ a_ij·b_ij`.
 pub fn inner(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
     (0..a.ncols()).into_par_iter().map(|j| dot(a.col_as_slice(j), b.col_as_slice(j))).sum()
-}
-
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a8.zip(b8) {
-        for k in 0..8 {
-            sums[k] += a[k] * b[k];
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 pub fn transposed(matrix: &Mat<f64>) -> Mat<f64> {

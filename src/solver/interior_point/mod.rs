@@ -23,7 +23,8 @@ use faer::{Accum, Mat, Par, Side};
 use rayon::prelude::*;
 
 use super::pencil::{Candidate, Pencil};
-use dense::{PARALLEL, cholesky, columns_mut, dot, inner, moved, symmetric, transposed};
+use crate::sound::gram::dot;
+use dense::{PARALLEL, cholesky, columns_mut, inner, moved, symmetric, transposed};
 use program::{Images, Program, Variables};
 use schur::{Gram, products, schur};
 

@@ -4,8 +4,9 @@
 use faer::Mat;
 use rayon::prelude::*;
 
-use super::dense::{columns_mut, dot, transposed};
+use super::dense::{columns_mut, transposed};
 use super::program::{Images, Program, Variables};
+use crate::sound::gram::dot;
 
 /// `U·S·Uᵀ` for a symmetric matrix `S`, by pairs `t ≥ u`: arguments with arguments, arguments with results, results with
 /// arguments, results with results.
