@@ -12,6 +12,7 @@
 //! | [`blas`] | the eight BLAS/LAPACK symbols that Clarabel links against, on faer; the only unsafe code of the project |
 //! | [`interior_point`] | Lipschitz programs by a structured primal–dual interior-point method |
 //! | [`pencil`] | the data of a Lipschitz program |
+//! | [`transposed`] | the same program of the transposed network |
 //! | [`quiet`] | running foreign code that may panic, without its message on stderr |
 
 pub mod blas;
@@ -19,6 +20,7 @@ pub mod clarabel;
 pub mod interior_point;
 pub mod pencil;
 pub mod quiet;
+pub mod transposed;
 
 pub use clarabel::{
     ClarabelError, ClarabelOptions, ClarabelSolution, MatrixInequality, Prediction, SparseSymmetric, predict, solve,

@@ -5,6 +5,7 @@
 //! and `F_(k)` dominates the squares of the next layer's arguments. Earlier points of a solver's path lie deeper inside, too.
 
 use super::elimination::best_inputs;
+use super::pencil::pencil;
 use crate::certificate::Norm;
 use crate::checker::prove_matrix;
 use crate::form::{Form, Rows};
@@ -17,14 +18,14 @@ const RECOMPUTED: f64 = 1e-10;
 
 /// The best candidate that the checker accepts on or near a path of candidates, the last of which is the solver's answer.
 #[must_use]
-pub fn certify(form: &Form, rows: &Rows, pencil: &Pencil, path: &[Candidate]) -> Option<Candidate> {
-    let accepts = |candidate: &Candidate| prove(form, rows, pencil, candidate).is_some();
+pub fn certify(form: &Form, rows: &Rows, norm: InputNorm, path: &[Candidate]) -> Option<Candidate> {
+    let accepts = |candidate: &Candidate| prove(form, rows, norm, candidate).is_some();
     let (answer, earlier) = path.split_last()?;
     // A path comes from an engine that stays inside: its answer needs no room.
     if !earlier.is_empty() && accepts(answer) {
         return Some(answer.clone());
     }
-    let mut proposals = inflated(pencil, answer);
+    let mut proposals = inflated(&pencil(form, rows, norm), answer);
     proposals.extend(earlier.iter().cloned());
     proposals.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
     proposals.into_iter().find(accepts)
@@ -32,8 +33,8 @@ pub fn certify(form: &Form, rows: &Rows, pencil: &Pencil, path: &[Candidate]) ->
 
 /// The constant that the checker finds for a candidate.
 #[must_use]
-pub fn prove(form: &Form, rows: &Rows, pencil: &Pencil, candidate: &Candidate) -> Option<f64> {
-    let norm = match pencil.norm {
+pub fn prove(form: &Form, rows: &Rows, norm: InputNorm, candidate: &Candidate) -> Option<f64> {
+    let norm = match norm {
         InputNorm::Euclidean => Norm::L2,
         InputNorm::Maximum => Norm::Linf,
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::LipschitzOptions;
 use super::certify::certify;
 use super::elimination;
-use super::pencil::pencil;
+use super::pencil::{pencil, transposed};
 use super::semidefinite::Program;
 use crate::certificate::{Inequality, Sorts, Vector};
 use crate::form::{Form, Rows};
@@ -66,7 +66,7 @@ impl Engine {
 #[derive(Default)]
 pub struct Found {
     pub candidate: Option<(Candidate, Engine)>,
-    /// Order of the matrix after compression, and number of multipliers; 0 where there was nothing to solve.
+    /// Order of the matrix that an engine gets, and number of multipliers; 0 where there was nothing to solve.
     pub order: usize,
     pub multipliers: usize,
     /// Square root of the program's dual value.
@@ -108,9 +108,12 @@ impl Search<'_> {
     /// Multipliers for a form that the checker accepts; `starts` are tried beside backward elimination.
     pub fn find(&mut self, form: &Form, rows: &Rows, norm: InputNorm, starts: Vec<Candidate>) -> Found {
         let mut found = Found::default();
-        let pencil = pencil(form, rows, norm);
+        let transposed = transposed(form, rows, norm);
+        let of_transposed = transposed.is_some();
+        let pencil = transposed.unwrap_or_else(|| pencil(form, rows, norm));
+        let across = |point: &Candidate| if of_transposed { pencil.transposed_point(point) } else { point.clone() };
         (found.order, found.multipliers) = (pencil.dimension, pencil.groups.len());
-        let mut starts = starts;
+        let mut starts: Vec<Candidate> = starts.iter().map(across).collect();
         starts.extend(elimination::feasible(&pencil));
         starts.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
         let Some(start) = starts.first() else {
@@ -118,7 +121,7 @@ impl Search<'_> {
             return found;
         };
         let choice = self.options.engine;
-        let certified = |path: &[Candidate]| certify(form, rows, &pencil, path);
+        let certified = |path: &[Candidate]| certify(form, rows, norm, &path.iter().map(across).collect::<Vec<_>>());
         // What the checker refuses counts as not found: the next engine is asked.
         if matches!(choice, EngineChoice::Auto | EngineChoice::Clarabel)
             && let Some(proposal) = self.clarabel(&pencil, start)
@@ -285,7 +288,7 @@ mod tests {
         let settings = InteriorPointOptions { tolerance: 1e-7, deadline: None };
         let solution = interior_point::solve(&pencil, &start, &settings).unwrap();
         assert!(solution.converged);
-        let clarabel = certify(&form, &rows, &pencil, std::slice::from_ref(&clarabel)).map(|_| clarabel.squared_bound());
+        let clarabel = certify(&form, &rows, norm, std::slice::from_ref(&clarabel)).map(|_| clarabel.squared_bound());
         (clarabel, solution.path.last().unwrap().squared_bound(), solution.dual_bound)
     }
 
@@ -319,5 +322,36 @@ mod tests {
         }
         // Of 36 programs; the interior point answers these too.
         assert!(refused <= 1, "{refused} answers of Clarabel are refused");
+    }
+
+    #[test]
+    fn the_transposed_program_has_the_same_optimum() {
+        let settings = InteriorPointOptions { tolerance: 1e-8, deadline: None };
+        for (seed, activation) in (1..).zip([
+            Op::Function(Function::Relu),
+            Op::Function(Function::LeakyRelu { slope: 0.25 }),
+            Op::Function(Function::Sigmoid),
+            Op::Sort { descending: false },
+        ]) {
+            let network = network(&[9, 8, 6, 4, 2], &activation, seed);
+            let form = Form::new(&network, Segment::whole(&network), SortForm::Comparators).unwrap();
+            let rows = Rows::new(&form).unwrap();
+            let norm = InputNorm::Euclidean;
+            let (plain, transposed) = (pencil(&form, &rows, norm), transposed(&form, &rows, norm).unwrap());
+            assert_eq!(transposed.dimension, plain.dimension - 6, "{activation:?}: two outputs for the span of eight inputs");
+            let solved = |pencil: &Pencil| {
+                let start = elimination::feasible(pencil).unwrap();
+                interior_point::solve(pencil, &start, &settings).unwrap().path
+            };
+            let path: Vec<Candidate> = solved(&transposed).iter().map(|point| transposed.transposed_point(point)).collect();
+            let (one, other) = (solved(&plain).last().unwrap().squared_bound(), path.last().unwrap().squared_bound());
+            assert!((one / other - 1.0).abs() < 1e-7, "{activation:?}: {one} {other}");
+            let proved =
+                certify(&form, &rows, norm, &path).expect("a point of the transposed program proves the network's bound");
+            assert!(proved.squared_bound() <= other * (1.0 + 1e-7), "{activation:?}");
+            let back = plain.transposed_point(&transposed.transposed_point(&proved));
+            let pairs = back.multipliers.iter().zip(&proved.multipliers);
+            assert!(pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 1e-14), "twice is the identity");
+        }
     }
 }

@@ -59,9 +59,9 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
 /// Multiplications that a segment's rows may cost.
 const WORK: f64 = 3e11;
 
-/// Order of the matrix after the inputs are compressed, at most.
+/// Order of the matrix after the inputs are compressed or the network is transposed, at most.
 fn order(form: &Form) -> usize {
     let bounded = form.dimension - form.inputs;
     let first = form.groups.iter().filter(|group| group.depth == 1).map(|group| group.arguments.len()).sum::<usize>();
-    bounded + form.inputs.min(first.max(1))
+    bounded + form.inputs.min(first.max(1)).min(form.outputs.len().max(1))
 }

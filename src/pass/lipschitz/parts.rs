@@ -88,7 +88,7 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
             Some(Candidate { input_multipliers: vec![squared_bound], multipliers: Vec::new() })
         })?
     } else {
-        certify(&form, &rows, &pencil(&form, &rows, InputNorm::Euclidean), std::slice::from_ref(&candidate))?
+        certify(&form, &rows, InputNorm::Euclidean, std::slice::from_ref(&candidate))?
     };
     let bound = sqrt_up(accepted.squared_bound());
     let inequality = Inequality {

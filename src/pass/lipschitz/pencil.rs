@@ -16,13 +16,30 @@ const CHUNK: usize = 64;
 /// exact, because the rest of the input changes nothing.
 #[must_use]
 pub fn pencil(form: &Form, rows: &Rows, norm: InputNorm) -> Pencil {
-    let group_rows = rows.groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
     let basis = match norm {
-        InputNorm::Euclidean => orthonormal_basis(form.inputs, group_rows.chain(&rows.outputs)),
+        InputNorm::Euclidean => orthonormal_basis(form.inputs, on_inputs(form, rows)),
         InputNorm::Maximum => None,
     };
-    let compress = |row: &Row| compress(row, form.inputs, basis.as_ref());
-    let inputs = basis.as_ref().map_or(form.inputs, Mat::ncols);
+    over(form, rows, norm, basis.as_ref())
+}
+
+/// The program of the transposed network, where its matrix is the smaller one.
+#[must_use]
+pub fn transposed(form: &Form, rows: &Rows, norm: InputNorm) -> Option<Pencil> {
+    let span = on_inputs(form, rows).count().min(form.inputs);
+    (rows.outputs.len() < span).then(|| over(form, rows, norm, None).transposed()).flatten()
+}
+
+/// The rows that use the input.
+fn on_inputs<'a>(form: &'a Form, rows: &'a Rows) -> impl Iterator<Item = &'a Row> {
+    let groups = rows.groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
+    groups.chain(&rows.outputs).filter(|row| row.start() < form.inputs && !row.is_empty())
+}
+
+/// The program over a basis of the input, or all of it.
+fn over(form: &Form, rows: &Rows, norm: InputNorm, basis: Option<&Mat<f64>>) -> Pencil {
+    let compress = |row: &Row| compress(row, form.inputs, basis);
+    let inputs = basis.map_or(form.inputs, Mat::ncols);
     let groups = form
         .groups
         .iter()
@@ -41,7 +58,7 @@ pub fn pencil(form: &Form, rows: &Rows, norm: InputNorm) -> Pencil {
 
 /// An orthonormal basis of the input parts of the rows, as columns, or `None` where it would not be smaller than the input.
 fn orthonormal_basis<'a>(inputs: usize, rows: impl Iterator<Item = &'a Row>) -> Option<Mat<f64>> {
-    let parts: Vec<&Row> = rows.filter(|row| row.start() < inputs && !row.is_empty()).collect();
+    let parts: Vec<&Row> = rows.collect();
     let mut basis = Mat::zeros(inputs, 0);
     for chunk in parts.chunks(CHUNK) {
         let mut columns = Mat::zeros(inputs, chunk.len());
