@@ -2,17 +2,20 @@
 """Lipschitz bounds of the same random networks by nnverify and by its peers, in one run.
 
     cargo build --release
-    python3 benches/lipschitz.py [--sizes small|all] [--limit SECONDS]
+    python3 benches/lipschitz.py [--sizes small|all|growth] [--limit SECONDS]
 
 Makes a virtual environment beside this script (`benches/.venv`) with cvxpy, Clarabel, SCS, SDPA and eclipse-nn from the Python
 package index, draws He-scaled ReLU networks n -> n x L -> 10 with a fixed seed, and prints for every network and solver: the value,
 CPU seconds (user + system, of a process of its own), peak memory, and the ratio of CPU seconds to nnverify's. nnverify's value is a
 proved bound; the others are what the solver returned. All of them bound the same LipSDP-Neuron program; eclipse-nn bounds it from
-above layer by layer.
+above layer by layer. `--sizes growth` solves ever larger networks by nnverify alone and prints how the cost grows with the order N of
+the matrix, and the rate of arithmetic of the interior point beside that of numpy's product of two matrices of that order.
 """
 import argparse
 import json
+import math
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -26,6 +29,7 @@ PACKAGES = ["numpy", "scipy", "onnx", "cvxpy", "clarabel", "scs", "sdpa-python",
 # (depth, width): the peers' own table, then networks that only some of them finish.
 SMALL = [(2, 32), (4, 32), (2, 64)]
 ALL = SMALL + [(4, 64), (2, 128), (4, 128), (2, 256), (8, 128)]
+GROWTH = [(2, 64), (2, 128), (2, 256), (2, 512), (2, 1024)]
 
 
 def environment():
@@ -125,10 +129,13 @@ def peer(python, depth, width, solver, limit):
 def ours(python, folder, depth, width):
     model = os.path.join(folder, f"{depth}x{width}.onnx")
     subprocess.run([python, __file__, "--write", str(depth), str(width), model], check=True)
-    command = [VERIFY, model, "--lipschitz", "l2", "--output-format", "json", "--quiet", "--certificate", model + ".json"]
-    start, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    text = process.stdout.read()
+    command = [VERIFY, model, "--lipschitz", "l2", "--output-format", "json", "--verbose", "--certificate", model + ".json"]
+    start = time.time()
+    with open(model + ".log", "w+", encoding="utf-8") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        text = process.stdout.read()
+        log.seek(0)
+        told = re.search(r"interior point: (\d+) iterations in ([\d.]+) s", log.read())
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         return {"error": "verify failed"}
@@ -138,12 +145,54 @@ def ours(python, folder, depth, width):
         "seconds": usage.ru_utime + usage.ru_stime,
         "wall": time.time() - start,
         "megabytes": usage.ru_maxrss / 1024,
+        "iterations": int(told[1]) if told else 0,
+        "interior": float(told[2]) if told else 0.0,
     }
+
+
+def operations(depth, width):
+    """Floating-point operations of one iteration of the interior point on the transposed network, whose matrix has the order
+    N = 10 + depth * width: the inverse 2/3 N^3, two products with it 4 N^3, some seven Cholesky factors 7/3 N^3, the Schur matrix's
+    1/3 N^3, and sixteen products with the rows of the layers."""
+    order = 10 + depth * width
+    rows = 10 * width + (depth - 1) * width * width
+    return 7.3 * order**3 + 16 * order * rows
+
+
+def gemm_rate(python, order):
+    """GFLOP/s of numpy's product of two matrices of doubles, on all cores, in a process of its own."""
+    code = (
+        "import numpy, sys, time; n = int(sys.argv[1]); a = numpy.random.rand(n, n); a @ a; k = max(1, int(2e10 / n**3)); t = time.time();"
+        "[a @ a for _ in range(k)]; print(2 * n**3 * k / (time.time() - t) / 1e9)"
+    )
+    done = subprocess.run([python, "-c", code, str(order)], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def growth(python, folder):
+    head = ["L x n", "N", "value", "CPU s", "wall s", "MB", "iterations", "interior s", "GFLOP/s", "GEMM", "power"]
+    print("{:>8} {:>6} {:>12} {:>8} {:>8} {:>6} {:>10} {:>10} {:>8} {:>6} {:>6}".format(*head))
+    before = None
+    for depth, width in GROWTH:
+        mine = ours(python, folder, depth, width)
+        if "error" in mine:
+            print(f"{depth}x{width} {mine['error']}")
+            continue
+        order = 10 + depth * width
+        rate = mine["iterations"] * operations(depth, width) / max(mine["interior"], 0.01) / 1e9
+        # The cost between this order and the one before grows like this power of it.
+        power = math.log(mine["seconds"] / before[1]) / math.log(order / before[0]) if before else math.nan
+        before = (order, mine["seconds"])
+        print(
+            f"{depth}x{width:<6} {order:>6} {mine['value']:>12.7g} {mine['seconds']:>8.2f} {mine['wall']:>8.2f} {mine['megabytes']:>6.0f} "
+            f"{mine['iterations']:>10} {mine['interior']:>10.2f} {rate:>8.1f} {gemm_rate(python, order):>6.1f} {power:>6.2f}",
+            flush=True,
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", choices=["small", "all"], default="small")
+    parser.add_argument("--sizes", choices=["small", "all", "growth"], default="small")
     parser.add_argument("--limit", type=float, default=120, help="seconds that a peer may take for one network")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--write", nargs=3, help=argparse.SUPPRESS)
@@ -157,6 +206,9 @@ def main():
     if not os.path.exists(VERIFY):
         sys.exit("build it first: cargo build --release")
     python = environment()
+    if arguments.sizes == "growth":
+        with tempfile.TemporaryDirectory() as folder:
+            return growth(python, folder)
     print(f"{'L x n':>8} {'order':>6} {'solver':>14} {'value':>14} {'CPU s':>9} {'MB':>7} {'ratio':>8}")
     with tempfile.TemporaryDirectory() as folder:
         for depth, width in SMALL if arguments.sizes == "small" else ALL:

@@ -2,45 +2,147 @@
 //! groups.
 
 use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
+use faer::{Col, Mat, Side};
 
 use crate::solver::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};
 
 /// Multiplier of a layer relative to the smallest one that dominates what follows.
 const DOMINANCE: f64 = 2.0;
+/// The multipliers that are tried for a layer, less the smallest one, relative to it.
+const TRIED: (f64, f64) = (0.01, 4.0);
+/// Trials of a layer's multiplier.
+const TRIALS: usize = 12;
+/// Power iterations behind the comparison of two multipliers.
+const POWER_STEPS: usize = 12;
 /// Multiplier of an input that the form does not use, relative to all.
 const UNUSED: f64 = 1e-14;
 
-/// Feasible multipliers: from the last layer to the first, one multiplier per layer that dominates the form so far, then
-/// the layer's coordinates are eliminated. `None` where the numbers overflow.
+/// Feasible multipliers well inside: from the last layer to the first, one multiplier per layer that dominates the form so
+/// far, then the layer's coordinates are eliminated. `None` where the numbers overflow.
 #[must_use]
 pub fn feasible(pencil: &Pencil) -> Option<Candidate> {
+    backward(pencil, |_, least| Some(DOMINANCE * least))
+}
+
+/// One multiplier per layer (LipSDP-Layer, Fazlyab et al. 2019, section 4), each the best for what the layer before it then
+/// sees: from the last to the first, the one that leaves the form with the smallest largest eigenvalue.
+#[must_use]
+pub fn per_layer(pencil: &Pencil) -> Option<Candidate> {
+    backward(pencil, |layer, least| {
+        // What is left is convex in the multiplier.
+        let (mut low, mut high) = (TRIED.0.ln(), TRIED.1.ln());
+        let multiplier = |position: f64| least * (1.0 + position.exp());
+        let size = |position: f64| layer.left(multiplier(position)).map_or(f64::INFINITY, |form| roughly_largest(&form));
+        let golden = 0.5 * (5f64.sqrt() - 1.0);
+        let inner = |low: f64, high: f64| (high - golden * (high - low), low + golden * (high - low));
+        let (left, right) = inner(low, high);
+        let (mut at_left, mut at_right) = (size(left), size(right));
+        for _ in 2..TRIALS {
+            let (left, right) = inner(low, high);
+            if at_left <= at_right {
+                (high, at_right) = (right, at_left);
+                at_left = size(inner(low, high).0);
+            } else {
+                (low, at_left) = (left, at_right);
+                at_right = size(inner(low, high).1);
+            }
+        }
+        Some(multiplier(0.5 * (low + high)))
+    })
+}
+
+/// Multipliers from the last layer to the first: `choose` is told a layer and the smallest multiplier that dominates the form
+/// on its coordinates.
+fn backward(pencil: &Pencil, choose: impl Fn(&Layer, f64) -> Option<f64>) -> Option<Candidate> {
     let mut form = squares_of_outputs(pencil);
     let mut multipliers = vec![0.0; pencil.groups.len()];
     let mut alive = vec![true; pencil.dimension];
     let deepest = pencil.groups.iter().map(|group| group.depth).max().unwrap_or(0);
     for depth in (1..=deepest).rev() {
-        let layer: Vec<usize> = (0..pencil.groups.len()).filter(|&g| pencil.groups[g].depth == depth).collect();
-        let mut block: Vec<usize> = layer
-            .iter()
-            .flat_map(|&g| pencil.groups[g].results.iter())
-            .filter(|row| row.values.len() == 1)
-            .map(|row| row.start)
-            .collect();
-        block.sort_unstable();
-        block.dedup();
-        let within = submatrix(&form, &block, &block);
-        let largest = within.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, f64::max);
+        let members: Vec<usize> = (0..pencil.groups.len()).filter(|&g| pencil.groups[g].depth == depth).collect();
+        let layer = Layer::new(pencil, &members, &form, &mut alive);
         let floor = 1e-9 * (0..pencil.dimension).map(|i| form[(i, i)].abs()).fold(f64::MIN_POSITIVE, f64::max);
-        let multiplier = (DOMINANCE * largest).max(floor);
-        for &g in &layer {
-            multipliers[g] = multiplier;
-            add_group(&mut form, &pencil.groups[g], multiplier);
+        let least = largest(&layer.own())?.max(floor / DOMINANCE);
+        let multiplier = choose(&layer, least)?;
+        members.iter().for_each(|&g| multipliers[g] = multiplier);
+        let left = layer.left(multiplier)?;
+        for (j, &column) in layer.rest.iter().enumerate() {
+            layer.rest.iter().enumerate().for_each(|(i, &row)| form[(row, column)] = left[(i, j)]);
         }
-        eliminate(&mut form, &mut alive, &block)?;
     }
     let input_multipliers = dominating(&form, pencil)?;
     multipliers.iter().all(|m| m.is_finite()).then_some(Candidate { input_multipliers, multipliers })
+}
+
+/// The form and a layer's constraints where they meet: on the layer's own coordinates and those that either couples them with.
+struct Layer {
+    /// The coordinates that are left when the layer is eliminated.
+    rest: Vec<usize>,
+    /// Over the rest, then the layer's own coordinates.
+    form: Mat<f64>,
+    /// `Σ −αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY`.
+    constraint: Mat<f64>,
+}
+
+impl Layer {
+    /// Takes the layer's own coordinates from those alive.
+    fn new(pencil: &Pencil, members: &[usize], form: &Mat<f64>, alive: &mut [bool]) -> Self {
+        let groups: Vec<&PencilGroup> = members.iter().map(|&g| &pencil.groups[g]).collect();
+        let results = groups.iter().flat_map(|group| &group.results);
+        let mut own: Vec<usize> = results.filter(|row| row.values.len() == 1).map(|row| row.start).collect();
+        own.sort_unstable();
+        own.dedup();
+        own.iter().for_each(|&i| alive[i] = false);
+        let mut meets = vec![false; pencil.dimension];
+        own.iter().for_each(|&j| meets.iter_mut().zip(form.col_as_slice(j)).for_each(|(meets, &entry)| *meets |= entry != 0.0));
+        let rows = groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
+        rows.flat_map(Stretch::entries).for_each(|(i, _)| meets[i] = true);
+        let rest: Vec<usize> = (0..pencil.dimension).filter(|&i| alive[i] && meets[i]).collect();
+        let all: Vec<usize> = rest.iter().chain(&own).copied().collect();
+        let mut place = vec![usize::MAX; pencil.dimension];
+        all.iter().enumerate().for_each(|(position, &i)| place[i] = position);
+        let count = groups.iter().map(|group| group.arguments.len()).sum();
+        let (mut v, mut y) = (Mat::zeros(count, all.len()), Mat::zeros(count, all.len()));
+        let mut slopes = Vec::with_capacity(count);
+        for group in groups {
+            for (argument, result) in group.arguments.iter().zip(&group.results) {
+                argument.entries().for_each(|(i, value)| v[(slopes.len(), place[i])] = value);
+                result.entries().for_each(|(i, value)| y[(slopes.len(), place[i])] = value);
+                slopes.push((group.alpha * group.beta, 0.5 * (group.alpha + group.beta)));
+            }
+        }
+        // (mean·Y − product·V) and (mean·V − Y), so that the constraint is a sum of two products.
+        let mixed = |a: &Mat<f64>, b: &Mat<f64>, of: fn((f64, f64)) -> (f64, f64)| {
+            Mat::from_fn(count, all.len(), |i, j| {
+                let (p, q) = of(slopes[i]);
+                p * a[(i, j)] + q * b[(i, j)]
+            })
+        };
+        let with_v = mixed(&v, &y, |(product, mean)| (-product, mean));
+        let with_y = mixed(&v, &y, |(_, mean)| (mean, -1.0));
+        let constraint = v.transpose() * with_v + y.transpose() * with_y;
+        Self { rest, form: submatrix(form, &all, &all), constraint }
+    }
+
+    /// The form on the layer's own coordinates.
+    fn own(&self) -> Mat<f64> {
+        let (first, count) = (self.rest.len(), self.form.nrows() - self.rest.len());
+        self.form.submatrix(first, first, count, count).to_owned()
+    }
+
+    /// What is left of the form on the rest where the layer has a multiplier. `None` where it does not dominate.
+    fn left(&self, multiplier: f64) -> Option<Mat<f64>> {
+        let (first, count) = (self.rest.len(), self.form.nrows() - self.rest.len());
+        let all = &self.form + faer::Scale(multiplier) * &self.constraint;
+        let left = all.submatrix(0, 0, first, first).to_owned();
+        if count == 0 {
+            return Some(left);
+        }
+        let pivot = faer::Scale(-1.0) * all.submatrix(first, first, count, count);
+        let coupling = all.submatrix(first, 0, count, first);
+        let factor = pivot.llt(Side::Lower).ok()?;
+        Some(left + coupling.transpose() * factor.solve(coupling))
+    }
 }
 
 /// Multipliers of the inputs under which `F(τ, λ) ⪰ 0`, or `None` where there are none: the smallest for ℓ2, for ℓ∞ the
@@ -61,8 +163,7 @@ fn on_inputs(pencil: &Pencil, multipliers: &[f64]) -> Option<Mat<f64>> {
     for (group, &multiplier) in pencil.groups.iter().zip(multipliers) {
         add_group(&mut form, group, multiplier);
     }
-    let bounded: Vec<usize> = (pencil.inputs..pencil.dimension).collect();
-    eliminate(&mut form, &mut vec![true; pencil.dimension], &bounded)?;
+    eliminate(&mut form, pencil.inputs)?;
     Some(form)
 }
 
@@ -115,28 +216,44 @@ fn submatrix(form: &Mat<f64>, rows: &[usize], columns: &[usize]) -> Mat<f64> {
     Mat::from_fn(rows.len(), columns.len(), |i, j| form[(rows[i], columns[j])])
 }
 
-/// Replaces the form by its maximum over the coordinates of `block`: `Q ← Q_rr + Q_rb(−Q_bb)⁻¹Q_br`. `None` unless
+/// Replaces the form on the inputs by its maximum over all other coordinates: `Q ← Q_rr + Q_rb(−Q_bb)⁻¹Q_br`. `None` unless
 /// `−Q_bb ≻ 0`.
-fn eliminate(form: &mut Mat<f64>, alive: &mut [bool], block: &[usize]) -> Option<()> {
-    if block.is_empty() {
+fn eliminate(form: &mut Mat<f64>, inputs: usize) -> Option<()> {
+    let bounded = form.nrows() - inputs;
+    if bounded == 0 {
         return Some(());
     }
-    block.iter().for_each(|&i| alive[i] = false);
-    let rest: Vec<usize> = (0..alive.len()).filter(|&i| alive[i]).collect();
-    let pivot = Mat::from_fn(block.len(), block.len(), |i, j| -form[(block[i], block[j])]);
+    let pivot = faer::Scale(-1.0) * form.submatrix(inputs, inputs, bounded, bounded);
     let factor = pivot.llt(Side::Lower).ok()?;
-    let coupling = submatrix(form, block, &rest);
+    let coupling = form.submatrix(inputs, 0, bounded, inputs).to_owned();
     let correction = coupling.transpose() * factor.solve(&coupling);
-    for (j, &column) in rest.iter().enumerate() {
-        for (i, &row) in rest.iter().enumerate() {
-            form[(row, column)] += correction[(i, j)];
-        }
-    }
+    let mut on_inputs = form.submatrix_mut(0, 0, inputs, inputs);
+    on_inputs += correction;
     Some(())
 }
 
 fn largest_eigenvalue(order: usize, entry: impl Fn(usize, usize) -> f64) -> Option<f64> {
-    let block = Mat::from_fn(order, order, entry);
-    let largest = block.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, f64::max);
+    largest(&Mat::from_fn(order, order, entry))
+}
+
+/// About the largest eigenvalue of a positive semidefinite matrix, from below: enough to compare.
+fn roughly_largest(matrix: &Mat<f64>) -> f64 {
+    let mut vector = Col::from_fn(matrix.nrows(), |i| 1.0 + 0.5 * (i as f64).sin());
+    let mut size = 0.0;
+    for _ in 0..POWER_STEPS {
+        let image = matrix * &vector;
+        let length = image.norm_l2();
+        if length == 0.0 {
+            return 0.0;
+        }
+        size = length / vector.norm_l2();
+        vector = faer::Scale(1.0 / length) * image;
+    }
+    size
+}
+
+/// The largest eigenvalue, at least zero.
+fn largest(matrix: &Mat<f64>) -> Option<f64> {
+    let largest = matrix.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, f64::max);
     largest.is_finite().then_some(largest)
 }

@@ -15,7 +15,7 @@ use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 /// Which engine looks for multipliers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineChoice {
-    /// Clarabel for small programs, the interior point for larger ones, segments beyond it, by predicted time and memory
+    /// Clarabel for small programs, the interior point for larger ones, one multiplier per layer or segments beyond it, by predicted time and memory
     #[default]
     Auto,
     /// Clarabel, a general conic solver
@@ -42,6 +42,8 @@ const GAP: f64 = 1e-6;
 pub enum Engine {
     Clarabel,
     InteriorPoint,
+    /// One multiplier per layer.
+    PerLayer,
     /// The multipliers that the engines start from.
     Start,
     /// Inequalities of segments.
@@ -55,6 +57,7 @@ impl Engine {
         match self {
             Self::Clarabel => "clarabel",
             Self::InteriorPoint => "interior point",
+            Self::PerLayer => "one multiplier per layer",
             Self::Start => "feasible start",
             Self::Layerwise => "interior point by segments",
             Self::NormProduct => "norm product",
@@ -106,7 +109,7 @@ pub struct Search<'a> {
 
 impl Search<'_> {
     /// Multipliers for a form that the checker accepts; `starts` are tried beside backward elimination.
-    pub fn find(&mut self, form: &Form, rows: &Rows, norm: InputNorm, starts: Vec<Candidate>) -> Found {
+    pub fn find(&mut self, form: &Form, rows: &Rows, norm: InputNorm, starts: &[Candidate]) -> Found {
         let mut found = Found::default();
         let transposed = transposed(form, rows, norm);
         let of_transposed = transposed.is_some();
@@ -134,9 +137,15 @@ impl Search<'_> {
         {
             found.accept(proposal, &certified);
         }
-        for start in starts {
-            if found.candidate.is_none() {
-                found.accept((vec![start], None, Engine::Start), &certified);
+        if found.candidate.is_none() {
+            (self.progress)("one multiplier per layer");
+            let mut feasible: Vec<(Candidate, Engine)> = starts.into_iter().map(|start| (start, Engine::Start)).collect();
+            feasible.extend(elimination::per_layer(&pencil).map(|point| (point, Engine::PerLayer)));
+            feasible.sort_by(|a, b| a.0.squared_bound().total_cmp(&b.0.squared_bound()));
+            for (point, engine) in feasible {
+                if found.candidate.is_none() {
+                    found.accept((vec![point], None, engine), &certified);
+                }
             }
         }
         found
@@ -212,11 +221,13 @@ impl Search<'_> {
             gigabytes(bytes)
         ));
         let settings = InteriorPointOptions { tolerance: GAP, deadline: self.deadline };
+        let begun = Instant::now();
         let solution = starts.iter().find_map(|start| interior_point::solve(pencil, start, &settings));
         if solution.is_none() {
             self.notes.push("the interior point found no feasible start".to_owned());
         }
         let solution = solution?;
+        (self.progress)(&format!("interior point: {} iterations in {:.2} s", solution.iterations, begun.elapsed().as_secs_f64()));
         if !solution.converged {
             let after = solution.iterations;
             self.notes.push(format!(
@@ -322,6 +333,34 @@ mod tests {
         }
         // Of 36 programs; the interior point answers these too.
         assert!(refused <= 1, "{refused} answers of Clarabel are refused");
+    }
+
+    #[test]
+    fn one_multiplier_per_layer_answers_where_no_engine_fits() {
+        // Where slopes are −1 and 1, one multiplier per layer is the norm product.
+        for (seed, activation) in (1..).zip([
+            Op::Function(Function::Relu),
+            Op::Function(Function::LeakyRelu { slope: 0.25 }),
+            Op::Function(Function::Sigmoid),
+        ]) {
+            let network = network(&[9, 10, 8, 8, 6], &activation, seed);
+            let bound = |memory: u64, engine: EngineChoice| {
+                let options = LipschitzOptions { engine, memory, ..LipschitzOptions::default() };
+                super::super::certify(
+                    &network,
+                    &super::super::Question::global(crate::certificate::Norm::L2),
+                    &options,
+                    &mut |_| (),
+                )
+                .unwrap()
+            };
+            let (best, per_layer, product) =
+                (bound(1 << 30, EngineChoice::InteriorPoint), bound(0, EngineChoice::Auto), bound(0, EngineChoice::Product));
+            let value = |outcome: &super::super::Outcome| outcome.claim.bound.value();
+            assert_eq!(per_layer.engine, Engine::PerLayer, "{activation:?}: {:?}", per_layer.notes);
+            let what = format!("{activation:?}: {} {} {}", value(&best), value(&per_layer), value(&product));
+            assert!(value(&best) < value(&per_layer) && value(&per_layer) < value(&product), "{what}");
+        }
     }
 
     #[test]

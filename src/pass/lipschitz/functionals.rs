@@ -84,7 +84,7 @@ fn bounds_of(
         (search.progress)(&format!("{functional} ({} of {})", position + 1, functionals.len()));
         let plain = otherwise(functional);
         let mut found = prepared.as_ref().map_or_else(Found::default, |(form, rows)| {
-            search.find(form, &rows.with_output(position), norm, start.cloned().into_iter().collect())
+            search.find(form, &rows.with_output(position), norm, start.map_or(&[][..], std::slice::from_ref))
         });
         found.candidate = found.candidate.filter(|(candidate, _)| plain.is_none_or(|p| sqrt_up(candidate.squared_bound()) < p));
         let bound = found.candidate.as_ref().map(|(candidate, _)| sqrt_up(candidate.squared_bound())).or(plain);

@@ -41,7 +41,7 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
         let plain = product(&parts[position..end].iter().map(|part| part.1).collect::<Vec<_>>());
         let found = Rows::new(&form).ok().map(|rows| {
             let start = parts::chain_start_between(network, segment.from, &parts[position..end], form.groups.len());
-            search.find(&form, &rows, InputNorm::Euclidean, start.into_iter().collect())
+            search.find(&form, &rows, InputNorm::Euclidean, start.as_slice())
         });
         match found.and_then(|found| found.candidate) {
             Some((candidate, _)) if sqrt_up(candidate.squared_bound()) < plain => {

@@ -267,7 +267,7 @@ fn whole(network: &Network, bounds: Option<&Intervals>, parts: &[(Part, f64)], s
     (search.progress)("matrix inequality");
     let rows = Rows::new(&form)?;
     let start = parts::chain_start(network, parts, form.groups.len()).filter(|_| bounds.is_none());
-    Ok(search.find(&form, &rows, InputNorm::Euclidean, start.into_iter().collect()))
+    Ok(search.find(&form, &rows, InputNorm::Euclidean, start.as_slice()))
 }
 
 /// Is a matrix inequality with so many bounded coordinates tried?

@@ -6,20 +6,21 @@
 //!
 //! HKM direction with Mehrotra's predictor and corrector (Helmberg, Rendl, Vanderbei, Wolkowicz, SIAM J. Optim. 1996;
 //! Todd, Acta Numerica 2001, section 6). The matrices of the multipliers have low rank, so the Schur matrix comes from Gram
-//! matrices of their rows (`schur`), and products with a search direction from the images of the rows (`program`).
+//! matrices of their rows (`schur`), products with a search direction from the images of the rows (`program`), and `Z` is
+//! factored within its envelope (`envelope`): that of a chain of layers is block tridiagonal.
 //!
 //! The start is feasible and `Z` stays so: stopped at any time, the point is a proposal that can be certified. Nothing
 //! here is a proof.
 
 mod dense;
+mod envelope;
 mod program;
 mod schur;
 
 use std::time::Instant;
 
-use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::{Llt, Solve};
-use faer::{Accum, Mat, Par, Side};
+use faer::{Mat, Par, Side};
 use rayon::prelude::*;
 
 use super::pencil::{Candidate, Pencil};
@@ -143,8 +144,8 @@ impl State {
         let mut point = vec![1.0; program.order()];
         point[..program.objective.len()].fill(START);
         let z = program.matrix(&point);
-        let factor = cholesky(z.clone(), PARALLEL())?;
-        let mut x = inverse(&factor);
+        let factor = program.envelope.cholesky(z.clone(), PARALLEL())?;
+        let mut x = program.envelope.inverse(&factor);
         let trace: f64 = (0..program.inputs).map(|i| x[(i, i)]).sum();
         let mu = 1.0 / trace;
         columns_mut(&mut x).for_each(|(_, column)| column.iter_mut().for_each(|entry| *entry *= mu));
@@ -193,7 +194,7 @@ impl State {
     }
 
     fn system<'a>(&self, program: &'a Program) -> Option<System<'a>> {
-        let inverse = inverse(&self.factor);
+        let inverse = program.envelope.inverse(&self.factor);
         let (of_x, of_inverse) = (program.images(&self.x), program.images(&inverse));
         let (gram_x, gram_inverse) = (Gram::new(program, &self.x, &of_x), Gram::new(program, &inverse, &of_inverse));
         let mut matrix = schur(program, &gram_x, &gram_inverse);
@@ -231,8 +232,7 @@ impl State {
                 column.iter_mut().zip(second.matrix.col_as_slice(j)).for_each(|(l, m)| *l += m);
             });
         }
-        let mut product = Mat::zeros(left.nrows(), left.ncols());
-        matmul(product.as_mut(), Accum::Replace, &left, &system.inverse, 1.0, PARALLEL());
+        let product = program.envelope.divide(&left, &self.factor, &system.inverse);
         drop(left);
         let mut x = symmetric(&product);
         columns_mut(&mut x).for_each(|(j, column)| {
@@ -265,18 +265,19 @@ impl State {
     fn advance(&mut self, program: &Program, direction: &Direction) -> Option<f64> {
         let first = program.objective.len();
         let positive = |values: &[f64], changes: &[f64], step: f64| values.iter().zip(changes).all(|(v, d)| v + step * d > 0.0);
+        // Two dense searches go on beside each other; beside a chain's the primal one may take all threads.
+        let threads = if program.envelope.is_full() { Par::Seq } else { PARALLEL() };
         let primal = || {
             longest(|step| {
-                (positive(&self.slack, &direction.slack, step)
-                    && cholesky(moved(&self.x, &direction.x, step), Par::Seq).is_some())
-                .then_some(())
+                (positive(&self.slack, &direction.slack, step) && cholesky(moved(&self.x, &direction.x, step), threads).is_some())
+                    .then_some(())
             })
         };
         let change = program.combine(&direction.point);
         let dual = || {
             longest(|step| {
                 positive(self.multipliers(), &direction.point[first..], step)
-                    .then(|| cholesky(moved(&self.z, &change, step), Par::Seq))
+                    .then(|| program.envelope.cholesky(moved(&self.z, &change, step), Par::Seq))
                     .flatten()
                     .map(|_| ())
             })
@@ -284,7 +285,7 @@ impl State {
         let (primal, dual) = rayon::join(primal, dual);
         let point: Variables = self.point.iter().zip(&direction.point).map(|(y, d)| y + dual * d).collect();
         let z = program.matrix(&point);
-        self.factor = cholesky(z.clone(), PARALLEL())?;
+        self.factor = program.envelope.cholesky(z.clone(), PARALLEL())?;
         self.z = z;
         self.point = point;
         self.x = moved(&self.x, &direction.x, primal);
@@ -304,20 +305,6 @@ fn longest(inside: impl Fn(f64) -> Option<()>) -> f64 {
     }
     let between = &STEPS[outside..next.min(STEPS.len())];
     STEPS.get(outside + between.partition_point(|&step| !fits(step))).copied().unwrap_or(0.0)
-}
-
-/// The inverse from a lower Cholesky factor.
-fn inverse(factor: &Mat<f64>) -> Mat<f64> {
-    use faer::dyn_stack::{MemBuffer, MemStack};
-    use faer::linalg::cholesky::llt::inverse::{inverse, inverse_scratch};
-    let order = factor.nrows();
-    let mut result = Mat::zeros(order, order);
-    let mut memory = MemBuffer::new(inverse_scratch::<f64>(order, PARALLEL()));
-    inverse(result.as_mut(), factor.as_ref(), PARALLEL(), MemStack::new(&mut memory));
-    // Only the lower triangle is written.
-    let lower = transposed(&result);
-    columns_mut(&mut result).for_each(|(j, column)| column[..j].copy_from_slice(&lower.col_as_slice(j)[..j]));
-    result
 }
 
 /// A factor of the Schur matrix; a tiny multiple of its diagonal is added where rounding made it indefinite.

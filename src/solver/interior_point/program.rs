@@ -10,6 +10,7 @@ use faer::{Accum, Mat, MatMut, MatRef};
 
 use super::super::pencil::{Candidate, Pencil, Stretch};
 use super::dense::PARALLEL;
+use super::envelope::Envelope;
 
 /// One pair of rows of a group: contributes `a·vvᵀ + c·(vyᵀ + yvᵀ) + yyᵀ` per unit of its multiplier.
 pub struct Pair {
@@ -41,6 +42,8 @@ pub struct Program {
     arguments: Vec<Layer>,
     others: Vec<Layer>,
     pub cost: Mat<f64>,
+    /// Of `Z`.
+    pub envelope: Envelope,
     /// What one unit of `t` and of each `τ` stands for.
     units: Candidate,
 }
@@ -119,6 +122,14 @@ impl Program {
         let reach = outputs.reach.clone();
         let target = cost.as_mut().submatrix_mut(reach.start, reach.start, reach.len(), reach.len());
         matmul(target, Accum::Replace, &outputs.rows, outputs.rows.transpose(), 1.0, PARALLEL());
+        // Where a result is a coordinate, a layer's arguments meet its own coordinates.
+        let (of_coordinates, of_others) = arguments.split_at(arguments.len() - others.len());
+        let own = |layer: &Layer| pencil.inputs + layer.pairs.start..pencil.inputs + layer.pairs.end;
+        let mut couplings: Vec<_> = of_coordinates.iter().map(|layer| [layer.reach.clone(), own(layer)]).collect();
+        couplings.extend(of_others.iter().zip(&others).map(|(v, y)| [v.reach.clone(), y.reach.clone()]));
+        couplings.push([reach.clone(), reach]);
+        let starts: Vec<usize> = std::iter::once(0).chain(of_coordinates.iter().map(|layer| own(layer).start)).collect();
+        let envelope = Envelope::new(pencil.dimension, &starts, &couplings);
         let total: f64 = start.input_multipliers.iter().sum();
         Some(Self {
             inputs: pencil.inputs,
@@ -130,6 +141,7 @@ impl Program {
             arguments,
             others,
             cost,
+            envelope,
             units: start.clone(),
         })
     }
