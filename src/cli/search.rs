@@ -9,7 +9,7 @@ use clap::Parser;
 use super::analysis::{Analysis, Sealed, find, seal};
 use super::output::Output;
 use super::progress::Progress;
-use super::{Failure, check};
+use super::{ExitStatus, Failure, check};
 use crate::certificate::{Bundle, Certificate};
 use crate::codes;
 use crate::onnx::Model;
@@ -47,7 +47,7 @@ pub fn search(
     let request = Request::try_parse_from(arguments).map_err(|error| {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
-        Failure::error(format!("this build cannot answer it: {}", line.trim_start_matches("error: ")))
+        Failure::internal(format_args!("this build cannot answer it: {}", line.trim_start_matches("error: ")))
     })?;
     let progress = Progress::new(output.is_quiet());
     let context = request.analysis.context(path, model, threads, output, &progress);
@@ -61,7 +61,7 @@ pub fn search(
     let checked = check::check(name.to_owned(), &certificate, &bundle, &again, &files);
     if let Some(refusal) = &checked.refusal {
         let message = format!("the checker refused what a pass found: {}", codes::split(refusal).0);
-        return Err(Failure::inconclusive(codes::tagged(message, "NV604")));
+        return Err(Failure::coded("NV604", message).ending(ExitStatus::Inconclusive));
     }
     let results = if findings.iter().any(|found| found.section.is_descriptive()) {
         let sections = findings.into_iter().map(|found| found.section).collect();

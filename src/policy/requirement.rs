@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use toml::Spanned;
 
 use super::figure::{Better, Decisive, Figure, decisive};
 use super::file::{
     HessianTraceRule, LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule, StabilityRule, TightnessRule,
 };
+use super::read::Wrong;
 use crate::certificate::{Assurance, Bits, LossName, Norm};
+
+/// The line of a byte.
+pub(super) type LineOf<'a> = &'a dyn Fn(usize) -> usize;
 
 /// A rule of one model.
 #[derive(Clone, Debug)]
@@ -43,6 +48,7 @@ pub struct Requirement {
     pub id: String,
     /// What is limited, in words.
     pub what: String,
+    /// Line of the policy with the limit, from 1.
     pub line: usize,
     /// The kind of claim.
     pub kind: &'static str,
@@ -97,42 +103,54 @@ impl std::fmt::Display for Limit {
             Self::AtMost(limit) => write!(f, "≤ {limit}"),
             Self::AtLeast(limit) => write!(f, "≥ {limit}"),
             Self::Is(word) => f.write_str(word),
-            Self::Regression(fraction) => write!(f, "≤ baseline + {} %", fraction * 100.0),
+            Self::Regression(fraction) => write!(f, "baseline + {} %", fraction * 100.0),
         }
     }
 }
 
 impl Task {
+    /// `line_of` is the line of a byte of the policy, `start` the rule's first.
+    ///
     /// # Errors
     /// What makes no sense about the rule.
-    pub(super) fn new(model: &str, policy: &ModelPolicy, rule: &Rule, line: usize) -> Result<Self, String> {
+    pub(super) fn new(model: &str, policy: &ModelPolicy, rule: &Rule, start: usize, line_of: LineOf) -> Result<Self, Wrong> {
+        let line = line_of(start);
         match rule {
-            Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, rule.clone()),
+            Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, line_of, rule.clone()),
             Rule::Specification(specification) => Ok(Self::specification(model, specification, line, rule.clone())),
-            Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, rule.clone()),
-            Rule::Tightness(tightness) => Self::tightness(model, policy, tightness, line, rule.clone()),
-            Rule::HessianTrace(trace) => Self::hessian_trace(model, trace, line, rule.clone()),
+            Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, line_of, rule.clone()),
+            Rule::Tightness(tightness) => Self::tightness(model, policy, tightness, line, line_of, rule.clone()),
+            Rule::HessianTrace(trace) => Self::hessian_trace(model, trace, line, line_of, rule.clone()),
             Rule::Stability(stability) => Self::stability(model, stability, line, rule.clone()),
         }
     }
 
-    fn lipschitz(model: &str, policy: &ModelPolicy, wanted: &LipschitzRule, line: usize, rule: Rule) -> Result<Self, String> {
+    fn lipschitz(
+        model: &str,
+        policy: &ModelPolicy,
+        wanted: &LipschitzRule,
+        line: usize,
+        line_of: LineOf,
+        rule: Rule,
+    ) -> Result<Self, Wrong> {
         let (norm, symbol) = names(wanted.norm);
         let mut limits = Vec::new();
-        if let Some(bound) = wanted.max_bound {
-            limits.push(("max-bound", Limit::AtMost(positive("max-bound", bound)?)));
+        if let Some(bound) = &wanted.max_bound {
+            limits.push(("max-bound", Limit::AtMost(spanned("max-bound", bound)?), line_of(bound.span().start)));
         }
-        if let Some(fraction) = wanted.max_regression {
+        if let Some(regression) = &wanted.max_regression {
+            let fraction = *regression.get_ref();
             if policy.baseline.is_none() {
-                return Err(format!("`max-regression` needs a `baseline` of `models.{model}`"));
+                return Err(Wrong::at(regression, format!("`max-regression` needs a `baseline` of `models.{model}`")));
             }
             if !(fraction >= 0.0 && fraction.is_finite()) {
-                return Err(format!("`max-regression` is {fraction}, which is not a fraction of the baseline's bound"));
+                let detail = format!("`max-regression` is {fraction}, which is not a fraction of the baseline's bound");
+                return Err(Wrong::at(regression, detail));
             }
-            limits.push(("max-regression", Limit::Regression(fraction)));
+            limits.push(("max-regression", Limit::Regression(fraction), line_of(regression.span().start)));
         }
         if limits.is_empty() {
-            return Err("the rule has neither `max-bound` nor `max-regression`".to_owned());
+            return Err("the rule has neither `max-bound` nor `max-regression`".to_owned().into());
         }
         let about = Shared {
             model,
@@ -161,7 +179,7 @@ impl Task {
             assurance: wanted.assurance,
             line,
         };
-        about.task(rule, vec![("holds", Limit::Is("holds"))], vec![wanted.file.clone()])
+        about.task(rule, vec![("holds", Limit::Is("holds"), line)], vec![wanted.file.clone()])
     }
 }
 
@@ -181,12 +199,21 @@ impl Task {
         self.name = name;
     }
 
-    fn robustness(model: &str, policy: &ModelPolicy, wanted: &RobustnessRule, line: usize, rule: Rule) -> Result<Self, String> {
+    fn robustness(
+        model: &str,
+        policy: &ModelPolicy,
+        wanted: &RobustnessRule,
+        line: usize,
+        line_of: LineOf,
+        rule: Rule,
+    ) -> Result<Self, Wrong> {
         let (norm, symbol) = names(wanted.norm);
         let epsilon = positive("epsilon", wanted.epsilon)?;
-        let accuracy = wanted.min_certified_accuracy;
+        let least = &wanted.min_certified_accuracy;
+        let accuracy = *least.get_ref();
         if !(0.0..=1.0).contains(&accuracy) {
-            return Err(format!("`min-certified-accuracy` is {accuracy}, which is not between 0 and 1"));
+            let detail = format!("`min-certified-accuracy` is {accuracy}, which is not between 0 and 1");
+            return Err(Wrong::at(least, detail));
         }
         let (mut conditions, files) =
             around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, norm, epsilon)?;
@@ -200,10 +227,17 @@ impl Task {
             assurance: wanted.assurance,
             line,
         };
-        Ok(about.task(rule, vec![("min-certified-accuracy", Limit::AtLeast(accuracy))], files))
+        Ok(about.task(rule, vec![("min-certified-accuracy", Limit::AtLeast(accuracy), line_of(least.span().start))], files))
     }
 
-    fn tightness(model: &str, policy: &ModelPolicy, wanted: &TightnessRule, line: usize, rule: Rule) -> Result<Self, String> {
+    fn tightness(
+        model: &str,
+        policy: &ModelPolicy,
+        wanted: &TightnessRule,
+        line: usize,
+        line_of: LineOf,
+        rule: Rule,
+    ) -> Result<Self, Wrong> {
         let epsilon = positive("epsilon", wanted.epsilon)?;
         let (mut conditions, files) =
             around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, "linf", epsilon)?;
@@ -217,11 +251,11 @@ impl Task {
             assurance: wanted.assurance,
             line,
         };
-        let least = positive("min-tightness", wanted.min_tightness)?;
-        Ok(about.task(rule, vec![("min-tightness", Limit::AtLeast(least))], files))
+        let limit = Limit::AtLeast(spanned("min-tightness", &wanted.min_tightness)?);
+        Ok(about.task(rule, vec![("min-tightness", limit, line_of(wanted.min_tightness.span().start))], files))
     }
 
-    fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, rule: Rule) -> Result<Self, String> {
+    fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, line_of: LineOf, rule: Rule) -> Result<Self, Wrong> {
         let (conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
         let about = Shared {
             model,
@@ -232,14 +266,14 @@ impl Task {
             assurance: wanted.assurance,
             line,
         };
-        let most = positive("max-trace", wanted.max_trace)?;
-        Ok(about.task(rule, vec![("max-trace", Limit::AtMost(most))], files))
+        let limit = Limit::AtMost(spanned("max-trace", &wanted.max_trace)?);
+        Ok(about.task(rule, vec![("max-trace", limit, line_of(wanted.max_trace.span().start))], files))
     }
 
-    fn stability(model: &str, wanted: &StabilityRule, line: usize, rule: Rule) -> Result<Self, String> {
+    fn stability(model: &str, wanted: &StabilityRule, line: usize, rule: Rule) -> Result<Self, Wrong> {
         let rate = positive("learning-rate", wanted.learning_rate)?;
         if wanted.batch_size == 0 {
-            return Err("`batch-size` is 0".to_owned());
+            return Err("`batch-size` is 0".to_owned().into());
         }
         let (mut conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
         conditions.push(Condition::is("/learning_rate", json!(Bits::of(rate))));
@@ -253,7 +287,7 @@ impl Task {
             assurance: wanted.assurance,
             line,
         };
-        Ok(about.task(rule, vec![("stable", Limit::Is("stable"))], files))
+        Ok(about.task(rule, vec![("stable", Limit::Is("stable"), line)], files))
     }
 }
 
@@ -338,14 +372,15 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn task(self, rule: Rule, limits: Vec<(&str, Limit)>, files: Vec<PathBuf>) -> Task {
+    /// `limits` with their names and lines.
+    fn task(self, rule: Rule, limits: Vec<(&str, Limit, usize)>, files: Vec<PathBuf>) -> Task {
         let figures = decisive(self.kind);
-        let requirements = limits.into_iter().filter_map(|(key, limit)| {
+        let requirements = limits.into_iter().filter_map(|(key, limit, line)| {
             let Decisive { figure, limit: best, .. } = figures?;
             Some(Requirement {
                 id: format!("{}.{}.{key}", self.model, self.name),
                 what: self.what.clone(),
-                line: self.line,
+                line,
                 kind: self.kind,
                 conditions: self.conditions.clone(),
                 figure,
@@ -366,6 +401,10 @@ impl Condition {
     fn digest(pointer: &'static str, file: &Path) -> Self {
         Self { pointer, expected: Expected::DigestOf(file.to_owned()) }
     }
+}
+
+fn spanned(name: &str, value: &Spanned<f64>) -> Result<f64, Wrong> {
+    positive(name, *value.get_ref()).map_err(|detail| Wrong::at(value, detail))
 }
 
 fn positive(name: &str, value: f64) -> Result<f64, String> {

@@ -13,7 +13,7 @@ use super::decision::{Given, Stop, Subject, decide, given, pin_outcome};
 use super::flags::flags;
 use super::shown;
 use super::store::{Accepted, Stored, stored, write, write_results};
-use crate::codes;
+use crate::codes::{self, Coded};
 use crate::policy::{PolicyFile, Status, Task};
 use crate::report::CheckedFile;
 use crate::report::audit::{CertificateSection, DescriptiveSection, ModelSection, Results, RuleOutcome};
@@ -46,15 +46,12 @@ struct Answer {
 impl Judge<'_> {
     pub fn model(&self, name: &str, tasks: &[Task]) -> Judged {
         let Some(policy) = self.file.policy.models.get(name) else { return Judged { rules: Vec::new(), section: None } };
+        let policy = policy.get_ref();
         let path = self.file.folder().join(&policy.path);
         let model = match crate::onnx::load(&path) {
             Ok(model) => model,
             Err(error) => {
-                let stop = Stop {
-                    status: Status::Error,
-                    detail: format!("{}: {error}", shown(&path)),
-                    code: Some(codes::of_load(&error)),
-                };
+                let stop = Stop { status: Status::Error, detail: format!("{}: {error}", shown(&path)), code: Some(error.code()) };
                 let mut rules: Vec<RuleOutcome> = tasks.iter().flat_map(|task| stop.all(name, task)).collect();
                 if policy.sha256.is_some() {
                     rules.push(RuleOutcome {
@@ -115,7 +112,7 @@ impl Judge<'_> {
 
     /// Searches for a certificate, keeps it, and decides on it.
     fn searched(&self, subject: &Subject, task: &Task, given: &Given, path: &Path) -> Answer {
-        let limits = &self.file.policy.limits;
+        let limits = self.file.policy.limits.get_ref();
         let flags = flags(&task.rule, subject.policy, limits, self.file.folder());
         let found = match search(&shown(path), &flags, &subject.path, subject.model, self.threads, self.output) {
             Ok(found) => found,
