@@ -91,9 +91,31 @@ fn the_demonstration() {
 
     // Nothing changed: the same certificates, checked again, from any folder below.
     let (code, again) = json(&demo.join("specs"), &["gate", "--output-format", "json"]);
-    assert_eq!(code, 0);
+    assert_eq!((code, &again["policy"]["path"]), (0, &"../verify.toml".into()));
     assert!(again["policy"]["rules"].as_array().unwrap().iter().all(|rule| rule["reused"] == true), "{again:#}");
     assert_eq!(run(demo, &["gate", "--check-only", "-q"]).0, 0);
+
+    // A typo.
+    let policy = std::fs::read_to_string(demo.join("verify.toml")).unwrap();
+    std::fs::write(demo.join("verify.toml"), policy.replace("min-certified-accuracy", "min-certified-acuracy")).unwrap();
+    let (code, _, error) = run(demo, &["gate"]);
+    assert!(code == 2 && error.contains("did you mean `min-certified-accuracy`?"), "{error}");
+
+    // No time: what intervals and norms alone give is met, the rest is open.
+    let hurried = policy.replace("timeout = 120.0", "timeout = 1e-6");
+    std::fs::write(demo.join("verify.toml"), hurried.replace("[limits]", "certificates = \"hurried\"\n[limits]")).unwrap();
+    let (code, text, error) = run(demo, &["gate"]);
+    assert!(code == 3 && text.contains("ended at its limit") && text.contains("[NV602]"), "{text}{error}");
+    std::fs::write(demo.join("verify.toml"), &policy).unwrap();
+
+    // A certificate that somebody touched.
+    let certificate = demo.join("certificates/maxmin.lipschitz-l2.certificate.json");
+    let good = std::fs::read_to_string(&certificate).unwrap();
+    std::fs::write(&certificate, good.replacen("\"decimal\": \"1.", "\"decimal\": \"0.", 1)).unwrap();
+    let (code, text, error) = run(demo, &["gate", "--report", "refused.sarif"]);
+    assert!(code == 4 && text.contains("refused") && text.contains("[NV503]"), "{text}{error}");
+    std::fs::write(&certificate, good).unwrap();
+    assert_eq!(run(demo, &["gate"]).0, 0);
 
     // A worse model in the place of another.
     std::fs::copy(repository("models/digits_residual.onnx"), demo.join("models/digits_maxmin.onnx")).unwrap();
@@ -110,7 +132,6 @@ fn the_demonstration() {
     let place = &result["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "verify.toml");
     let line = place["region"]["startLine"].as_u64().unwrap() as usize;
-    let policy = std::fs::read_to_string(demo.join("verify.toml")).unwrap();
     assert_eq!(policy.lines().nth(line - 1), Some("max-bound = 1.001"));
     assert!(result["properties"]["margin"].as_f64().unwrap() < -1.0);
 
@@ -171,6 +192,11 @@ fn out_of_time_is_inconclusive_and_never_met() {
     let (code, text, _) = run(folder.path(), &["gate", "-q"]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("ended at its limit"), "{text}");
+    // Nor without the memory that a better bound takes.
+    std::fs::remove_dir_all(folder.path().join("certificates")).unwrap();
+    write_policy(folder.path(), &format!("{limit}[limits]\nmemory = 1e-9\n"));
+    let (code, text, _) = run(folder.path(), &["gate", "-q"]);
+    assert!(code == 3 && text.contains("ended at its limit of 0.000000001 GB"), "{text}");
     // With the whole effort it is a violation: the policy asks for a bound that was not reached.
     write_policy(folder.path(), &limit);
     let (code, text, _) = run(folder.path(), &["gate", "-q"]);

@@ -28,6 +28,8 @@ pub struct Found {
     /// What was computed beside the claims, as `--output-format json` writes it, where a report makes something of it.
     pub results: Option<String>,
     pub seconds: f64,
+    /// Was something left untried for want of memory?
+    pub short_of_memory: bool,
 }
 
 /// Runs the passes that the flags ask for, and has the claims checked from the model file again.
@@ -55,8 +57,11 @@ pub fn search(
     progress.finish();
     let findings = findings?;
     let seconds = start.elapsed().as_secs_f64();
+    let short_of_memory = findings.iter().any(|found| found.section.is_short_of_memory());
     let Sealed { certificate, files } = seal(&findings, &context, start)?;
-    let Some((certificate, bundle)) = certificate else { return Ok(Found { certificate: None, results: None, seconds }) };
+    let Some((certificate, bundle)) = certificate else {
+        return Ok(Found { certificate: None, results: None, seconds, short_of_memory });
+    };
     let again = crate::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
     let checked = check::check(name.to_owned(), &certificate, &bundle, &again, &files);
     if let Some(refusal) = &checked.refusal {
@@ -70,5 +75,5 @@ pub fn search(
     } else {
         None
     };
-    Ok(Found { certificate: Some((certificate, bundle, checked)), results, seconds })
+    Ok(Found { certificate: Some((certificate, bundle, checked)), results, seconds, short_of_memory })
 }

@@ -127,14 +127,14 @@ impl From<Failure> for Stop {
 }
 
 /// Decides every requirement of a task, and whether more effort could change anything; `None` where a requirement has no
-/// claim. A violation that a hurried search did not settle is none.
+/// claim. A violation that a search did not settle within its limits, `limited`, is none.
 pub fn decide(
     subject: &Subject,
     task: &Task,
     certificate: &Certificate,
     checked: &CheckedFile,
     given: &Given,
-    hurried: Option<f64>,
+    limited: Option<&str>,
 ) -> Option<(Vec<RuleOutcome>, bool)> {
     let pairs = certificate.claims.iter().zip(&checked.claims);
     let established: Vec<Established> = pairs.filter_map(|(claim, checked)| Established::new(claim, checked.assurance)).collect();
@@ -153,9 +153,9 @@ pub fn decide(
                 continue;
             }
         };
-        if let (Some(limit), Status::Violated, false) = (hurried, decision.status, decision.settled) {
+        if let (Some(limit), Status::Violated, false) = (limited, decision.status, decision.settled) {
             decision.status = Status::Inconclusive;
-            decision.detail = Some(format!("the search ended at its limit of {limit} s; a better figure may exist"));
+            decision.detail = Some(format!("the search ended at its limit of {limit}; a better figure may exist"));
         }
         settled &= decision.settled;
         outcomes.push(outcome(subject.name, requirement, &limit, &decision, None));

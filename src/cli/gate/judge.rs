@@ -119,9 +119,13 @@ impl Judge<'_> {
             Err(failure) => return undecided(&Stop::from(failure), subject, task),
         };
         // A search that ends at its limit says nothing about what more time would give.
-        let hurried = (found.seconds >= 0.9 * limits.timeout).then_some(limits.timeout);
+        let limited = if found.seconds >= 0.9 * limits.timeout {
+            Some(format!("{} s", limits.timeout))
+        } else {
+            found.short_of_memory.then(|| format!("{} GB", limits.memory))
+        };
         let Some((certificate, bundle, checked)) = found.certificate else {
-            let why = hurried.map_or_else(String::new, |limit| format!(" within {limit} s"));
+            let why = limited.as_ref().map_or_else(String::new, |limit| format!(" within {limit}"));
             return undecided(&Stop::undecided(format!("nothing is established{why}")), subject, task);
         };
         let accepted = Accepted { certificate, bundle, checked };
@@ -130,7 +134,7 @@ impl Judge<'_> {
         if let Err(error) = kept {
             return undecided(&Stop::from(error), subject, task);
         }
-        match decide(subject, task, &accepted.certificate, &accepted.checked, given, hurried) {
+        match decide(subject, task, &accepted.certificate, &accepted.checked, given, limited.as_deref()) {
             Some((outcomes, _)) => self.answer(subject, task, given, accepted, outcomes, false),
             None => undecided(&Stop::undecided("nothing that was found answers it"), subject, task),
         }

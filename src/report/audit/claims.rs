@@ -194,11 +194,10 @@ fn collect(name: &str, value: &Value, rows: &mut Vec<FigureRow>) {
                 _ if items.is_empty() => push("=", "none".to_owned(), None),
                 Some(plain) if items.len() <= SHOWN => push("=", plain.join(", "), None),
                 // Indices tell something; the start of a long vector does not.
-                Some(plain) if items.iter().all(|item| item.is_u64()) => {
+                Some(plain) if items.iter().all(Value::is_u64) => {
                     push("=", format!("{} entries: {}{more}", items.len(), plain.join(", ")), None);
                 }
-                Some(_) => push("=", format!("{} entries", items.len()), None),
-                None => push("=", format!("{} entries", items.len()), None),
+                Some(_) | None => push("=", format!("{} entries", items.len()), None),
             }
         }
         Value::Object(fields) if fields.len() == 1 && fields.contains_key("vector") => {

@@ -61,9 +61,8 @@ pub fn contents(audit: &Audit) -> Markup {
     ];
     let fixed = fixed.map(|(id, title)| (id.to_owned(), title.to_owned()));
     let glance = audit.claims().next().map(|_| ("#glance".to_owned(), "What is established".to_owned()));
-    let links = glance
-        .into_iter()
-        .chain(policy)
+    let links = policy
+        .chain(glance)
         .chain(models)
         .chain(fixed)
         .map(|(id, title)| plain("li", element("a", &[("href", &id)], Markup::text(title))));

@@ -39,7 +39,7 @@ pub fn render(audit: &Audit) -> String {
     ];
     let models = audit.models.iter().enumerate().map(|(position, of)| model::section(of, position + 1));
     let policy = audit.policy.as_ref().map(policy).unwrap_or_default();
-    let main = [verdict(audit), frame::contents(audit), model::at_a_glance(&audit.models), policy]
+    let main = [verdict(audit), frame::contents(audit), policy, model::at_a_glance(&audit.models)]
         .into_iter()
         .chain(models)
         .chain([frame::limits(), frame::recheck(audit), frame::pointers(), frame::environment(audit)]);
@@ -81,6 +81,14 @@ fn policy(policy: &PolicySection) -> Markup {
                 .chain(detail),
         );
         let number = |text: &str| element("span", &[("class", "number")], Markup::text(text));
+        // What it comes from stands below it.
+        let limit = |text: &str| match text.split_once(" (") {
+            Some((limit, from)) => {
+                let from = element("div", &[("class", "quiet")], Markup::text(from.trim_end_matches(')')));
+                Markup::join([number(limit), from])
+            }
+            None => number(text),
+        };
         let behind = match (&rule.certificate, rule.reused) {
             (None, _) => "",
             (Some(_), true) => "at hand, checked again",
@@ -89,7 +97,7 @@ fn policy(policy: &PolicySection) -> Markup {
         vec![
             what,
             status_tag(status_word(rule.status)),
-            Markup::text(&rule.limit),
+            limit(&rule.limit),
             number(rule.value.as_deref().unwrap_or("–")),
             number(rule.room.as_deref().unwrap_or("–")),
             Markup::join([tag("div", assurance), element("div", &[("class", "quiet")], Markup::text(behind))]),

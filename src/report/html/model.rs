@@ -87,7 +87,7 @@ pub fn at_a_glance(models: &[ModelSection]) -> Markup {
         .collect();
     claims.sort_by_key(|(_, _, claim)| std::cmp::Reverse(claim.assurance));
     let rows = claims.iter().take(MOST_AT_A_GLANCE).map(|(model, id, claim)| {
-        let link = element("a", &[("href", &format!("#{id}"))], statement(&claim.statement));
+        let link = element("a", &[("href", &format!("#{id}"))], statement(&upper_first(&claim.statement)));
         let of = if models.len() > 1 { format!(" ({}; {})", model.name, claim.domain) } else { format!(" ({})", claim.domain) };
         let text = plain("span", Markup::join([link, element("span", &[("class", "quiet")], Markup::text(of))]));
         plain("li", Markup::join([super::status_tag(super::assurance_word(claim.assurance)), text]))
@@ -97,7 +97,7 @@ pub fn at_a_glance(models: &[ModelSection]) -> Markup {
         return Markup::default();
     }
     let left = claims.len() - rows.len();
-    let more = (left > 0).then(|| tag("p", format!("and {left} more, below"))).unwrap_or_default();
+    let more = if left > 0 { tag("p", format!("and {left} more, below")) } else { Markup::default() };
     let list = element("ul", &[("class", "glance")], Markup::join(rows));
     titled("glance", "What is established", Markup::join([list, more]))
 }
