@@ -245,7 +245,7 @@ fn what_nobody_checks_is_shown_apart() {
     assert!(report("audit.md").contains("nobody checks it") && report("audit.txt").contains("nobody checks it"));
 
     // Data that do not open, or are others, leave samples without pictures: it is said.
-    std::fs::write(folder.path().join("broken.csv"), "x0,label\n").unwrap();
+    std::fs::write(folder.path().join("broken.csv"), "x0,label\n1,oops\n").unwrap();
     std::fs::write(folder.path().join("others.csv"), samples(11)).unwrap();
     let files = ["--file", "broken.csv", "--file", "others.csv", "--results", "results.json"];
     let (_, error) = verify(folder.path(), &[&["report", "c.json", "--model", "m.onnx", "-o", "x.html"], &files[..]].concat());

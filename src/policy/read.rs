@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::file::{ModelPolicy, Policy};
-use super::requirement::{Rule, Task};
+use super::task::{Rule, Task};
 use crate::certificate::digest_of;
 
 pub const FILE_NAME: &str = "verify.toml";
