@@ -111,6 +111,68 @@ fn wrong_usage_is_an_error_that_says_what_is_wrong() {
 }
 
 /// A model that every command refuses with exit code 2 and one message that has all of the words.
+/// Every message ends with a code that `verify explain` knows.
+#[test]
+fn every_error_has_a_code() {
+    let directory = folder();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("empty.onnx", "");
+    write("d.csv", "x0,x1,x2,label\n1,2,3,0\n0,1,0,1\n");
+    write("wide.csv", "x0,x1,x2,x3,label\n1,2,3,4,0\n");
+    write("class.csv", "x0,x1,x2,label\n1,2,3,7\n");
+    write("bad.csv", "x0,x1,x2,label\n1,2,none,0\n");
+    write("bad.vnnlib", "(declare-const X_0 Real)\n(assert (>= X_0 zz))\n");
+    write("verify.toml", "[models.m]\npath = \"m.onnx\"\n");
+    write("c.json", "{");
+    write("instances.csv", "m.onnx,\"bad.vnnlib,1\n");
+    for (arguments, status, code) in [
+        ("--colour", 2, "NV001"),
+        ("gate --fresh --check-only", 2, "NV001"),
+        ("m.onnx --lipschitz l3", 2, "NV001"),
+        ("m.onnx --robust --eps 0.1", 2, "NV001"),
+        ("m.onnx --tightness --data d.csv --eps 0.1 --norm l2", 2, "NV001"),
+        ("m.onnx --hessian-trace --data d.csv", 2, "NV001"),
+        ("m.onnx --hessian-trace --data d.csv --loss mse --include nothing", 2, "NV001"),
+        ("explain NV999", 2, "NV001"),
+        ("man nothing", 2, "NV001"),
+        ("gate --report report.pdf --policy verify.toml", 2, "NV403"),
+        ("m.onnx --lipschitz l2 --certificate no/c.json -q", 2, "NV002"),
+        ("inspect m.onnx -o no/out", 2, "NV002"),
+        ("none.onnx --lipschitz l2", 2, "NV101"),
+        ("empty.onnx --lipschitz l2", 2, "NV102"),
+        ("m.onnx --robust --data none.csv --eps 0.1", 2, "NV201"),
+        ("m.onnx --robust --data bad.csv --eps 0.1", 2, "NV201"),
+        ("m.onnx --robust --data wide.csv --eps 0.1", 2, "NV202"),
+        ("m.onnx --robust --data class.csv --eps 0.1", 2, "NV202"),
+        ("m.onnx --tightness --data class.csv --eps 0.1", 2, "NV202"),
+        ("m.onnx --hessian-trace --data class.csv --loss cross-entropy", 2, "NV202"),
+        ("m.onnx --hessian-trace --data d.csv --loss mse", 2, "NV202"),
+        ("m.onnx --robust --data d.csv --eps 0.1 --clip 0,1", 2, "NV202"),
+        ("m.onnx --spec none.vnnlib", 2, "NV301"),
+        ("m.onnx --spec bad.vnnlib", 2, "NV301"),
+        ("batch instances.csv", 2, "NV201"),
+        ("gate --policy none.toml", 2, "NV402"),
+        ("gate", 2, "NV403"),
+        ("diff none.json c.json", 2, "NV501"),
+        ("diff c.json c.json", 4, "NV501"),
+        ("check none.json --model m.onnx", 2, "NV501"),
+        ("check c.json --model m.onnx", 4, "NV501"),
+        ("check c.json --model m.onnx --file none.csv", 2, "NV201"),
+        ("report none.json --model m.onnx", 2, "NV501"),
+        ("report c.json --model m.onnx --results c.json", 2, "NV405"),
+    ] {
+        let (found, out, error) = run(directory.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(found, status, "{arguments}: {out}{error}");
+        let text = if error.is_empty() { &out } else { &error };
+        let ends = text.split("\n\n").next().unwrap_or_default().lines().any(|line| line.ends_with(&format!("[{code}]")));
+        assert!(ends, "{arguments}: {code}: {text}");
+        assert_eq!(run(directory.path(), &["explain", code]).0, 0, "{code}");
+    }
+    // One that is nearly a command is taken for it.
+    let (code, _, error) = run(directory.path(), &["gaet"]);
+    assert!(code == 2 && error.contains("hint: did you mean `verify gate`?"), "{error}");
+}
+
 fn assert_refused(directory: &Path, model: &str, words: &[&str]) {
     for arguments in [&[model, "--lipschitz", "l2"][..], &["inspect", model], &["check", "c.json", "--model", model]] {
         let (code, out, error) = run(directory, arguments);

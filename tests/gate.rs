@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use common::schema::violations;
-use common::{repository, tiny};
+use common::{repository, tiny, xsd};
 use nnverify::certificate::{Certificate, ClaimKind, Number};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -91,9 +91,31 @@ fn the_demonstration() {
 
     // Nothing changed: the same certificates, checked again, from any folder below.
     let (code, again) = json(&demo.join("specs"), &["gate", "--output-format", "json"]);
-    assert_eq!(code, 0);
+    assert_eq!((code, &again["policy"]["path"]), (0, &"../verify.toml".into()));
     assert!(again["policy"]["rules"].as_array().unwrap().iter().all(|rule| rule["reused"] == true), "{again:#}");
     assert_eq!(run(demo, &["gate", "--check-only", "-q"]).0, 0);
+
+    // A typo.
+    let policy = std::fs::read_to_string(demo.join("verify.toml")).unwrap();
+    std::fs::write(demo.join("verify.toml"), policy.replace("min-certified-accuracy", "min-certified-acuracy")).unwrap();
+    let (code, _, error) = run(demo, &["gate"]);
+    assert!(code == 2 && error.contains("did you mean `min-certified-accuracy`?"), "{error}");
+
+    // No time: what intervals and norms alone give is met, the rest is open.
+    let hurried = policy.replace("timeout = 120.0", "timeout = 1e-6");
+    std::fs::write(demo.join("verify.toml"), hurried.replace("[limits]", "certificates = \"hurried\"\n[limits]")).unwrap();
+    let (code, text, error) = run(demo, &["gate"]);
+    assert!(code == 3 && text.contains("ended at its limit") && text.contains("[NV602]"), "{text}{error}");
+    std::fs::write(demo.join("verify.toml"), &policy).unwrap();
+
+    // A certificate that somebody touched.
+    let certificate = demo.join("certificates/maxmin.lipschitz-l2.certificate.json");
+    let good = std::fs::read_to_string(&certificate).unwrap();
+    std::fs::write(&certificate, good.replacen("\"decimal\": \"1.", "\"decimal\": \"0.", 1)).unwrap();
+    let (code, text, error) = run(demo, &["gate", "--report", "refused.sarif"]);
+    assert!(code == 4 && text.contains("refused") && text.contains("[NV503]"), "{text}{error}");
+    std::fs::write(&certificate, good).unwrap();
+    assert_eq!(run(demo, &["gate"]).0, 0);
 
     // A worse model in the place of another.
     std::fs::copy(repository("models/digits_residual.onnx"), demo.join("models/digits_maxmin.onnx")).unwrap();
@@ -110,8 +132,7 @@ fn the_demonstration() {
     let place = &result["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "verify.toml");
     let line = place["region"]["startLine"].as_u64().unwrap() as usize;
-    let policy = std::fs::read_to_string(demo.join("verify.toml")).unwrap();
-    assert_eq!(policy.lines().nth(line - 1), Some("[[models.maxmin.lipschitz]]"));
+    assert_eq!(policy.lines().nth(line - 1), Some("max-bound = 1.001"));
     assert!(result["properties"]["margin"].as_f64().unwrap() < -1.0);
 
     let junit = std::fs::read_to_string(demo.join("gate.xml")).unwrap();
@@ -171,6 +192,11 @@ fn out_of_time_is_inconclusive_and_never_met() {
     let (code, text, _) = run(folder.path(), &["gate", "-q"]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("ended at its limit"), "{text}");
+    // Nor without the memory that a better bound takes.
+    std::fs::remove_dir_all(folder.path().join("certificates")).unwrap();
+    write_policy(folder.path(), &format!("{limit}[limits]\nmemory = 1e-9\n"));
+    let (code, text, _) = run(folder.path(), &["gate", "-q"]);
+    assert!(code == 3 && text.contains("ended at its limit of 0.000000001 GB"), "{text}");
     // With the whole effort it is a violation: the policy asks for a bound that was not reached.
     write_policy(folder.path(), &limit);
     let (code, text, _) = run(folder.path(), &["gate", "-q"]);
@@ -263,7 +289,7 @@ fn pictures_outlive_the_search_that_computed_them() {
     };
     let (first, second) = (page(), page());
     assert!(first.contains("Spectral density") && second.contains("Spectral density"));
-    assert!(second.contains("certificate at hand") && second.contains(".results.json"));
+    assert!(second.contains("at hand, checked again") && second.contains(".results.json"));
     // What is about other data is not shown, and what is damaged stops nothing.
     let results = std::fs::read_dir(folder.path().join("certificates")).unwrap().map(|entry| entry.unwrap().path());
     let results = results.into_iter().find(|path| path.to_string_lossy().ends_with(".results.json")).unwrap();
@@ -295,7 +321,8 @@ fn init_writes_a_policy_that_the_gate_accepts() {
     std::fs::write(folder.path().join("verify.toml"), rules).unwrap();
     let (code, text, error) = run(folder.path(), &["gate", "--show-policy"]);
     assert_eq!(code, 0, "{error}");
-    for kind in ["lipschitz", "robustness", "specification", "max-regression"] {
+    let kinds = ["lipschitz", "robustness", "specification", "tightness", "hessian-trace", "stability", "max-regression"];
+    for kind in kinds {
         assert!(text.contains(kind), "{kind}: {text}");
     }
 }
@@ -330,24 +357,36 @@ fn outputs_follow_their_schemas() {
     sarif["runs"][0]["results"][0]["level"] = "fatal".into();
     assert!(!violations(&read("tests/data/sarif-2.1.0.schema.json"), &sarif).is_empty(), "the schema sees a wrong level");
 
-    // The elements and attributes of JUnit that its readers rely on (the schema of the Jenkins xUnit plug-in).
-    let (_, text, _) = run(bad.path(), &["gate", "-q", "--output-format", "junit"]);
-    let document = roxmltree::Document::parse(&text).unwrap();
-    let root = document.root_element();
-    assert!(root.has_tag_name("testsuites"));
-    let number = |node: roxmltree::Node, name: &str| node.attribute(name).and_then(|text| text.parse::<usize>().ok());
-    for suite in root.children() {
-        assert!(suite.has_tag_name("testsuite") && suite.attribute("name").is_some());
-        let cases: Vec<_> = suite.children().collect();
-        assert_eq!(number(suite, "tests"), Some(cases.len()));
-        let count = |name: &str| cases.iter().filter(|case| case.children().any(|node| node.has_tag_name(name))).count();
-        assert_eq!((number(suite, "failures"), number(suite, "errors")), (Some(count("failure")), Some(count("error"))));
-        for case in cases {
-            assert!(case.has_tag_name("testcase") && case.attribute("name").is_some() && case.attribute("classname").is_some());
-            let known = |node: roxmltree::Node| ["properties", "failure", "error"].contains(&node.tag_name().name());
-            assert!(case.children().all(known));
-        }
+    let schema = std::fs::read_to_string(repository("tests/data/junit.xsd")).unwrap();
+    for (folder, failures, errors) in [(&good, "0", "0"), (&bad, "1", "0")] {
+        let (_, text, _) = run(folder.path(), &["gate", "-q", "--output-format", "junit"]);
+        assert_eq!(xsd::violations(&schema, &text), Vec::<String>::new(), "{text}");
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let suite = document.root_element().first_element_child().unwrap();
+        let count = |name: &str| document.descendants().filter(|node| node.has_tag_name(name)).count().to_string();
+        assert_eq!((suite.attribute("failures"), suite.attribute("errors")), (Some(failures), Some(errors)));
+        assert_eq!(
+            (suite.attribute("tests"), &*count("failure"), &*count("error")),
+            (Some(&*count("testcase")), failures, errors)
+        );
     }
+    let (_, junit, _) = run(bad.path(), &["gate", "-q", "--output-format", "junit"]);
+    for (from, to) in [
+        ("<failure ", "<fault "),
+        (" hostname=\"localhost\"", ""),
+        ("tests=\"1\"", "tests=\"one\""),
+        ("<properties>", "<system-out></system-out><properties>"),
+        ("<system-err></system-err>", ""),
+        ("<testsuites>", "<testsuites>text"),
+        ("<testcase ", "<testcase colour=\"red\" "),
+    ] {
+        let changed =
+            junit.replace("</failure>", if from == "<failure " { "</fault>" } else { "</failure>" }).replacen(from, to, 1);
+        assert_ne!(changed, junit, "{from}");
+        assert!(!xsd::violations(&schema, &changed).is_empty(), "the schema sees {to}");
+    }
+    let (code, junit, _) = run(good.path(), &["report", CERTIFICATE, "--model", "m.onnx", "--format", "junit"]);
+    assert_eq!((code, xsd::violations(&schema, &junit)), (0, vec![]));
 }
 
 #[test]

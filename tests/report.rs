@@ -244,6 +244,13 @@ fn what_nobody_checks_is_shown_apart() {
     assert_eq!(sections.len(), 3);
     assert!(report("audit.md").contains("nobody checks it") && report("audit.txt").contains("nobody checks it"));
 
+    // Data that do not open, or are others, leave samples without pictures: it is said.
+    std::fs::write(folder.path().join("broken.csv"), "x0,label\n1,oops\n").unwrap();
+    std::fs::write(folder.path().join("others.csv"), samples(11)).unwrap();
+    let files = ["--file", "broken.csv", "--file", "others.csv", "--results", "results.json"];
+    let (_, error) = verify(folder.path(), &[&["report", "c.json", "--model", "m.onnx", "-o", "x.html"], &files[..]].concat());
+    assert!(error.contains("no pictures of samples: `broken.csv`") && error.contains("does not give `d.csv`"), "{error}");
+
     // Without the data no sample is shown; results of another model, or what is no result, are refused.
     let results =
         |more: &[&str]| verify(folder.path(), &[&["report", "c.json", "--model", "m.onnx", "-o", "x.html"], more].concat());
@@ -258,6 +265,37 @@ fn what_nobody_checks_is_shown_apart() {
     assert!(code == 2 && error.contains("[NV405]") && error.contains("another model"), "{error}");
     let (code, error) = results(&["--results", "d.csv"]);
     assert!(code == 2 && error.contains("[NV405]"), "{error}");
+}
+
+#[test]
+fn several_bounds_of_one_constant_stand_on_one_axis() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut deep = tiny::Tiny::new(4, 9);
+    let mut last = "x".to_owned();
+    for layer in 0..8 {
+        let (gemm, relu) = (format!("g{layer}"), format!("r{layer}"));
+        deep = deep.gemm(&gemm, &last, 4, 4).node(&relu, "Relu", &[&gemm], vec![]);
+        last = relu;
+    }
+    std::fs::write(folder.path().join("m.onnx"), deep.gemm("z", &last, 4, 2).finish("z")).unwrap();
+    for (engine, certificate) in [("interior-point", "a.json"), ("layerwise", "b.json"), ("product", "c.json")] {
+        let arguments = ["m.onnx", "--lipschitz", "l2", "--engine", engine, "--certificate", certificate, "-q"];
+        assert_eq!(verify(folder.path(), &arguments).0, 0, "{engine}");
+    }
+    let arguments = ["report", "a.json", "b.json", "c.json", "--model", "m.onnx", "-o", "audit.json"];
+    assert_eq!(verify(folder.path(), &arguments).0, 0);
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("audit.json")).unwrap()).unwrap();
+    let ladder = report["models"][0]["charts"].as_array().unwrap().iter().find(|chart| chart["chart"] == "ladder").unwrap();
+    let marks = ladder["marks"].as_array().unwrap();
+    let values: Vec<f64> = marks.iter().map(|mark| mark["value"].as_f64().unwrap()).collect();
+    assert!(values.is_sorted(), "{values:?}");
+    let place =
+        |label: &str| marks.iter().position(|mark| mark["label"] == label).unwrap_or_else(|| panic!("{label}: {marks:?}"));
+    let [attained, inequality, layers, norms] =
+        ["attained", "certified (matrix inequality)", "layer-wise product", "norm product"].map(place);
+    assert_eq!((attained, norms), (0, marks.len() - 1), "{marks:?}");
+    assert!(inequality > 0 && layers > 0);
 }
 
 #[test]

@@ -98,6 +98,14 @@ pub enum ReadError {
     Malformed { path: PathBuf, detail: String },
 }
 
+/// A file of a certificate that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`: {source}", path.display())]
+pub struct WriteError {
+    pub path: PathBuf,
+    pub source: std::io::Error,
+}
+
 impl Certificate {
     /// A certificate without its digest, which [`Certificate::seal`] adds.
     #[must_use]
@@ -153,9 +161,9 @@ impl Certificate {
     ///
     /// # Errors
     /// The path that could not be written, and why.
-    pub fn write(&self, bundle: &Bundle, path: &Path) -> Result<(), ReadError> {
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|error| ReadError::Malformed { path: path.to_owned(), detail: error.to_string() })?;
+    pub fn write(&self, bundle: &Bundle, path: &Path) -> Result<(), WriteError> {
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| WriteError { path: path.to_owned(), source: error.into() })?;
         text.push(b'\n');
         if !bundle.is_empty() {
             write_whole(&bundle_path(path), &bundle.to_bytes())?;
@@ -201,13 +209,13 @@ fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReadError> {
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
     std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|source| {
         // Best effort: what is reported is why the file could not be written.
         let _ = std::fs::remove_file(&partial);
-        ReadError::Io { path: path.to_owned(), source }
+        WriteError { path: path.to_owned(), source }
     })
 }

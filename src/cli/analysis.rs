@@ -18,6 +18,7 @@ use super::tightness;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
 use crate::certificate::{Bundle, Certificate, Claim, Run};
 use crate::checker::Files;
+use crate::codes;
 use crate::data::Dataset;
 use crate::onnx::Model;
 use crate::report::{AnalysisReport, Section, json};
@@ -98,8 +99,8 @@ impl Context<'_> {
     /// The data set that was given, which must fit the model's input.
     pub fn data(&self, pass: &str) -> Result<Dataset, Failure> {
         let (data, labels) = self.data.ok_or_else(|| Failure::error(format!("`{pass}` needs samples: `--data FILE`")))?;
-        let dataset = Dataset::open(data, labels).map_err(Failure::data)?;
-        dataset.check_input(&self.model.input.shape).map_err(Failure::data)?;
+        let dataset = Dataset::open(data, labels).map_err(Failure::error)?;
+        dataset.check_input(&self.model.input.shape).map_err(Failure::error)?;
         Ok(dataset)
     }
 
@@ -231,9 +232,10 @@ fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments
         let again = crate::onnx::load(context.path).map_err(|error| Failure::model(context.path, &error))?;
         let found = check::check(certificate_path.display().to_string(), certificate, bundle, &again, &files);
         if let Some(refusal) = found.refusal {
-            let message = format!("the checker refused what a pass found, so nothing is established: {refusal}");
-            let hint = Some("this is a defect of the pass; please report it with the model".to_owned());
-            return Err(Failure { status: ExitStatus::Inconclusive, message, hint });
+            let message =
+                format!("the checker refused what a pass found, so nothing is established: {}", codes::split(&refusal).0);
+            let hint = "this is a defect of the pass; please report it with the model";
+            return Err(Failure::coded("NV604", message).with_hint(hint).ending(ExitStatus::Inconclusive));
         }
         checked = Some(found);
     }
@@ -250,10 +252,9 @@ fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments
         _ => context.output.results(&text)?,
     }
     if let Some((certificate, bundle)) = &sealed {
-        certificate.write(bundle, &certificate_path).map_err(|error| Failure {
-            status: ExitStatus::Error,
-            message: format!("the claims hold, but their certificate was not written: {error}"),
-            hint: Some("say where to write it with `--certificate FILE`".to_owned()),
+        certificate.write(bundle, &certificate_path).map_err(|error| {
+            Failure::coded(codes::WRITE, format_args!("the claims hold, but their certificate was not written: {error}"))
+                .with_hint("say where to write it with `--certificate FILE`")
         })?;
     }
     Ok(status)
@@ -284,7 +285,7 @@ fn beside(model: &Path) -> PathBuf {
 /// One pool of threads for everything.
 pub fn set_threads(threads: Option<u16>) -> Result<u32, Failure> {
     if let Some(threads) = threads {
-        rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().map_err(Failure::error)?;
+        rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().map_err(Failure::internal)?;
         faer::set_global_parallelism(if threads == 1 { faer::Par::Seq } else { faer::Par::rayon(usize::from(threads)) });
     }
     Ok(u32::try_from(rayon::current_num_threads()).unwrap_or(u32::MAX))

@@ -59,8 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         rows.retain(|row| [&row.group, &row.model, &row.specification].iter().any(|field| field.contains(text)));
     }
     if let Some(folder) = &arguments.results {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Failure::error(format!("cannot make `{}`: {error}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
     }
     let folder = arguments.instances.parent().unwrap_or(Path::new(""));
     let progress = Progress::new(output.is_quiet());
@@ -79,14 +78,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
             }
             Err(failure) => {
                 status = status.worse(ExitStatus::Error);
-                output.note(&format!("row {}: {}", row.number, failure.message));
-                ("error".to_owned(), "error\n".to_owned(), Some(failure.message))
+                output.note(&format!("row {}: {failure}", row.number));
+                ("error".to_owned(), "error\n".to_owned(), Some(failure.to_string()))
             }
         };
         if let Some(results) = &arguments.results {
             let path = results.join(format!("{}.txt", row.number));
-            std::fs::write(&path, &file)
-                .map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))?;
+            std::fs::write(&path, &file).map_err(|error| Failure::writing(&path, &error))?;
         }
         instances.push(Instance {
             number: row.number,
@@ -122,7 +120,7 @@ fn decide(
         let model = crate::onnx::load(&path).map_err(|error| Failure::model(&path, &error))?;
         *last = Some((row.model.clone(), model));
     }
-    let Some((_, model)) = last else { return Err(Failure::error("no model")) };
+    let Some((_, model)) = last else { return Err(Failure::internal("no model")) };
     let path = existing(folder, &row.specification);
     let spec = specification::open(&path, model)?;
     let limit = arguments.timeout.map_or(row.timeout, |timeout| timeout.min(row.timeout));
@@ -134,7 +132,7 @@ fn decide(
         super::check::add_file(&mut files, &path)?;
         let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &Bundle::default(), files: &files };
         check_claim(&claim, &evidence)
-            .map_err(|refusal| Failure::error(format!("the checker refused the verdict: {refusal}")))?;
+            .map_err(|refusal| Failure::coded("NV604", format_args!("the checker refused the verdict: {refusal}")))?;
     }
     let file = result_file(&spec, &verdict);
     Ok((verdict, file))
@@ -152,8 +150,9 @@ fn existing(folder: &Path, name: &str) -> PathBuf {
 /// `benchmark` and `expected`); without one they are the model, the specification and the seconds.
 fn read(path: &Path) -> Result<Vec<Row>, Failure> {
     let source = Source::open(path, MAX_BYTES).map_err(Failure::error)?;
-    let text = std::str::from_utf8(&source.bytes).map_err(|_| Failure::error(format!("{}: not UTF-8", path.display())))?;
-    rows(text).map_err(|(line, detail)| Failure::error(format!("{}: line {line}: {detail}", path.display())))
+    let text =
+        std::str::from_utf8(&source.bytes).map_err(|_| Failure::coded("NV201", format_args!("{}: not UTF-8", path.display())))?;
+    rows(text).map_err(|(line, detail)| Failure::coded("NV201", format_args!("{}: line {line}: {detail}", path.display())))
 }
 
 fn rows(text: &str) -> Result<Vec<Row>, (usize, String)> {

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, identity};
 use crate::certificate::{Bundle, Certificate, ReadError, read_file};
 use crate::checker::{Evidence, Files, check_claim, check_identity};
-use crate::codes;
+use crate::codes::{self, Coded};
 use crate::onnx::Model;
 use crate::report::{CheckedClaim, CheckedFile};
 
@@ -59,7 +59,7 @@ fn check_file(path: &Path, model: &Model, files: &Files) -> Result<CheckedFile, 
 /// Adds a data or specification file to what claims can be checked against.
 pub fn add_file(files: &mut Files, path: &Path) -> Result<(), Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    files.add(&name, read_file(path).map_err(Failure::error)?);
+    files.add(&name, read_file(path).map_err(|error| Failure::coded("NV201", error))?);
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &M
     let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle, files };
     let mut file = CheckedFile { certificate: name, claims: Vec::new(), refusal: None };
     if let Err(refusal) = check_identity(certificate, bundle, &identity(model)) {
-        file.refusal = Some(codes::tagged(&refusal, codes::of_refusal(&refusal)));
+        file.refusal = Some(codes::tagged(&refusal, refusal.code()));
         return file;
     }
     for claim in &certificate.claims {
@@ -76,7 +76,7 @@ pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &M
         match check_claim(claim, &evidence) {
             Ok(assurance) => file.claims.push(CheckedClaim::new(claim, bundle, assurance, start.elapsed())),
             Err(refusal) => {
-                file.refusal = Some(codes::tagged(&refusal, codes::of_refusal(&refusal)));
+                file.refusal = Some(codes::tagged(&refusal, refusal.code()));
                 break;
             }
         }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
 use crate::certificate::{Certificate, ReadError};
-use crate::codes;
 use crate::report::audit::changes;
 use crate::report::{DiffReport, json};
 
@@ -55,17 +54,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 
 /// A certificate that is whole; its claims are not checked, for which its model would be needed.
 fn read(path: &Path) -> Result<Certificate, Failure> {
-    let refused = |message: String| Failure { status: ExitStatus::Refused, ..Failure::error(message) };
+    let refused = |code, what| Failure::coded(code, format_args!("`{}` {what}", path.display())).ending(ExitStatus::Refused);
     let certificate = match Certificate::read(path) {
         Ok((certificate, _)) => certificate,
-        Err(error @ ReadError::Io { .. }) => return Err(Failure::error(codes::tagged(error, "NV501"))),
-        Err(error) => return Err(refused(codes::tagged(error, "NV501"))),
+        Err(error @ ReadError::Io { .. }) => return Err(Failure::error(error)),
+        Err(error) => return Err(Failure::error(error).ending(ExitStatus::Refused)),
     };
     if !certificate.is_known_version() {
-        return Err(refused(codes::tagged(format!("`{}` is of another version", path.display()), "NV502")));
+        return Err(refused("NV502", "is of another version"));
     }
     if certificate.digest != certificate.computed_digest() {
-        return Err(refused(codes::tagged(format!("`{}` does not have the digest that it states", path.display()), "NV503")));
+        return Err(refused("NV503", "does not have the digest that it states"));
     }
     Ok(certificate)
 }

@@ -15,9 +15,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         ALL.iter().for_each(|diagnostic| println!("{}  {}", diagnostic.code, diagnostic.title));
         return Ok(ExitStatus::Established);
     };
-    let diagnostic = find(code).ok_or_else(|| Failure {
-        hint: Some("`verify explain` lists them".to_owned()),
-        ..Failure::error(format!("there is no code `{}`", code.escape_debug()))
+    let diagnostic = find(code).ok_or_else(|| {
+        Failure::error(format!("there is no code `{}`", code.escape_debug())).with_hint("`verify explain` lists them")
     })?;
     println!("{}: {}\n\n{}\n\n{}", diagnostic.code, diagnostic.title, diagnostic.explanation, diagnostic.remedy);
     Ok(ExitStatus::Established)

@@ -91,10 +91,10 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
     context.step("gradients");
     let gradients = collect(&objective, rows, count, memory / 2).map_err(Failure::error)?;
     context.step("Gram matrix and factor");
-    let inverse = Inverse::new(gradients, damping).map_err(|error| Failure {
-        status: ExitStatus::Inconclusive,
-        message: error.to_string(),
-        hint: Some("a larger `--damping` makes F better conditioned; it is another matrix then".to_owned()),
+    let inverse = Inverse::new(gradients, damping).map_err(|error| {
+        Failure::error(error)
+            .ending(ExitStatus::Inconclusive)
+            .with_hint("a larger `--damping` makes F better conditioned; it is another matrix then")
     })?;
     if matrix == CurvatureMatrix::EmpiricalFisher {
         warn_of_vanishing(&inverse, &objective, context);
@@ -113,7 +113,7 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
             kind: ClaimKind::InverseHessian(InverseHessianClaim {
                 objective: setting.identity.clone(),
                 matrix,
-                gradients: u32::try_from(count).map_err(Failure::error)?,
+                gradients: u32::try_from(count).map_err(Failure::internal)?,
                 damping: Bits::of(damping),
                 residual: Number::upper(bound),
                 witness: InverseHessianWitness { vector: Vector::inline(&vector), product: Vector::inline(&product) },
@@ -186,11 +186,14 @@ fn warn_of_vanishing(inverse: &Inverse, objective: &Objective<'_>, context: &Con
 fn multiply(arguments: &Arguments, setting: &Setting, inverse: &Inverse) -> Result<(Vec<f64>, Vec<f64>, f64), Failure> {
     let dimension = setting.circuit.dimension();
     if let Some(path) = &arguments.product {
-        let named = |problem: &dyn std::fmt::Display| Failure::error(format!("{}: {problem}", path.display()));
-        let array = read_npy(&read_file(path).map_err(Failure::error)?);
-        let vector = array.and_then(|array| array.to_f64()).map_err(|problem| named(&problem))?;
+        let named = |code, problem: &dyn std::fmt::Display| Failure::coded(code, problem).at(path);
+        let array = read_npy(&read_file(path).map_err(|error| Failure::coded("NV201", error))?);
+        let vector = array.and_then(|array| array.to_f64()).map_err(|problem| named("NV201", &problem))?;
         if vector.len() != dimension || !vector.iter().all(|x| x.is_finite()) {
-            return Err(named(&format!("{} values, where {dimension} finite ones are needed, one per parameter", vector.len())));
+            return Err(named(
+                "NV202",
+                &format!("{} values, where {dimension} finite ones are needed, one per parameter", vector.len()),
+            ));
         }
         let (product, residual) = inverse.refined_product(&vector, 3).map_err(Failure::error)?;
         return Ok((vector, product, residual));
@@ -218,9 +221,9 @@ fn prune(
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&i, &j| saliency[i].total_cmp(&saliency[j]).then(i.cmp(&j)));
     let before = objective.summary().map_err(Failure::error)?;
-    let bytes = std::fs::read(context.path).map_err(Failure::error)?;
+    let bytes = std::fs::read(context.path).map_err(|error| Failure::coded("NV101", error).at(context.path))?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(Failure::error("a pruned model is written from a file that is not compressed"));
+        return Err(Failure::coded("NV140", "a pruned model is written from a file that is not compressed"));
     }
     let write = |theta: &[f64]| -> Result<Vec<u8>, Failure> {
         let mut bytes = bytes.clone();
@@ -259,7 +262,7 @@ fn prune(
     curve.sort_by_key(|point| point.removed);
     curve.dedup_by_key(|point| point.removed);
     let path = arguments.pruned_model.clone().unwrap_or_else(|| pruned_path(context.path));
-    std::fs::write(&path, pruned).map_err(|error| Failure::error(format!("{}: {error}", path.display())))?;
+    std::fs::write(&path, pruned).map_err(|error| Failure::writing(&path, &error))?;
     Ok(PruningRow::new(&circuit.parameters, &saliency, removed, before.loss, &point, curve, path))
 }
 

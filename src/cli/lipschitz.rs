@@ -138,7 +138,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
 /// The samples and their labels.
 fn labelled(context: &Context) -> Result<(Dataset, Vec<u32>), Failure> {
     let data = context.data("--per-margin")?;
-    let labels = data.labels(context.model.network.output_size()).map_err(Failure::data)?;
+    let labels = data.labels(context.model.network.output_size()).map_err(Failure::error)?;
     Ok((data, labels))
 }
 
@@ -169,7 +169,7 @@ fn regions(region: Option<&Region>, context: &Context) -> Result<Vec<(String, Op
                     return Ok(values);
                 }
                 let (path, found) = (path.display(), values.len());
-                Err(Failure::error(format!("`{path}`: `{key}` has {found} elements, the network {inputs} inputs")))
+                Err(Failure::coded("NV202", format_args!("`{path}`: `{key}` has {found} elements, the network {inputs} inputs")))
             };
             one(array("lower")?, array("upper")?)
         }
@@ -180,10 +180,7 @@ fn regions(region: Option<&Region>, context: &Context) -> Result<Vec<(String, Op
                 let message = format!(
                     "`--region around:RADIUS`: {count} samples are {count} claims, a certificate has at most {MAX_CLAIMS}"
                 );
-                return Err(Failure {
-                    hint: Some(format!("look at fewer with `--samples {MAX_CLAIMS}`")),
-                    ..Failure::error(message)
-                });
+                return Err(Failure::error(message).with_hint(format!("look at fewer with `--samples {MAX_CLAIMS}`")));
             }
             let around = |sample: usize| {
                 let region = BoxRegion::around(&data.input(sample), *radius).map_err(Failure::error)?;
@@ -199,6 +196,6 @@ fn failure(context: &Context, error: &LipschitzError) -> Failure {
         LipschitzError::Form(_) | LipschitzError::Bounds(_) => ExitStatus::Error,
         LipschitzError::Refused(_) | LipschitzError::NoBound(_) => ExitStatus::Inconclusive,
     };
-    let hint = Some(format!("`verify inspect {}` shows what can be certified", context.path.display()));
-    Failure { status, message: format!("{}: {error}", context.path.display()), hint }
+    let hint = format!("`verify inspect {}` shows what can be certified", context.path.display());
+    Failure::error(error).at(context.path).with_hint(hint).ending(status)
 }

@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         }
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text).map_err(Failure::error)?;
+    clap_mangen::Man::new(page).render(&mut text).map_err(Failure::internal)?;
     Output::to(None, true, false).results(&String::from_utf8_lossy(&text))?;
     Ok(ExitStatus::Established)
 }

@@ -14,6 +14,7 @@ mod data;
 #[cfg(feature = "passes")]
 mod diff;
 mod explain;
+mod failure;
 #[cfg(feature = "passes")]
 mod gate;
 #[cfg(feature = "passes")]
@@ -54,7 +55,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::certificate::{ExternalFile, ModelIdentity};
 use crate::codes;
-use crate::onnx::{LoadError, Model};
+use crate::onnx::Model;
+pub use failure::Failure;
 use output::Output;
 
 /// How a run ended. The numbers are part of the interface.
@@ -93,37 +95,6 @@ impl ExitStatus {
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status as u8)
-    }
-}
-
-/// Why a run ended early: what to print on stderr, and how to exit.
-#[derive(Debug)]
-pub struct Failure {
-    pub status: ExitStatus,
-    pub message: String,
-    pub hint: Option<String>,
-}
-
-impl Failure {
-    #[allow(clippy::needless_pass_by_value)] // used as a function for `map_err`
-    fn error(message: impl ToString) -> Self {
-        Self { status: ExitStatus::Error, message: message.to_string(), hint: None }
-    }
-
-    fn model(path: &Path, error: &LoadError) -> Self {
-        let message = codes::tagged(format_args!("{}: {error}", path.display()), codes::of_load(error));
-        Self { status: ExitStatus::Error, message, hint: error.hint() }
-    }
-
-    #[cfg(feature = "passes")]
-    #[allow(clippy::needless_pass_by_value)] // used as a function for `map_err`
-    fn data(error: crate::data::DataError) -> Self {
-        Self::error(codes::tagged(&error, codes::of_data(&error)))
-    }
-
-    #[cfg(feature = "passes")]
-    fn inconclusive(message: impl ToString) -> Self {
-        Self { status: ExitStatus::Inconclusive, ..Self::error(message) }
     }
 }
 
@@ -229,26 +200,66 @@ pub struct OutputArguments {
 
 /// Runs the command line and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let first = arguments.get(1).and_then(|argument| argument.to_str()).unwrap_or_default().to_owned();
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are results; everything else is a usage error.
-            let status = if error.use_stderr() { ExitStatus::Error } else { ExitStatus::Established };
-            // Nothing can be done about a closed stream.
-            let _ = error.print();
-            return status.into();
+            if !error.use_stderr() {
+                // Nothing can be done about a closed stream.
+                let _ = error.print();
+                return ExitStatus::Established.into();
+            }
+            return usage(&error, &first).into();
         }
     };
     match dispatch(arguments) {
         Ok(status) => status.into(),
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
-            if let Some(hint) = failure.hint {
+            eprintln!("error: {failure}");
+            if let Some(hint) = failure.hint() {
                 eprintln!("hint: {hint}");
             }
-            failure.status.into()
+            failure.status().into()
         }
     }
+}
+
+/// The parser's own message, its first paragraph ending with the code. `first` stands where a command may.
+fn usage(error: &clap::Error, first: &str) -> ExitStatus {
+    use std::io::IsTerminal;
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = if colours { error.render().ansi().to_string() } else { error.render().to_string() };
+    // Without arguments it is the help.
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        eprint!("{text}");
+    } else {
+        let (message, rest) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+        eprintln!("{}", codes::tagged(message, codes::USAGE));
+        if !rest.is_empty() {
+            eprint!("\n{rest}");
+        }
+        if let Some(command) = nearest_command(first) {
+            eprintln!("hint: did you mean `verify {command}`?");
+        }
+    }
+    ExitStatus::Error
+}
+
+/// The command that a word was probably meant to be: the parser takes it for a model.
+#[cfg(feature = "passes")]
+fn nearest_command(word: &str) -> Option<String> {
+    use clap::CommandFactory;
+    let command = CommandLine::command();
+    let names = command.get_subcommands().map(|command| command.get_name().to_owned());
+    let distance = |name: &String| strsim::damerau_levenshtein(word, name);
+    names.filter(|name| (1..=2).contains(&distance(name))).min_by_key(distance).filter(|name| name.len() > 3)
+}
+
+#[cfg(not(feature = "passes"))]
+const fn nearest_command(_: &str) -> Option<&'static str> {
+    None
 }
 
 fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {

@@ -74,7 +74,7 @@ impl Arguments {
         let inputs = (0..count).flat_map(|sample| dataset.input(sample)).collect();
         let identity = certificate::Objective {
             data: dataset.files().iter().map(|(path, digest)| identity(path, digest)).collect(),
-            samples: u32::try_from(count).map_err(Failure::error)?,
+            samples: u32::try_from(count).map_err(Failure::internal)?,
             loss: match loss {
                 Loss::CrossEntropy => LossName::CrossEntropy,
                 Loss::Mse => LossName::Mse,

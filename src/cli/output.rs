@@ -66,7 +66,7 @@ impl Output {
             let mut stdout = std::io::stdout().lock();
             return match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Err(Failure::error(format!("cannot write to standard output: {error}")))
+                    Err(Failure::coded(crate::codes::WRITE, format_args!("cannot write to standard output: {error}")))
                 }
                 _ => Ok(()),
             };
@@ -76,5 +76,5 @@ impl Output {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes).map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))
+    std::fs::write(path, bytes).map_err(|error| Failure::writing(path, &error))
 }

@@ -98,14 +98,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let name = arguments.model.file_name().map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned());
     let name = rules.as_ref().map_or(name, |rules| rules.subject.name.to_owned());
     let mut section = ModelSection::new(name, path, &model, sections);
-    section.descriptive = descriptive(arguments, &paths, &model)?;
+    section.descriptive = descriptive(arguments, &paths, &model, &output)?;
     let policy = rules.as_ref().map(|rules| {
         rules.subject.tell_changes(&mut section, rules.file, accepted.iter().map(|accepted| &accepted.certificate));
         let outcomes = rules.decided(&accepted);
         PolicySection { path: shown(&rules.file.path), digest: rules.file.digest.clone(), rules: outcomes }
     });
     if let Some(path) = &arguments.baseline {
-        let (baseline, _) = Certificate::read(path).map_err(|error| Failure::error(codes::tagged(error, "NV404")))?;
+        let (baseline, _) = Certificate::read(path).map_err(|error| Failure::coded("NV404", error))?;
         section.baseline = Some(shown(path));
         section.changes = accepted.iter().flat_map(|accepted| changes(&baseline, &accepted.certificate)).collect();
     }
@@ -128,14 +128,13 @@ impl<'a> Rules<'a> {
             _ => false,
         };
         let found = file.tasks.iter().find_map(|(name, tasks)| {
-            let policy = file.policy.models.get(name)?;
+            let policy = file.policy.models.get(name)?.get_ref();
             same(&file.folder().join(&policy.path)).then_some((name, policy, tasks))
         });
         let Some((name, policy, tasks)) = found else {
             let names: Vec<&str> = file.tasks.iter().map(|(name, _)| name.as_str()).collect();
             let message = format!("`{}` has no rules for `{}`", shown(&file.path), shown(path));
-            let hint = Some(format!("it has rules for: {}", names.join(", ")));
-            return Err(Failure { hint, ..Failure::error(codes::tagged(message, "NV406")) });
+            return Err(Failure::coded("NV406", message).with_hint(format!("it has rules for: {}", names.join(", "))));
         };
         Ok(Self { file, subject: Subject::new(file, name, policy, path.to_owned(), model), tasks })
     }
@@ -171,23 +170,40 @@ impl<'a> Rules<'a> {
 }
 
 /// What the files of results tell; samples are shown where their data are among the files that were given.
-fn descriptive(arguments: &Arguments, files: &[PathBuf], model: &Model) -> Result<Vec<DescriptiveSection>, Failure> {
+fn descriptive(
+    arguments: &Arguments,
+    files: &[PathBuf],
+    model: &Model,
+    output: &Output,
+) -> Result<Vec<DescriptiveSection>, Failure> {
     let mut sections = Vec::new();
-    // Specifications are no data, and data that do not fit have no pictures.
-    let datasets: Vec<Dataset> = if arguments.results.is_empty() {
-        Vec::new()
-    } else {
-        files.iter().filter_map(|path| Dataset::open(path, None).ok()).collect()
-    };
+    let mut datasets: Vec<Dataset> = Vec::new();
+    if !arguments.results.is_empty() {
+        // Specifications are no data.
+        for path in files.iter().filter(|path| !is_specification(path)) {
+            match Dataset::open(path, None) {
+                Ok(dataset) => datasets.push(dataset),
+                Err(error) => output.note(&format!("no pictures of samples: {error}")),
+            }
+        }
+    }
+    let holds = |dataset: &Dataset, data: &FileIdentity| dataset.files().iter().any(|(_, digest)| *digest == data.digest);
     let input = |data: &FileIdentity, sample: usize| {
-        let holds = |dataset: &&Dataset| dataset.files().iter().any(|(_, digest)| *digest == data.digest);
-        let dataset = datasets.iter().find(holds)?;
+        let dataset = datasets.iter().find(|dataset| holds(dataset, data))?;
         (sample < dataset.len()).then(|| dataset.input(sample))
     };
     for path in &arguments.results {
-        let failed = |error: &_| Failure::error(codes::tagged(error, "NV405"));
-        let results = Results::open(path, &model.digest).map_err(|error| failed(&error))?;
+        let results = Results::open(path, &model.digest).map_err(Failure::error)?;
+        for data in results.sampled().filter(|data| !datasets.iter().any(|dataset| holds(dataset, data))) {
+            let (path, name) = (shown(path), data.name.escape_debug());
+            output.note(&format!("the samples of `{path}` have no pictures: `--file` does not give `{name}`, which they are of"));
+        }
         sections.extend(results.sections(&shown(path), &input, &model.input.shape));
     }
     Ok(sections)
+}
+
+fn is_specification(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.strip_suffix(".gz").unwrap_or(&name).ends_with(".vnnlib")
 }

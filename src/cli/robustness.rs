@@ -99,7 +99,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let data = context.data("--robust")?;
     let count = context.samples(&data);
     if network.output_size() < 2 {
-        return Err(Failure::error("`--robust` compares outputs of classes; the network has one output"));
+        return Err(Failure::coded("NV140", "`--robust` compares outputs of classes; the network has one output"));
     }
     let labels = data.labels(network.output_size()).map_err(Failure::error)?;
     let perturbation = arguments.perturbation()?;
@@ -120,9 +120,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         context.progress.step(&format!("{} of {count} samples", journal.finished.len()));
     };
     let margins = verify_dataset(network, &data, &labels, &perturbation, &left, &options, &told)
-        .map_err(|error| Failure::error(format!("{}: {error}", context.path.display())))?;
+        .map_err(|error| Failure::error(error).at(context.path))?;
     if let Some(error) = journal.error {
-        return Err(Failure::error(error));
+        return Err(Failure::coded(crate::codes::WRITE, error));
     }
 
     let outcomes: Vec<SampleOutcome> =
@@ -166,7 +166,10 @@ pub fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, con
         Some((sample, element)) => {
             let value = data.input(sample)[element];
             let path = data.path().display();
-            Err(Failure::error(format!("`{path}`: sample {sample}, element {element}: {value} lies outside `--clip`")))
+            Err(Failure::coded(
+                "NV202",
+                format_args!("`{path}`: sample {sample}, element {element}: {value} lies outside `--clip`"),
+            ))
         }
     }
 }
@@ -232,7 +235,7 @@ impl Journal {
     fn open(path: Option<&Path>, query: &str) -> Result<Self, Failure> {
         let mut journal = Self { finished: BTreeMap::new(), file: None, error: None };
         let Some(path) = path else { return Ok(journal) };
-        let failed = |error: std::io::Error| Failure::error(format!("`{}`: {error}", path.display()));
+        let failed = |error: std::io::Error| Failure::writing(path, &error);
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -244,7 +247,7 @@ impl Journal {
             let matches = serde_json::from_str::<Header>(first).is_ok_and(|header| header.query == query);
             if !matches {
                 let message = format!("`{}` holds samples of another model, data set or perturbation", path.display());
-                return Err(Failure { hint: Some("name another file, or remove it".to_owned()), ..Failure::error(message) });
+                return Err(Failure::error(message).with_hint("name another file, or remove it"));
             }
         }
         for line in lines {
@@ -283,5 +286,5 @@ fn write_csv(path: &Path, labels: &[u32], outcomes: &[SampleOutcome]) -> Result<
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{sample},{label},{word},{detail}");
     }
-    std::fs::write(path, text).map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))
+    std::fs::write(path, text).map_err(|error| Failure::writing(path, &error))
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use super::analysis::{Analysis, Sealed, find, seal};
 use super::output::Output;
 use super::progress::Progress;
-use super::{Failure, check};
+use super::{ExitStatus, Failure, check};
 use crate::certificate::{Bundle, Certificate};
 use crate::codes;
 use crate::onnx::Model;
@@ -28,6 +28,8 @@ pub struct Found {
     /// What was computed beside the claims, as `--output-format json` writes it, where a report makes something of it.
     pub results: Option<String>,
     pub seconds: f64,
+    /// Was something left untried for want of memory?
+    pub short_of_memory: bool,
 }
 
 /// Runs the passes that the flags ask for, and has the claims checked from the model file again.
@@ -47,7 +49,7 @@ pub fn search(
     let request = Request::try_parse_from(arguments).map_err(|error| {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
-        Failure::error(format!("this build cannot answer it: {}", line.trim_start_matches("error: ")))
+        Failure::internal(format_args!("this build cannot answer it: {}", line.trim_start_matches("error: ")))
     })?;
     let progress = Progress::new(output.is_quiet());
     let context = request.analysis.context(path, model, threads, output, &progress);
@@ -55,13 +57,16 @@ pub fn search(
     progress.finish();
     let findings = findings?;
     let seconds = start.elapsed().as_secs_f64();
+    let short_of_memory = findings.iter().any(|found| found.section.is_short_of_memory());
     let Sealed { certificate, files } = seal(&findings, &context, start)?;
-    let Some((certificate, bundle)) = certificate else { return Ok(Found { certificate: None, results: None, seconds }) };
+    let Some((certificate, bundle)) = certificate else {
+        return Ok(Found { certificate: None, results: None, seconds, short_of_memory });
+    };
     let again = crate::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
     let checked = check::check(name.to_owned(), &certificate, &bundle, &again, &files);
     if let Some(refusal) = &checked.refusal {
         let message = format!("the checker refused what a pass found: {}", codes::split(refusal).0);
-        return Err(Failure::inconclusive(codes::tagged(message, "NV604")));
+        return Err(Failure::coded("NV604", message).ending(ExitStatus::Inconclusive));
     }
     let results = if findings.iter().any(|found| found.section.is_descriptive()) {
         let sections = findings.into_iter().map(|found| found.section).collect();
@@ -70,5 +75,5 @@ pub fn search(
     } else {
         None
     };
-    Ok(Found { certificate: Some((certificate, bundle, checked)), results, seconds })
+    Ok(Found { certificate: Some((certificate, bundle, checked)), results, seconds, short_of_memory })
 }

@@ -10,11 +10,10 @@ use crate::certificate::{
     Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, SlopesTarget, SpecificationClaim,
     SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
-use crate::codes;
 use crate::onnx::Model;
 use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 use crate::report::{Section, SpecificationSection, result_file};
-use crate::vnnlib::{Specification, SpecificationError};
+use crate::vnnlib::Specification;
 
 /// Without `--timeout`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -40,7 +39,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let start = Instant::now();
     let options = SpecificationOptions { timeout: Some(context.timeout.unwrap_or(DEFAULT_TIMEOUT)), seed: context.seed };
     let verdict = verify_specification(&context.model.network, &specification, &options, &mut |step| context.step(step));
-    let verdict = verdict.map_err(|error| Failure::error(format!("{}: {error}", context.path.display())))?;
+    let verdict = verdict.map_err(|error| Failure::error(error).at(context.path))?;
     let status = status(&verdict);
     Ok(Findings {
         claims: claim(&specification, &verdict).into_iter().collect(),
@@ -54,9 +53,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
 
 /// Reads a specification that must be about the model.
 pub fn open(path: &Path, model: &Model) -> Result<Specification, Failure> {
-    let unusable = |error: SpecificationError| Failure::error(codes::tagged(error, "NV301"));
-    let specification = Specification::open(path).map_err(unusable)?;
-    specification.check_network(&model.input.shape, &model.output.shape).map_err(unusable)?;
+    let specification = Specification::open(path).map_err(Failure::error)?;
+    specification.check_network(&model.input.shape, &model.output.shape).map_err(Failure::error)?;
     Ok(specification)
 }
 

@@ -59,8 +59,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         Ok((neighbourhood.centre, neighbourhood.region.bounds().clone(), labels[index] as usize))
     };
     let samples: Vec<_> = (0..count).map(sample).collect::<Result<_, _>>()?;
-    let fail = |error: &dyn std::fmt::Display| Failure::error(format!("{}: {error}", context.path.display()));
-    let prepared = LinearBounds::new(network, Semantics::Real).map_err(|error| fail(&error))?;
+    let prepared = LinearBounds::new(network, Semantics::Real).map_err(|error| Failure::error(error).at(context.path))?;
     let splits = arguments.splits.unwrap_or(if network.input_size() <= FEW_INPUTS { SPLITS } else { 0 });
     let options = TightnessOptions { elided: !arguments.not_elided, splits: Splits(splits) };
     let finished = AtomicUsize::new(0);
@@ -68,10 +67,11 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         let finished = finished.fetch_add(1, Ordering::Relaxed) + 1;
         context.progress.step(&format!("{finished} of {count} samples"));
     };
-    let figures = measure(&prepared, &samples, options, &told).map_err(|error| fail(&error))?;
+    let figures = measure(&prepared, &samples, options, &told).map_err(|error| Failure::error(error).at(context.path))?;
     let extents: Vec<_> = figures.iter().map(|figures| figures.extents.clone()).collect();
     let tightness = mean_tightness(&extents).ok_or_else(|| {
-        fail(&"no sample has a tightness: interval propagation gives every row a box without width, as for ε = 0")
+        let why = "no sample has a tightness: interval propagation gives every row a box without width, as for ε = 0";
+        Failure::coded("NV140", why).at(context.path)
     })?;
     let claim = TightnessClaim {
         data: identities(&data),

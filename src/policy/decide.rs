@@ -123,7 +123,8 @@ impl Requirement {
             match best.as_ref().and_then(|best| Some((best, best.number()?))) {
                 Some((best, value)) if !keeps(value) => {
                     decision.settled = true;
-                    decision.detail = Some(format!("it cannot be met: {} is established", best.text()));
+                    let side = if better == Better::Smaller { "at least" } else { "at most" };
+                    decision.detail = Some(format!("it cannot be met: the figure is {side} {}", best.text()));
                 }
                 _ => decision.detail = Some("no better figure was established".to_owned()),
             }

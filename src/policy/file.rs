@@ -16,14 +16,20 @@ pub struct Policy {
     /// The folder where certificates are kept between runs.
     #[serde(default = "certificates")]
     pub certificates: PathBuf,
-    #[serde(default)]
-    pub limits: Limits,
+    #[serde(default = "limits")]
+    #[schemars(with = "Limits")]
+    pub limits: Spanned<Limits>,
     /// The models, each under a name of letters, digits, dots, dashes and underscores.
-    pub models: BTreeMap<String, ModelPolicy>,
+    #[schemars(with = "BTreeMap<String, ModelPolicy>")]
+    pub models: BTreeMap<String, Spanned<ModelPolicy>>,
 }
 
 fn certificates() -> PathBuf {
     PathBuf::from("certificates")
+}
+
+fn limits() -> Spanned<Limits> {
+    Spanned::new(0..0, Limits::default())
 }
 
 /// What the search for one rule's claims may take.
@@ -104,10 +110,12 @@ pub struct LipschitzRule {
     pub norm: Norm,
     /// The certified bound is at most this.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_bound: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    pub max_bound: Option<Spanned<f64>>,
     /// The certified bound exceeds the baseline's by at most this fraction of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_regression: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    pub max_regression: Option<Spanned<f64>>,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
@@ -140,7 +148,8 @@ pub struct RobustnessRule {
     /// Their size, in the units of the data.
     pub epsilon: f64,
     /// The share of samples that are classified rightly under every perturbation is at least this.
-    pub min_certified_accuracy: f64,
+    #[schemars(with = "f64")]
+    pub min_certified_accuracy: Spanned<f64>,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
@@ -160,7 +169,8 @@ pub struct TightnessRule {
     /// Size of the perturbations of each value, in the units of the data.
     pub epsilon: f64,
     /// The mean tightness over the samples (its proved lower bound) is at least this.
-    pub min_tightness: f64,
+    #[schemars(with = "f64")]
+    pub min_tightness: Spanned<f64>,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
@@ -179,7 +189,8 @@ pub struct HessianTraceRule {
     pub samples: u32,
     pub loss: LossName,
     /// The upper limit of the trace (proved, or of its confidence interval) is at most this.
-    pub max_trace: f64,
+    #[schemars(with = "f64")]
+    pub max_trace: Spanned<f64>,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,

@@ -1,14 +1,16 @@
 //! Policies: what a repository asks of its models, as rules over claims in `verify.toml`.
 //!
-//! A rule is read (`file`, `read`), turned into requirements that name a kind of claim and a figure of it (`requirement`,
-//! `figure`), and decided on claims that the checker established (`decide`). Nothing here proves anything or runs a pass:
-//! what `verify gate` does to get claims is its own business. A claim that the checker did not establish never meets a rule.
+//! A rule is read (`file`, `read`), turned into a task (`task`) with requirements that name a kind of claim and a figure of it
+//! (`requirement`, `figure`), and decided on claims that the checker established (`decide`). Nothing here proves anything or
+//! runs a pass: what `verify gate` does to get claims is its own business. A claim that the checker did not establish never
+//! meets a rule.
 
 mod decide;
 mod figure;
 mod file;
 mod read;
 mod requirement;
+mod task;
 
 pub use decide::{Decision, Established, Status};
 pub use figure::{Better, Decisive, Figure, Reading, decisive};
@@ -17,4 +19,5 @@ pub use file::{
     TightnessRule,
 };
 pub use read::{FILE_NAME, PolicyError, PolicyFile, discover};
-pub use requirement::{Condition, Expected, Limit, Requirement, Rule, Task, decimal};
+pub use requirement::{Condition, Expected, Limit, Requirement};
+pub use task::{Rule, Task, decimal};

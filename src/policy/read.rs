@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::file::{ModelPolicy, Policy};
-use super::requirement::{Rule, Task};
+use super::task::{Rule, Task};
 use crate::certificate::digest_of;
 
 pub const FILE_NAME: &str = "verify.toml";
@@ -84,8 +84,9 @@ impl PolicyFile {
             at(path, text, error.span().as_ref(), detail, hint)
         })?;
         let tasks = tasks(&policy, text).map_err(|wrong| at(path, text, wrong.span.as_ref(), wrong.detail, None))?;
-        let pin =
-            |(name, model): (&String, &ModelPolicy)| Some((name.clone(), place(text, model.sha256.as_ref()?.span().start).0));
+        let pin = |(name, model): (&String, &toml::Spanned<ModelPolicy>)| {
+            Some((name.clone(), place(text, model.get_ref().sha256.as_ref()?.span().start).0))
+        };
         let pins = policy.models.iter().filter_map(pin).collect();
         Ok(Self { path: path.to_owned(), digest: digest_of(text.as_bytes()), policy, tasks, pins })
     }
@@ -99,15 +100,29 @@ impl PolicyFile {
 
 /// Something that the format allows and the meaning does not.
 pub(super) struct Wrong {
+    /// Nothing, where it is about all of a rule.
     pub span: Option<Range<usize>>,
     pub detail: String,
 }
 
+impl Wrong {
+    pub fn at<T>(place: &toml::Spanned<T>, detail: String) -> Self {
+        Self { span: Some(place.span()), detail }
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(detail: String) -> Self {
+        Self { span: None, detail }
+    }
+}
+
 fn tasks(policy: &Policy, text: &str) -> Result<Vec<(String, Vec<Task>)>, Wrong> {
-    let limits = policy.limits;
+    let limits = policy.limits.get_ref();
     for (name, value) in [("timeout", limits.timeout), ("memory", limits.memory)] {
         if !(value > 0.0 && value.is_finite()) {
-            return Err(Wrong { span: None, detail: format!("`limits.{name}` is {value}, which is not positive and finite") });
+            let detail = format!("`limits.{name}` is {value}, which is not positive and finite");
+            return Err(Wrong::at(&policy.limits, detail));
         }
     }
     if policy.models.is_empty() {
@@ -116,23 +131,26 @@ fn tasks(policy: &Policy, text: &str) -> Result<Vec<(String, Vec<Task>)>, Wrong>
     policy.models.iter().map(|(name, model)| Ok((name.clone(), of_model(name, model, text)?))).collect()
 }
 
-fn of_model(name: &str, model: &ModelPolicy, text: &str) -> Result<Vec<Task>, Wrong> {
+fn of_model(name: &str, policy: &toml::Spanned<ModelPolicy>, text: &str) -> Result<Vec<Task>, Wrong> {
+    let model = policy.get_ref();
+    let line_of = |byte| place(text, byte).0;
     // Names become file names.
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !plain || name.starts_with('.') || !(1..=64).contains(&name.len()) {
         let detail =
             format!("`{}` is not a name of one to 64 letters, digits, dots, dashes and underscores", name.escape_debug());
-        return Err(Wrong { span: None, detail });
+        return Err(Wrong::at(policy, detail));
     }
     if let Some(pin) = &model.sha256
         && !(pin.get_ref().len() == 64 && pin.get_ref().bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
     {
-        return Err(Wrong { span: Some(pin.span()), detail: "a digest has 64 lower-case hexadecimal digits".to_owned() });
+        return Err(Wrong::at(pin, "a digest has 64 lower-case hexadecimal digits".to_owned()));
     }
     let mut tasks: Vec<Task> = Vec::new();
     for (span, rule) in rules(model) {
         let wrong = |detail| Wrong { span: Some(span.clone()), detail };
-        let mut task = Task::new(name, model, &rule, place(text, span.start).0).map_err(wrong)?;
+        let mut task = Task::new(name, model, &rule, span.start, &line_of)
+            .map_err(|wrong| Wrong { span: wrong.span.or(Some(span.clone())), ..wrong })?;
         if let Some(other) = tasks.iter().find(|other| other.repeats(&task)) {
             return Err(wrong(format!("the rule repeats the one of line {}", other.line)));
         }
@@ -143,7 +161,7 @@ fn of_model(name: &str, model: &ModelPolicy, text: &str) -> Result<Vec<Task>, Wr
         tasks.push(task);
     }
     if tasks.is_empty() && model.sha256.is_none() {
-        return Err(Wrong { span: None, detail: format!("nothing is asked of `models.{name}`: it has no rule and no `sha256`") });
+        return Err(Wrong::at(policy, format!("nothing is asked of `models.{name}`: it has no rule and no `sha256`")));
     }
     Ok(tasks)
 }
@@ -211,6 +229,7 @@ mod tests {
         assert_eq!(file.folder(), Path::new("a"));
         let (name, tasks) = &file.tasks[0];
         assert_eq!((name.as_str(), tasks.len(), tasks[0].line), ("m", 1, 4));
+        assert_eq!(tasks[0].requirements[0].line, 6, "that of its limit");
         assert_eq!(tasks[0].requirements[0].id, "m.lipschitz-l2.max-bound");
     }
 
@@ -234,11 +253,14 @@ mod tests {
         for (from, to, line, words) in [
             ("max-bound = 2.5", "", 4, "neither"),
             ("[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 2.5", "", 1, "nothing is asked"),
-            ("2.5", "-2.5", 4, "positive"),
-            ("2.5", "nan", 4, "positive"),
-            ("2.5", "2.5\nmax-regression = 0.1", 4, "baseline"),
+            ("2.5", "-2.5", 6, "positive"),
+            ("2.5", "nan", 6, "positive"),
+            ("2.5", "2.5\nmax-regression = 0.1", 7, "baseline"),
             ("path = \"m.onnx\"", "path = \"m.onnx\"\nsha256 = \"12\"", 3, "64"),
             ("[models.m]", "[limits]\ntimeout = 0\n[models.m]", 1, "limits.timeout"),
+            ("[models.m]", "\n[limits]\nmemory = -1\n[models.m]", 2, "limits.memory"),
+            ("[models.m]", "[models.n]\npath = \"n.onnx\"\n\n[models.m]", 1, "nothing is asked of `models.n`"),
+            ("[models.m]\n", "[models.m]\nsha256 = \"0\"\n", 2, "64"),
             ("2.5\n", "2.5\n[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 3", 7, "repeats"),
         ] {
             let (found, _, detail, _) = error(&GOOD.replace(from, to));

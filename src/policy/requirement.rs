@@ -1,40 +1,11 @@
-//! Rules as requirements: a kind of claim, what the claim must be about, a figure of it, and a limit.
+//! Requirements: a kind of claim, what the claim must be about, a figure of it, and a limit.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::figure::{Better, Decisive, Figure, decisive};
-use super::file::{
-    HessianTraceRule, LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule, StabilityRule, TightnessRule,
-};
-use crate::certificate::{Assurance, Bits, LossName, Norm};
-
-/// A rule of one model.
-#[derive(Clone, Debug)]
-pub enum Rule {
-    Lipschitz(LipschitzRule),
-    Specification(SpecificationRule),
-    Robustness(RobustnessRule),
-    Tightness(TightnessRule),
-    HessianTrace(HessianTraceRule),
-    Stability(StabilityRule),
-}
-
-/// What one run of a pass can answer, and what is required of the answer.
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// Unique within the model; letters, digits, dots and dashes, and an underscore before a number that tells two apart.
-    pub name: String,
-    /// The name that it shares with others of its kind about the same norm or size.
-    pub(super) base: String,
-    pub rule: Rule,
-    /// Line of the policy where the rule begins, from 1.
-    pub line: usize,
-    pub requirements: Vec<Requirement>,
-    /// Data and specification files that the claims are about, relative to the policy.
-    pub files: Vec<PathBuf>,
-}
+use super::figure::{Better, Figure};
+use crate::certificate::Assurance;
 
 /// One line of the policy's table.
 #[derive(Clone, Debug)]
@@ -43,6 +14,7 @@ pub struct Requirement {
     pub id: String,
     /// What is limited, in words.
     pub what: String,
+    /// Line of the policy with the limit, from 1.
     pub line: usize,
     /// The kind of claim.
     pub kind: &'static str,
@@ -97,290 +69,19 @@ impl std::fmt::Display for Limit {
             Self::AtMost(limit) => write!(f, "≤ {limit}"),
             Self::AtLeast(limit) => write!(f, "≥ {limit}"),
             Self::Is(word) => f.write_str(word),
-            Self::Regression(fraction) => write!(f, "≤ baseline + {} %", fraction * 100.0),
+            Self::Regression(fraction) => write!(f, "baseline + {} %", fraction * 100.0),
         }
-    }
-}
-
-impl Task {
-    /// # Errors
-    /// What makes no sense about the rule.
-    pub(super) fn new(model: &str, policy: &ModelPolicy, rule: &Rule, line: usize) -> Result<Self, String> {
-        match rule {
-            Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, rule.clone()),
-            Rule::Specification(specification) => Ok(Self::specification(model, specification, line, rule.clone())),
-            Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, rule.clone()),
-            Rule::Tightness(tightness) => Self::tightness(model, policy, tightness, line, rule.clone()),
-            Rule::HessianTrace(trace) => Self::hessian_trace(model, trace, line, rule.clone()),
-            Rule::Stability(stability) => Self::stability(model, stability, line, rule.clone()),
-        }
-    }
-
-    fn lipschitz(model: &str, policy: &ModelPolicy, wanted: &LipschitzRule, line: usize, rule: Rule) -> Result<Self, String> {
-        let (norm, symbol) = names(wanted.norm);
-        let mut limits = Vec::new();
-        if let Some(bound) = wanted.max_bound {
-            limits.push(("max-bound", Limit::AtMost(positive("max-bound", bound)?)));
-        }
-        if let Some(fraction) = wanted.max_regression {
-            if policy.baseline.is_none() {
-                return Err(format!("`max-regression` needs a `baseline` of `models.{model}`"));
-            }
-            if !(fraction >= 0.0 && fraction.is_finite()) {
-                return Err(format!("`max-regression` is {fraction}, which is not a fraction of the baseline's bound"));
-            }
-            limits.push(("max-regression", Limit::Regression(fraction)));
-        }
-        if limits.is_empty() {
-            return Err("the rule has neither `max-bound` nor `max-regression`".to_owned());
-        }
-        let about = Shared {
-            model,
-            name: format!("lipschitz-{norm}"),
-            what: format!("{symbol} Lipschitz bound"),
-            kind: "lipschitz",
-            conditions: vec![
-                Condition::is("/norm", json!(norm)),
-                Condition::is("/domain", json!("global")),
-                Condition::is("/semantics", json!("real")),
-            ],
-            assurance: wanted.assurance,
-            line,
-        };
-        Ok(about.task(rule, limits, Vec::new()))
-    }
-
-    fn specification(model: &str, wanted: &SpecificationRule, line: usize, rule: Rule) -> Self {
-        let file = wanted.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let about = Shared {
-            model,
-            name: format!("specification-{}", slug(&wanted.file.to_string_lossy())),
-            what: format!("specification `{}`", file.escape_debug()),
-            kind: "specification",
-            conditions: vec![Condition { pointer: "/file/digest", expected: Expected::DigestOf(wanted.file.clone()) }],
-            assurance: wanted.assurance,
-            line,
-        };
-        about.task(rule, vec![("holds", Limit::Is("holds"))], vec![wanted.file.clone()])
-    }
-}
-
-impl Task {
-    /// Do two rules ask about the same claim?
-    pub(super) fn repeats(&self, other: &Self) -> bool {
-        let about = |task: &Self| task.requirements.first().map(|first| (first.kind, first.conditions.clone()));
-        about(self) == about(other)
-    }
-
-    /// Another name, where two rules about different claims would share one.
-    pub(super) fn rename(&mut self, model: &str, name: String) {
-        for requirement in &mut self.requirements {
-            let key = requirement.id.rsplit('.').next().unwrap_or_default();
-            requirement.id = format!("{model}.{name}.{key}");
-        }
-        self.name = name;
-    }
-
-    fn robustness(model: &str, policy: &ModelPolicy, wanted: &RobustnessRule, line: usize, rule: Rule) -> Result<Self, String> {
-        let (norm, symbol) = names(wanted.norm);
-        let epsilon = positive("epsilon", wanted.epsilon)?;
-        let accuracy = wanted.min_certified_accuracy;
-        if !(0.0..=1.0).contains(&accuracy) {
-            return Err(format!("`min-certified-accuracy` is {accuracy}, which is not between 0 and 1"));
-        }
-        let (mut conditions, files) =
-            around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, norm, epsilon)?;
-        conditions.push(Condition::is("/semantics", json!("real")));
-        let about = Shared {
-            model,
-            name: format!("robustness-{norm}-{}", decimal(epsilon)),
-            what: format!("certified accuracy, {symbol} perturbations of {}", decimal(epsilon)),
-            kind: "robustness",
-            conditions,
-            assurance: wanted.assurance,
-            line,
-        };
-        Ok(about.task(rule, vec![("min-certified-accuracy", Limit::AtLeast(accuracy))], files))
-    }
-
-    fn tightness(model: &str, policy: &ModelPolicy, wanted: &TightnessRule, line: usize, rule: Rule) -> Result<Self, String> {
-        let epsilon = positive("epsilon", wanted.epsilon)?;
-        let (mut conditions, files) =
-            around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, "linf", epsilon)?;
-        conditions.push(Condition::is("/elided", json!(true)));
-        let about = Shared {
-            model,
-            name: format!("tightness-{}", decimal(epsilon)),
-            what: format!("mean tightness of interval propagation, perturbations of {}", decimal(epsilon)),
-            kind: "tightness",
-            conditions,
-            assurance: wanted.assurance,
-            line,
-        };
-        let least = positive("min-tightness", wanted.min_tightness)?;
-        Ok(about.task(rule, vec![("min-tightness", Limit::AtLeast(least))], files))
-    }
-
-    fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, rule: Rule) -> Result<Self, String> {
-        let (conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
-        let about = Shared {
-            model,
-            name: format!("hessian-trace-{}", loss(wanted.loss)),
-            what: format!("trace of the curvature of the {} loss", loss(wanted.loss)),
-            kind: "hessian-trace",
-            conditions,
-            assurance: wanted.assurance,
-            line,
-        };
-        let most = positive("max-trace", wanted.max_trace)?;
-        Ok(about.task(rule, vec![("max-trace", Limit::AtMost(most))], files))
-    }
-
-    fn stability(model: &str, wanted: &StabilityRule, line: usize, rule: Rule) -> Result<Self, String> {
-        let rate = positive("learning-rate", wanted.learning_rate)?;
-        if wanted.batch_size == 0 {
-            return Err("`batch-size` is 0".to_owned());
-        }
-        let (mut conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
-        conditions.push(Condition::is("/learning_rate", json!(Bits::of(rate))));
-        conditions.push(Condition::is("/batch_size", json!(wanted.batch_size)));
-        let about = Shared {
-            model,
-            name: format!("stability-{}-{}", decimal(rate), wanted.batch_size),
-            what: format!("SGD with learning rate {} and batches of {}", decimal(rate), wanted.batch_size),
-            kind: "stability",
-            conditions,
-            assurance: wanted.assurance,
-            line,
-        };
-        Ok(about.task(rule, vec![("stable", Limit::Is("stable"))], files))
-    }
-}
-
-/// What a claim around samples must be about, and the files that it names.
-fn around_samples(
-    policy: &ModelPolicy,
-    data: &Path,
-    labels: Option<&Path>,
-    samples: u32,
-    norm: &str,
-    epsilon: f64,
-) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-    let input = &policy.input;
-    let (mut conditions, files) = at_samples(["/data/0/digest", "/data/1/digest", "/samples"], data, labels, samples)?;
-    conditions.extend([
-        Condition::is("/perturbation/norm", json!(norm)),
-        Condition::is("/perturbation/epsilon", json!(decimal(epsilon))),
-        Condition::is("/perturbation/mean", json!(decimals(&input.mean))),
-        Condition::is("/perturbation/deviation", json!(decimals(&input.std))),
-        Condition::is("/perturbation/clip", input.clip.map_or(Value::Null, |clip| json!(decimals(&clip)))),
-    ]);
-    Ok((conditions, files))
-}
-
-/// What a claim about a loss must be about, and the files that it names.
-fn objective(data: &Path, labels: Option<&Path>, samples: u32, of: LossName) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-    let pointers = ["/objective/data/0/digest", "/objective/data/1/digest", "/objective/samples"];
-    let (mut conditions, files) = at_samples(pointers, data, labels, samples)?;
-    conditions.push(Condition::is("/objective/loss", json!(loss(of))));
-    Ok((conditions, files))
-}
-
-/// The first samples of a data set: the digest of its file, that of its labels' file, and their number.
-fn at_samples(
-    [of_data, of_labels, of_samples]: [&'static str; 3],
-    data: &Path,
-    labels: Option<&Path>,
-    samples: u32,
-) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-    if samples == 0 {
-        return Err("`samples` is 0".to_owned());
-    }
-    let mut conditions = vec![Condition::digest(of_data, data), Condition::is(of_samples, json!(samples))];
-    conditions.extend(labels.map(|labels| Condition::digest(of_labels, labels)));
-    Ok((conditions, [Some(data), labels].into_iter().flatten().map(Path::to_owned).collect()))
-}
-
-const fn loss(loss: LossName) -> &'static str {
-    match loss {
-        LossName::CrossEntropy => "cross-entropy",
-        LossName::Mse => "mse",
-    }
-}
-
-/// The name of a norm in JSON, and its symbol.
-const fn names(norm: Norm) -> (&'static str, &'static str) {
-    match norm {
-        Norm::L2 => ("l2", "ℓ2"),
-        Norm::Linf => ("linf", "ℓ∞"),
-    }
-}
-
-/// The shortest decimal that reads back as the number: how the command line is told, and so how claims say it.
-#[must_use]
-pub fn decimal(value: f64) -> String {
-    value.to_string()
-}
-
-fn decimals(values: &[f64]) -> Vec<String> {
-    values.iter().copied().map(decimal).collect()
-}
-
-/// What the requirements of one rule share.
-struct Shared<'a> {
-    model: &'a str,
-    name: String,
-    what: String,
-    kind: &'static str,
-    conditions: Vec<Condition>,
-    assurance: Assurance,
-    line: usize,
-}
-
-impl Shared<'_> {
-    fn task(self, rule: Rule, limits: Vec<(&str, Limit)>, files: Vec<PathBuf>) -> Task {
-        let figures = decisive(self.kind);
-        let requirements = limits.into_iter().filter_map(|(key, limit)| {
-            let Decisive { figure, limit: best, .. } = figures?;
-            Some(Requirement {
-                id: format!("{}.{}.{key}", self.model, self.name),
-                what: self.what.clone(),
-                line: self.line,
-                kind: self.kind,
-                conditions: self.conditions.clone(),
-                figure,
-                best,
-                limit,
-                assurance: self.assurance,
-            })
-        });
-        Task { requirements: requirements.collect(), base: self.name.clone(), name: self.name, rule, line: self.line, files }
     }
 }
 
 impl Condition {
-    const fn is(pointer: &'static str, value: Value) -> Self {
+    pub(super) const fn is(pointer: &'static str, value: Value) -> Self {
         Self { pointer, expected: Expected::Value(value) }
     }
 
-    fn digest(pointer: &'static str, file: &Path) -> Self {
+    pub(super) fn digest(pointer: &'static str, file: &Path) -> Self {
         Self { pointer, expected: Expected::DigestOf(file.to_owned()) }
     }
-}
-
-fn positive(name: &str, value: f64) -> Result<f64, String> {
-    if value > 0.0 && value.is_finite() {
-        Ok(value)
-    } else {
-        Err(format!("`{name}` is {value}, which is not positive and finite"))
-    }
-}
-
-/// The name of a file as a piece of a name.
-fn slug(path: &str) -> String {
-    let short = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    let short = short.split('.').next().unwrap_or(short);
-    short.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect()
 }
 
 impl Better {

@@ -50,6 +50,12 @@ impl Section {
             Self::Lipschitz(_) | Self::Robustness(_) | Self::Specification(_) => false,
         }
     }
+
+    /// Did the pass leave something untried for want of memory?
+    #[must_use]
+    pub const fn is_short_of_memory(&self) -> bool {
+        matches!(self, Self::Lipschitz(section) if section.is_short_of_memory())
+    }
 }
 
 impl AnalysisReport {

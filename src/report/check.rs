@@ -55,7 +55,7 @@ impl CheckedClaim {
 /// Where a claim holds, in words. A box is told by its sides: on a point everything is constant.
 fn domain(domain: &Domain, bundle: &Bundle) -> String {
     match domain {
-        Domain::Global => "everywhere".to_owned(),
+        Domain::Global => EVERYWHERE.to_owned(),
         Domain::Specification => "for the inputs that it names".to_owned(),
         Domain::Samples => "around the samples that it names".to_owned(),
         Domain::Data => "at the samples of the data that it names".to_owned(),
@@ -92,6 +92,9 @@ fn terms(perturbation: &Perturbation, data: &[FileIdentity]) -> String {
     });
     format!("{terms} of {}", files.collect::<Vec<_>>().join(" and "))
 }
+
+/// The domain of a claim without bounds.
+pub(super) const EVERYWHERE: &str = "everywhere";
 
 /// A claim in words.
 pub(super) fn statement(kind: &ClaimKind) -> String {

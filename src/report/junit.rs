@@ -1,5 +1,8 @@
 //! An audit as JUnit's XML: a suite for each model, a test case for each rule of the policy, or for each claim where there is
 //! no policy. A violated rule is a failure; what is not decided, refused or unusable is an error.
+//!
+//! There is no one schema of this format. What is written is what both Ant's and Jenkins' accept: figures are properties of the
+//! suite, since a test case has none in either, and the attributes that Ant asks for are there.
 
 use super::audit::{Audit, RuleOutcome, status_word};
 use super::markup::{Markup, element};
@@ -27,24 +30,36 @@ pub fn render(audit: &Audit) -> String {
         }
         None => audit.models.iter().map(|model| (model.name.clone(), of_claims(model))).collect(),
     };
-    let all = || suites.iter().flat_map(|suite| &suite.1);
-    let counts = counted(all());
-    let body = suites.iter().map(|(name, cases)| {
-        let [tests, failures, errors] = counted(cases.iter());
-        let attributes = [
-            ("name", name.as_str()),
-            ("tests", &tests),
-            ("failures", &failures),
-            ("errors", &errors),
-            ("skipped", "0"),
-            ("timestamp", audit.generated.trim_end_matches('Z')),
-        ];
-        element("testsuite", &attributes, Markup::join(cases.iter().map(|case| of_case(name, case))))
-    });
-    let [tests, failures, errors] = counts;
-    let attributes = [("name", "verify gate"), ("tests", tests.as_str()), ("failures", &failures), ("errors", &errors)];
-    let suites = element("testsuites", &attributes, Markup::join(body));
+    let body = suites.iter().enumerate().map(|(number, (name, cases))| of_suite(audit, number, name, cases));
+    let suites = element("testsuites", &[], Markup::join(body));
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", suites.into_string())
+}
+
+fn of_suite(audit: &Audit, number: usize, name: &str, cases: &[Case]) -> Markup {
+    let [tests, failures, errors] = counted(cases);
+    let attributes = [
+        ("id", number.to_string()),
+        ("package", "nnverify".to_owned()),
+        ("name", name.to_owned()),
+        ("tests", tests),
+        ("failures", failures),
+        ("errors", errors),
+        ("skipped", "0".to_owned()),
+        ("time", "0".to_owned()),
+        ("timestamp", audit.generated.trim_end_matches('Z').to_owned()),
+        ("hostname", "localhost".to_owned()),
+    ];
+    let attributes: Vec<(&str, &str)> = attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let property = |case: &Case, name: &str, value: &str| {
+        let name = format!("{}.{name}", case.name);
+        element("property", &[("name", &name), ("value", value)], Markup::default())
+    };
+    let properties = cases.iter().flat_map(|case| case.properties.iter().map(|(name, value)| property(case, name, value)));
+    let properties = element("properties", &[], Markup::join(properties));
+    let verdict = format!("{}: {}", audit.verdict.title, audit.verdict.meaning);
+    let streams = [element("system-out", &[], Markup::text(&verdict)), element("system-err", &[], Markup::default())];
+    let contents = [properties].into_iter().chain(cases.iter().map(|case| of_case(name, case))).chain(streams);
+    element("testsuite", &attributes, Markup::join(contents))
 }
 
 fn of_rule(rule: &RuleOutcome) -> Case {
@@ -82,7 +97,7 @@ fn of_claims(model: &super::audit::ModelSection) -> Vec<Case> {
     cases
 }
 
-fn counted<'a>(cases: impl Iterator<Item = &'a Case>) -> [String; 3] {
+fn counted(cases: &[Case]) -> [String; 3] {
     let mut counts = [0_usize; 3];
     for case in cases {
         counts[0] += 1;
@@ -96,16 +111,9 @@ fn counted<'a>(cases: impl Iterator<Item = &'a Case>) -> [String; 3] {
 }
 
 fn of_case(suite: &str, case: &Case) -> Markup {
-    let property =
-        |(name, value): &(&'static str, String)| element("property", &[("name", name), ("value", value)], Markup::default());
-    let properties = element("properties", &[], Markup::join(case.properties.iter().map(property)));
     let message = case.message.as_ref().map(|(status, message)| {
         let name = if *status == Status::Violated { "failure" } else { "error" };
         element(name, &[("type", status_word(*status)), ("message", message)], Markup::text(message))
     });
-    element(
-        "testcase",
-        &[("name", &case.name), ("classname", suite), ("time", "0")],
-        Markup::join([Some(properties), message].into_iter().flatten()),
-    )
+    element("testcase", &[("name", &case.name), ("classname", suite), ("time", "0")], Markup::join(message))
 }

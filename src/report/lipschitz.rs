@@ -18,6 +18,8 @@ pub struct LipschitzSection {
     /// claim states them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     certified_radii: Vec<f64>,
+    #[serde(skip)]
+    short_of_memory: bool,
 }
 
 /// The bounds on one region.
@@ -47,7 +49,17 @@ impl LipschitzSection {
     /// Of outcomes and what their claims' ids end in.
     #[must_use]
     pub fn new(outcomes: &[(String, Outcome)], certified_radii: Vec<f64>) -> Self {
-        Self { certified_radii, bounds: outcomes.iter().map(|(suffix, outcome)| LipschitzBound::new(suffix, outcome)).collect() }
+        Self {
+            certified_radii,
+            bounds: outcomes.iter().map(|(suffix, outcome)| LipschitzBound::new(suffix, outcome)).collect(),
+            short_of_memory: outcomes.iter().any(|(_, outcome)| outcome.short_of_memory),
+        }
+    }
+
+    /// Would more memory have let an engine try for a better bound?
+    #[must_use]
+    pub const fn is_short_of_memory(&self) -> bool {
+        self.short_of_memory
     }
 }
 

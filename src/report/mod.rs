@@ -89,7 +89,11 @@ fn duration(time: std::time::Duration) -> String {
 pub fn signed(difference: f64) -> String {
     match difference.abs() {
         0.0 => "0".to_owned(),
-        size if (1e-3..1e7).contains(&size) => format!("{difference:+.4}"),
+        size if (1.0..1e7).contains(&size) => format!("{difference:+.4}"),
+        // Four digits that tell something.
+        size if (1e-4..1.0).contains(&size) => {
+            format!("{difference:+.0$}", 3_usize.saturating_add_signed(-size.log10().floor() as isize))
+        }
         _ => format!("{difference:+.2e}"),
     }
 }

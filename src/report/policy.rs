@@ -48,9 +48,10 @@ impl fmt::Display for PolicyReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "policy        {} (sha256 {})", visible(&self.path), self.digest)?;
         writeln!(f, "certificates  {}", visible(&self.policy.certificates.display().to_string()))?;
-        let limits = &self.policy.limits;
+        let limits = self.policy.limits.get_ref();
         writeln!(f, "limits        {} s and {} GB for each rule, seed {}", limits.timeout, limits.memory, limits.seed)?;
         for (name, model) in &self.policy.models {
+            let model = model.get_ref();
             let pin = model.sha256.as_ref().map_or(String::new(), |pin| format!(", sha256 {}", pin.get_ref()));
             let baseline = model
                 .baseline

@@ -1,6 +1,9 @@
 //! An audit as SARIF 2.1.0: a rule for each diagnostic code that occurs, a result for each rule of the policy that is not met
 //! and each certificate that is refused. Results point to the line of the policy that asks, and name the model beside it; a
 //! model has no lines, so none are made up.
+//!
+//! GitHub tells results apart by rule, file and a hash of the line, which its upload computes. Every limit of a policy stands on
+//! a line of its own; a result without a line brings its own hash, for GitHub computes none.
 
 use std::fmt::Write;
 
@@ -26,13 +29,14 @@ pub fn render(audit: &Audit) -> Value {
         for certificate in model.certificates.iter().filter(|certificate| !told(&certificate.path)) {
             if let Some(refusal) = &certificate.refusal {
                 let message = format!("the certificate is refused: {}", refusal.reason);
+                let fingerprint = digest_of(format!("{}\n{}", refusal.code, certificate.path).as_bytes());
                 let result = json!({
                     "ruleId": refusal.code,
                     "level": "error",
                     "message": {"text": message},
                     "locations": [location(&certificate.path, None)],
                     "relatedLocations": [location(&model.path, None)],
-                    "partialFingerprints": {"nnverify/v1": digest_of(format!("{}\n{}", refusal.code, certificate.path).as_bytes())},
+                    "partialFingerprints": {"nnverify/v1": fingerprint, "primaryLocationLineHash": format!("{}:1", &fingerprint[..16])},
                 });
                 results.push((refusal.code.clone(), result));
             }

@@ -3,6 +3,7 @@
 
 pub mod schema;
 pub mod tiny;
+pub mod xsd;
 pub mod zoo;
 
 use std::path::{Path, PathBuf};

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::{ExitStatus, Failure};
 use super::store::baseline;
-use crate::certificate::{Certificate, read_file};
+use crate::certificate::{Certificate, Number, read_file};
 use crate::checker::Files;
-use crate::codes;
 use crate::onnx::Model;
 use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Status, Task};
 use crate::report::CheckedFile;
@@ -67,7 +66,7 @@ impl<'a> Subject<'a> {
 
 /// The pin of a model, without a value.
 pub fn pin_outcome(file: &PolicyFile, model: &str, status: Status, code: Option<&'static str>) -> RuleOutcome {
-    let pin = file.policy.models.get(model).and_then(|model| model.sha256.as_ref());
+    let pin = file.policy.models.get(model).and_then(|model| model.get_ref().sha256.as_ref());
     RuleOutcome {
         id: format!("{model}.sha256"),
         model: model.to_owned(),
@@ -118,25 +117,24 @@ impl Stop {
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        let (detail, code) = codes::split(&failure.message);
-        let status = match failure.status {
+        let status = match failure.status() {
             ExitStatus::Inconclusive => Status::Inconclusive,
             ExitStatus::Refused => Status::Refused,
             ExitStatus::Error | ExitStatus::Violated | ExitStatus::Established => Status::Error,
         };
-        Self { status, detail: detail.to_owned(), code: code.or((status == Status::Inconclusive).then_some("NV602")) }
+        Self { status, detail: failure.message().to_owned(), code: Some(failure.code()) }
     }
 }
 
 /// Decides every requirement of a task, and whether more effort could change anything; `None` where a requirement has no
-/// claim. A violation that a hurried search did not settle is none.
+/// claim. A violation that a search did not settle within its limits, `limited`, is none.
 pub fn decide(
     subject: &Subject,
     task: &Task,
     certificate: &Certificate,
     checked: &CheckedFile,
     given: &Given,
-    hurried: Option<f64>,
+    limited: Option<&str>,
 ) -> Option<(Vec<RuleOutcome>, bool)> {
     let pairs = certificate.claims.iter().zip(&checked.claims);
     let established: Vec<Established> = pairs.filter_map(|(claim, checked)| Established::new(claim, checked.assurance)).collect();
@@ -155,9 +153,9 @@ pub fn decide(
                 continue;
             }
         };
-        if let (Some(limit), Status::Violated, false) = (hurried, decision.status, decision.settled) {
+        if let (Some(limit), Status::Violated, false) = (limited, decision.status, decision.settled) {
             decision.status = Status::Inconclusive;
-            decision.detail = Some(format!("the search ended at its limit of {limit} s; a better figure may exist"));
+            decision.detail = Some(format!("the search ended at its limit of {limit}; a better figure may exist"));
         }
         settled &= decision.settled;
         outcomes.push(outcome(subject.name, requirement, &limit, &decision, None));
@@ -172,9 +170,8 @@ fn resolved(subject: &Subject, requirement: &Requirement, given: &Given) -> Resu
     let certificate = match &subject.baseline {
         Some(Ok(certificate)) => certificate,
         Some(Err(failure)) => {
-            let (detail, code) = codes::split(&failure.message);
-            let status = if failure.status == ExitStatus::Refused { Status::Refused } else { Status::Error };
-            return Err(Stop { status, detail: detail.to_owned(), code });
+            let status = if failure.status() == ExitStatus::Refused { Status::Refused } else { Status::Error };
+            return Err(Stop { status, detail: failure.message().to_owned(), code: Some(failure.code()) });
         }
         None => return Err(unusable("there is no baseline".to_owned())),
     };
@@ -209,7 +206,11 @@ fn outcome(
         what: requirement.what.clone(),
         line: requirement.line,
         limit: match &requirement.limit {
-            Limit::Regression(fraction) if *limit != requirement.limit => format!("{limit} (baseline + {} %)", fraction * 100.0),
+            Limit::Regression(_) => match limit {
+                // Printed on the safe side.
+                Limit::AtMost(most) => format!("≤ {} ({})", Number::lower(*most), requirement.limit),
+                _ => limit.to_string(),
+            },
             _ => limit.to_string(),
         },
         value: decision.reading.as_ref().map(|reading| reading.text().to_owned()),

@@ -13,7 +13,7 @@ use super::decision::{Given, Stop, Subject, decide, given, pin_outcome};
 use super::flags::flags;
 use super::shown;
 use super::store::{Accepted, Stored, stored, write, write_results};
-use crate::codes;
+use crate::codes::{self, Coded};
 use crate::policy::{PolicyFile, Status, Task};
 use crate::report::CheckedFile;
 use crate::report::audit::{CertificateSection, DescriptiveSection, ModelSection, Results, RuleOutcome};
@@ -46,15 +46,12 @@ struct Answer {
 impl Judge<'_> {
     pub fn model(&self, name: &str, tasks: &[Task]) -> Judged {
         let Some(policy) = self.file.policy.models.get(name) else { return Judged { rules: Vec::new(), section: None } };
+        let policy = policy.get_ref();
         let path = self.file.folder().join(&policy.path);
         let model = match crate::onnx::load(&path) {
             Ok(model) => model,
             Err(error) => {
-                let stop = Stop {
-                    status: Status::Error,
-                    detail: format!("{}: {error}", shown(&path)),
-                    code: Some(codes::of_load(&error)),
-                };
+                let stop = Stop { status: Status::Error, detail: format!("{}: {error}", shown(&path)), code: Some(error.code()) };
                 let mut rules: Vec<RuleOutcome> = tasks.iter().flat_map(|task| stop.all(name, task)).collect();
                 if policy.sha256.is_some() {
                     rules.push(RuleOutcome {
@@ -115,16 +112,20 @@ impl Judge<'_> {
 
     /// Searches for a certificate, keeps it, and decides on it.
     fn searched(&self, subject: &Subject, task: &Task, given: &Given, path: &Path) -> Answer {
-        let limits = &self.file.policy.limits;
+        let limits = self.file.policy.limits.get_ref();
         let flags = flags(&task.rule, subject.policy, limits, self.file.folder());
         let found = match search(&shown(path), &flags, &subject.path, subject.model, self.threads, self.output) {
             Ok(found) => found,
             Err(failure) => return undecided(&Stop::from(failure), subject, task),
         };
         // A search that ends at its limit says nothing about what more time would give.
-        let hurried = (found.seconds >= 0.9 * limits.timeout).then_some(limits.timeout);
+        let limited = if found.seconds >= 0.9 * limits.timeout {
+            Some(format!("{} s", limits.timeout))
+        } else {
+            found.short_of_memory.then(|| format!("{} GB", limits.memory))
+        };
         let Some((certificate, bundle, checked)) = found.certificate else {
-            let why = hurried.map_or_else(String::new, |limit| format!(" within {limit} s"));
+            let why = limited.as_ref().map_or_else(String::new, |limit| format!(" within {limit}"));
             return undecided(&Stop::undecided(format!("nothing is established{why}")), subject, task);
         };
         let accepted = Accepted { certificate, bundle, checked };
@@ -133,7 +134,7 @@ impl Judge<'_> {
         if let Err(error) = kept {
             return undecided(&Stop::from(error), subject, task);
         }
-        match decide(subject, task, &accepted.certificate, &accepted.checked, given, hurried) {
+        match decide(subject, task, &accepted.certificate, &accepted.checked, given, limited.as_deref()) {
             Some((outcomes, _)) => self.answer(subject, task, given, accepted, outcomes, false),
             None => undecided(&Stop::undecided("nothing that was found answers it"), subject, task),
         }

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use super::{ExitStatus, Failure};
-use crate::codes;
 use crate::policy::{PolicyError, PolicyFile, Status, discover};
 use crate::report::audit::{Audit, PolicySection};
 use crate::report::{PolicyReport, ReportFormat, json};
@@ -88,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let audit = Audit::new(models, Some(policy));
     for (path, format) in formats {
         let text = format.render(&audit).map_err(Failure::error)?;
-        std::fs::write(path, text).map_err(|error| Failure::error(format!("cannot write `{}`: {error}", path.display())))?;
+        std::fs::write(path, text).map_err(|error| Failure::writing(path, &error))?;
     }
     output.results(&arguments.output_format.render(&audit).map_err(Failure::error)?)?;
     Ok(status(audit.verdict.status))
@@ -107,21 +106,27 @@ pub const fn status(status: Status) -> ExitStatus {
 
 pub fn open(path: Option<&Path>) -> Result<PolicyFile, Failure> {
     let failed = |error: PolicyError| {
-        let code = match error {
-            PolicyError::NotFound { .. } => "NV401",
-            PolicyError::Io { .. } | PolicyError::TooLarge { .. } | PolicyError::Encoding { .. } => "NV402",
-            PolicyError::Text { .. } => "NV403",
-        };
-        Failure { hint: error.hint(), ..Failure::error(codes::tagged(&error, code)) }
+        let failure = Failure::error(&error);
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     };
     let found = if let Some(path) = path {
         path.to_owned()
     } else {
-        let folder = std::env::current_dir().map_err(Failure::error)?;
+        let folder = std::env::current_dir().map_err(Failure::internal)?;
         let found = discover(&folder).map_err(failed)?;
-        found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found)
+        seen_from(&folder, &found)
     };
     PolicyFile::open(&found).map_err(failed)
+}
+
+/// A file of a folder or of one above it, as a path from that folder: reports show no path of this machine.
+fn seen_from(folder: &Path, file: &Path) -> PathBuf {
+    let above = folder.ancestors().position(|above| file.parent() == Some(above)).unwrap_or(0);
+    let up = std::iter::repeat_n(Path::new(".."), above);
+    up.chain(file.file_name().map(Path::new)).collect()
 }
 
 /// A path for people and reports: no leading `./`.

@@ -57,20 +57,19 @@ pub fn stored(path: &Path, model: &Model, files: &Files) -> Result<Stored, Failu
 pub fn baseline(path: &Path) -> Result<Certificate, Failure> {
     let certificate = match Certificate::read(path) {
         Ok((certificate, _)) => certificate,
-        Err(error @ ReadError::Io { .. }) => return Err(Failure::error(codes::tagged(error, "NV404"))),
-        Err(error) => return Err(Failure { status: ExitStatus::Refused, ..Failure::error(codes::tagged(error, "NV501")) }),
+        Err(error @ ReadError::Io { .. }) => return Err(Failure::coded("NV404", error)),
+        Err(error) => return Err(Failure::error(error).ending(ExitStatus::Refused)),
     };
     if certificate.digest != certificate.computed_digest() || !certificate.is_known_version() {
-        let message = codes::tagged(format!("the baseline `{}` was altered", shown(path)), "NV503");
-        return Err(Failure { status: ExitStatus::Refused, ..Failure::error(message) });
+        let failure = Failure::coded("NV503", format_args!("the baseline `{}` was altered", shown(path)));
+        return Err(failure.ending(ExitStatus::Refused));
     }
     Ok(certificate)
 }
 
 pub fn write(accepted: &Accepted, path: &Path) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Failure::error(format!("cannot make `{}`: {error}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
     }
     accepted.certificate.write(&accepted.bundle, path).map_err(Failure::error)
 }
@@ -84,5 +83,5 @@ pub fn write_results(results: Option<&str>, path: &Path) -> Result<(), Failure> 
             _ => Ok(()),
         },
     };
-    done.map_err(|error| Failure::error(format!("cannot write `{}`: {error}", shown(path))))
+    done.map_err(|error| Failure::writing(path, &error))
 }

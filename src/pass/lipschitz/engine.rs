@@ -105,6 +105,8 @@ pub struct Search<'a> {
     pub deadline: Option<Instant>,
     pub progress: &'a mut dyn FnMut(&str),
     pub notes: &'a mut Vec<String>,
+    /// Was a program not given to the last engine that could have solved it, for want of memory?
+    pub short_of_memory: bool,
 }
 
 impl Search<'_> {
@@ -179,6 +181,7 @@ impl Search<'_> {
         if prediction.predicted_bytes > self.options.memory {
             let needs = format!("it is predicted to need {:.1} GB", gigabytes(prediction.predicted_bytes));
             self.notes.push(not_solved(pencil, "Clarabel", &needs));
+            self.short_of_memory |= chosen;
             return None;
         }
         (self.progress)(&format!(
@@ -206,6 +209,7 @@ impl Search<'_> {
         if bytes > self.options.memory {
             let needs = format!("it is predicted to need {:.1} GB", gigabytes(bytes));
             self.notes.push(not_solved(pencil, "the interior point", &needs));
+            self.short_of_memory = true;
             return None;
         }
         let seconds = interior_point::predicted_seconds(pencil.dimension);

@@ -83,6 +83,8 @@ pub struct Outcome {
     pub relaxation: Option<f64>,
     /// What the reader should know: why an engine was not used, what is missing.
     pub notes: Vec<String>,
+    /// Would more memory have let an engine try for a better bound?
+    pub short_of_memory: bool,
     pub seconds: f64,
 }
 
@@ -126,11 +128,12 @@ pub fn certify(
         return Err(LipschitzError::NoBound(why));
     }
     let deadline = options.timeout.and_then(|limit| start.checked_add(limit));
-    let mut search = Search { options, deadline, progress, notes: &mut notes };
+    let mut search = Search { options, deadline, progress, notes: &mut notes, short_of_memory: false };
     let mut outcome = match question.norm {
         Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search)?,
         Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search)?,
     };
+    outcome.short_of_memory = search.short_of_memory;
     (search.progress)("attained quotient");
     let pair = attained::search(network, question.norm, question.region.as_ref(), options.seed);
     if pair.is_none() {
@@ -245,6 +248,7 @@ impl Outcome {
             multipliers: found.multipliers,
             relaxation: found.relaxation,
             notes: Vec::new(),
+            short_of_memory: false,
             seconds: 0.0,
         }
     }

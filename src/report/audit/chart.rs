@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CertificateSection;
+use super::claims::POSSIBLE_ACCURACY;
 use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, Norm, PartProof, RobustnessClaim};
 use crate::checker::prove_parts;
 use crate::onnx::Model;
+use crate::report::check::EVERYWHERE;
 
 /// A picture's data.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -66,6 +68,8 @@ pub struct Image {
     pub values: Vec<f64>,
 }
 
+/// What is said of a quotient that two points attain.
+const ATTAINED: &str = "attained";
 /// Bars and values of a picture; more are left out, and said.
 pub(super) const MOST_BARS: usize = 60;
 const MOST_VALUES: usize = 400;
@@ -89,32 +93,59 @@ pub fn of_claim(claim: &Claim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
     }
 }
 
-/// Pictures that take several certificates: certified accuracy against the size of perturbations.
+/// Pictures that take several certificates: bounds of one constant, and accuracy against the size of perturbations.
 #[must_use]
 pub fn of_model(certificates: &[CertificateSection]) -> Vec<Chart> {
-    let mut curves: BTreeMap<(String, String), Vec<[f64; 2]>> = BTreeMap::new();
+    let mut curves: BTreeMap<(String, String), Vec<[f64; 3]>> = BTreeMap::new();
     for claim in certificates.iter().flat_map(|certificate| &certificate.claims).filter(|claim| claim.kind == "robustness") {
         let figure = |name: &str| claim.figures.iter().find(|figure| figure.name == name);
         let (norm, epsilon) = (figure("perturbation.norm"), figure("perturbation.epsilon"));
-        let (data, accuracy) = (figure("data"), figure("certified_accuracy").and_then(|figure| figure.number));
-        if let (Some(norm), Some(epsilon), Some(accuracy)) = (norm, epsilon, accuracy)
+        let number = |name: &str| figure(name).and_then(|figure| figure.number);
+        let (data, certified, possible) = (figure("data"), number("certified_accuracy"), number(POSSIBLE_ACCURACY));
+        if let (Some(norm), Some(epsilon), Some(certified), Some(possible)) = (norm, epsilon, certified, possible)
             && let Ok(epsilon) = epsilon.value.parse()
         {
             let data = data.map(|data| data.value.clone()).unwrap_or_default();
-            curves.entry((norm.value.clone(), data)).or_default().push([epsilon, accuracy]);
+            curves.entry((norm.value.clone(), data)).or_default().push([epsilon, certified, possible]);
         }
     }
-    let curve = |((norm, _), mut points): ((String, String), Vec<[f64; 2]>)| {
+    let curve = |((norm, _), mut points): ((String, String), Vec<[f64; 3]>)| {
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        let series = |label: &str, of: usize| Series {
+            label: label.to_owned(),
+            points: points.iter().map(|point| [point[0], point[of]]).collect(),
+        };
         (points.len() > 1).then(|| Chart::Curve {
             title: format!("Certified accuracy against the size of perturbations ({})", if norm == "l2" { "ℓ2" } else { "ℓ∞" }),
             x: "size of the perturbation".to_owned(),
-            y: "certified accuracy".to_owned(),
+            y: "share of samples".to_owned(),
             logarithmic: false,
-            series: vec![Series { label: "certified accuracy".to_owned(), points }],
+            series: vec![series("robust (proved)", 1), series("not falsified: what is possible at most (proved)", 2)],
         })
     };
-    curves.into_iter().filter_map(curve).collect()
+    ladders(certificates).into_iter().chain(curves.into_iter().filter_map(curve)).collect()
+}
+
+/// Where several certificates bound the same Lipschitz constant, all of their bounds on one axis.
+fn ladders(certificates: &[CertificateSection]) -> Vec<Chart> {
+    let mut found: BTreeMap<&str, (usize, Vec<Mark>)> = BTreeMap::new();
+    for claim in certificates.iter().flat_map(|certificate| &certificate.claims).filter(|claim| claim.domain == EVERYWHERE) {
+        if let Some(Chart::Ladder { title, marks }) = claim.charts.first() {
+            let (count, all) = found.entry(title).or_default();
+            *count += 1;
+            all.extend(marks.iter().cloned());
+        }
+    }
+    let ladder = |(title, (count, mut marks)): (&str, (usize, Vec<Mark>))| {
+        marks.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.label.cmp(&b.label)));
+        marks.dedup_by(|a, b| a.label == b.label && a.value == b.value);
+        // Of points that attain something only the best counts.
+        let best = marks.iter().filter(|mark| mark.label == ATTAINED).map(|mark| mark.value).fold(0.0, f64::max);
+        marks.retain(|mark| mark.label != ATTAINED || mark.value == best);
+        let title = title.split(" lies between").next().unwrap_or(title);
+        (count > 1).then(|| Chart::Ladder { title: format!("{title}, by all certificates"), marks })
+    };
+    found.into_iter().filter_map(ladder).collect()
 }
 
 fn of_robustness(claim: &RobustnessClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
@@ -153,7 +184,7 @@ fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<C
     });
     let product = if layerwise { "layer-wise product" } else { "norm product" };
     let marks = [
-        claim.lower_bound.as_ref().map(|number| mark("attained", number)),
+        claim.lower_bound.as_ref().map(|number| mark(ATTAINED, number)),
         Some(mark(if claim.witness.inequality.is_some() { "certified (matrix inequality)" } else { "certified" }, &claim.bound)),
         claim.norm_product.as_ref().map(|number| mark(product, number)),
     ];

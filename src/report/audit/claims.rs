@@ -131,6 +131,8 @@ impl RefusalText {
 
 /// What every claim has, and what is told apart from its figures.
 const APART: [&str; 7] = ["id", "kind", "assurance", "semantics", "domain", "witness", "descriptive"];
+/// The share of samples that are not proved to be misled.
+pub(super) const POSSIBLE_ACCURACY: &str = "possible_accuracy";
 /// Entries of a list that are shown.
 const SHOWN: usize = 12;
 
@@ -154,6 +156,10 @@ pub fn figures(claim: &Value) -> Vec<FigureRow> {
             number: reading.number(),
         };
         rows.insert(0, row);
+        if let Some(reading) = rule.limit.and_then(|limit| limit.read(claim)) {
+            let (relation, value, number) = ("≤".to_owned(), reading.text().to_owned(), reading.number());
+            rows.insert(1, FigureRow { name: POSSIBLE_ACCURACY.to_owned(), relation, value, number });
+        }
     }
     rows
 }
@@ -187,8 +193,11 @@ fn collect(name: &str, value: &Value, rows: &mut Vec<FigureRow>) {
             match plain {
                 _ if items.is_empty() => push("=", "none".to_owned(), None),
                 Some(plain) if items.len() <= SHOWN => push("=", plain.join(", "), None),
-                Some(plain) => push("=", format!("{} entries: {}{more}", items.len(), plain.join(", ")), None),
-                None => push("=", format!("{} entries", items.len()), None),
+                // Indices tell something; the start of a long vector does not.
+                Some(plain) if items.iter().all(Value::is_u64) => {
+                    push("=", format!("{} entries: {}{more}", items.len(), plain.join(", ")), None);
+                }
+                Some(_) | None => push("=", format!("{} entries", items.len()), None),
             }
         }
         Value::Object(fields) if fields.len() == 1 && fields.contains_key("vector") => {

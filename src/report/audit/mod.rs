@@ -197,7 +197,11 @@ impl Verdict {
         };
         let (title, meaning) = match (status, policy) {
             (Status::Met, Some(policy)) => {
-                ("Policy met", format!("Each of the {} rules of the policy is met by a claim that the checker established again for this report.", policy.rules.len()))
+                let rules = match policy.rules.len() {
+                    1 => "The one rule of the policy is".to_owned(),
+                    count => format!("Each of the {count} rules of the policy is"),
+                };
+                ("Policy met", format!("{rules} met by a claim that the checker established again for this report."))
             }
             (Status::Met, None) => {
                 ("Claims established", "The checker established every claim below again, from the model file, for this report.".to_owned())

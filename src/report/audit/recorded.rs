@@ -101,6 +101,14 @@ impl Results {
         })
     }
 
+    /// The data files whose samples are named, to be shown.
+    pub fn sampled(&self) -> impl Iterator<Item = &FileIdentity> {
+        self.recorded.sections.iter().filter_map(|section| match section {
+            Section::Inverse(Inverse { data, suspects, .. }) if !suspects.is_empty() => data.first(),
+            _ => None,
+        })
+    }
+
     /// What a report tells of them. `path` is where they lie, in words; `shape` that of the model's input.
     #[must_use]
     pub fn sections(&self, path: &str, inputs: &Inputs, shape: &[usize]) -> Vec<DescriptiveSection> {
@@ -241,7 +249,7 @@ impl Hessian {
         let row = |figure: &HessianFigure| {
             let ends = figure.interval.and_then(|[low, high]| Some(format!(" in [{}, {}]", number(low?), number(high?))));
             let value = format!("≈ {}{}", figure.value.map_or_else(|| "–".to_owned(), number), ends.unwrap_or_default());
-            DescriptiveFigure { name: figure.name.replace('_', " "), value, how: figure.method.clone() }
+            DescriptiveFigure { name: in_words(&figure.name), value, how: figure.method.clone() }
         };
         let stability = self.stability.iter().map(|stability| DescriptiveFigure {
             name: format!("SGD with learning rate {} and batches of {}", stability.learning_rate, stability.batch_size),
@@ -399,6 +407,20 @@ impl Tightness {
         }
         charts
     }
+}
+
+/// The name of a figure of curvature for people.
+fn in_words(name: &str) -> String {
+    let (matrix, name) = match name.strip_suffix("_gauss_newton") {
+        Some(name) => (" of the Gauss–Newton matrix", name),
+        None => ("", name),
+    };
+    let name = match name {
+        "lambda_max" => "largest eigenvalue".to_owned(),
+        "frobenius_norm" => "Frobenius norm".to_owned(),
+        name => name.replace('_', " "),
+    };
+    name + matrix
 }
 
 /// To nearest, six digits: nothing here is a bound.

@@ -61,8 +61,16 @@ fn profile(description: &str, values: &[f64]) -> Markup {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
-    let text = format!("{description} Logarithmic scale from {} to {}; median {}.", short(low), short(high), short(median));
-    Markup::join([svg::lines(&[points]), note(&text)])
+    let text = format!("{description} Median {}.", short(median));
+    let scale = Scale {
+        x: "in their order",
+        left: 1.0,
+        right: values.len() as f64,
+        upwards: "value, logarithmic",
+        low: short(low),
+        high: short(high),
+    };
+    Markup::join([scale.around(svg::lines(&[points])), note(&text)])
 }
 
 fn curve([x, y]: [&str; 2], logarithmic: bool, series: &[Series]) -> Markup {

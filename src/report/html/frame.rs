@@ -60,8 +60,12 @@ pub fn contents(audit: &Audit) -> Markup {
         ("#environment", "Environment"),
     ];
     let fixed = fixed.map(|(id, title)| (id.to_owned(), title.to_owned()));
-    let links =
-        policy.chain(models).chain(fixed).map(|(id, title)| plain("li", element("a", &[("href", &id)], Markup::text(title))));
+    let glance = audit.claims().next().map(|_| ("#glance".to_owned(), "What is established".to_owned()));
+    let links = policy
+        .chain(glance)
+        .chain(models)
+        .chain(fixed)
+        .map(|(id, title)| plain("li", element("a", &[("href", &id)], Markup::text(title))));
     element("nav", &[("aria-label", "Contents")], plain("ul", Markup::join(links)))
 }
 

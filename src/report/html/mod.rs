@@ -38,7 +38,8 @@ pub fn render(audit: &Audit) -> String {
         element("p", &[("class", "quiet")], Markup::text(format!("{} {}, {date}", audit.tool.name, audit.tool.version))),
     ];
     let models = audit.models.iter().enumerate().map(|(position, of)| model::section(of, position + 1));
-    let main = [verdict(audit), frame::contents(audit), audit.policy.as_ref().map(policy).unwrap_or_default()]
+    let policy = audit.policy.as_ref().map(policy).unwrap_or_default();
+    let main = [verdict(audit), frame::contents(audit), policy, model::at_a_glance(&audit.models)]
         .into_iter()
         .chain(models)
         .chain([frame::limits(), frame::recheck(audit), frame::pointers(), frame::environment(audit)]);
@@ -80,15 +81,23 @@ fn policy(policy: &PolicySection) -> Markup {
                 .chain(detail),
         );
         let number = |text: &str| element("span", &[("class", "number")], Markup::text(text));
+        // What it comes from stands below it.
+        let limit = |text: &str| match text.split_once(" (") {
+            Some((limit, from)) => {
+                let from = element("div", &[("class", "quiet")], Markup::text(from.trim_end_matches(')')));
+                Markup::join([number(limit), from])
+            }
+            None => number(text),
+        };
         let behind = match (&rule.certificate, rule.reused) {
             (None, _) => "",
-            (Some(_), true) => "certificate at hand, checked again",
-            (Some(_), false) => "searched for in this run",
+            (Some(_), true) => "at hand, checked again",
+            (Some(_), false) => "found in this run",
         };
         vec![
             what,
             status_tag(status_word(rule.status)),
-            number(&rule.limit),
+            limit(&rule.limit),
             number(rule.value.as_deref().unwrap_or("–")),
             number(rule.room.as_deref().unwrap_or("–")),
             Markup::join([tag("div", assurance), element("div", &[("class", "quiet")], Markup::text(behind))]),
@@ -96,7 +105,7 @@ fn policy(policy: &PolicySection) -> Markup {
     });
     let caption = format!("{}, SHA-256 {}", policy.path, policy.digest);
     let table = wide_table(Some(&caption), &["rule", "status", "limit", "value", "margin", "behind it"], rows);
-    section("policy", "Policy", table)
+    element("div", &[("class", "rules")], section("policy", "Policy", table))
 }
 
 /// A section with a heading that names it.

@@ -27,13 +27,12 @@ const ASSURANCES: [(Assurance, &str, &str); 3] = [
 
 pub fn section(model: &ModelSection, number: usize) -> Markup {
     let id = format!("model-{number}");
-    let claims =
-        || model.certificates.iter().flat_map(|certificate| certificate.claims.iter().map(move |claim| (certificate, claim)));
+    let claims = || numbered(model, number);
     let mut parts = vec![identity(model)];
     for (assurance, title, meaning) in ASSURANCES {
         let of_kind: Vec<Markup> = claims()
-            .filter(|(_, claim)| claim.assurance == assurance)
-            .map(|(certificate, claim)| article(certificate, claim))
+            .filter(|(_, _, claim)| claim.assurance == assurance)
+            .map(|(id, certificate, claim)| article(&id, certificate, claim))
             .collect();
         if !of_kind.is_empty() {
             parts.push(tag("h3", title));
@@ -67,6 +66,48 @@ pub fn section(model: &ModelSection, number: usize) -> Markup {
     titled(&id, &format!("Model: {}", model.name), Markup::join(parts))
 }
 
+/// The claims of a model, and the names of their places on the page.
+fn numbered(model: &ModelSection, number: usize) -> impl Iterator<Item = (String, &CertificateSection, &ClaimSection)> {
+    let claims =
+        model.certificates.iter().flat_map(|certificate| certificate.claims.iter().map(move |claim| (certificate, claim)));
+    claims
+        .enumerate()
+        .map(move |(position, (certificate, claim))| (format!("claim-{number}-{}", position + 1), certificate, claim))
+}
+
+/// Claims that are named at the top of a page; it may hold thousands.
+const MOST_AT_A_GLANCE: usize = 12;
+
+/// What is established about all models, in a line each, the strongest assurance first.
+pub fn at_a_glance(models: &[ModelSection]) -> Markup {
+    let mut claims: Vec<_> = models
+        .iter()
+        .enumerate()
+        .flat_map(|(position, model)| numbered(model, position + 1).map(move |(id, _, claim)| (model, id, claim)))
+        .collect();
+    claims.sort_by_key(|(_, _, claim)| std::cmp::Reverse(claim.assurance));
+    let rows = claims.iter().take(MOST_AT_A_GLANCE).map(|(model, id, claim)| {
+        let link = element("a", &[("href", &format!("#{id}"))], statement(&upper_first(&claim.statement)));
+        let of = if models.len() > 1 { format!(" ({}; {})", model.name, claim.domain) } else { format!(" ({})", claim.domain) };
+        let text = plain("span", Markup::join([link, element("span", &[("class", "quiet")], Markup::text(of))]));
+        plain("li", Markup::join([super::status_tag(super::assurance_word(claim.assurance)), text]))
+    });
+    let rows: Vec<Markup> = rows.collect();
+    if rows.is_empty() {
+        return Markup::default();
+    }
+    let left = claims.len() - rows.len();
+    let more = if left > 0 { tag("p", format!("and {left} more, below")) } else { Markup::default() };
+    let list = element("ul", &[("class", "glance")], Markup::join(rows));
+    titled("glance", "What is established", Markup::join([list, more]))
+}
+
+/// A sentence, in which what stands between backticks is code.
+fn statement(text: &str) -> Markup {
+    let pieces = text.split('`').enumerate();
+    Markup::join(pieces.map(|(position, piece)| if position % 2 == 1 { code(piece) } else { Markup::text(piece) }))
+}
+
 fn identity(model: &ModelSection) -> Markup {
     let port = |port: &super::super::audit::Port| {
         let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
@@ -92,10 +133,13 @@ fn identity(model: &ModelSection) -> Markup {
     facts(given.into_iter().chain(external).chain(notes))
 }
 
-fn article(certificate: &CertificateSection, claim: &ClaimSection) -> Markup {
+fn article(id: &str, certificate: &CertificateSection, claim: &ClaimSection) -> Markup {
     let assurance = super::assurance_word(claim.assurance);
-    let heading =
-        plain("h4", Markup::join([super::status_tag(assurance), Markup::text(" "), Markup::text(upper_first(&claim.statement))]));
+    let heading = element(
+        "h4",
+        &[("id", id)],
+        Markup::join([super::status_tag(assurance), Markup::text(" "), statement(&upper_first(&claim.statement))]),
+    );
     let semantics = match claim.semantics {
         Semantics::Real => "real arithmetic on the file's weights; rounding in a deployed float32 network is not covered",
         Semantics::Float32 => "float32 as deployed, sums in any order",
@@ -108,11 +152,10 @@ fn article(certificate: &CertificateSection, claim: &ClaimSection) -> Markup {
     let figures = claim.figures.iter().map(|figure| {
         vec![
             Markup::text(figure.name.replace('_', " ").replace('.', ": ")),
-            element("span", &[("class", "number")], Markup::text(&figure.relation)),
-            Markup::text(&figure.value),
+            element("span", &[("class", "number")], Markup::text(format!("{} {}", figure.relation, figure.value))),
         ]
     });
-    let figures = table(None, &["figure", "side", "value"], figures);
+    let figures = table(None, &["figure", "value"], figures);
     let descriptive =
         claim.descriptive.iter().map(|figure| vec![Markup::text(figure.name.replace('_', " ")), Markup::text(&figure.value)]);
     let descriptive = if claim.descriptive.is_empty() {
@@ -183,7 +226,11 @@ fn layers(model: &ModelSection) -> Markup {
     plain("details", Markup::join([Some(summary), Some(table), more].into_iter().flatten()))
 }
 
+/// A sentence begins with a capital; a variable does not become one.
 fn upper_first(text: &str) -> String {
     let mut characters = text.chars();
+    if text.chars().nth(1).is_none_or(|second| !second.is_alphabetic()) {
+        return text.to_owned();
+    }
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }

@@ -1,0 +1,83 @@
+//! Why a run ended early: what is printed, the code that it ends with, and how the program exits.
+
+use std::path::Path;
+
+use super::ExitStatus;
+use crate::codes::{self, Coded};
+use crate::onnx::LoadError;
+
+/// Why a run ended early. Whatever makes one gives it a code, by [`Coded`] or by name.
+#[derive(Debug)]
+pub struct Failure {
+    status: ExitStatus,
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// An error that knows its code; plain text is about the command line.
+    #[allow(clippy::needless_pass_by_value)] // used as a function for `map_err`
+    pub fn error(error: impl Coded) -> Self {
+        Self::coded(error.code(), &error)
+    }
+
+    pub fn coded(code: &'static str, message: impl std::fmt::Display) -> Self {
+        Self { status: ExitStatus::Error, code, message: message.to_string(), hint: None }
+    }
+
+    pub fn model(path: &Path, error: &LoadError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::error(error).at(path) }
+    }
+
+    /// A file that is not written.
+    pub fn writing(path: &Path, error: &std::io::Error) -> Self {
+        Self::coded(codes::WRITE, format_args!("cannot write `{}`: {error}", path.display()))
+    }
+
+    /// A step that cannot fail unless the program is wrong, or the machine gives it nothing to work with.
+    #[allow(clippy::needless_pass_by_value)] // used as a function for `map_err`
+    pub fn internal(error: impl std::fmt::Display) -> Self {
+        Self::coded(codes::INTERNAL, error)
+    }
+
+    /// The same, named after the file that it is about.
+    pub fn at(self, path: &Path) -> Self {
+        Self { message: format!("{}: {}", path.display(), self.message), ..self }
+    }
+
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same with another exit code.
+    pub fn ending(self, status: ExitStatus) -> Self {
+        Self { status, ..self }
+    }
+
+    pub const fn status(&self) -> ExitStatus {
+        self.status
+    }
+
+    #[cfg(feature = "passes")]
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Without the code.
+    #[cfg(feature = "passes")]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&codes::tagged(&self.message, self.code))
+    }
+}

@@ -1,0 +1,148 @@
+//! Which code every kind of error has.
+
+use super::{INTERNAL, USAGE, WRITE};
+use crate::certificate::{ReadError, WriteError};
+use crate::checker::{ClaimRefusal, Refusal};
+use crate::data::{DataError, Problem};
+use crate::onnx::{FormatError, GraphError, LoadError, NodeError, TensorError};
+
+/// What is said with a code at its end.
+pub trait Coded: std::fmt::Display {
+    fn code(&self) -> &'static str;
+}
+
+impl<T: Coded + ?Sized> Coded for &T {
+    fn code(&self) -> &'static str {
+        T::code(self)
+    }
+}
+
+/// Text with its code at its end, else about the command line.
+impl Coded for str {
+    fn code(&self) -> &'static str {
+        super::split(self).1.unwrap_or(USAGE)
+    }
+}
+
+impl Coded for String {
+    fn code(&self) -> &'static str {
+        self.as_str().code()
+    }
+}
+
+impl Coded for serde_json::Error {
+    fn code(&self) -> &'static str {
+        INTERNAL
+    }
+}
+
+impl Coded for ReadError {
+    fn code(&self) -> &'static str {
+        "NV501"
+    }
+}
+
+impl Coded for WriteError {
+    fn code(&self) -> &'static str {
+        WRITE
+    }
+}
+
+impl Coded for LoadError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "NV101",
+            Self::Format(error) => match error {
+                FormatError::Empty
+                | FormatError::NotOnnx { .. }
+                | FormatError::Damaged { .. }
+                | FormatError::Compression { .. }
+                | FormatError::NoGraph => "NV102",
+                FormatError::Limit { .. } => "NV103",
+                FormatError::Ambiguous { .. } | FormatError::DuplicateAttribute { .. } => "NV104",
+                FormatError::Functions { .. } => "NV105",
+            },
+            Self::Tensor { kind, .. } => kind.code(),
+            Self::Graph(error) => match error {
+                GraphError::Cycle { .. }
+                | GraphError::DuplicateValue { .. }
+                | GraphError::MissingValue { .. }
+                | GraphError::MissingOutput { .. }
+                | GraphError::ConstantOutput { .. } => "NV120",
+                GraphError::NoInput
+                | GraphError::SeveralInputs { .. }
+                | GraphError::NoOutput
+                | GraphError::SeveralOutputs { .. }
+                | GraphError::Value { .. } => "NV121",
+                GraphError::NoOpset { .. } | GraphError::DuplicateOpset { .. } | GraphError::UnsupportedOpset { .. } => "NV122",
+                GraphError::SparseInitializer { .. } => "NV110",
+                GraphError::TooLarge(_) => "NV103",
+            },
+            Self::Node { kind, .. } => match kind.as_ref() {
+                NodeError::UnsupportedOperator { .. } => "NV130",
+                NodeError::Unsupported { .. } => "NV131",
+                NodeError::Invalid { .. } | NodeError::Attribute { .. } | NodeError::Shape(_) => "NV132",
+                NodeError::Tensor(error) => error.code(),
+            },
+        }
+    }
+}
+
+impl Coded for TensorError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyDimensions { .. } | Self::TooLarge { .. } | Self::Budget { .. } => "NV103",
+            Self::External(_) => "NV111",
+            Self::UnsupportedType(_)
+            | Self::NegativeDimension { .. }
+            | Self::Length { .. }
+            | Self::Conflict { .. }
+            | Self::WrongField { .. }
+            | Self::OutOfRange { .. }
+            | Self::Segmented
+            | Self::UnknownLocation(_) => "NV110",
+        }
+    }
+}
+
+impl Coded for Refusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownSchema { .. } => "NV502",
+            Self::DigestMismatch | Self::BundleMismatch => "NV503",
+            Self::AnotherModel { .. } | Self::AnotherExternalData => "NV504",
+            Self::NoClaims | Self::TooManyClaims { .. } | Self::ClaimId { .. } | Self::DuplicateClaim { .. } => "NV505",
+            Self::Claim { reason, .. } => reason.code(),
+        }
+    }
+}
+
+impl Coded for ClaimRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::MissingFile { .. } => "NV511",
+            Self::File { .. } | Self::Data(_) => "NV512",
+            Self::Number { .. } | Self::Incomplete { .. } | Self::MissingVector | Self::Shape { .. } | Self::Region(_) => "NV513",
+            Self::Semantics | Self::Assurance { .. } => "NV514",
+            Self::NotReached { .. } => "NV515",
+            Self::NoMatrix { .. } | Self::NotDefinite { .. } => "NV516",
+            Self::Work { .. } | Self::Form(_) | Self::NoRule { .. } | Self::Evaluation(_) | Self::Bounds(_) => "NV517",
+            Self::NotRefuted | Self::Outside | Self::NotUnsafe => "NV518",
+        }
+    }
+}
+
+impl Coded for DataError {
+    fn code(&self) -> &'static str {
+        match self.problem {
+            Problem::NotFinite { .. }
+            | Problem::TargetCount { .. }
+            | Problem::InputShape { .. }
+            | Problem::NoTargets(_)
+            | Problem::Label { .. }
+            | Problem::TargetShape { .. }
+            | Problem::NoSamples(_) => "NV202",
+            _ => "NV201",
+        }
+    }
+}

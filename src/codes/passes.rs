@@ -1,0 +1,112 @@
+//! Which code the errors of passes, policies and reports have.
+
+use super::{Coded, USAGE, WRITE};
+use crate::bounds::{BoundsError, RegionError};
+use crate::form::FormError;
+use crate::ir::EvaluationError;
+use crate::onnx::PatchError;
+use crate::pass::derivatives::{DataError, ParameterError};
+use crate::pass::hessian::HessianError;
+use crate::pass::ibp::TightnessError;
+use crate::pass::lipschitz::LipschitzError;
+use crate::pass::mfac::InverseError;
+use crate::pass::robustness::RobustnessError;
+use crate::policy::PolicyError;
+use crate::report::audit::ResultsError;
+use crate::vnnlib::SpecificationError;
+
+/// Errors that are all of one kind.
+macro_rules! coded {
+    ($($error:ty => $code:expr),* $(,)?) => {
+        $(impl Coded for $error {
+            fn code(&self) -> &'static str {
+                $code
+            }
+        })*
+    };
+}
+
+/// The model can be used, but not for this.
+const QUESTION: &str = "NV140";
+const NOTHING: &str = "NV605";
+
+coded! {
+    BoundsError => QUESTION,
+    DataError => "NV202",
+    EvaluationError => QUESTION,
+    FormError => QUESTION,
+    PatchError => QUESTION,
+    RegionError => USAGE,
+    ResultsError => "NV405",
+    SpecificationError => "NV301",
+    // What is read into memory and written to temporary files: only the latter fails this way.
+    std::io::Error => WRITE,
+}
+
+impl Coded for LipschitzError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Form(_) | Self::Bounds(_) => QUESTION,
+            Self::Refused(_) | Self::NoBound(_) => NOTHING,
+        }
+    }
+}
+
+impl Coded for RobustnessError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Bounds(_) | Self::Evaluation => QUESTION,
+            Self::Data(_) => "NV202",
+            Self::Shape | Self::Float64 => "NV301",
+        }
+    }
+}
+
+impl Coded for TightnessError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Bounds(error) => error.code(),
+            Self::Label { .. } => "NV202",
+        }
+    }
+}
+
+impl Coded for HessianError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Data(error) => error.code(),
+            Self::File(_) => WRITE,
+            Self::Batch { .. } => USAGE,
+        }
+    }
+}
+
+impl Coded for InverseError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Damping(_) => USAGE,
+            Self::Empty => "NV202",
+            Self::NotDefinite { .. } => NOTHING,
+            Self::File(_) => WRITE,
+        }
+    }
+}
+
+impl Coded for ParameterError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => USAGE,
+            Self::None(_) => QUESTION,
+        }
+    }
+}
+
+impl Coded for PolicyError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "NV401",
+            Self::Io { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => "NV402",
+            Self::Text { .. } => "NV403",
+        }
+    }
+}
