@@ -15,7 +15,7 @@ use crate::solver::{Candidate, InputNorm};
 use crate::sound::round::{mul_up, sqrt_up};
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
-const WORK_LIMIT: f64 = 6e9;
+const WORK_LIMIT: f64 = 1.2e10;
 /// Relative margins above an estimated squared norm that are not tried.
 const WIDEST_MARGIN: f64 = 1e-6;
 
@@ -186,20 +186,21 @@ fn matrix_work(order: usize, rows: usize) -> f64 {
     n * n * (n / 3.0 + rows as f64)
 }
 
-/// Multiplications that the rows of a segment cost, at most: every weight meets every coordinate.
+/// Multiplications that the rows of a segment cost, at most: every weight meets every coordinate, but those of a dense layer
+/// that comes first, whose inputs are coordinates, meet one.
 #[allow(clippy::cast_precision_loss)] // an estimate
 pub fn work(network: &Network, segment: Segment) -> f64 {
     let inputs = network.node(segment.from).size() as f64;
-    let layers = linear_layers(network, segment);
-    let products = layers.iter().map(|&id| {
+    let of_layer = |(position, id): (usize, NodeId)| {
         let node = network.node(id);
-        let weights = node.operands.iter().find(|&&o| !network.node(o).variable).map_or(0, |&o| network.node(o).size());
+        let weights = node.operands.iter().find(|&&o| !network.node(o).variable).map_or(0, |&o| network.node(o).size()) as f64;
         match &node.op {
-            Op::Conv(geometry) => weights as f64 * (node.size() / geometry.out_channels.max(1)) as f64,
-            _ => weights as f64,
+            Op::Conv(geometry) => weights * (node.size() / geometry.out_channels.max(1)) as f64 * inputs,
+            _ if position == 0 => weights,
+            _ => weights * inputs,
         }
-    });
-    products.sum::<f64>() * inputs * 10.0
+    };
+    linear_layers(network, segment).into_iter().enumerate().map(of_layer).sum::<f64>() * 10.0
 }
 
 /// Indices of the nodes that every path from input to output passes through, with runs of linear parts merged.
