@@ -52,6 +52,12 @@ pub const ALL: &[Diagnostic] = &[
         "Export without local functions, or inline them with `onnx.inliner`.",
     ),
     diagnostic(
+        "NV106",
+        "the file is JSON, but not an implicit network",
+        "A JSON file is read as the description of an implicit network z = φ(W z + U x + b), y = C z + d. A key is missing or not known, an array does not have the shape that the others ask for, or the activation is not one whose slopes are bounded.",
+        "`verify schema implicit-model` prints the format. A certificate is given to `verify check`, with `--model MODEL`.",
+    ),
+    diagnostic(
         "NV110",
         "a tensor of the model cannot be used",
         "Its type, shape or data contradict each other, or are not supported.",
@@ -278,6 +284,7 @@ pub fn of_load(error: &LoadError) -> &'static str {
             FormatError::Ambiguous { .. } | FormatError::DuplicateAttribute { .. } => "NV104",
             FormatError::Functions { .. } => "NV105",
         },
+        LoadError::Implicit(_) => "NV106",
         LoadError::Tensor { kind, .. } => of_tensor(kind),
         LoadError::Graph(error) => match error {
             GraphError::Cycle { .. }
@@ -345,6 +352,7 @@ const fn of_claim(reason: &ClaimRefusal) -> &'static str {
         ClaimRefusal::Work { .. }
         | ClaimRefusal::Form(_)
         | ClaimRefusal::NoRule { .. }
+        | ClaimRefusal::Implicit { .. }
         | ClaimRefusal::Evaluation(_)
         | ClaimRefusal::Bounds(_) => "NV517",
         ClaimRefusal::NotRefuted | ClaimRefusal::Outside | ClaimRefusal::NotUnsafe => "NV518",

@@ -5,12 +5,14 @@
 //! (`γ/√(σ²+ε)`) stay operations, so that a checker can enclose them instead of trusting a rounded value.
 
 mod conv;
+mod equilibrium;
 mod evaluate;
 mod function;
 mod network;
 mod sorting;
 mod tensor;
 
+pub use equilibrium::{Resolvent, arguments, fixed_point};
 pub use conv::{ConvAxis, ConvGeometry, Tap};
 pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
 pub use function::{Function, SlopeRange};

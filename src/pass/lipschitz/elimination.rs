@@ -4,6 +4,7 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
+use super::equilibrium::Equations;
 use crate::solver::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};
 
 /// Multiplier of a layer relative to the smallest one that dominates what follows.
@@ -32,8 +33,11 @@ pub fn feasible(pencil: &Pencil) -> Option<Candidate> {
         let within = submatrix(&form, &block, &block);
         let largest = within.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, f64::max);
         let floor = 1e-9 * (0..pencil.dimension).map(|i| form[(i, i)].abs()).fold(f64::MIN_POSITIVE, f64::max);
-        let multiplier = (DOMINANCE * largest).max(floor);
-        for &g in &layer {
+        let dominating = match Equations::new(pencil, &layer, &block) {
+            Some(equations) => equations.dominating(&within, floor)?,
+            None => vec![(DOMINANCE * largest).max(floor); layer.len()],
+        };
+        for (&g, multiplier) in layer.iter().zip(dominating) {
             multipliers[g] = multiplier;
             add_group(&mut form, &pencil.groups[g], multiplier);
         }
@@ -87,7 +91,7 @@ fn squares_of_outputs(pencil: &Pencil) -> Mat<f64> {
 }
 
 /// Adds `λ·(−αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY)`.
-fn add_group(form: &mut Mat<f64>, group: &PencilGroup, multiplier: f64) {
+pub(super) fn add_group(form: &mut Mat<f64>, group: &PencilGroup, multiplier: f64) {
     for row in &group.arguments {
         add_product(form, row, row, -multiplier * group.alpha * group.beta);
     }
