@@ -69,7 +69,8 @@ fn run(file: &Path, outputs: bool) -> usize {
         let path = entry.unwrap().path();
         // Certificates and the like lie beside the models of who tried the examples.
         if path.extension().is_some_and(|extension| extension == "onnx" || extension == "npz")
-            || path.ends_with("digits_equilibrium.json") {
+            || path.ends_with("digits_equilibrium.json")
+        {
             std::fs::copy(&path, folder.path().join("models").join(path.file_name().unwrap())).unwrap();
         }
     }

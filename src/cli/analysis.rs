@@ -25,7 +25,7 @@ use crate::report::{AnalysisReport, Section, json};
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("pass").required(true).multiple(true)))]
 pub struct Analysis {
-    /// The network: an ONNX file, possibly gzipped
+    /// The network: an ONNX file, or an implicit network as JSON; possibly gzipped
     #[arg(value_name = "MODEL", required = true)]
     model: Option<PathBuf>,
     #[command(flatten)]

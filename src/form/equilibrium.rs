@@ -176,8 +176,8 @@ mod tests {
         for function in [Function::Tanh, Function::Sigmoid, Function::Softplus, Function::Gelu] {
             let z = solve(&function, &weights, &injection).unwrap();
             for j in 0..order {
-                let argument =
-                    (0..order).fold(Enclosure::exact(injection[j]), |sum, i| sum + Enclosure::exact(weights[i * order + j]) * z[i]);
+                let argument = (0..order)
+                    .fold(Enclosure::exact(injection[j]), |sum, i| sum + Enclosure::exact(weights[i * order + j]) * z[i]);
                 assert!((argument.apply(&function).unwrap() - z[j]).contains_zero(), "{function:?} {j}");
                 assert!(z[j].radius() < 1e-12, "{function:?} {j} {:?}", z[j]);
             }

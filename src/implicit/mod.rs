@@ -5,6 +5,7 @@
 //! refused. That the equation has a solution is not looked at here. It must not know what the network is used for.
 
 mod activation;
+mod bounded;
 
 use serde::Deserialize;
 
@@ -30,19 +31,19 @@ pub struct Description {
     pub producer: String,
     pub activation: Activation,
     /// `n × n`, by rows: what the unknowns feed back.
-    #[serde(rename = "W")]
+    #[serde(rename = "W", deserialize_with = "bounded::matrix")]
     pub feedback: Vec<Vec<f64>>,
     /// `n × inputs`, by rows.
-    #[serde(rename = "U")]
+    #[serde(rename = "U", deserialize_with = "bounded::matrix")]
     pub input: Vec<Vec<f64>>,
     /// `n` offsets; zero without.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::vector")]
     pub b: Option<Vec<f64>>,
     /// `outputs × n`, by rows.
-    #[serde(rename = "C")]
+    #[serde(rename = "C", deserialize_with = "bounded::matrix")]
     pub output: Vec<Vec<f64>>,
     /// `outputs` offsets; zero without.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::vector")]
     pub d: Option<Vec<f64>>,
 }
 
@@ -245,6 +246,8 @@ mod tests {
         let other = text(relu, PLAIN).replace(SCHEMA, "nnverify-implicit/2");
         assert!(matches!(Description::parse(other.as_bytes()), Err(ImplicitError::Schema(_))));
         assert_eq!(Description::parse(&vec![b' '; MAX_BYTES + 1]), Err(ImplicitError::TooLarge));
+        let long = text(relu, &format!(r#""W": [{}[]]"#, "[],".repeat(MAX_ORDER)));
+        assert!(Description::parse(long.as_bytes()).unwrap_err().to_string().contains("more than 4096"));
         let deep = format!("{{\"W\": {}", "[".repeat(1 << 20));
         assert!(Description::parse(deep.as_bytes()).is_err());
     }

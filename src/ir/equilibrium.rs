@@ -71,8 +71,7 @@ impl Equation<'_> {
     fn newton(&self, mut point: Vec<f64>) -> Option<Vec<f64>> {
         let mut residual = self.residual(&point);
         for _ in 0..STEPS {
-            let slopes: Vec<f64> =
-                self.arguments(&point).iter().map(|&v| self.scale * self.function.derivative(v)).collect();
+            let slopes: Vec<f64> = self.arguments(&point).iter().map(|&v| self.scale * self.function.derivative(v)).collect();
             let step = Resolvent::new(self.weights, &slopes)?.solve(&residual);
             let size = norm(&residual);
             let moved = |share: f64| -> Vec<f64> { point.iter().zip(&step).map(|(z, s)| z - share * s).collect() };

@@ -12,8 +12,8 @@ mod network;
 mod sorting;
 mod tensor;
 
-pub use equilibrium::{Resolvent, arguments, fixed_point};
 pub use conv::{ConvAxis, ConvGeometry, Tap};
+pub use equilibrium::{Resolvent, arguments, fixed_point};
 pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
 pub use function::{Function, SlopeRange};
 pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};

@@ -357,6 +357,23 @@ mod tests {
     }
 
     #[test]
+    fn an_implicit_equation_has_constant_weights_and_depends_on_the_input() {
+        let mut builder = NetworkBuilder::new();
+        let x = builder.push("x", "", Op::Input, &[], vec![1, 1, 1]).unwrap();
+        let weights = Op::Constant(Tensor::new(vec![1, 1, 1], vec![0.5]).unwrap());
+        let w = builder.push("w", "", weights, &[], vec![1, 1, 1]).unwrap();
+        let mut push =
+            |function, operands: &[NodeId]| builder.push("z", "", Op::Equilibrium(function), operands, vec![1, 1, 1]).map(|_| ());
+        assert_eq!(push(Function::Relu, &[x, w]), Ok(()));
+        for operands in [[w, w], [x, x], [w, x]] {
+            assert_eq!(push(Function::Relu, &operands), Err(ShapeError::Loop));
+        }
+        for function in [Function::Exp, Function::Neg, Function::LeakyRelu { slope: 1.0 }] {
+            assert!(matches!(push(function, &[x, w]), Err(ShapeError::Mismatch { .. })));
+        }
+    }
+
+    #[test]
     fn finishing_drops_what_the_output_does_not_need() {
         let mut builder = NetworkBuilder::new();
         let unused = builder.push("c", "", Op::Constant(Tensor::scalar(1.0)), &[], vec![]).unwrap();

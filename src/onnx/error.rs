@@ -192,9 +192,9 @@ impl LoadError {
             Self::Tensor { kind, .. } => kind.hint(),
             Self::Graph(error) => error.hint(),
             Self::Node { kind, .. } => kind.hint(),
-            Self::Implicit(_) => Some(
-                "`verify schema implicit-model` prints the format; if it is no model, give the model first".to_owned(),
-            ),
+            Self::Implicit(_) => {
+                Some("`verify schema implicit-model` prints the format; if it is no model, give the model first".to_owned())
+            }
         };
         hint.map(line)
     }

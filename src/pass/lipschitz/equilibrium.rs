@@ -50,7 +50,7 @@ impl Equations {
         let equal = vec![1.0; self.groups.len()];
         let multipliers = if self.margin(&equal) > 0.0 { equal } else { self.search()? };
         let factor = self.block(&multipliers).llt(Side::Lower).ok()?;
-        // λ_max(B⁻¹F), by way of the symmetric L⁻¹FL⁻ᵀ.
+        // λ_max(B⁻¹F), whose eigenvalues are those of the symmetric L⁻¹FL⁻ᵀ.
         let half = factor.solve(form);
         let size = half.eigenvalues_from_real().ok()?.into_iter().fold(0.0, |largest: f64, value| largest.max(value.re));
         let scale = (DOMINANCE * size).max(floor);
@@ -74,16 +74,28 @@ impl Equations {
 
     fn search(&self) -> Option<Vec<f64>> {
         let unit = |i: usize| Stretch { start: i, values: vec![1.0] };
+        // Twice the rows, a quarter of the multipliers: a result that is a coordinate as it stands would take its scale, which
+        // here is that of `τ`.
+        let doubled = |rows: &[Stretch]| -> Vec<Stretch> {
+            let double =
+                |row: &Stretch| Stretch { start: row.start, values: row.values.iter().map(|value| 2.0 * value).collect() };
+            rows.iter().map(double).collect()
+        };
+        let groups = self.groups.iter().map(|group| PencilGroup {
+            arguments: doubled(&group.arguments),
+            results: doubled(&group.results),
+            ..*group
+        });
         let pencil = Pencil {
             norm: InputNorm::Euclidean,
             inputs: self.order,
             dimension: self.order,
-            groups: self.groups.clone(),
+            groups: groups.collect(),
             outputs: (0..self.order).map(unit).collect(),
         };
         let block = self.block(&vec![1.0; self.groups.len()]);
         let size = block.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, |m: f64, value| m.max(value.abs()));
-        let start = Candidate { input_multipliers: vec![2.0], multipliers: vec![0.5 / size.max(1.0); self.groups.len()] };
+        let start = Candidate { input_multipliers: vec![2.0], multipliers: vec![0.125 / size.max(1.0); self.groups.len()] };
         let settings = InteriorPointOptions { tolerance: 1e-4, deadline: None };
         let path = interior_point::solve(&pencil, &start, &settings)?.path;
         let margins = path.into_iter().map(|candidate| (self.margin(&candidate.multipliers), candidate.multipliers));
