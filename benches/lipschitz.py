@@ -10,6 +10,9 @@ CPU seconds (user + system, of a process of its own), peak memory, and the ratio
 proved bound; the others are what the solver returned. All of them bound the same LipSDP-Neuron program; eclipse-nn bounds it from
 above layer by layer. `--sizes growth` solves ever larger networks by nnverify alone and prints how the cost grows with the order N of
 the matrix, and the rate of arithmetic of the interior point beside that of numpy's product of two matrices of that order.
+
+A second table has networks with sorts of 2 (MaxMin) and more: nnverify's two formulations beside the matrix inequality of Pauli et al. (ICLR
+2024) in cvxpy with Clarabel, as its authors run it (S = P = 0) and with S and P free, which comes down to `--formulation groups`.
 """
 import argparse
 import json
@@ -28,6 +31,8 @@ VERIFY = os.path.join(HERE, "..", "target", "release", "verify")
 PACKAGES = ["numpy", "scipy", "onnx", "cvxpy", "clarabel", "scs", "sdpa-python", "eclipse-nn"]
 # (depth, width): the peers' own table, then networks that only some of them finish.
 SMALL = [(2, 32), (4, 32), (2, 64)]
+# (depth, width, size of the sorted groups).
+SORTS = [(2, 16, 2), (4, 16, 2), (2, 24, 4)]
 ALL = SMALL + [(4, 64), (2, 128), (4, 128), (2, 256), (8, 128)]
 GROWTH = [(2, 64), (2, 128), (2, 256), (2, 512), (2, 1024)]
 
@@ -50,7 +55,8 @@ def weights(depth, width):
     return [he(a, b) for a, b in zip(sizes, sizes[1:])]
 
 
-def write_model(path, matrices):
+def write_model(path, matrices, group=0):
+    """ReLU, or with `group` a sort of so many neighbours."""
     import numpy as np
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -61,7 +67,14 @@ def write_model(path, matrices):
         nodes.append(helper.make_node("Gemm", [signal, f"w{i}", f"b{i}"], [f"g{i}"], transB=1))
         signal = f"g{i}"
         if i + 1 < len(matrices):
-            nodes.append(helper.make_node("Relu", [signal], [f"a{i}"]))
+            if group:
+                constants += [numpy_helper.from_array(np.array(shape, np.int64), f"{name}{i}") for name, shape in (("r", (-1, group)), ("f", (1, len(matrix))))]
+                constants.append(numpy_helper.from_array(np.array([group], np.int64), f"k{i}"))
+                nodes.append(helper.make_node("Reshape", [signal, f"r{i}"], [f"rows{i}"]))
+                nodes.append(helper.make_node("TopK", [f"rows{i}", f"k{i}"], [f"sorted{i}", f"order{i}"], axis=-1, largest=0))
+                nodes.append(helper.make_node("Reshape", [f"sorted{i}", f"f{i}"], [f"a{i}"]))
+            else:
+                nodes.append(helper.make_node("Relu", [signal], [f"a{i}"]))
             signal = f"a{i}"
     shape = lambda name, size: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
     graph = helper.make_graph(nodes, "net", [shape("x", matrices[0].shape[1])], [shape(signal, len(matrices[-1]))], constants)
@@ -96,6 +109,36 @@ def by_cvxpy(matrices, solver):
     return float(np.sqrt(rho.value))
 
 
+def by_paper(matrices, group, free):
+    """Pauli et al. 2024, theorem 2: T = diag(l)(x)I + diag(g)(x)11', P = diag(n)(x)11', S = diag(t)(x)11'; S = P = 0 unless free."""
+    import cvxpy as cp
+    import numpy as np
+
+    matrices = [m.astype(float) for m in matrices]
+    inputs, hidden = matrices[0].shape[1], [len(m) for m in matrices[:-1]]
+    total = inputs + sum(hidden)
+    rho = cp.Variable()
+    form, before, start = 0, 0, inputs
+    for matrix in matrices[:-1]:
+        x, y = np.zeros((len(matrix), total)), np.zeros((len(matrix), total))
+        x[:, before : before + matrix.shape[1]] = matrix
+        y[:, start : start + len(matrix)] = np.eye(len(matrix))
+        for g in range(0, len(matrix), group):
+            a, b = x[g : g + group], y[g : g + group]
+            sa, sb = a.sum(0, keepdims=True), b.sum(0, keepdims=True)
+            form += cp.Variable(nonneg=True) * (a.T @ a - b.T @ b) + cp.Variable() * (sa.T @ sa - sb.T @ sb)
+            if free:
+                cross = sa.T @ sb + sb.T @ sa
+                form += cp.Variable() * (cross - 2 * sb.T @ sb) + cp.Variable() * (cross - 2 * sa.T @ sa)
+        before, start = start, start + len(matrix)
+    output = np.zeros((len(matrices[-1]), total))
+    output[:, total - hidden[-1] :] = matrices[-1]
+    corner = np.zeros((total, total))
+    corner[:inputs, :inputs] = np.eye(inputs)
+    cp.Problem(cp.Minimize(rho), [rho * corner - output.T @ output - form >> 0]).solve(solver="CLARABEL")
+    return float(np.sqrt(rho.value))
+
+
 def by_eclipse(matrices):
     import torch
     from eclipse_nn.LipConstEstimator import LipConstEstimator
@@ -109,7 +152,12 @@ def solve_one(depth, width, solver):
     """The child process: prints value, CPU seconds and peak memory as JSON."""
     matrices = weights(depth, width)
     before = resource.getrusage(resource.RUSAGE_SELF)
-    value = by_eclipse(matrices) if solver == "ECLipsE-Fast" else by_cvxpy(matrices, solver)
+    if solver == "ECLipsE-Fast":
+        value = by_eclipse(matrices)
+    elif solver.startswith("paper"):
+        value = by_paper(matrices, int(solver.split(":")[1]), solver.endswith("free"))
+    else:
+        value = by_cvxpy(matrices, solver)
     after = resource.getrusage(resource.RUSAGE_SELF)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(json.dumps({"value": value, "seconds": seconds, "megabytes": after.ru_maxrss / 1024}))
@@ -126,10 +174,11 @@ def peer(python, depth, width, solver, limit):
         return {"error": (done.stderr.strip().splitlines() or ["no result"])[-1][:60]}
 
 
-def ours(python, folder, depth, width):
-    model = os.path.join(folder, f"{depth}x{width}.onnx")
-    subprocess.run([python, __file__, "--write", str(depth), str(width), model], check=True)
+def ours(python, folder, depth, width, group=0, formulation="comparators"):
+    model = os.path.join(folder, f"{depth}x{width}x{group}.onnx")
+    subprocess.run([python, __file__, "--write", str(depth), str(width), str(group), model], check=True)
     command = [VERIFY, model, "--lipschitz", "l2", "--output-format", "json", "--verbose", "--certificate", model + ".json"]
+    command += ["--formulation", formulation]
     start = time.time()
     with open(model + ".log", "w+", encoding="utf-8") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -195,14 +244,14 @@ def main():
     parser.add_argument("--sizes", choices=["small", "all", "growth"], default="small")
     parser.add_argument("--limit", type=float, default=120, help="seconds that a peer may take for one network")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--write", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--write", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         depth, width, solver = arguments.child
         return solve_one(int(depth), int(width), solver)
     if arguments.write:
-        depth, width, path = arguments.write
-        return write_model(path, weights(int(depth), int(width)))
+        depth, width, group, path = arguments.write
+        return write_model(path, weights(int(depth), int(width)), int(group))
     if not os.path.exists(VERIFY):
         sys.exit("build it first: cargo build --release")
     python = environment()
@@ -215,13 +264,23 @@ def main():
             mine = ours(python, folder, depth, width)
             results = [("nnverify", mine)]
             results += [(s, peer(python, depth, width, s, arguments.limit)) for s in ("CLARABEL", "SCS", "SDPA", "ECLipsE-Fast")]
-            for name, result in results:
-                head = f"{depth}x{width:<5} {(depth + 1) * width:>6} {name:>14}"
-                if "error" in result:
-                    print(f"{head} {result['error']}")
-                    continue
-                ratio = result["seconds"] / mine["seconds"] if "seconds" in mine else float("nan")
-                print(f"{head} {result['value']:>14.8g} {result['seconds']:>9.3f} {result['megabytes']:>7.0f} {ratio:>8.1f}", flush=True)
+            table(f"{depth}x{width}", (depth + 1) * width, results)
+        print()
+        for depth, width, group in SORTS:
+            results = [(f, ours(python, folder, depth, width, group, f)) for f in ("comparators", "groups")]
+            results += [(n, peer(python, depth, width, f"paper:{group}:{n.split()[-1]}", arguments.limit)) for n in ("S=P=0", "S,P free")]
+            table(f"{depth}x{width}/{group}", (depth + 1) * width, results)
+
+
+def table(network, order, results):
+    """Rows of one network; the ratio is to the CPU seconds of the first result."""
+    for name, result in results:
+        head = f"{network:>8} {order:>6} {name:>14}"
+        if "error" in result:
+            print(f"{head} {result['error']}")
+            continue
+        ratio = result["seconds"] / results[0][1].get("seconds", float("nan"))
+        print(f"{head} {result['value']:>14.8g} {result['seconds']:>9.3f} {result['megabytes']:>7.0f} {ratio:>8.1f}", flush=True)
 
 
 if __name__ == "__main__":

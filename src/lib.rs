@@ -16,6 +16,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`onnx`] | ONNX files: decoded with limits, lowered, errors that name the node |
+//! | [`implicit`] | implicit networks as JSON |
 //! | [`data`] | arrays and data sets from NumPy, IDX and CSV files |
 //! | [`ir`] | `Network`: a graph of a dozen operations; evaluation over any arithmetic; functions and their slope ranges |
 //! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
@@ -31,8 +32,8 @@
 //! | [`codes`] | every diagnostic: code, title, explanation, remedy |
 //! | [`report`], [`cli`] | what people and programs read |
 //!
-//! Invariants: the trusted rooms import only each other, `ir`, `autodiff` and the readers `onnx`, `data`, `vnnlib`; no
-//! solver status or tolerance appears in a checking rule; a refusal is a value, never a panic; NaN proves nothing. With
+//! Invariants: the trusted rooms import only each other, `ir`, `autodiff` and the readers `onnx`, `implicit`, `data`,
+//! `vnnlib`; no solver status or tolerance appears in a checking rule; a refusal is a value, never a panic; NaN proves nothing. With
 //! `--no-default-features --features checker` only the trusted rooms and `verify check` are built.
 
 pub mod autodiff;
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod codes;
 pub mod data;
 pub mod form;
+pub mod implicit;
 pub mod ir;
 pub mod onnx;
 #[cfg(feature = "passes")]

@@ -68,7 +68,9 @@ fn run(file: &Path, outputs: bool) -> usize {
     for entry in std::fs::read_dir(repository("models")).unwrap() {
         let path = entry.unwrap().path();
         // Certificates and the like lie beside the models of who tried the examples.
-        if path.extension().is_some_and(|extension| extension == "onnx" || extension == "npz") {
+        if path.extension().is_some_and(|extension| extension == "onnx" || extension == "npz")
+            || path.ends_with("digits_equilibrium.json")
+        {
             std::fs::copy(&path, folder.path().join("models").join(path.file_name().unwrap())).unwrap();
         }
     }

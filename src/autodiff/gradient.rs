@@ -172,7 +172,7 @@ fn pull_to<A: Differentiable>(
                 target.iter_mut().zip(p.iter().zip(a)).for_each(|(t, (p, a))| add_to(t, &p.mul(&a.sub(&mean))));
             }
         }
-        Op::Sort { .. } => return None,
+        Op::Sort { .. } | Op::Equilibrium(_) => return None,
     }
     Some(())
 }

@@ -3,11 +3,12 @@
 //! A direction for a search, never more: nothing here is a proof.
 
 use super::Linearisation;
-use crate::ir::{Binary, Op};
+use crate::ir::{Binary, Op, arguments};
+use crate::sound::gram::dot;
 
 impl Linearisation<'_> {
     /// The gradient of `cotangentᵀ·J(x)·direction` by the input `x`, with every kink spread over arguments of up to `width`
-    /// times their root mean square: slopes of functions and of maxima of two, and exchanges of neighbours in a sort.
+    /// times their root mean square: slopes of functions, also in implicit equations, and of maxima of two, and exchanges of neighbours in a sort.
     #[must_use]
     pub fn slope_gradient(&self, direction: &[f64], cotangent: &[f64], width: f64) -> Vec<f64> {
         let tangents = self.tangents(direction);
@@ -46,6 +47,24 @@ impl Linearisation<'_> {
                         let change = sign * adjoint[i] * (tangent(0, i) - tangent(1, i)) / (2.0 * reach);
                         seed(0, i, change);
                         seed(1, i, -change);
+                    }
+                }
+                Op::Equilibrium(function) => {
+                    let Some(equation) = self.loops.get(&id.index()) else { continue };
+                    let weights = value(1);
+                    let at = arguments(weights, value(0), self.value(id));
+                    let moved = arguments(weights, &tangents[node.operands[0].index()], &tangents[id.index()]);
+                    let reach = width * size(at.iter().copied());
+                    // The adjoint behind the loop, then what it gains where an argument v = A·z + u moves.
+                    let behind = equation.resolvent.solve_transposed(adjoint);
+                    let change = |v: f64| (function.derivative(v + reach) - function.derivative(v - reach)) / (2.0 * reach);
+                    let gains: Vec<f64> =
+                        at.iter().zip(behind.iter().zip(&moved)).map(|(&v, (s, m))| s * m * change(v)).collect();
+                    // dv = (I + A(I − D·A)⁻¹D)·du.
+                    let back: Vec<f64> = weights.chunks_exact(gains.len()).map(|row| dot(row, &gains)).collect();
+                    let looped = equation.resolvent.solve_transposed(&back);
+                    for (i, gain) in gains.iter().enumerate() {
+                        seed(0, i, gain + equation.slopes[i] * looped[i]);
                     }
                 }
                 Op::Sort { descending } => {
@@ -126,6 +145,44 @@ mod tests {
             };
             let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             assert!((gradient[i] - difference).abs() < 1e-6, "{i}: {} {difference}", gradient[i]);
+        }
+    }
+
+    #[test]
+    fn of_an_implicit_equation_too() {
+        let mut b = NetworkBuilder::new();
+        let matrix = |n: usize, phase: f64| (0..n).map(|i| 0.6 * (i as f64 * 2.3 + phase).sin()).collect::<Vec<_>>();
+        let constant = |b: &mut NetworkBuilder, shape: [usize; 3], phase: f64| {
+            let tensor = Tensor::new(shape.to_vec(), matrix(shape.iter().product(), phase)).unwrap();
+            b.push("c", "", Op::Constant(tensor), &[], shape.to_vec()).unwrap()
+        };
+        let x = b.push("x", "", Op::Input, &[], vec![1, 1, 3]).unwrap();
+        let input = constant(&mut b, [1, 3, 4], 0.4);
+        let injection = b.push("u", "", Op::MatMul, &[x, input], vec![1, 1, 4]).unwrap();
+        let weights = constant(&mut b, [1, 4, 4], 1.7);
+        let z = b.push("z", "", Op::Equilibrium(Function::Tanh), &[injection, weights], vec![1, 1, 4]).unwrap();
+        let output = constant(&mut b, [1, 4, 2], 1.1);
+        let y = b.push("y", "", Op::MatMul, &[z, output], vec![1, 1, 2]).unwrap();
+        let network = b.finish(y).unwrap();
+        let (x, direction, cotangent) = ([0.3, -0.2, 0.5], [1.0, -0.5, 0.2], [0.7, -0.4]);
+        let constants = Values::constants(&network).unwrap();
+        let at = Linearisation::new(&network, &constants, &x).unwrap();
+        let (forward, backward) = (at.forward(&direction), at.backward(&cotangent));
+        let (a, b): (f64, f64) = (dot(&forward, &cotangent), dot(&backward, &direction));
+        assert!((a - b).abs() < 1e-14, "{a} {b}");
+        let moved = |i: usize, h: f64| {
+            let mut point = x;
+            point[i] += h;
+            point
+        };
+        let gradient = at.slope_gradient(&direction, &cotangent, 1e-5);
+        for i in 0..3 {
+            let value = |h: f64| quotient(&network, &moved(i, h), &direction, &cotangent);
+            let difference = (value(1e-5) - value(-1e-5)) / 2e-5;
+            assert!((gradient[i] - difference).abs() < 1e-6, "{i}: {} {difference}", gradient[i]);
+            let output = |h: f64| crate::ir::evaluate(&network, &moved(i, h)).unwrap();
+            let slope: f64 = output(1e-6).iter().zip(output(-1e-6)).zip(&cotangent).map(|((p, m), c)| (p - m) / 2e-6 * c).sum();
+            assert!((slope - backward[i]).abs() < 1e-8, "{i}: {slope} {}", backward[i]);
         }
     }
 

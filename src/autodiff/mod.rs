@@ -13,13 +13,23 @@ pub use gradient::{Differentiable, Reverse};
 pub use second::second_derivative;
 pub use structure::{Structure, logits, needed};
 
-use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Values};
+use std::collections::HashMap;
+
+use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Values, arguments};
 use crate::sound::gram::dot;
 
 /// A network linearised at a point.
 pub struct Linearisation<'a> {
     network: &'a Network,
     values: Values<f64>,
+    /// Of the implicit equations, by node.
+    loops: HashMap<usize, Loop>,
+}
+
+/// An implicit equation linearised at its solution: `Δz = (I − D·A)⁻¹·D·Δu`.
+struct Loop {
+    slopes: Vec<f64>,
+    resolvent: Resolvent,
 }
 
 /// `[batch, m, k] × [batch, k, n]` with a constant right side.
@@ -47,9 +57,22 @@ impl<'a> Linearisation<'a> {
     /// At an input; `constants` are those of [`Values::constants`].
     ///
     /// # Errors
-    /// [`EvaluationError::InputSize`].
+    /// [`EvaluationError`].
     pub fn new(network: &'a Network, constants: &Values<f64>, input: &[f64]) -> Result<Self, EvaluationError> {
-        constants.at_input(network, input).map(|values| Self { network, values })
+        let values = constants.at_input(network, input)?;
+        let mut loops = HashMap::new();
+        for id in network.ids() {
+            let node = network.node(id);
+            if let (Op::Equilibrium(function), [injection, weights]) = (&node.op, &node.operands[..]) {
+                let weights = values.get(weights.index());
+                let at = arguments(weights, values.get(injection.index()), values.get(id.index()));
+                let slopes: Vec<f64> = at.into_iter().map(|v| function.derivative(v)).collect();
+                let failed = || EvaluationError::NoFixedPoint { node: node.name.clone(), operator: node.operator.clone() };
+                let resolvent = Resolvent::new(weights, &slopes).ok_or_else(failed)?;
+                loops.insert(id.index(), Loop { slopes, resolvent });
+            }
+        }
+        Ok(Self { network, values, loops })
     }
 
     /// The network's output at the point.
@@ -92,6 +115,11 @@ impl<'a> Linearisation<'a> {
         tangents[self.network.input().index()] = direction.to_vec();
         for id in self.network.ids().filter(|&id| self.network.node(id).variable && id != self.network.input()) {
             let node = self.network.node(id);
+            if let Some(equation) = self.loops.get(&id.index()) {
+                let moved = tangents[node.operands[0].index()].iter().zip(&equation.slopes).map(|(t, d)| t * d);
+                tangents[id.index()] = equation.resolvent.solve(&moved.collect::<Vec<_>>());
+                continue;
+            }
             let mut tangent = vec![0.0; node.size()];
             if let Some(factor) = self.right_factor(node) {
                 let operand = &tangents[node.operands[0].index()];
@@ -125,7 +153,11 @@ impl<'a> Linearisation<'a> {
                 continue;
             }
             let adjoint = std::mem::take(&mut adjoints[id.index()]);
-            if let Some(factor) = self.right_factor(node) {
+            if let Some(equation) = self.loops.get(&id.index()) {
+                let solved = equation.resolvent.solve_transposed(&adjoint);
+                let operand = &mut adjoints[node.operands[0].index()];
+                operand.iter_mut().zip(solved.iter().zip(&equation.slopes)).for_each(|(o, (s, d))| *o += s * d);
+            } else if let Some(factor) = self.right_factor(node) {
                 let operand = &mut adjoints[node.operands[0].index()];
                 factor.for_each_row(|k, weights, row| operand[k] += dot(&adjoint[row], weights));
             } else {
@@ -146,7 +178,8 @@ impl<'a> Linearisation<'a> {
         let variable = |position: usize| self.network.node(operands[position]).variable;
         let value = |position: usize| self.value(operands[position]);
         match &node.op {
-            Op::Input | Op::Constant(_) => {}
+            // Implicit equations have no partial derivatives of their own: their loops are solved.
+            Op::Input | Op::Constant(_) | Op::Equilibrium(_) => {}
             Op::Reshape => (0..node.size()).for_each(|i| visit(operands[0], i, i, 1.0)),
             Op::Rearrange(sources) => {
                 for (to, source) in sources.iter().enumerate() {

@@ -31,6 +31,8 @@ pub enum Reason {
     Empty,
     #[error("its values may overflow")]
     Overflow,
+    #[error("it is an implicit equation, which only Lipschitz constants everywhere are certified for")]
+    Implicit,
     #[error("it adds too many terms for a bound of the rounding errors")]
     TooManyTerms,
 }

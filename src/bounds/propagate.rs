@@ -196,6 +196,7 @@ fn image_of(node: &Node, operands: &[&NodeBounds], rounding: Rounding) -> Result
             }
             NodeBounds::collect(all.into_iter())
         }
+        (Op::Equilibrium(_), _) => return Err(Reason::Implicit),
         // The builder admits no other number of operands.
         _ => return Err(Reason::Undefined),
     })

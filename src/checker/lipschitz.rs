@@ -27,6 +27,9 @@ pub fn check(
     if semantics != Semantics::Real {
         return Err(ClaimRefusal::Semantics);
     }
+    if claim.well_posed != evidence.network.implicit().is_some() {
+        return Err(ClaimRefusal::Shape { what: "it claims well-posedness exactly where there are implicit equations" });
+    }
     if !claim.bound.is_consistent(Rounding::Up) {
         return Err(ClaimRefusal::Number { field: "bound" });
     }
@@ -36,6 +39,7 @@ pub fn check(
         Norm::L2 => euclidean(claim, bounds.as_ref(), evidence)?,
         Norm::Linf => maximum(claim, bounds.as_ref(), evidence)?,
     }
+    // After the bound: it proves that the solutions that are enclosed there are the only ones.
     lower_bound(claim, region.as_ref(), evidence)?;
     Ok(Assurance::Proved)
 }

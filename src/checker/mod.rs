@@ -66,18 +66,10 @@ fn is_identifier(id: &str) -> bool {
 /// # Errors
 /// Why it is not accepted.
 pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refusal> {
-    let at_data = || {
-        let fits = claim.semantics == Semantics::Real && claim.domain == Domain::Data;
-        if fits { Ok(()) } else { Err(ClaimRefusal::Shape { what: "curvature is that of real arithmetic at data" }) }
-    };
-    let found = match &claim.kind {
-        ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
-        ClaimKind::Robustness(claimed) => robustness::check(claimed, claim.semantics, &claim.domain, evidence),
-        ClaimKind::HessianTrace(claimed) => at_data().and_then(|()| hessian_trace::check(claimed, evidence)),
-        ClaimKind::Stability(claimed) => at_data().and_then(|()| stability::check(claimed, evidence)),
-        ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| inverse_hessian::check(claimed, evidence)),
-        ClaimKind::Tightness(claimed) => tightness::check(claimed, claim.semantics, &claim.domain, evidence),
-        ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
+    // Well-posedness is part of Lipschitz bounds; every other rule takes it for granted that the network is a function.
+    let found = match (&claim.kind, evidence.network.implicit()) {
+        (ClaimKind::Lipschitz(_), _) | (_, None) => check_kind(claim, evidence),
+        (_, Some(node)) => Err(ClaimRefusal::Implicit { node: node.name.clone() }),
     };
     found
         .and_then(|found| {
@@ -85,6 +77,22 @@ pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refu
             if claim.assurance <= found { Ok(found) } else { Err(ClaimRefusal::Assurance { stated: claim.assurance, found }) }
         })
         .map_err(|reason| Refusal::Claim { id: claim.id.clone(), reason: Box::new(reason) })
+}
+
+fn check_kind(claim: &Claim, evidence: &Evidence) -> Result<Assurance, ClaimRefusal> {
+    let at_data = || {
+        let fits = claim.semantics == Semantics::Real && claim.domain == Domain::Data;
+        if fits { Ok(()) } else { Err(ClaimRefusal::Shape { what: "curvature is that of real arithmetic at data" }) }
+    };
+    match &claim.kind {
+        ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
+        ClaimKind::Robustness(claimed) => robustness::check(claimed, claim.semantics, &claim.domain, evidence),
+        ClaimKind::HessianTrace(claimed) => at_data().and_then(|()| hessian_trace::check(claimed, evidence)),
+        ClaimKind::Stability(claimed) => at_data().and_then(|()| stability::check(claimed, evidence)),
+        ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| inverse_hessian::check(claimed, evidence)),
+        ClaimKind::Tightness(claimed) => tightness::check(claimed, claim.semantics, &claim.domain, evidence),
+        ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
+    }
 }
 
 /// Checks that a certificate is whole and about this model; its claims are for [`check_claim`].

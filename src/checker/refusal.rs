@@ -59,6 +59,8 @@ pub enum ClaimRefusal {
     NoMatrix { what: String, reason: MatrixError },
     #[error("{what}: positive definiteness is not proved: {reason}")]
     NotDefinite { what: String, reason: NotProved },
+    #[error("node `{node}` is an implicit equation, about which only Lipschitz constants are proved")]
+    Implicit { node: String },
     #[error("node `{node}` ({operator}) has no norm rule")]
     NoRule { node: String, operator: String },
     #[error("`{field}` is {claimed:e} where {proved:e} is proved")]

@@ -26,7 +26,7 @@ use crate::report::{AnalysisReport, Section, json};
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("pass").required(true).multiple(true)))]
 pub struct Analysis {
-    /// The network: an ONNX file, possibly gzipped
+    /// The network: an ONNX file, or an implicit network as JSON; possibly gzipped
     #[arg(value_name = "MODEL", required = true)]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -179,6 +179,19 @@ impl Analysis {
 /// Runs the passes that were asked for.
 pub fn find(arguments: &Analysis, context: &Context) -> Result<Vec<Findings>, Failure> {
     let mut findings = Vec::new();
+    let others = [
+        ("--spec", arguments.specification.requested()),
+        ("--robust", arguments.robustness.requested()),
+        ("--tightness", arguments.tightness.requested()),
+        ("--hessian-trace", arguments.hessian.requested()),
+        ("--inverse-hessian", arguments.inverse.requested()),
+    ];
+    if let (Some(node), Some((pass, _))) = (context.model.network.implicit(), others.iter().find(|(_, asked)| *asked)) {
+        let (path, node, operator) = (context.path.display(), &node.name, &node.operator);
+        let message = format!("{path}: `{pass}` cannot treat node `{node}` ({operator}), an implicit equation");
+        let hint = "`--lipschitz l2` or `--lipschitz linf` certifies it, and that it is well posed";
+        return Err(Failure::coded("NV140", message).with_hint(hint));
+    }
     if arguments.lipschitz.requested() {
         findings.push(lipschitz::run(&arguments.lipschitz, context)?);
     }
@@ -278,7 +291,7 @@ fn gigabytes(text: &str) -> Result<f64, String> {
 fn beside(model: &Path) -> PathBuf {
     let name = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let stem = stem.strip_suffix(".onnx").unwrap_or(stem);
+    let stem = stem.strip_suffix(".onnx").or_else(|| stem.strip_suffix(".json")).unwrap_or(stem);
     model.with_file_name(format!("{stem}.certificate.json"))
 }
 
@@ -299,6 +312,7 @@ mod tests {
     fn certificates_lie_beside_their_models() {
         assert_eq!(beside(Path::new("a/b.onnx")), Path::new("a/b.certificate.json"));
         assert_eq!(beside(Path::new("b.onnx.gz")), Path::new("b.certificate.json"));
+        assert_eq!(beside(Path::new("b.json")), Path::new("b.certificate.json"));
         assert_eq!(beside(Path::new("network")), Path::new("network.certificate.json"));
     }
 }

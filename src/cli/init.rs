@@ -12,7 +12,7 @@ use crate::policy::FILE_NAME;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The network: an ONNX file, possibly gzipped
+    /// The network: an ONNX file, or an implicit network as JSON; possibly gzipped
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Where to write the policy
@@ -66,7 +66,8 @@ fn relative(model: &Path, folder: &Path) -> String {
 
 fn policy(path: &str, model: &Model, bound: Option<f64>) -> String {
     let stem = path.rsplit('/').next().unwrap_or(path);
-    let stem = stem.strip_suffix(".gz").unwrap_or(stem).strip_suffix(".onnx").unwrap_or(stem);
+    let stem =
+        stem.strip_suffix(".gz").unwrap_or(stem).strip_suffix(".onnx").or_else(|| stem.strip_suffix(".json")).unwrap_or(stem);
     let mut name: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).take(40).collect();
     if name.is_empty() {

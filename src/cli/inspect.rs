@@ -8,7 +8,7 @@ use crate::report::{InspectReport, json};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The network: an ONNX file, possibly gzipped
+    /// The network: an ONNX file, or an implicit network as JSON; possibly gzipped
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     #[command(flatten)]

@@ -194,7 +194,7 @@ fn regions(region: Option<&Region>, context: &Context) -> Result<Vec<(String, Op
 fn failure(context: &Context, error: &LipschitzError) -> Failure {
     let status = match error {
         LipschitzError::Form(_) | LipschitzError::Bounds(_) => ExitStatus::Error,
-        LipschitzError::Refused(_) | LipschitzError::NoBound(_) => ExitStatus::Inconclusive,
+        LipschitzError::Refused(_) | LipschitzError::NoBound(_) | LipschitzError::IllPosed { .. } => ExitStatus::Inconclusive,
     };
     let hint = format!("`verify inspect {}` shows what can be certified", context.path.display());
     Failure::error(error).at(context.path).with_hint(hint).ending(status)

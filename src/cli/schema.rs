@@ -15,6 +15,8 @@ pub struct Arguments {
 enum Kind {
     /// Certificates
     Certificate,
+    /// Implicit networks as JSON
+    ImplicitModel,
     /// Policies: `verify.toml`
     Policy,
     /// Reports of `verify gate` and `verify report` as JSON
@@ -24,6 +26,7 @@ enum Kind {
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let schema = match arguments.kind {
         Kind::Certificate => schemars::schema_for!(crate::certificate::Certificate),
+        Kind::ImplicitModel => schemars::schema_for!(crate::implicit::Description),
         Kind::Policy => schemars::schema_for!(crate::policy::Policy),
         Kind::Report => schemars::schema_for!(crate::report::audit::Audit),
     };

@@ -62,6 +62,7 @@ impl Coded for LoadError {
                 FormatError::Ambiguous { .. } | FormatError::DuplicateAttribute { .. } => "NV104",
                 FormatError::Functions { .. } => "NV105",
             },
+            Self::Implicit(_) => "NV106",
             Self::Tensor { kind, .. } => kind.code(),
             Self::Graph(error) => match error {
                 GraphError::Cycle { .. }
@@ -126,7 +127,12 @@ impl Coded for ClaimRefusal {
             Self::Semantics | Self::Assurance { .. } => "NV514",
             Self::NotReached { .. } => "NV515",
             Self::NoMatrix { .. } | Self::NotDefinite { .. } => "NV516",
-            Self::Work { .. } | Self::Form(_) | Self::NoRule { .. } | Self::Evaluation(_) | Self::Bounds(_) => "NV517",
+            Self::Work { .. }
+            | Self::Form(_)
+            | Self::NoRule { .. }
+            | Self::Implicit { .. }
+            | Self::Evaluation(_)
+            | Self::Bounds(_) => "NV517",
             Self::NotRefuted | Self::Outside | Self::NotUnsafe => "NV518",
         }
     }

@@ -80,6 +80,12 @@ pub const ALL: &[Diagnostic] = &[
         "Export without local functions, or inline them with `onnx.inliner`.",
     ),
     diagnostic(
+        "NV106",
+        "the file is JSON, but not an implicit network",
+        "A JSON file is read as the description of an implicit network z = φ(W z + U x + b), y = C z + d. A key is missing or not known, an array does not have the shape that the others ask for, or the activation is not one whose slopes are bounded.",
+        "`verify schema implicit-model` prints the format. A certificate is given to `verify check`, with `--model MODEL`.",
+    ),
+    diagnostic(
         "NV110",
         "a tensor of the model cannot be used",
         "Its type, shape or data contradict each other, or are not supported.",

@@ -47,7 +47,7 @@ impl Coded for LipschitzError {
     fn code(&self) -> &'static str {
         match self {
             Self::Form(_) | Self::Bounds(_) => QUESTION,
-            Self::Refused(_) | Self::NoBound(_) => NOTHING,
+            Self::Refused(_) | Self::NoBound(_) | Self::IllPosed { .. } => NOTHING,
         }
     }
 }

@@ -147,6 +147,7 @@ impl Builder<'_> {
             Op::PRelu if is_variable(0) && !is_variable(1) => self.prelu(id, node, operand(0), operand(1)),
             Op::Reduce(reduction) => self.reduce(node, *reduction, operand(0)),
             Op::Sort { descending } => self.sort(node, operand(0), *descending),
+            Op::Equilibrium(function) => self.equilibrium(node, function, operand(0), operand(1)),
             Op::Softmax => {
                 let arguments = self.signal(operand(0));
                 let slopes = SlopeRange::new(0.0, 0.5);
@@ -391,6 +392,32 @@ impl Builder<'_> {
             results.push(result.ok_or(FormError::TooLarge)?);
         }
         Ok(results)
+    }
+
+    /// An implicit equation: its unknowns are coordinates that their own arguments use.
+    fn equilibrium(
+        &mut self,
+        node: &Node,
+        function: &Function,
+        injection: NodeId,
+        weights: NodeId,
+    ) -> Result<Vec<Combination>, FormError> {
+        let slopes = function.slope_range().ok_or_else(|| unsupported(node, "its slope is unbounded"))?;
+        let injection = self.signal(injection);
+        let order = injection.len();
+        let depth = injection.iter().map(|argument| self.depth(argument)).max().unwrap_or(0) + 1;
+        let unknowns = self.groups.unknowns(order).ok_or(FormError::TooLarge)?;
+        self.coordinate_depth.resize(self.groups.dimension as usize, depth);
+        let weights = Weights::new(self.constants.get(weights.index()));
+        let map = LinearMap::MatMulRight { batch: 1, m: 1, k: order, n: order };
+        let fed_back = self.layer(node, map, weights, unknowns.clone())?;
+        let one = Enclosure::ONE;
+        let sums: Vec<_> = fed_back.into_iter().zip(injection).map(|(z, u)| vec![(one, z), (one, u)]).collect();
+        let arguments = self.sums(node, &sums)?;
+        for (argument, unknown) in arguments.into_iter().zip(&unknowns) {
+            self.groups.equation(slopes, argument, unknown.clone(), depth, &node.name);
+        }
+        Ok(unknowns)
     }
 
     fn prelu(&mut self, id: NodeId, node: &Node, x: NodeId, slope: NodeId) -> Result<Vec<Combination>, FormError> {

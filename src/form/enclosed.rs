@@ -1,5 +1,6 @@
 //! Enclosures as an arithmetic for the evaluation of networks: constants and points without rounding that is not accounted for.
 
+use super::equilibrium;
 use crate::ir::{Arithmetic, Function};
 use crate::sound::Enclosure;
 
@@ -83,6 +84,11 @@ impl Arithmetic for Enclosure {
             Function::Silu => *self * self.sigmoid(),
             Function::Mish => *self * self.tanh_softplus(),
         })
+    }
+
+    /// Around one solution: that it is the only one is not proved here.
+    fn fixed_point(function: &Function, weights: &[Self], injection: &[Self]) -> Option<Vec<Self>> {
+        equilibrium::enclose(function, weights, injection)
     }
 }
 

@@ -115,6 +115,19 @@ impl Groups {
         Some(result)
     }
 
+    /// Fresh coordinates: the unknowns of an equation, before their groups are known.
+    pub fn unknowns(&mut self, count: usize) -> Option<Vec<Combination>> {
+        let first = self.dimension;
+        self.dimension = first.checked_add(u32::try_from(count).ok()?)?;
+        Some((first..self.dimension).map(|i| Combination::atom(Atom::Coordinate(i))).collect())
+    }
+
+    /// The group of a scalar function whose result is an unknown. It is not shared: the same function of the same signal has
+    /// this result only where the equation holds.
+    pub fn equation(&mut self, slopes: SlopeRange, argument: Combination, unknown: Combination, depth: u32, node: &str) {
+        self.list.push(Group { slopes, arguments: vec![argument], results: vec![unknown], depth, node: node.to_owned() });
+    }
+
     /// A group of as many fresh results as arguments.
     pub fn vector(&mut self, slopes: SlopeRange, arguments: &[Combination], depth: u32, node: &str) -> Option<Vec<Combination>> {
         self.add(slopes, arguments.to_vec(), arguments.len(), depth, node)?;
@@ -142,9 +155,7 @@ impl Groups {
         depth: u32,
         node: &str,
     ) -> Option<Combination> {
-        let first = self.dimension;
-        self.dimension = first.checked_add(u32::try_from(results).ok()?)?;
-        let results: Vec<_> = (first..self.dimension).map(|i| Combination::atom(Atom::Coordinate(i))).collect();
+        let results = self.unknowns(results)?;
         let result = results.first().cloned().unwrap_or_default();
         self.list.push(Group { slopes, arguments, results, depth, node: node.to_owned() });
         Some(result)

@@ -12,12 +12,36 @@
 //! `√Σ τ_i` from ℓ∞. The checker builds the matrix here from the model alone;
 //! engines take their data here too, so both mean the same program. This room must not know any solver.
 //!
+//! # Implicit equations
+//!
+//! An equation `z = φ(Wz + u)`, `u` what comes before it, has one group per unknown, whose argument row `(W | u)` reaches the
+//! unknowns themselves and whose result is the unknown: the same matrix. Its increments satisfy `Q_g ≥ 0` for any pair of
+//! solutions, and `F ≻ 0` proves that there is exactly one for every `u`:
+//!
+//! Let `E` be the last equation. Set all increments before it to zero, its unknowns to any `Δz ≠ 0`, and let every group
+//! after it answer linearly with its lower slope `α` (a sorted group with its own arguments), which makes its `Q_g`
+//! vanish. Then `F ≻ 0` leaves `Σ_{g∈E} λ_g Q_g(WΔz, Δz) ≤ −ε‖Δz‖²` with `ε > 0`. For fixed `u` let
+//! `G(z) = z − φ(Wz + u)` and `e = G(z) − G(z′)`, so that `φ` takes the increment `WΔz` to `Δz − e`:
+//!
+//! ```text
+//! 0 ≤ Σ λ_g Q_g(WΔz, Δz − e) ≤ −ε‖Δz‖² + K‖Δz‖‖e‖,     hence ‖Δz‖ ≤ (K/ε)‖G(z) − G(z′)‖
+//! ```
+//!
+//! with a constant `K` of `λ`, the slopes and `‖W‖`. `G` is continuous, injective, and unbounded where `z` is: its image is
+//! open (invariance of domain) and closed, so `G` is a homeomorphism of the space, and the solution exists, is unique, and
+//! depends on `u` Lipschitz continuously. In particular `I − αW` is regular, so `E` too can answer linearly with `α`, and
+//! the equation before it is last in the same sense: by induction all are well posed (the idea of Winston, Kolter, NeurIPS
+//! 2020, and of Revay, Wang, Manchester 2020, who parametrise networks by it). So an inequality that is proved claims both.
+//!
+//! # Files
+//!
 //! [`Form::new`] keeps signals symbolic and exact (`combination`, `group`, `build`); [`Rows`] evaluates
 //! them in double-double arithmetic with a rigorous radius (`rows`); [`QuadraticForm`] is the matrix (`matrix`).
 
 mod build;
 mod combination;
 mod enclosed;
+mod equilibrium;
 mod group;
 mod layer;
 mod matrix;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::equilibrium::fixed_point;
 use super::function::Function;
 use super::network::{Binary, Network, Node, Op, Reduction};
 use super::sorting::comparators;
@@ -19,6 +20,10 @@ pub trait Arithmetic: Clone {
     fn min(&self, other: &Self) -> Self;
     /// `None` when this arithmetic does not know the function.
     fn apply(&self, function: &Function) -> Option<Self>;
+    /// A solution of `z = φ(z·weights + injection)`; `None` where this arithmetic finds none.
+    fn fixed_point(_function: &Function, _weights: &[Self], _injection: &[Self]) -> Option<Vec<Self>> {
+        None
+    }
 }
 
 impl Arithmetic for f64 {
@@ -47,6 +52,9 @@ impl Arithmetic for f64 {
     fn apply(&self, function: &Function) -> Option<Self> {
         Some(function.value(*self))
     }
+    fn fixed_point(function: &Function, weights: &[Self], injection: &[Self]) -> Option<Vec<Self>> {
+        fixed_point(function, weights, injection)
+    }
 }
 
 /// The values of all nodes at one input, or of the constant nodes alone.
@@ -62,6 +70,8 @@ pub enum EvaluationError {
     InputSize { given: usize, expected: usize },
     #[error("node `{node}` ({operator}): this arithmetic does not know the function")]
     UnknownFunction { node: String, operator: String },
+    #[error("node `{node}` ({operator}): no solution of the implicit equation was found; it may have none, or several")]
+    NoFixedPoint { node: String, operator: String },
 }
 
 impl<A: Arithmetic> Values<A> {
@@ -109,8 +119,11 @@ impl<A: Arithmetic> Values<A> {
 
     fn compute(&mut self, node: &Node, index: usize) -> Result<(), EvaluationError> {
         let operands: Vec<&[A]> = node.operands.iter().map(|o| self.get(o.index())).collect();
-        let value = apply(node, &operands)
-            .ok_or_else(|| EvaluationError::UnknownFunction { node: node.name.clone(), operator: node.operator.clone() })?;
+        let (name, operator) = (|| node.name.clone(), || node.operator.clone());
+        let value = apply(node, &operands).ok_or_else(|| match node.op {
+            Op::Equilibrium(_) => EvaluationError::NoFixedPoint { node: name(), operator: operator() },
+            _ => EvaluationError::UnknownFunction { node: name(), operator: operator() },
+        })?;
         self.values[index] = Some(value.into());
         Ok(())
     }
@@ -158,6 +171,7 @@ fn apply<A: Arithmetic>(node: &Node, operands: &[&[A]]) -> Option<Vec<A>> {
         (Op::Softmax, [x]) => {
             x.chunks(row_length(node)).map(softmax).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()
         }
+        (Op::Equilibrium(function), [injection, weights]) => A::fixed_point(function, weights, injection)?,
         // The builder admits no other number of operands; the input's value is never computed.
         _ => return None,
     })

@@ -5,6 +5,7 @@
 //! (`γ/√(σ²+ε)`) stay operations, so that a checker can enclose them instead of trusting a rounded value.
 
 mod conv;
+mod equilibrium;
 mod evaluate;
 mod function;
 mod network;
@@ -12,6 +13,7 @@ mod sorting;
 mod tensor;
 
 pub use conv::{ConvAxis, ConvGeometry, Tap};
+pub use equilibrium::{Resolvent, arguments, fixed_point};
 pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
 pub use function::{Function, SlopeRange};
 pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};

@@ -73,6 +73,9 @@ pub enum Op {
     },
     /// `[groups, size]`: each row normalised.
     Softmax,
+    /// `z = φ(z·weights + injection)`, operands `injection` of shape `[1, 1, n]`, which depends on the input, and constant
+    /// `weights` of shape `[1, n, n]`: the solution `z`. That there is exactly one is for whoever makes a claim to prove.
+    Equilibrium(Function),
 }
 
 /// A node: an operation, its operands, and the graph node it was made from (for messages).
@@ -108,6 +111,8 @@ pub enum ShapeError {
     TooLarge(Vec<usize>),
     #[error("a network has exactly one input")]
     SecondInput,
+    #[error("an implicit equation has constant weights and an argument that depends on the input")]
+    Loop,
     #[error("more than {MAX_NODES} nodes")]
     TooManyNodes,
 }
@@ -156,6 +161,12 @@ impl Network {
     #[must_use]
     pub fn output_size(&self) -> usize {
         self.node(self.output).size()
+    }
+
+    /// The first node that is an implicit equation.
+    #[must_use]
+    pub fn implicit(&self) -> Option<&Node> {
+        self.nodes.iter().find(|node| matches!(node.op, Op::Equilibrium(_)))
     }
 
     /// The ids of all nodes, operands before users.
@@ -213,6 +224,10 @@ impl NetworkBuilder {
                 result: shape,
             });
         }
+        let varies = |position: usize| operands.get(position).is_some_and(|&o| self.node(o).variable);
+        if matches!(op, Op::Equilibrium(_)) && (!varies(0) || varies(1)) {
+            return Err(ShapeError::Loop);
+        }
         let is_input = op == Op::Input;
         if is_input && self.input.replace(id).is_some() {
             return Err(ShapeError::SecondInput);
@@ -269,6 +284,7 @@ impl Op {
             Self::Reduce(_) => "Reduce",
             Self::Sort { .. } => "Sort",
             Self::Softmax => "Softmax",
+            Self::Equilibrium(_) => "Equilibrium",
         }
     }
 }
@@ -305,6 +321,12 @@ fn accepts(op: &Op, operands: &[&[usize]], result: &[usize]) -> bool {
         (Op::Function(_), [x]) => *x == result,
         (Op::Reduce(_), [x]) => matches!((*x, result), (&[groups, size], &[r]) if groups == r && size > 0),
         (Op::Sort { .. } | Op::Softmax, [x]) => x.len() == 2 && *x == result,
+        // A linear function leaves nothing to be bounded: its equation is a linear system.
+        (Op::Equilibrium(function), [x, w]) => {
+            let n = x.last().copied().unwrap_or(0);
+            let bent = function.slope_range().is_some_and(|slopes| slopes.lower < slopes.upper);
+            bent && n > 0 && **x == [1, 1, n] && **w == [1, n, n] && *x == result
+        }
         _ => false,
     }
 }
@@ -331,6 +353,23 @@ mod tests {
             (Op::Reshape, vec![x], vec![usize::MAX, 2]),
         ] {
             assert!(builder.push("n", "", op.clone(), &operands, shape).is_err(), "{op:?}");
+        }
+    }
+
+    #[test]
+    fn an_implicit_equation_has_constant_weights_and_depends_on_the_input() {
+        let mut builder = NetworkBuilder::new();
+        let x = builder.push("x", "", Op::Input, &[], vec![1, 1, 1]).unwrap();
+        let weights = Op::Constant(Tensor::new(vec![1, 1, 1], vec![0.5]).unwrap());
+        let w = builder.push("w", "", weights, &[], vec![1, 1, 1]).unwrap();
+        let mut push =
+            |function, operands: &[NodeId]| builder.push("z", "", Op::Equilibrium(function), operands, vec![1, 1, 1]).map(|_| ());
+        assert_eq!(push(Function::Relu, &[x, w]), Ok(()));
+        for operands in [[w, w], [x, x], [w, x]] {
+            assert_eq!(push(Function::Relu, &operands), Err(ShapeError::Loop));
+        }
+        for function in [Function::Exp, Function::Neg, Function::LeakyRelu { slope: 1.0 }] {
+            assert!(matches!(push(function, &[x, w]), Err(ShapeError::Mismatch { .. })));
         }
     }
 

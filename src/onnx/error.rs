@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::implicit::ImplicitError;
 use crate::ir::ShapeError;
 
 /// Why a model cannot be loaded. `Display` is one line without control characters, whatever names the file contains;
@@ -19,6 +20,8 @@ pub enum LoadError {
     /// `opset` is the version of the node's domain that the model imports.
     #[error("{}", line(format_args!("node `{node}` ({operator}, opset {opset}): {kind}")))]
     Node { node: String, operator: String, opset: i64, kind: Box<NodeError> },
+    #[error("{}", line(format_args!("JSON, but not an implicit network: {_0}")))]
+    Implicit(#[from] ImplicitError),
 }
 
 /// The file is not a readable ONNX model.
@@ -189,6 +192,9 @@ impl LoadError {
             Self::Tensor { kind, .. } => kind.hint(),
             Self::Graph(error) => error.hint(),
             Self::Node { kind, .. } => kind.hint(),
+            Self::Implicit(_) => {
+                Some("`verify schema implicit-model` prints the format; if it is no model, give the model first".to_owned())
+            }
         };
         hint.map(line)
     }

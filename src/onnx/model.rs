@@ -1,4 +1,4 @@
-//! From a file to a [`Model`]: read, decode, lower.
+//! From a file to a [`Model`]: read, decode, lower. JSON that describes an implicit network is a model too.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use super::error::LoadError;
 use super::external::ExternalFile;
 use super::lower::{Port, StoredTensor, lower};
 use super::source::ModelSource;
-use crate::ir::Network;
+use crate::implicit::{Description, is_description};
+use crate::ir::{Network, Op};
 
 /// A model file as everything else sees it.
 #[derive(Clone, Debug)]
@@ -17,9 +18,10 @@ pub struct Model {
     pub digest: String,
     /// The external files that hold some of its tensors.
     pub external: Vec<ExternalFile>,
-    /// Version of the default operator set.
-    pub opset: i64,
-    pub ir_version: i64,
+    /// Version of the default operator set; none where the file is no ONNX file.
+    pub opset: Option<i64>,
+    /// Version of the ONNX format.
+    pub ir_version: Option<i64>,
     /// Name and version of the program that wrote the file.
     pub producer: String,
     /// The operators that the output needs, with the number of their nodes, sorted by name.
@@ -57,6 +59,9 @@ pub fn load_bytes(bytes: &[u8]) -> Result<Model, LoadError> {
 pub fn load_source(source: ModelSource) -> Result<Model, LoadError> {
     let mut external = source.external_data();
     let digest = source.digest().to_owned();
+    if is_description(source.bytes()) {
+        return described(source.bytes(), digest);
+    }
     let model = decode_model(source.bytes())?;
     drop(source);
     let ir_version = model.ir_version;
@@ -66,8 +71,8 @@ pub fn load_source(source: ModelSource) -> Result<Model, LoadError> {
         network: lowered.network,
         digest,
         external: external.files(),
-        opset: lowered.opset,
-        ir_version,
+        opset: Some(lowered.opset),
+        ir_version: Some(ir_version),
         producer,
         operators: lowered.operators,
         parameters: lowered.parameters,
@@ -75,5 +80,34 @@ pub fn load_source(source: ModelSource) -> Result<Model, LoadError> {
         input: lowered.input,
         output: lowered.output,
         notes: lowered.notes,
+    })
+}
+
+/// The model that a description of an implicit network is.
+fn described(bytes: &[u8], digest: String) -> Result<Model, LoadError> {
+    let description = Description::parse(bytes)?;
+    let network = description.network()?;
+    let mut operators: Vec<(String, usize)> = Vec::new();
+    for node in network.nodes().iter().filter(|node| !matches!(node.op, Op::Input | Op::Constant(_) | Op::Reshape)) {
+        match operators.iter_mut().find(|(name, _)| *name == node.operator) {
+            Some((_, count)) => *count += 1,
+            None => operators.push((node.operator.clone(), 1)),
+        }
+    }
+    operators.sort();
+    let port = |name: &str, size: usize| Port { name: name.to_owned(), shape: vec![1, size] };
+    Ok(Model {
+        digest,
+        external: Vec::new(),
+        opset: None,
+        ir_version: None,
+        producer: description.producer.escape_debug().to_string(),
+        operators,
+        parameters: description.parameters(),
+        tensors: Vec::new(),
+        input: port("x", description.inputs()),
+        output: port("y", description.outputs()),
+        notes: vec!["an implicit network: its numbers are read as the nearest f64, for which claims hold".to_owned()],
+        network,
     })
 }

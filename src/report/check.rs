@@ -158,7 +158,9 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
                 0 => String::new(),
                 count => format!(", with {count} bounds of outputs and differences"),
             };
-            format!("the {norm} Lipschitz constant is at most {}{lower}{functionals}", claim.bound)
+            let well_posed =
+                if claim.well_posed { "the implicit equations have exactly one solution for every input, and " } else { "" };
+            format!("{well_posed}the {norm} Lipschitz constant is at most {}{lower}{functionals}", claim.bound)
         }
     }
 }

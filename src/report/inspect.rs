@@ -14,7 +14,8 @@ use crate::onnx::Model;
 pub struct InspectReport {
     model: String,
     digest: String,
-    opset: i64,
+    /// None where it is no ONNX file.
+    opset: Option<i64>,
     producer: String,
     input: Port,
     output: Port,
@@ -96,8 +97,8 @@ impl fmt::Display for InspectReport {
         writeln!(f, "sha256      {}", self.digest)?;
         writeln!(
             f,
-            "opset       {}{}",
-            self.opset,
+            "{}{}",
+            self.opset.map_or_else(|| "format      implicit network (JSON)".to_owned(), |opset| format!("opset       {opset}")),
             if self.producer.is_empty() { String::new() } else { format!(", by {}", self.producer) }
         )?;
         writeln!(f, "input       `{}` {:?}", self.input.name, self.input.shape)?;

@@ -29,6 +29,9 @@ pub struct LipschitzBound {
     title: String,
     norm: Norm,
     bound: String,
+    /// Is it proved, too, that the network's implicit equations have exactly one solution for every input?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    well_posed: bool,
     norm_product: Option<String>,
     lower_bound: Option<String>,
     /// Estimate of the relaxation's optimum.
@@ -80,6 +83,7 @@ impl LipschitzBound {
             title: format!("{norm} Lipschitz constant{place}"),
             norm: claim.norm,
             bound: claim.bound.to_string(),
+            well_posed: claim.well_posed,
             norm_product: claim.norm_product.as_ref().map(ToString::to_string),
             lower_bound: claim.lower_bound.as_ref().map(ToString::to_string),
             relaxation: outcome.relaxation,
@@ -129,6 +133,9 @@ impl fmt::Display for LipschitzBound {
         let mut table = Builder::default();
         table.push_record([&self.title, "", ""]);
         table.push_record(["certified upper bound", &self.bound, "proved"]);
+        if self.well_posed {
+            table.push_record(["implicit equations", "well posed", "proved: exactly one solution for every input"]);
+        }
         if let Some(lower) = &self.lower_bound {
             table.push_record(["certified lower bound", lower, "proved: attained by a pair of points"]);
         }

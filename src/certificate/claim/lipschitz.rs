@@ -6,13 +6,17 @@ use super::{Norm, Pair, Vector};
 use crate::certificate::number::{Bits, Number};
 
 /// `‖f(x) − f(y)‖ ≤ bound·‖x − y‖` for all `x`, `y` of the domain, and pairs that come close to it; for ℓ∞ the bound is the
-/// largest of those of the outputs.
+/// largest of those of the outputs. For an implicit network also that `f` is a function: see `well_posed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LipschitzClaim {
     pub norm: Norm,
     pub bound: Number,
+    /// The network has implicit equations, and each has exactly one solution for every input; the inequalities of the bound
+    /// prove that too. Stated exactly where there are such equations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub well_posed: bool,
     /// A quotient `‖f(x) − f(y)‖/‖x − y‖` that is attained.
     pub lower_bound: Option<Number>,
     /// The product of constants of the network's parts: of norms, or of segments with inequalities of their own; for ℓ∞ the

@@ -28,6 +28,9 @@ impl<'a> Circuit<'a> {
     /// [`EvaluationError`].
     pub fn new(network: &'a Network, output: NodeId, parameters: Parameters) -> Result<Self, EvaluationError> {
         let count = network.nodes().len();
+        if let Some(node) = network.implicit() {
+            return Err(EvaluationError::UnknownFunction { node: node.name.clone(), operator: node.operator.clone() });
+        }
         let constants = Values::constants(network)?;
         let mut needed = vec![false; count];
         needed[output.index()] = true;

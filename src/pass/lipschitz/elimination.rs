@@ -4,6 +4,7 @@
 use faer::linalg::solvers::Solve;
 use faer::{Col, Mat, Side};
 
+use super::equilibrium::Equations;
 use crate::solver::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};
 
 /// Multiplier of a layer relative to the smallest one that dominates what follows.
@@ -60,11 +61,20 @@ fn backward(pencil: &Pencil, choose: impl Fn(&Layer, f64) -> Option<f64>) -> Opt
     let deepest = pencil.groups.iter().map(|group| group.depth).max().unwrap_or(0);
     for depth in (1..=deepest).rev() {
         let members: Vec<usize> = (0..pencil.groups.len()).filter(|&g| pencil.groups[g].depth == depth).collect();
-        let layer = Layer::new(pencil, &members, &form, &mut alive);
+        let own = coordinates(pencil, &members);
+        own.iter().for_each(|&i| alive[i] = false);
         let floor = 1e-9 * (0..pencil.dimension).map(|i| form[(i, i)].abs()).fold(f64::MIN_POSITIVE, f64::max);
-        let least = largest(&layer.own())?.max(floor / DOMINANCE);
-        let multiplier = choose(&layer, least)?;
-        members.iter().for_each(|&g| multipliers[g] = multiplier);
+        let on_own = submatrix(&form, &own, &own);
+        let (layer, multiplier) = if let Some(equations) = Equations::new(pencil, &members, &own) {
+            let found = equations.dominating(&on_own, floor)?;
+            members.iter().zip(&found).for_each(|(&g, multiplier)| multipliers[g] = *multiplier);
+            (Layer::new(pencil, &members, &found, &own, &form, &alive), 1.0)
+        } else {
+            let layer = Layer::new(pencil, &members, &vec![1.0; members.len()], &own, &form, &alive);
+            let multiplier = choose(&layer, largest(&on_own)?.max(floor / DOMINANCE))?;
+            members.iter().for_each(|&g| multipliers[g] = multiplier);
+            (layer, multiplier)
+        };
         let left = layer.left(multiplier)?;
         for (j, &column) in layer.rest.iter().enumerate() {
             layer.rest.iter().enumerate().for_each(|(i, &row)| form[(row, column)] = left[(i, j)]);
@@ -80,54 +90,52 @@ struct Layer {
     rest: Vec<usize>,
     /// Over the rest, then the layer's own coordinates.
     form: Mat<f64>,
-    /// `Σ −αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY`.
+    /// `Σ −αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY`, weighted.
     constraint: Mat<f64>,
 }
 
+/// The coordinates that are results of groups.
+fn coordinates(pencil: &Pencil, members: &[usize]) -> Vec<usize> {
+    let results = members.iter().flat_map(|&g| &pencil.groups[g].results);
+    let mut own: Vec<usize> = results.filter(|row| row.values.len() == 1).map(|row| row.start).collect();
+    own.sort_unstable();
+    own.dedup();
+    own
+}
+
 impl Layer {
-    /// Takes the layer's own coordinates from those alive.
-    fn new(pencil: &Pencil, members: &[usize], form: &Mat<f64>, alive: &mut [bool]) -> Self {
+    /// The weights are those of the groups among each other.
+    fn new(pencil: &Pencil, members: &[usize], weights: &[f64], own: &[usize], form: &Mat<f64>, alive: &[bool]) -> Self {
         let groups: Vec<&PencilGroup> = members.iter().map(|&g| &pencil.groups[g]).collect();
-        let results = groups.iter().flat_map(|group| &group.results);
-        let mut own: Vec<usize> = results.filter(|row| row.values.len() == 1).map(|row| row.start).collect();
-        own.sort_unstable();
-        own.dedup();
-        own.iter().for_each(|&i| alive[i] = false);
         let mut meets = vec![false; pencil.dimension];
         own.iter().for_each(|&j| meets.iter_mut().zip(form.col_as_slice(j)).for_each(|(meets, &entry)| *meets |= entry != 0.0));
         let rows = groups.iter().flat_map(|group| group.arguments.iter().chain(&group.results));
         rows.flat_map(Stretch::entries).for_each(|(i, _)| meets[i] = true);
         let rest: Vec<usize> = (0..pencil.dimension).filter(|&i| alive[i] && meets[i]).collect();
-        let all: Vec<usize> = rest.iter().chain(&own).copied().collect();
+        let all: Vec<usize> = rest.iter().chain(own).copied().collect();
         let mut place = vec![usize::MAX; pencil.dimension];
         all.iter().enumerate().for_each(|(position, &i)| place[i] = position);
         let count = groups.iter().map(|group| group.arguments.len()).sum();
         let (mut v, mut y) = (Mat::zeros(count, all.len()), Mat::zeros(count, all.len()));
         let mut slopes = Vec::with_capacity(count);
-        for group in groups {
+        for (group, weight) in groups.into_iter().zip(weights) {
             for (argument, result) in group.arguments.iter().zip(&group.results) {
                 argument.entries().for_each(|(i, value)| v[(slopes.len(), place[i])] = value);
                 result.entries().for_each(|(i, value)| y[(slopes.len(), place[i])] = value);
-                slopes.push((group.alpha * group.beta, 0.5 * (group.alpha + group.beta)));
+                slopes.push((weight * group.alpha * group.beta, 0.5 * weight * (group.alpha + group.beta), *weight));
             }
         }
         // (mean·Y − product·V) and (mean·V − Y), so that the constraint is a sum of two products.
-        let mixed = |a: &Mat<f64>, b: &Mat<f64>, of: fn((f64, f64)) -> (f64, f64)| {
+        let mixed = |of: fn((f64, f64, f64)) -> (f64, f64)| {
             Mat::from_fn(count, all.len(), |i, j| {
                 let (p, q) = of(slopes[i]);
-                p * a[(i, j)] + q * b[(i, j)]
+                p * v[(i, j)] + q * y[(i, j)]
             })
         };
-        let with_v = mixed(&v, &y, |(product, mean)| (-product, mean));
-        let with_y = mixed(&v, &y, |(_, mean)| (mean, -1.0));
+        let with_v = mixed(|(product, mean, _)| (-product, mean));
+        let with_y = mixed(|(_, mean, weight)| (mean, -weight));
         let constraint = v.transpose() * with_v + y.transpose() * with_y;
         Self { rest, form: submatrix(form, &all, &all), constraint }
-    }
-
-    /// The form on the layer's own coordinates.
-    fn own(&self) -> Mat<f64> {
-        let (first, count) = (self.rest.len(), self.form.nrows() - self.rest.len());
-        self.form.submatrix(first, first, count, count).to_owned()
     }
 
     /// What is left of the form on the rest where the layer has a multiplier. `None` where it does not dominate.
@@ -188,7 +196,7 @@ fn squares_of_outputs(pencil: &Pencil) -> Mat<f64> {
 }
 
 /// Adds `λ·(−αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY)`.
-fn add_group(form: &mut Mat<f64>, group: &PencilGroup, multiplier: f64) {
+pub(super) fn add_group(form: &mut Mat<f64>, group: &PencilGroup, multiplier: f64) {
     for row in &group.arguments {
         add_product(form, row, row, -multiplier * group.alpha * group.beta);
     }

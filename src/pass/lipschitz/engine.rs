@@ -34,6 +34,8 @@ const QUICK: f64 = 0.1;
 const QUICK_ORDER: usize = 250;
 /// Seconds that the interior point may be predicted to take where nobody asked for it and nobody limits it.
 pub const PATIENCE: f64 = 100.0;
+/// A bound that is larger than the optimum by this factor is not the last word.
+const LOOSE: f64 = 1.0001;
 /// Relative gap at which the interior point stops.
 const GAP: f64 = 1e-6;
 
@@ -89,9 +91,16 @@ pub fn inequality(candidate: &Candidate, sorts: Sorts) -> Inequality {
 }
 
 impl Found {
-    /// Takes what an engine proposes, where the checker accepts it.
+    /// Is what the checker accepted far above the optimum of the relaxation?
+    fn is_loose(&self) -> bool {
+        let bound = self.candidate.as_ref().map(|(candidate, _)| candidate.squared_bound().sqrt());
+        bound.zip(self.relaxation).is_some_and(|(bound, relaxation)| bound > LOOSE * relaxation)
+    }
+
+    /// Takes what an engine proposes, where the checker accepts it and it is better than what is known.
     fn accept(&mut self, (path, relaxation, engine): Proposal, certified: &dyn Fn(&[Candidate]) -> Option<Candidate>) {
-        if let Some(candidate) = certified(&path) {
+        let known = self.candidate.as_ref().map_or(f64::INFINITY, |(known, _)| known.squared_bound());
+        if let Some(candidate) = certified(&path).filter(|candidate| candidate.squared_bound() < known) {
             self.candidate = Some((candidate, engine));
             self.relaxation = relaxation.map(|value| value.max(0.0).sqrt()).filter(|value| value.is_finite());
         }
@@ -133,7 +142,7 @@ impl Search<'_> {
         {
             found.accept(proposal, &certified);
         }
-        if found.candidate.is_none()
+        if (found.candidate.is_none() || choice == EngineChoice::Auto && found.is_loose())
             && matches!(choice, EngineChoice::Auto | EngineChoice::InteriorPoint | EngineChoice::Layerwise)
             && let Some(proposal) = self.interior_point(&pencil, &starts)
         {

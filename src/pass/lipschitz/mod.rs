@@ -9,6 +9,7 @@ mod attained;
 mod certify;
 mod elimination;
 mod engine;
+mod equilibrium;
 mod functionals;
 mod layerwise;
 mod parts;
@@ -99,6 +100,11 @@ pub enum LipschitzError {
     Refused(#[from] ClaimRefusal),
     #[error("no bound could be certified: {0}")]
     NoBound(String),
+    #[error(
+        "well-posedness could not be certified, so there is no bound: no multipliers were found that prove the implicit \
+         equation of node `{node}` to have exactly one solution for every input"
+    )]
+    IllPosed { node: String },
 }
 
 /// Outputs beyond which neither ℓ∞ nor margins are bounded: every one is a program of its own.
@@ -130,9 +136,15 @@ pub fn certify(
     let deadline = options.timeout.and_then(|limit| start.checked_add(limit));
     let mut search = Search { options, deadline, progress, notes: &mut notes, short_of_memory: false };
     let mut outcome = match question.norm {
-        Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search)?,
-        Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search)?,
-    };
+        Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search),
+        Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search),
+    }
+    .map_err(|error| match (network.implicit(), error) {
+        (Some(node), LipschitzError::Refused(_) | LipschitzError::NoBound(_)) => {
+            LipschitzError::IllPosed { node: node.name.clone() }
+        }
+        (_, error) => error,
+    })?;
     outcome.short_of_memory = search.short_of_memory;
     (search.progress)("attained quotient");
     let pair = attained::search(network, question.norm, question.region.as_ref(), options.seed);
@@ -197,6 +209,7 @@ fn euclidean(
     let claim = LipschitzClaim {
         norm: Norm::L2,
         bound: Number::upper(bound),
+        well_posed: network.implicit().is_some(),
         lower_bound: None,
         norm_product: norm_product.map(Number::upper),
         functionals,
@@ -227,6 +240,7 @@ fn maximum(
     let claim = LipschitzClaim {
         norm: Norm::Linf,
         bound: Number::upper(bound),
+        well_posed: network.implicit().is_some(),
         lower_bound: None,
         norm_product: growths.ok().map(|growths| Number::upper(growths.into_iter().fold(0.0, max_or_nan))),
         functionals,

@@ -99,7 +99,8 @@ pub struct ModelSection {
     /// SHA-256 of the (decompressed) file.
     pub digest: String,
     pub external: Vec<ExternalFile>,
-    pub opset: i64,
+    /// None where it is no ONNX file.
+    pub opset: Option<i64>,
     pub producer: String,
     pub input: Port,
     pub output: Port,
@@ -298,6 +299,7 @@ const fn operation(op: &Op) -> &'static str {
         Op::Reduce(_) => "reduction",
         Op::Sort { .. } => "sort",
         Op::Softmax => "softmax",
+        Op::Equilibrium(_) => "implicit equation",
     }
 }
 

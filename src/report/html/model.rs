@@ -123,7 +123,10 @@ fn identity(model: &ModelSection) -> Markup {
     let given = [
         ("File", code(&model.path)),
         ("SHA-256", code(&model.digest)),
-        ("Operator set", Markup::text(model.opset.to_string())),
+        (
+            "Operator set",
+            Markup::text(model.opset.map_or_else(|| "none: an implicit network (JSON)".to_owned(), |o| o.to_string())),
+        ),
         ("Written by", Markup::text(if model.producer.is_empty() { "not stated" } else { &model.producer })),
         ("Input", port(&model.input)),
         ("Output", port(&model.output)),
