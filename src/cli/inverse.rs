@@ -12,12 +12,13 @@ use crate::certificate::{
     Assurance, Bits, Claim, ClaimKind, CurvatureMatrix, Domain, InverseHessianClaim, InverseHessianWitness, Number, Semantics,
     Vector, read_file,
 };
-use crate::checker::prove_residual;
+use crate::checker::{ClaimRefusal, prove_residual};
 use crate::data::{read_npy, write_npy};
 use crate::onnx::{Model, load_bytes, patch_initializer};
-use crate::pass::derivatives::{Circuit, Objective};
-use crate::pass::mfac::{Influence, Inverse, Rows, collect, saliency};
-use crate::report::{InverseSection, PruningPoint, PruningRow, Section, SuspectRow};
+use crate::pass::deadline::{Deadline, TimedOut};
+use crate::pass::derivatives::{Circuit, Objective, Precision, Real};
+use crate::pass::mfac::{CollectError, Influence, Inverse, Rows, collect, saliency};
+use crate::report::{InverseSection, NoPoint, PruningPoint, PruningRow, Section, SuspectRow};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -68,7 +69,7 @@ fn share(text: &str) -> Result<f64, String> {
     if value > 0.0 && value < 1.0 { Ok(value) } else { Err("must lie between 0 and 1".to_owned()) }
 }
 
-/// Samples that are listed.
+/// Samples that are listed, or a twentieth of all.
 const SUSPECTS: usize = 20;
 /// Shares of the weights at which the cost of pruning is also measured, while the gradients fit into memory.
 const CURVE: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -76,9 +77,17 @@ const CURVE: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Context) -> Result<Findings, Failure> {
     let start = Instant::now();
     let setting = shared.setting(context, "--inverse-hessian")?;
+    match shared.precision() {
+        Precision::Double => find::<f64>(arguments, &setting, context, start),
+        Precision::Single => find::<f32>(arguments, &setting, context, start),
+    }
+}
+
+fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, start: Instant) -> Result<Findings, Failure> {
+    let deadline = Deadline::after(context.timeout);
     let damping = arguments.damping.ok_or_else(|| Failure::error("`--inverse-hessian` needs `--damping`"))?;
     let memory = usize::try_from(context.memory).unwrap_or(usize::MAX);
-    let objective = Objective::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
+    let objective = Objective::<T>::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
     let (rows, matrix) = match arguments.matrix {
         Matrix::EmpiricalFisher => (Rows::Gradients, CurvatureMatrix::EmpiricalFisher),
         Matrix::GaussNewton => (Rows::Roots, CurvatureMatrix::GaussNewton),
@@ -89,7 +98,11 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         return Err(Failure::error(format!("--gradients {count}: the data give {available}")));
     }
     context.step("gradients");
-    let gradients = collect(&objective, rows, count, memory / 2).map_err(Failure::error)?;
+    let gradients = match collect(&objective, rows, count, memory / 2, deadline) {
+        Err(CollectError::TimedOut(stop)) => return Err(late(stop, "gradients")),
+        found => found.map_err(Failure::error)?,
+    };
+    deadline.check().map_err(|stop| late(stop, "Gram matrix and factor"))?;
     context.step("Gram matrix and factor");
     let inverse = Inverse::new(gradients, damping).map_err(|error| Failure {
         status: ExitStatus::Inconclusive,
@@ -97,13 +110,20 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         hint: Some("a larger `--damping` makes F better conditioned; it is another matrix then".to_owned()),
     })?;
     if matrix == CurvatureMatrix::EmpiricalFisher {
-        warn_of_vanishing(&inverse, &objective, context);
+        warn_of_vanishing(&inverse, &objective, deadline, context);
     }
+    deadline.check().map_err(|stop| late(stop, "product"))?;
 
     context.step("product");
-    let (vector, product, residual) = multiply(arguments, &setting, &inverse)?;
+    let (vector, product, residual) = multiply(arguments, setting, &inverse)?;
     let mut claims = Vec::new();
-    let checked = setting.checked(context, |_, _| count);
+    let mut not_done = Vec::new();
+    let mut status = ExitStatus::Established;
+    let checked = if deadline.has_passed() {
+        Err(ClaimRefusal::Data(TimedOut.to_string()))
+    } else {
+        setting.checked(context, |_, _| count)
+    };
     match checked.and_then(|checked| prove_residual(&checked, matrix, count, damping, &vector, &product)) {
         Ok(bound) if bound.is_finite() => claims.push(Claim {
             id: "inverse-hessian".to_owned(),
@@ -120,22 +140,34 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
             }),
         }),
         Ok(_) => context.output.note("the vector is zero: its product has no relative residual"),
-        Err(reason) => context.output.note(&format!("the residual is computed, not certified: {reason}")),
+        Err(reason) => {
+            // What no claim holds is not established.
+            status = ExitStatus::Inconclusive;
+            context.output.note(&format!("the residual is computed, not certified: {reason}"));
+        }
     }
 
     let pruning = match arguments.pruning {
-        Some(share) => {
+        Some(share) if !deadline.has_passed() => {
             context.step("pruning");
-            Some(prune(arguments, share, context, &setting, &objective, &inverse)?)
+            Some(prune(arguments, share, context, setting, &objective, &inverse, deadline)?)
+        }
+        Some(_) => {
+            not_done.push("pruning".to_owned());
+            None
         }
         None => None,
     };
-    let suspects = if arguments.influence {
+    let suspects = if arguments.influence && !deadline.has_passed() {
         context.step("influence");
-        suspects(&inverse, &setting, rows.per_sample(&objective))
+        suspects(&inverse, setting, rows.per_sample(&objective))
     } else {
+        not_done.extend(arguments.influence.then(|| "influence".to_owned()));
         Vec::new()
     };
+    if !not_done.is_empty() || pruning.as_ref().is_some_and(PruningRow::is_cut_off) {
+        status = ExitStatus::Inconclusive;
+    }
     let result_file = if arguments.product.is_some() {
         let mut bytes = Vec::new();
         write_npy(&mut bytes, &[product.len()], &product).map_err(Failure::error)?;
@@ -156,23 +188,33 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         (residual, bound),
         pruning,
         suspects,
+        not_done,
         start.elapsed(),
     );
     Ok(Findings {
         claims,
         section: Section::Inverse(Box::new(section)),
-        engine: "Gram matrix and Cholesky factor in f64".to_owned(),
-        status: ExitStatus::Established,
+        engine: format!("gradients in {}, Gram matrix and Cholesky factor in f64", T::PRECISION.name()),
+        status,
         files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
         result_file,
     })
 }
 
+/// Nothing is found yet: every result needs the factor.
+fn late(stop: TimedOut, step: &str) -> Failure {
+    Failure {
+        status: ExitStatus::Inconclusive,
+        message: format!("{stop}; not done: {step} and all that follows"),
+        hint: Some("raise `--timeout`, or take fewer rows with `--gradients`".to_owned()),
+    }
+}
+
 /// A network that fits its data has gradients of nearly zero, and an empirical Fisher matrix that says nothing.
-fn warn_of_vanishing(inverse: &Inverse, objective: &Objective<'_>, context: &Context) {
+fn warn_of_vanishing<T: Real>(inverse: &Inverse, objective: &Objective<'_, T>, deadline: Deadline, context: &Context) {
     let m = inverse.count();
     let fisher = (0..m).map(|i| inverse.gram()[(i, i)]).sum::<f64>() / m as f64;
-    let norms = objective.root_norms();
+    let Ok(norms) = objective.root_norms(deadline) else { return };
     let gauss_newton = norms.iter().flatten().sum::<f64>() / norms.len() as f64;
     if fisher < 1e-6 * gauss_newton {
         context.output.note(&format!(
@@ -203,13 +245,14 @@ fn multiply(arguments: &Arguments, setting: &Setting, inverse: &Inverse) -> Resu
     Ok((vector, product, residual))
 }
 
-fn prune(
+fn prune<T: Real>(
     arguments: &Arguments,
     share: f64,
     context: &Context,
     setting: &Setting,
-    objective: &Objective<'_>,
+    objective: &Objective<'_, T>,
     inverse: &Inverse,
+    deadline: Deadline,
 ) -> Result<PruningRow, Failure> {
     let circuit = &setting.circuit;
     let weights = circuit.parameters.values(circuit.network);
@@ -235,7 +278,7 @@ fn prune(
         let model: Model = load_bytes(bytes).map_err(Failure::error)?;
         let parameters = circuit.parameters.clone();
         let circuit = Circuit::new(&model.network, circuit.output, parameters).map_err(Failure::error)?;
-        let objective = Objective::new(&circuit, setting.loss, &setting.samples, 0).map_err(Failure::error)?;
+        let objective = Objective::<T>::new(&circuit, setting.loss, &setting.samples, 0).map_err(Failure::error)?;
         Ok(objective.summary().map_err(Failure::error)?.loss)
     };
     let of_share = |share: f64| &order[..((weights.len() as f64 * share).round() as usize).clamp(1, weights.len())];
@@ -252,15 +295,25 @@ fn prune(
     };
     let removed = of_share(share);
     let (point, pruned) = remove(removed)?;
-    let others: &[f64] = if inverse.gradients().on_disk() { &[] } else { &CURVE };
-    // A share whose system cannot be solved has no point.
-    let mut curve: Vec<PruningPoint> = others.iter().filter_map(|&share| Some(remove(of_share(share)).ok()?.0)).collect();
-    curve.push(point.clone());
+    let (mut curve, mut no_points) = (vec![point.clone()], Vec::new());
+    for share in CURVE {
+        let found = if inverse.gradients().on_disk() {
+            Err("the gradients are on disk".to_owned())
+        } else if let Err(stop) = deadline.check() {
+            Err(stop.to_string())
+        } else {
+            remove(of_share(share)).map_err(|failure| failure.message)
+        };
+        match found {
+            Ok((point, _)) => curve.push(point),
+            Err(reason) => no_points.push(NoPoint { share, reason }),
+        }
+    }
     curve.sort_by_key(|point| point.removed);
     curve.dedup_by_key(|point| point.removed);
     let path = arguments.pruned_model.clone().unwrap_or_else(|| pruned_path(context.path));
     std::fs::write(&path, pruned).map_err(|error| Failure::error(format!("{}: {error}", path.display())))?;
-    Ok(PruningRow::new(&circuit.parameters, &saliency, removed, before.loss, &point, curve, path))
+    Ok(PruningRow::new(&circuit.parameters, &saliency, removed, before.loss, &point, (curve, no_points), path))
 }
 
 /// `model.onnx` → `model.pruned.onnx`.
@@ -273,13 +326,14 @@ fn suspects(inverse: &Inverse, setting: &Setting, per_sample: usize) -> Vec<Susp
     let leverages: Vec<f64> = influence.leverages().chunks(per_sample).map(|own| own.iter().sum()).collect();
     let mut order: Vec<usize> = (0..leverages.len()).collect();
     order.sort_by(|&i, &j| leverages[j].total_cmp(&leverages[i]).then(i.cmp(&j)));
+    let count = leverages.len();
     let label = |sample: usize| match &setting.samples.targets {
         crate::pass::derivatives::Targets::Labels(labels) => Some(labels[sample]),
         crate::pass::derivatives::Targets::Values(_) => None,
     };
     order
         .into_iter()
-        .take(SUSPECTS)
+        .take(SUSPECTS.max(count.div_ceil(20)))
         .map(|sample| SuspectRow { sample, label: label(sample), leverage: leverages[sample] })
         .collect()
 }

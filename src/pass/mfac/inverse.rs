@@ -181,8 +181,7 @@ impl Inverse {
     /// Of the file that holds `G`.
     pub fn diagonal(&self) -> io::Result<Vec<f64>> {
         let parts = self.gradients.map(|_, width, panel| {
-            let mut panel = panel.to_vec();
-            self.whiten(&mut panel, width);
+            self.whiten(panel, width);
             let mut squares = vec![0.0; width];
             for row in panel.chunks_exact(width) {
                 squares.iter_mut().zip(row).for_each(|(square, x)| *square += x * x);
