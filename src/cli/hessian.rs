@@ -6,10 +6,9 @@ use super::analysis::{Context, Findings};
 use super::objective::{self, Setting};
 use super::{ExitStatus, Failure};
 use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Semantics};
-use crate::checker::ClaimRefusal;
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::pass::deadline::Deadline;
 use crate::pass::derivatives::{Objective, Precision, Real};
-use crate::pass::hessian::{HessianOptions, Verdict, analyse, stability_claim, trace_claim};
+use crate::pass::hessian::{Analysis, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
 use crate::report::{HessianSection, Section};
 
 #[derive(clap::Args)]
@@ -59,41 +58,14 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
         seed: context.seed,
         ..HessianOptions::default()
     };
-    let analysis = analyse(&objective, &setting.samples, &options, &mut |step| context.step(step)).map_err(Failure::error)?;
+    let mut analysis = analyse(&objective, &setting.samples, &options, &mut |step| context.step(step)).map_err(Failure::error)?;
     context.step("certificates");
-    let checked = if deadline.has_passed() {
-        Err(ClaimRefusal::Data(TimedOut.to_string()))
-    } else {
-        setting.checked(context, |samples, outputs| samples * outputs)
-    };
-    let mut certified = true;
-    let mut note = |what: &str, reason: &dyn std::fmt::Display| {
-        certified = false;
-        context.output.note(&format!("{what} is computed, not certified: {reason}"));
-    };
     let mut claims = Vec::new();
-    let claim = |id: &str, assurance, kind| Claim {
-        id: id.to_owned(),
-        assurance,
-        semantics: Semantics::Real,
-        domain: Domain::Data,
-        kind,
-    };
-    match trace_claim(&analysis, &setting.identity, checked.as_ref().map_err(Clone::clone), context.seed) {
-        Ok(found) => {
-            let assurance = if found.estimate.is_some() { Assurance::Estimated } else { Assurance::Proved };
-            claims.push(claim("hessian-trace", assurance, ClaimKind::HessianTrace(found)));
-        }
-        Err(reason) => note("the trace", &reason),
-    }
-    if let Some(stability) = &analysis.stability {
-        let decided = matches!(stability.verdict, Verdict::Stable | Verdict::Unstable);
-        match checked.and_then(|checked| stability_claim(&analysis, &setting.identity, &checked, deadline)) {
-            Ok(Some(found)) => claims.push(claim("stability", Assurance::Proved, ClaimKind::Stability(found))),
-            Ok(None) if decided => note("the verdict on stability", &"no witness closes"),
-            Err(reason) if decided => note("the verdict on stability", &reason),
-            Ok(None) | Err(_) => {}
-        }
+    let mut certified = true;
+    if deadline.has_passed() {
+        analysis.not_done.push("certificates".to_owned());
+    } else {
+        certified = certify(setting, &analysis, context, deadline, &mut claims);
     }
     // What no claim holds is not established.
     let cut_off = !analysis.not_done.is_empty();
@@ -122,4 +94,38 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
         files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
         result_file: None,
     })
+}
+
+/// Adds the claims that the checker will accept. Does one hold for everything that was asked for?
+fn certify(setting: &Setting, analysis: &Analysis, context: &Context, deadline: Deadline, claims: &mut Vec<Claim>) -> bool {
+    let checked = setting.checked(context, |samples, outputs| samples * outputs);
+    let mut certified = true;
+    let mut note = |what: &str, reason: &dyn std::fmt::Display| {
+        certified = false;
+        context.output.note(&format!("{what} is computed, not certified: {reason}"));
+    };
+    let claim = |id: &str, assurance, kind| Claim {
+        id: id.to_owned(),
+        assurance,
+        semantics: Semantics::Real,
+        domain: Domain::Data,
+        kind,
+    };
+    match trace_claim(analysis, &setting.identity, checked.as_ref().map_err(Clone::clone), context.seed) {
+        Ok(found) => {
+            let assurance = if found.estimate.is_some() { Assurance::Estimated } else { Assurance::Proved };
+            claims.push(claim("hessian-trace", assurance, ClaimKind::HessianTrace(found)));
+        }
+        Err(reason) => note("the trace", &reason),
+    }
+    if let Some(stability) = &analysis.stability {
+        let decided = matches!(stability.verdict, Verdict::Stable | Verdict::Unstable);
+        match checked.and_then(|checked| stability_claim(analysis, &setting.identity, &checked, deadline)) {
+            Ok(Some(found)) => claims.push(claim("stability", Assurance::Proved, ClaimKind::Stability(found))),
+            Ok(None) if decided => note("the verdict on stability", &"no witness closes"),
+            Err(reason) if decided => note("the verdict on stability", &reason),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    certified
 }

@@ -58,6 +58,15 @@ enum Matrix {
     GaussNewton,
 }
 
+impl Matrix {
+    const fn rows(self) -> (Rows, CurvatureMatrix) {
+        match self {
+            Self::EmpiricalFisher => (Rows::Gradients, CurvatureMatrix::EmpiricalFisher),
+            Self::GaussNewton => (Rows::Roots, CurvatureMatrix::GaussNewton),
+        }
+    }
+}
+
 impl Arguments {
     pub const fn requested(&self) -> bool {
         self.inverse_hessian
@@ -88,10 +97,7 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
     let damping = arguments.damping.ok_or_else(|| Failure::error("`--inverse-hessian` needs `--damping`"))?;
     let memory = usize::try_from(context.memory).unwrap_or(usize::MAX);
     let objective = Objective::<T>::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
-    let (rows, matrix) = match arguments.matrix {
-        Matrix::EmpiricalFisher => (Rows::Gradients, CurvatureMatrix::EmpiricalFisher),
-        Matrix::GaussNewton => (Rows::Roots, CurvatureMatrix::GaussNewton),
-    };
+    let (rows, matrix) = arguments.matrix.rows();
     let available = setting.samples.count * rows.per_sample(&objective);
     let count = arguments.gradients.map_or(available, |count| count as usize);
     if count > available {
@@ -119,31 +125,24 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
     let mut claims = Vec::new();
     let mut not_done = Vec::new();
     let mut status = ExitStatus::Established;
-    let checked = if deadline.has_passed() {
-        Err(ClaimRefusal::Data(TimedOut.to_string()))
+    if deadline.has_passed() {
+        not_done.push("certificate of the residual".to_owned());
     } else {
-        setting.checked(context, |_, _| count)
-    };
-    match checked.and_then(|checked| prove_residual(&checked, matrix, count, damping, &vector, &product)) {
-        Ok(bound) if bound.is_finite() => claims.push(Claim {
-            id: "inverse-hessian".to_owned(),
-            assurance: Assurance::Checked,
-            semantics: Semantics::Real,
-            domain: Domain::Data,
-            kind: ClaimKind::InverseHessian(InverseHessianClaim {
-                objective: setting.identity.clone(),
-                matrix,
-                gradients: u32::try_from(count).map_err(Failure::error)?,
-                damping: Bits::of(damping),
-                residual: Number::upper(bound),
-                witness: InverseHessianWitness { vector: Vector::inline(&vector), product: Vector::inline(&product) },
-            }),
-        }),
-        Ok(_) => context.output.note("the vector is zero: its product has no relative residual"),
-        Err(reason) => {
+        let claim = InverseHessianClaim {
+            objective: setting.identity.clone(),
+            matrix,
+            gradients: u32::try_from(count).map_err(Failure::error)?,
+            damping: Bits::of(damping),
+            residual: Number::upper(residual),
+            witness: InverseHessianWitness { vector: Vector::inline(&vector), product: Vector::inline(&product) },
+        };
+        match certify(setting, context, claim, &vector, &product) {
+            Ok(found) => claims.extend(found),
             // What no claim holds is not established.
-            status = ExitStatus::Inconclusive;
-            context.output.note(&format!("the residual is computed, not certified: {reason}"));
+            Err(reason) => {
+                status = ExitStatus::Inconclusive;
+                context.output.note(&format!("the residual is computed, not certified: {reason}"));
+            }
         }
     }
 
@@ -168,13 +167,7 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
     if !not_done.is_empty() || pruning.as_ref().is_some_and(PruningRow::is_cut_off) {
         status = ExitStatus::Inconclusive;
     }
-    let result_file = if arguments.product.is_some() {
-        let mut bytes = Vec::new();
-        write_npy(&mut bytes, &[product.len()], &product).map_err(Failure::error)?;
-        Some(bytes)
-    } else {
-        None
-    };
+    let result_file = arguments.product.is_some().then(|| npy(&product)).transpose()?;
     let bound = claims.iter().find_map(|claim| match &claim.kind {
         ClaimKind::InverseHessian(claim) => Some(claim.residual.to_string()),
         _ => None,
@@ -201,6 +194,30 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
     })
 }
 
+/// The claim with the residual that the checker proves; none for a vector of zeros.
+fn certify(
+    setting: &Setting,
+    context: &Context,
+    claim: InverseHessianClaim,
+    vector: &[f64],
+    product: &[f64],
+) -> Result<Option<Claim>, ClaimRefusal> {
+    let count = claim.gradients as usize;
+    let checked = setting.checked(context, |_, _| count)?;
+    let bound = prove_residual(&checked, claim.matrix, count, claim.damping.value(), vector, product)?;
+    if !bound.is_finite() {
+        context.output.note("the vector is zero: its product has no relative residual");
+        return Ok(None);
+    }
+    Ok(Some(Claim {
+        id: "inverse-hessian".to_owned(),
+        assurance: Assurance::Checked,
+        semantics: Semantics::Real,
+        domain: Domain::Data,
+        kind: ClaimKind::InverseHessian(InverseHessianClaim { residual: Number::upper(bound), ..claim }),
+    }))
+}
+
 /// Nothing is found yet: every result needs the factor.
 fn late(stop: TimedOut, step: &str) -> Failure {
     Failure {
@@ -222,6 +239,12 @@ fn warn_of_vanishing<T: Real>(inverse: &Inverse, objective: &Objective<'_, T>, d
         ));
         context.output.note("hint: `--matrix gauss-newton` takes the rows of the Jacobians instead");
     }
+}
+
+fn npy(vector: &[f64]) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    write_npy(&mut bytes, &[vector.len()], vector).map_err(Failure::error)?;
+    Ok(bytes)
 }
 
 /// The vector, its product, and the computed relative residual.

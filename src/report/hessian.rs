@@ -52,7 +52,7 @@ struct ParameterRow {
     name: String,
     size: usize,
     /// Share of the trace of the Gauss–Newton matrix.
-    trace_gauss_newton: f64,
+    trace_gauss_newton: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -160,10 +160,16 @@ impl HessianSection {
             samples: analysis.samples,
             outputs: analysis.outputs,
             dimension: circuit.dimension(),
-            parameters: analysis
-                .per_parameter
+            parameters: circuit
+                .parameters
+                .list
                 .iter()
-                .map(|own| ParameterRow { name: own.name.clone(), size: own.size, trace_gauss_newton: own.trace })
+                .enumerate()
+                .map(|(index, own)| ParameterRow {
+                    name: own.name.clone(),
+                    size: own.size,
+                    trace_gauss_newton: analysis.per_parameter.get(index).copied(),
+                })
                 .collect(),
             not_parameters: circuit
                 .parameters
@@ -276,12 +282,14 @@ impl fmt::Display for HessianSection {
         if let Some(alignment) = self.alignment {
             table.push_record(["alignment of SGD's noise μ", &number(alignment), "", "descriptive"]);
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
-        if self.parameters.len() > 1 {
+        if !self.figures.is_empty() {
+            writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        }
+        if self.parameters.len() > 1 && self.parameters.iter().all(|row| row.trace_gauss_newton.is_some()) {
             let mut table = Builder::default();
             table.push_record(["tensor", "elements", "share of tr G"]);
             for row in &self.parameters {
-                table.push_record([&row.name, &row.size.to_string(), &number(row.trace_gauss_newton)]);
+                table.push_record([&row.name, &row.size.to_string(), &row.trace_gauss_newton.map_or(String::new(), number)]);
             }
             writeln!(f, "{}", table.build().with(Style::rounded()))?;
         }

@@ -229,8 +229,9 @@ impl fmt::Display for PruningRow {
         writeln!(f, "{} of {} weights removed, at a quadratic cost of {}", self.removed, self.of, number(self.quadratic_cost))?;
         let [before, after, plain] = [self.loss_before, self.loss_after, self.loss_without_update].map(number);
         writeln!(f, "measured loss: {before} before, {after} after ({plain} without updating the other weights)")?;
-        for missing in &self.no_points {
-            writeln!(f, "no point of the pruning curve at a share of {}: {}", missing.share, missing.reason)?;
+        for missing in self.no_points.chunk_by(|a, b| a.reason == b.reason) {
+            let shares: Vec<String> = missing.iter().map(|point| point.share.to_string()).collect();
+            writeln!(f, "no point of the pruning curve at shares of {}: {}", shares.join(", "), missing[0].reason)?;
         }
         writeln!(f, "pruned model: {}", self.model.display())
     }

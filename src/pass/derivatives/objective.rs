@@ -57,6 +57,8 @@ pub struct Evaluation {
 const BATCH_BYTES: usize = 48 << 20;
 /// Groups of batches that sums are taken over, whatever the number of threads.
 const GROUPS: usize = 8;
+/// Parameters from which a sum over them costs as much as a few samples: half as many groups.
+const LARGE: usize = 1 << 17;
 /// Largest number of samples in one batch.
 const BATCH_SAMPLES: usize = 64;
 
@@ -69,6 +71,7 @@ pub struct Objective<'a, T = f64> {
     /// Forward passes of the batches, kept where they fit.
     tapes: Vec<Option<Tape<T>>>,
     batch: usize,
+    groups: usize,
 }
 
 impl<'a, T: Real> Objective<'a, T> {
@@ -82,8 +85,9 @@ impl<'a, T: Real> Objective<'a, T> {
         let per_sample = size_of::<T>() * circuit.width() * (3 + circuit.outputs().min(10));
         let batch = (BATCH_BYTES / per_sample.max(1)).clamp(1, BATCH_SAMPLES);
         // Work for several threads; how many there are must not change the order of summation.
-        let batch = batch.min(samples.count.div_ceil(GROUPS)).max(1);
-        let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch };
+        let groups = if circuit.dimension() < LARGE { GROUPS } else { GROUPS / 2 };
+        let batch = batch.min(samples.count.div_ceil(groups)).max(1);
+        let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch, groups };
         let batches = samples.count.div_ceil(batch);
         if samples.count.saturating_mul(size_of::<T>() * circuit.width()) <= memory {
             objective.tapes = (0..batches).into_par_iter().map(|index| Some(objective.evaluate(index))).collect();
@@ -166,7 +170,7 @@ impl<'a, T: Real> Objective<'a, T> {
     /// groups of fixed size, so that the result does not depend on the threads.
     fn mean(&self, compute: impl Fn(usize, &Tape<T>, &mut [f64]) + Sync) -> Vec<f64> {
         let batches = self.batches();
-        let per_group = batches.div_ceil(GROUPS);
+        let per_group = batches.div_ceil(self.groups);
         let group = |group: usize| {
             let mut sum = vec![0.0; self.circuit.dimension()];
             for index in group * per_group..((group + 1) * per_group).min(batches) {

@@ -11,7 +11,7 @@ use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use super::real::{Real, convert};
-use super::vectors::{times, transposed_times, widen};
+use super::vectors::{add_transposed_times, times, widen};
 
 /// Most columns of a panel.
 const WIDTH: usize = 1024;
@@ -275,7 +275,11 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn times(&self, x: &[f64]) -> io::Result<Vec<f64>> {
-        let parts = self.by_panel(|start, width, panel| panel.times(&x[start..start + width]))?;
+        let one = |panel: usize| {
+            let (start, width) = self.place(panel);
+            self.with(panel, |panel| panel.times(&x[start..start + width]))
+        };
+        let parts = (0..self.panels()).into_par_iter().map(one).collect::<io::Result<Vec<_>>>()?;
         let mut total = vec![0.0; self.rows];
         parts.into_iter().for_each(|part| total.iter_mut().zip(part).for_each(|(total, value)| *total += value));
         Ok(total)
@@ -286,16 +290,22 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn transposed_times(&self, a: &[f64]) -> io::Result<Vec<f64>> {
-        Ok(self.by_panel(|_, width, panel| panel.transposed_times(width, a))?.concat())
+        self.transposed_times_to(a, |_, value| value)
     }
 
-    /// As [`map`](Self::map), on the numbers as they are stored.
-    fn by_panel<R: Send>(&self, visit: impl Fn(usize, usize, &Panel) -> R + Sync) -> io::Result<Vec<R>> {
-        let one = |panel: usize| {
-            let (start, width) = self.place(panel);
-            self.with(panel, |panel| visit(start, width, panel))
-        };
-        (0..self.panels()).into_par_iter().map(one).collect()
+    /// `finish(j, (Gᵀ·a)_j)` for every column j, in one pass over memory.
+    ///
+    /// # Errors
+    /// Of the file.
+    pub fn transposed_times_to(&self, a: &[f64], finish: impl Fn(usize, f64) -> f64 + Sync) -> io::Result<Vec<f64>> {
+        let mut out = vec![0.0; self.columns];
+        out.par_chunks_mut(self.width).enumerate().try_for_each(|(panel, out)| {
+            self.with(panel, |panel| panel.add_transposed_times(a, out))?;
+            let (start, _) = self.place(panel);
+            out.iter_mut().enumerate().for_each(|(j, value)| *value = finish(start + j, *value));
+            Ok::<(), io::Error>(())
+        })?;
+        Ok(out)
     }
 
     /// Columns `range` as an `m × |range|` matrix, row by row.
@@ -349,10 +359,10 @@ impl Panel {
         }
     }
 
-    fn transposed_times(&self, width: usize, a: &[f64]) -> Vec<f64> {
+    fn add_transposed_times(&self, a: &[f64], out: &mut [f64]) {
         match self {
-            Self::Single(data) => transposed_times(data, width, a),
-            Self::Double(data) => transposed_times(data, width, a),
+            Self::Single(data) => add_transposed_times(data, a, out),
+            Self::Double(data) => add_transposed_times(data, a, out),
         }
     }
 }

@@ -108,7 +108,7 @@ impl Parameter {
         match &constant.elements {
             None => own.iter_mut().zip(values).for_each(|(target, value)| *target += U::of(value.to_f64())),
             Some(elements) => {
-                elements.iter().zip(values).for_each(|(&element, value)| own[element as usize] += U::of(value.to_f64()))
+                elements.iter().zip(values).for_each(|(&element, value)| own[element as usize] += U::of(value.to_f64()));
             }
         }
     }

@@ -40,11 +40,13 @@ struct Reverse<'a, T> {
     tape: &'a Tape<T>,
     seeds: usize,
     keep: Keep,
+    /// Are the parameters themselves pulled back to?
+    leaves: bool,
 }
 
 /// Pulls back `cotangents`, one row per sample and seed.
 pub fn pull<T: Real>(circuit: &Circuit<'_>, tape: &Tape<T>, cotangents: Vec<T>, seeds: usize, keep: Keep) -> Pulled<T> {
-    let reverse = Reverse { circuit, tape, seeds, keep };
+    let reverse = Reverse { circuit, tape, seeds, keep, leaves: true };
     let mut adjoints = vec![Vec::new(); circuit.network.nodes().len()];
     adjoints[circuit.output.index()] = cotangents;
     for id in reverse.order() {
@@ -63,7 +65,9 @@ pub fn pull_change<T: Real>(
     cotangents: Vec<T>,
     change: Vec<T>,
 ) -> Pulled<T> {
-    let reverse = Reverse { circuit, tape, seeds: 1, keep: Keep::Sum };
+    let reverse = Reverse { circuit, tape, seeds: 1, keep: Keep::Sum, leaves: true };
+    // The gradient itself is not asked for.
+    let inner = Reverse { leaves: false, ..reverse };
     let mut adjoints = vec![Vec::new(); circuit.network.nodes().len()];
     let mut changes = adjoints.clone();
     adjoints[circuit.output.index()] = cotangents;
@@ -73,7 +77,7 @@ pub fn pull_change<T: Real>(
         let change = std::mem::take(&mut changes[id.index()]);
         reverse.step(id, &adjoint, Order::Second(tangents), &mut changes);
         reverse.step(id, &change, Order::First, &mut changes);
-        reverse.step(id, &adjoint, Order::First, &mut adjoints);
+        inner.step(id, &adjoint, Order::First, &mut adjoints);
     }
     Pulled { keep: Keep::Sum, rows: 1, adjoints: changes }
 }
@@ -163,7 +167,8 @@ impl<T: Real> Reverse<'_, T> {
         let node = self.circuit.network.node(id);
         for position in 0..node.operands.len() {
             let operand = node.operands[position];
-            if !self.circuit.active[operand.index()] {
+            let is_leaf = self.circuit.network.node(operand).operands.is_empty();
+            if !self.circuit.active[operand.index()] || (is_leaf && !self.leaves) {
                 continue;
             }
             let mut data = std::mem::take(&mut adjoints[operand.index()]);

@@ -22,7 +22,7 @@ impl<'a, T> View<'a, T> {
         &self.data[sample * self.stride..sample * self.stride + self.size]
     }
 
-    pub fn is_shared(self) -> bool {
+    pub const fn is_shared(&self) -> bool {
         self.stride == 0
     }
 }

@@ -20,11 +20,9 @@ pub fn times<T: Real>(rows: &[T], x: &[f64]) -> Vec<f64> {
     out
 }
 
-/// `Rᵀ·a` for the rows `R` of length `width`.
-pub fn transposed_times<T: Real>(rows: &[T], width: usize, a: &[f64]) -> Vec<f64> {
-    let mut out = vec![0.0; width];
-    Arch::new().dispatch(Transposed { rows, a, out: &mut out });
-    out
+/// `out += Rᵀ·a` for the rows `R`, which are as long as `out`.
+pub fn add_transposed_times<T: Real>(rows: &[T], a: &[f64], out: &mut [f64]) {
+    Arch::new().dispatch(Transposed { rows, a, out });
 }
 
 /// The entries in `f64`.
@@ -119,7 +117,9 @@ mod tests {
             let expected: f64 = (0..width).map(|j| entry(i, j) * x[j]).sum();
             assert!((found - expected).abs() < 1e-12, "{i}: {found} {expected}");
         }
-        for (j, found) in transposed_times(&rows, width, &a).into_iter().enumerate() {
+        let mut product = vec![0.0; width];
+        add_transposed_times(&rows, &a, &mut product);
+        for (j, found) in product.into_iter().enumerate() {
             let expected: f64 = (0..m).map(|i| entry(i, j) * a[i]).sum();
             assert!((found - expected).abs() < 1e-14, "{j}: {found} {expected}");
         }

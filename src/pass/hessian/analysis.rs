@@ -4,7 +4,7 @@ use std::io;
 
 use super::blocks::blocks;
 use super::estimate::{Probes, frobenius_norm};
-use super::figures::{Analysis, Figure, Method, ParameterTrace};
+use super::figures::{Analysis, Figure, Method};
 use super::flatness::ParameterNorms;
 use super::gram::{Gram, GramError};
 use super::second::{Ends, Route, Second};
@@ -109,7 +109,7 @@ pub fn analyse<T: Real>(
     let mut stages = Stages { deadline: options.deadline, progress, not_done: Vec::new() };
     let per_parameter =
         stages.run("trace of the Gauss-Newton matrix", |deadline| parameter_traces(objective, deadline)).unwrap_or_default();
-    let sum = per_parameter.iter().map(|own| own.trace).sum();
+    let sum = per_parameter.iter().sum();
     let trace_gauss_newton = (!per_parameter.is_empty()).then(|| Figure::exact(sum, Method::Norms));
 
     let gram = if gram_fits(n * outputs, d, options) {
@@ -204,12 +204,11 @@ fn gram_fits(order: usize, d: usize, options: &HessianOptions) -> bool {
     order <= options.gram_limit && stored <= options.memory.saturating_mul(4) && matrices <= options.memory
 }
 
-fn parameter_traces<T: Real>(objective: &Objective<'_, T>, deadline: Deadline) -> Result<Vec<ParameterTrace>, TimedOut> {
+/// Every parameter's share of `tr G`.
+fn parameter_traces<T: Real>(objective: &Objective<'_, T>, deadline: Deadline) -> Result<Vec<f64>, TimedOut> {
     let norms = objective.root_norms(deadline)?;
-    let n = norms.len() as f64;
-    let mean = |index: usize| norms.iter().map(|sample| sample[index]).sum::<f64>() / n;
-    let parameters = objective.circuit.parameters.list.iter().enumerate();
-    Ok(parameters.map(|(index, p)| ParameterTrace { name: p.name.clone(), size: p.size, trace: mean(index) }).collect())
+    let mean = |index: usize| norms.iter().map(|sample| sample[index]).sum::<f64>() / norms.len() as f64;
+    Ok((0..objective.circuit.parameters.list.len()).map(mean).collect())
 }
 
 /// What the verdict rests on.
@@ -222,28 +221,28 @@ struct Known<'k, 'p, T> {
 }
 
 impl<T: Real> Known<'_, '_, T> {
-    /// Why the theory of stability at a minimiser does not apply. `None`: that is not known.
-    fn objection(&self) -> Option<Option<String>> {
+    /// Does the theory of stability at a minimiser apply? `None`: that is not known.
+    fn applies(&self) -> Option<Result<(), String>> {
         if self.objective.loss == Loss::CrossEntropy {
-            return Some(Some("cross-entropy on separable data has no finite minimiser".to_owned()));
+            return Some(Err("cross-entropy on separable data has no finite minimiser".to_owned()));
         }
         let hits: usize = self.evaluation.kinks.iter().map(|kinks| kinks.hits).sum();
         if hits > 0 {
-            return Some(Some(format!("the loss has no second derivative here: {hits} exact hits of kinks")));
+            return Some(Err(format!("the loss has no second derivative here: {hits} exact hits of kinks")));
         }
         let interpolation = self.interpolation?;
-        let loss = self.evaluation.loss;
-        Some((interpolation.upper() > INTERPOLATING || interpolation.upper().is_nan()).then(|| {
-            format!(
-                "the network does not interpolate: the norm of H - G is {:.3} of that of G, loss {loss:e}",
-                interpolation.value
-            )
-        }))
+        // A NaN is not small.
+        Some(if interpolation.upper() <= INTERPOLATING {
+            Ok(())
+        } else {
+            let (share, loss) = (interpolation.value, self.evaluation.loss);
+            Err(format!("the network does not interpolate: the norm of H - G is {share:.3} of that of G, loss {loss:e}"))
+        })
     }
 
     /// From the whole Gram matrix.
     fn stability(&mut self, gram: &Gram) -> Option<Stability> {
-        let (eta, batch, reason) = (self.options.learning_rate?, self.options.batch?, self.objection()?);
+        let (eta, batch, reason) = (self.options.learning_rate?, self.options.batch?, self.applies()?.err());
         let found = self.stages.run("stability threshold", |deadline| threshold(gram, batch, deadline)).flatten();
         let critical = self.stages.run("critical batch size", |deadline| critical_batch(gram, eta, deadline)).flatten();
         Some(judge_with(gram, eta, batch, reason, found, critical))
@@ -252,7 +251,7 @@ impl<T: Real> Known<'_, '_, T> {
     /// From its blocks. `norm`: a lower bound of `‖G‖_F`; `top`: both bounds of the largest eigenvalue, the lower one
     /// along `direction`.
     fn bracket(&mut self, trace: f64, norm: f64, top: (f64, f64), direction: &[f64]) -> Option<Stability> {
-        let (eta, batch, reason) = (self.options.learning_rate?, self.options.batch?, self.objection()?);
+        let (eta, batch, reason) = (self.options.learning_rate?, self.options.batch?, self.applies()?.err());
         let objective = self.objective;
         let own = self.stages.run("bracket of the stability threshold", |deadline| blocks(objective, direction, deadline))?;
         let summary = Summary { trace, squared_norm: norm.powi(2), top, ..own };

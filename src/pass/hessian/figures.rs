@@ -52,14 +52,6 @@ impl Figure {
     }
 }
 
-/// One parameter's share of `tr G`.
-#[derive(Clone, Debug)]
-pub struct ParameterTrace {
-    pub name: String,
-    pub size: usize,
-    pub trace: f64,
-}
-
 /// What the pass found. What is missing is named in `not_done`.
 #[derive(Clone, Debug)]
 pub struct Analysis {
@@ -68,7 +60,8 @@ pub struct Analysis {
     pub evaluation: Evaluation,
     pub gradient_norm: f64,
     pub trace_gauss_newton: Option<Figure>,
-    pub per_parameter: Vec<ParameterTrace>,
+    /// Every parameter's share of `tr G`; empty where that was cut off.
+    pub per_parameter: Vec<f64>,
     pub trace_hessian: Option<Figure>,
     pub frobenius_hessian: Option<Figure>,
     pub frobenius_gauss_newton: Option<Figure>,

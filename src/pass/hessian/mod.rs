@@ -20,6 +20,6 @@ mod verdict;
 
 pub use analysis::{HessianError, HessianOptions, analyse};
 pub use claims::{stability_claim, trace_claim};
-pub use figures::{Analysis, Figure, Method, ParameterTrace};
+pub use figures::{Analysis, Figure, Method};
 pub use second::dense;
 pub use verdict::{Stability, Verdict, judge, judge_by_bracket};

@@ -70,15 +70,14 @@ impl Second {
         found.residual = stages
             .run("norm of the Hessian's difference from the Gauss-Newton matrix", estimate)
             .map(|e| Figure::estimated(e, method(&few, 0)));
-        if let Some(frobenius) = found.frobenius
-            && let Some(ends) = stages.run("eigenvalues of the Hessian", |deadline| {
-                Ends::of(&hessian, d, route.seed, frobenius.upper(), LANCZOS_STEPS.min(route.vectors), deadline)
-            })
-        {
+        let upper = found.frobenius.map_or(f64::INFINITY, |norm| norm.upper());
+        let steps = LANCZOS_STEPS.min(route.vectors);
+        let ends = |deadline| Ends::of(&hessian, d, route.seed, upper, steps, deadline);
+        if let Some(ends) = stages.run("eigenvalues of the Hessian", ends) {
             (found.largest, found.smallest) = (Some(ends.largest), ends.smallest);
         }
         let steps = 30.min(route.vectors);
-        let density = |deadline| spectral_density(&hessian, d, 2, steps, route.seed, deadline);
+        let density = |deadline| spectral_density(hessian, d, 2, steps, route.seed, deadline);
         found.density = stages.run("spectral density of the Hessian", density).unwrap_or_default();
         found
     }
