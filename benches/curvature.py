@@ -254,7 +254,7 @@ def traces(bench, quick):
         shared = os.environ.get("NNVERIFY_SHARED")
         if shared:
             folder = Path(shared) / "cases" / "curvature"
-            cases.insert(2, ("ResNet-20", (folder / "resnet20.onnx", folder / "resnet20.npz")))
+            cases.append(("ResNet-20", (folder / "resnet20.onnx", folder / "resnet20.npz")))
         else:
             print("ResNet-20 left out: NNVERIFY_SHARED is not set")
     print(f"\nHessian of the mean cross-entropy, {THREADS} threads; ratio: to our exact trace or eigenvalue in f32")
