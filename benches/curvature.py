@@ -1,164 +1,358 @@
 #!/usr/bin/env python3
 """The curvature passes beside PyHessian, curvlinops and a PyTorch M-FAC written from the paper's recursion, in one run.
 
-    python3 benches/curvature.py [--quick]
+    python3 benches/curvature.py [--quick] [--all] [--traces | --mfac | --coverage]
 
-Makes a virtual environment of its own (target/bench-venv) from the Python package index, networks with random weights, and
-prints for each tool: value, seconds, and the ratio to ours. Everything runs on the CPU with the threads that
-RAYON_NUM_THREADS (default: 1) says, so that the columns compare.
+Makes a virtual environment beside this script (`benches/.venv`) from the Python package index, and networks with random weights
+in `target/bench`. Every measurement is a process of its own, so that memory is its own too; all run on the CPU with as many
+threads as RAYON_NUM_THREADS says (default: all cores). Printed are values, seconds, peak memory, ratios to ours, and which part of
+the machine's own rates (reading memory, products of matrices, both measured here) is reached.
+
+ResNet-20 (272 474 parameters) is read from `$NNVERIFY_SHARED`, where that is set. Sizes at which the recursion is predicted to take more
+than 40 s are left out, and said, unless `--all` asks for them.
 """
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / "target" / "bench-venv"
-PACKAGES = ["numpy", "onnx", "torch", "pyhessian", "curvlinops-for-pytorch"]
-THREADS = os.environ.setdefault("RAYON_NUM_THREADS", "1")
+VENV = ROOT / "benches" / ".venv"
+WORK = ROOT / "target" / "bench"
+PACKAGES = ["numpy", "scipy", "onnx", "torch", "pyhessian", "curvlinops-for-pytorch"]
+THREADS = os.environ.setdefault("RAYON_NUM_THREADS", str(os.cpu_count()))
+DAMPING = 1e-3
+PATIENCE = 40.0
 
 
 def enter_venv():
-    python = VENV / "bin" / "python"
-    if Path(sys.executable).resolve() == python.resolve() or sys.prefix == str(VENV):
+    if sys.prefix == str(VENV):
         return
+    python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.check_call([sys.executable, "-m", "venv", str(VENV)])
+    found = subprocess.run([str(python), "-c", "import torch, pyhessian, curvlinops, onnx, scipy"], capture_output=True)
+    if found.returncode != 0:
         subprocess.check_call([str(python), "-m", "pip", "install", "-q", *PACKAGES])
     os.execv(str(python), [str(python), __file__, *sys.argv[1:]])
 
 
-def ours(*arguments):
-    command = ["cargo", "bench", "-q", "--bench", "curvature", "--", *map(str, arguments)]
-    return json.loads(subprocess.check_output(command, cwd=ROOT, text=True).strip().splitlines()[-1])
+def executable():
+    command = ["cargo", "bench", "-q", "--locked", "--bench", "curvature", "--no-run", "--message-format=json"]
+    for line in subprocess.check_output(command, cwd=ROOT, text=True).splitlines():
+        path = json.loads(line).get("executable")
+        if path:
+            return path
+    sys.exit("cargo built no benchmark")
 
 
-def timed(run):
+def run(command):
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, text=True, capture_output=True)
+    if done.returncode != 0:
+        return {"error": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def timed(action):
     start = time.perf_counter()
-    value = run()
+    value = action()
     return value, time.perf_counter() - start
 
 
-def mlp(torch, widths, path):
-    """A ReLU network of these widths, and the same as ONNX."""
+def best(repetitions, action):
+    return min(timed(action)[1] for _ in range(repetitions))
+
+
+def resident():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+# Networks.
+
+
+def mlp(widths, name, n):
+    """A ReLU network with random weights as ONNX, and samples."""
     import numpy
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    torch.manual_seed(0)
-    layers = []
+    random = numpy.random.default_rng(0)
     nodes, tensors, value = [], [], "x"
     for index, (inner, outer) in enumerate(zip(widths, widths[1:])):
-        layer = torch.nn.Linear(inner, outer)
-        layers.append(layer)
-        for name, tensor in ((f"w{index}", layer.weight), (f"b{index}", layer.bias)):
-            tensors.append(numpy_helper.from_array(tensor.detach().numpy().astype(numpy.float32), name))
+        bound = inner**-0.5
+        for letter, shape in (("w", (outer, inner)), ("b", (outer,))):
+            tensors.append(numpy_helper.from_array(random.uniform(-bound, bound, shape).astype(numpy.float32), f"{letter}{index}"))
         nodes.append(helper.make_node("Gemm", [value, f"w{index}", f"b{index}"], [f"z{index}"], transB=1))
         value = f"z{index}"
         if index + 2 < len(widths):
-            layers.append(torch.nn.ReLU())
             nodes.append(helper.make_node("Relu", [value], [f"a{index}"]))
             value = f"a{index}"
     info = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes, "mlp", [info("x", TensorProto.FLOAT, [1, widths[0]])], [info(value, TensorProto.FLOAT, [1, widths[-1]])], tensors
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return torch.nn.Sequential(*layers)
+    ends = [info("x", TensorProto.FLOAT, [1, widths[0]])], [info(value, TensorProto.FLOAT, [1, widths[-1]])]
+    graph = helper.make_graph(nodes, "mlp", *ends, tensors)
+    WORK.mkdir(parents=True, exist_ok=True)
+    model, data = WORK / f"{name}.onnx", WORK / f"{name}.npz"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+    inputs = random.standard_normal((n, widths[0])).astype(numpy.float32)
+    numpy.savez(data, inputs=inputs, labels=numpy.arange(n, dtype=numpy.int64) % widths[-1])
+    return model, data
 
 
-def traces(torch, quick):
-    """Trace of the Hessian: exact here, by probes there. The data differ, so only times compare; both are cross-entropy."""
-    n = 128
-    shapes = [[64, 96, 32, 10], [64, 256, 256, 64, 10], [784, 784, 480, 10]]
-    print(f"\ntraces, n = {n}, {THREADS} thread(s)")
-    print(f"{'d':>9} {'tool':34} {'value':>12} {'seconds':>9} {'ratio':>7}")
-    for widths in shapes[: 2 if quick else 3]:
-        path = ROOT / "target" / f"bench-{len(widths)}-{widths[1]}.onnx"
-        net = mlp(torch, widths, path)
-        own = ours("trace", path, n)
-        rows = [
-            ("gradient, f64", float("nan"), own["gradient"]),
-            ("exact trace, f64", own["trace"], own["trace_seconds"]),
-            ("one Hessian product, f64", own["lambda_max"], own["hessian_product"]),
-        ]
-        generator = torch.Generator().manual_seed(3)
-        x = torch.randn(n, widths[0], generator=generator)
-        y = torch.arange(n) % widths[-1]
-        loss = torch.nn.CrossEntropyLoss()
+def network(path):
+    """The operators of these networks and of ResNet-20, from ONNX to PyTorch."""
+    import onnx
+    import torch
+    from onnx import numpy_helper
 
-        def backward():
-            net.zero_grad()
-            loss(net(x), y).backward()
+    class Graph(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.graph = onnx.load(path).graph
+            self.names = {}
+            for index, tensor in enumerate(self.graph.initializer):
+                value = torch.tensor(numpy_helper.to_array(tensor).copy())
+                self.names[tensor.name] = f"t{index}"
+                if tensor.name.endswith(("running_mean", "running_var")):
+                    self.register_buffer(f"t{index}", value)
+                else:
+                    self.register_parameter(f"t{index}", torch.nn.Parameter(value))
 
-        backward()
-        rows.append(("torch forward + backward, f32", float("nan"), timed(backward)[1]))
-        try:
-            from pyhessian import hessian
+        def forward(self, x):
+            f = torch.nn.functional
+            values = {self.graph.input[0].name: x}
+            for node in self.graph.node:
+                given = [values[n] if n in values else getattr(self, self.names[n]) for n in node.input]
+                a = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+                match node.op_type:
+                    case "Gemm":
+                        out = f.linear(*given)
+                    case "Relu":
+                        out = torch.relu(*given)
+                    case "Add":
+                        out = given[0] + given[1]
+                    case "Conv":
+                        out = f.conv2d(*given, stride=a["strides"], padding=a["pads"][:2])
+                    case "BatchNormalization":
+                        inputs, weight, bias, mean, variance = given
+                        out = f.batch_norm(inputs, mean, variance, weight, bias, False, 0.0, a["epsilon"])
+                    case "AveragePool":
+                        out = f.avg_pool2d(*given, a["kernel_shape"], a.get("strides"))
+                    case "Flatten":
+                        out = given[0].flatten(1)
+                    case other:
+                        raise NotImplementedError(other)
+                values[node.output[0]] = out
+            return out
 
-            tool = hessian(net, loss, data=(x, y), cuda=False)
-            found, seconds = timed(lambda: tool.trace())
-            rows.append(("PyHessian trace, default stop", sum(found) / len(found), seconds))
-            found, seconds = timed(lambda: tool.trace(maxIter=30, tol=0.0))
-            rows.append(("PyHessian trace, 30 probes", sum(found) / len(found), seconds))
-            found, seconds = timed(lambda: tool.eigenvalues(top_n=1))
-            rows.append(("PyHessian largest eigenvalue", found[0][0], seconds))
-        except Exception as error:  # a peer that fails is a result too
-            rows.append((f"PyHessian: {type(error).__name__}", float("nan"), float("nan")))
-        try:
-            import curvlinops
+    return Graph()
 
-            parameters = [p for p in net.parameters() if p.requires_grad]
-            operator = curvlinops.HessianLinearOperator(net, loss, parameters, [(x, y)], check_deterministic=False)
+
+# What a process of its own measures of a peer.
+
+
+def peer(tool, *arguments):
+    import numpy
+    import torch
+
+    torch.set_num_threads(int(THREADS))
+    torch.manual_seed(0)
+    numpy.random.seed(0)
+    if tool == "recursion":
+        print(json.dumps(recursion(*map(int, arguments))))
+        return
+    model, data = arguments
+    net, arrays = network(model), numpy.load(data)
+    x, y = torch.tensor(arrays["inputs"]), torch.tensor(arrays["labels"]).long()
+    loss = torch.nn.CrossEntropyLoss()
+    parameters = [p for p in net.parameters() if p.requires_grad]
+
+    def backward():
+        net.zero_grad()
+        loss(net(x), y).backward()
+
+    before = resident()
+    backward()
+    value = float("nan")
+    if tool == "gradient":
+        seconds = best(5, backward)
+    elif tool.startswith("pyhessian"):
+        from pyhessian import hessian
+
+        measured = hessian(net, loss, data=(x, y), cuda=False)
+        if tool == "pyhessian-lambda":
+            found, seconds = timed(lambda: measured.eigenvalues(top_n=1))
+            value = found[0][0]
+        else:
+            limits = {"maxIter": 30, "tol": 0.0} if tool.endswith("30") else {}
+            found, seconds = timed(lambda: measured.trace(**limits))
+            value = float(numpy.mean(found))
+    else:
+        import curvlinops
+        from scipy.sparse.linalg import eigsh
+
+        operator = curvlinops.HessianLinearOperator(net, loss, parameters, [(x, y)], check_deterministic=False)
+        if tool == "curvlinops-lambda":
+            found, seconds = timed(lambda: eigsh(operator.to_scipy(), k=1, which="LA", tol=1e-3, return_eigenvectors=False))
+            value = float(found[0])
+        else:
             found, seconds = timed(lambda: curvlinops.hutchpp_trace(operator, num_matvecs=60))
-            rows.append(("curvlinops Hutch++, 60 products", float(found), seconds))
-        except Exception as error:
-            rows.append((f"curvlinops: {type(error).__name__}", float("nan"), float("nan")))
-        for tool, value, seconds in rows:
-            print(f"{own['d']:9} {tool:34} {value:12.5g} {seconds:9.4f} {seconds / own['trace_seconds']:7.1f}")
+            value = float(found)
+    print(json.dumps({"value": value, "seconds": seconds, "peak": peak() - before}))
 
 
-def recursion(torch, gradients, damping):
-    """M-FAC as in the paper: v_1 = g_1/λ; v_i = g_i/λ − Σ_{k<i} v_k (v_k·g_i)/(m + g_k·v_k)."""
-    m = gradients.shape[0]
-    rows = gradients / damping
+def recursion(d, m):
+    """M-FAC as in the paper: v_1 = g_1/λ; v_i = g_i/λ − Σ_{k<i} v_k (v_k·g_i)/(m + g_k·v_k). The v take the place of the g."""
+    import numpy
+    import torch
+
+    def entries(first, count):
+        z = (numpy.arange(first, first + count, dtype=numpy.uint64) + numpy.uint64(1)) * numpy.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
+        return (((z ^ (z >> numpy.uint64(31))) >> numpy.uint64(40)).astype(numpy.float64) / 2.0**24 - 0.5).astype(numpy.float32)
+
+    # Code and the buffers of matrix products are there before the gradients are.
+    tiny = torch.randn(16, 1000)
+    tiny @ tiny[0] @ tiny
+    before = resident()
+    rows = torch.empty(m, d)
+    for i in range(m):
+        rows[i] = torch.from_numpy(entries(i * d, d))
+    x = torch.from_numpy(entries(m * d, d))
     denominators = torch.zeros(m)
-    denominators[0] = m + gradients[0] @ rows[0]
-    for i in range(1, m):
-        rows[i] -= (rows[:i] @ gradients[i] / denominators[:i]) @ rows[:i]
-        denominators[i] = m + gradients[i] @ rows[i]
-    return rows, denominators
+
+    def precompute():
+        for i in range(m):
+            g = rows[i].clone()
+            v = g / DAMPING
+            if i > 0:
+                v -= (rows[:i] @ g / denominators[:i]) @ rows[:i]
+            denominators[i] = m + g @ v
+            rows[i] = v
+
+    _, seconds = timed(precompute)
+    product = lambda: x / DAMPING - (rows @ x / denominators) @ rows
+    form = float(x.double() @ product().double())
+    return {"precompute": seconds, "product": best(5, product), "form": form, "peak": peak() - before}
 
 
-def mfac(torch, quick):
-    print(f"\nM-FAC, {THREADS} thread(s): seconds of the recursion (PyTorch, f32) and ours (gradients f32, arithmetic f64)")
-    print(f"{'d':>9} {'m':>5} {'recursion':>10} {'ours':>9} {'ratio':>6} {'product':>9} {'ours':>9} {'GB/s':>6} {'GF/s':>6} {'residual':>9}")
-    sizes = [(10_000, (32, 128, 512)), (100_000, (32, 128, 512)), (272_474, (128, 512)), (1_000_000, (32, 128))]
-    for d, counts in sizes[: 2 if quick else 4]:
-        for m in counts:
-            own = ours("mfac", d, m)
-            torch.manual_seed(1)
-            gradients = torch.randn(m, d)
-            (rows, denominators), precompute = timed(lambda: recursion(torch, gradients, 1e-3))
-            x = torch.randn(d)
-            _, product = timed(lambda: x / 1e-3 - (rows @ x / denominators) @ rows)
+# The tables.
+
+
+def traces(bench, quick):
+    cases = [("10^4", mlp([64, 96, 32, 10], "mlp-4", 128)), ("10^5", mlp([64, 256, 256, 64, 10], "mlp-5", 128))]
+    if not quick:
+        cases.append(("10^6", mlp([784, 784, 480, 10], "mlp-6", 128)))
+        shared = os.environ.get("NNVERIFY_SHARED")
+        if shared:
+            folder = Path(shared) / "cases" / "curvature"
+            cases.append(("ResNet-20", (folder / "resnet20.onnx", folder / "resnet20.npz")))
+        else:
+            print("ResNet-20 left out: NNVERIFY_SHARED is not set")
+    print(f"\nHessian of the mean cross-entropy, {THREADS} threads; ratio: to our exact trace or eigenvalue in f32")
+    for name, (model, data) in cases:
+        single, double = (run([bench, "trace", model, data, precision]) for precision in ("single", "double"))
+        print(f"\n{name}: d = {double['d']}, n = {double['n']}")
+        print(f"  {'tool':42} {'value':>12} {'off':>8} {'seconds':>9} {'ratio':>7} {'peak MB':>8}")
+
+        def row(tool, value, exact, seconds, reference, memory):
+            off = f"{value / exact - 1:8.1e}" if value == value else f"{'':8}"
+            shown = f"{value:12.6g}" if value == value else f"{'':12}"
+            print(f"  {tool:42} {shown} {off} {seconds:9.4f} {seconds / reference:7.1f} {memory / 1e6:8.0f}")
+
+        trace, top = double["trace"], double["lambda_max"]
+        base, lanczos = single["trace_seconds"], single["lambda_seconds"]
+        nan = float("nan")
+        gradient = run([sys.executable, __file__, "peer", "gradient", model, data])
+        if "error" in gradient:
+            print(f"  PyTorch: {gradient['error']}")
+            continue
+        row("forward + backward, PyTorch, f32", nan, trace, gradient["seconds"], base, gradient["peak"])
+        for own, precision in ((single, "f32"), (double, "f64")):
+            row(f"forward + backward, ours, {precision}", nan, trace, own["gradient"], base, own["peak"])
+        for own, precision in ((single, "f32"), (double, "f64")):
+            row(f"exact trace, ours, {precision}", own["trace"], trace, own["trace_seconds"], base, own["peak"])
+        for tool, label in (
+            ("pyhessian-trace", "trace, PyHessian, its own stop"),
+            ("pyhessian-trace-30", "trace, PyHessian, 30 probes"),
+            ("curvlinops-trace", "trace, curvlinops Hutch++, 60 products"),
+        ):
+            found = run([sys.executable, __file__, "peer", tool, model, data])
+            if "error" in found:
+                print(f"  {label}: {found['error']}")
+            else:
+                row(label, found["value"], trace, found["seconds"], base, found["peak"])
+        for own, precision in ((single, "f32"), (double, "f64")):
+            label = f"λ_max, ours, {own['products']} products, {precision}"
+            row(label, own["lambda_max"], top, own["lambda_seconds"], lanczos, own["peak"])
+        for tool, label in (("pyhessian-lambda", "λ_max, PyHessian"), ("curvlinops-lambda", "λ_max, curvlinops + eigsh")):
+            found = run([sys.executable, __file__, "peer", tool, model, data])
+            if "error" in found:
+                print(f"  {label}: {found['error']}")
+            else:
+                row(label, found["value"], top, found["seconds"], lanczos, found["peak"])
+        ratios = [own["trace_seconds"] / own["gradient"] for own in (single, double)]
+        print(
+            f"  exact trace: {base / gradient['seconds']:.1f} times PyTorch's forward + backward (f32),"
+            f" {ratios[0]:.1f} (f32) and {ratios[1]:.1f} (f64) times our own; eigenvalue to {double['lambda_residual'] / top:.0e}"
+        )
+
+
+def mfac(bench, machine, quick, everything):
+    print(f"\nM-FAC, {THREADS} threads; gradients in f32, ours with arithmetic in f64, the recursion in PyTorch in f32")
+    print("  seconds of ours and the recursion's; rates: share of the measured f64 products (Gram) and of reading (product)")
+    print(f"  memory: peak over the bytes of the gradients 4dm; off: relative difference of xᵀF⁻¹x, λ = {DAMPING}")
+    head = f"{'precompute':>10} {'recursion':>10} {'ratio':>6} {'flops':>6} {'product':>9} {'recursion':>10} {'read':>6}"
+    print(f"  {'d':>8} {'m':>5} {head} {'memory':>7} {'recursion':>10} {'off':>8} {'residual':>9}")
+    for d in (10_000, 100_000, 272_474, 1_000_000)[: 2 if quick else 4]:
+        for m in (32, 128, 512, 1024)[: 3 if quick else 4]:
+            predicted = 4.0 * d * m * m / (machine["read"] * 1e9)
+            if predicted > PATIENCE and not everything:
+                print(f"  {d:8} {m:5} left out: the recursion would take {predicted:.0f} s (--all)")
+                continue
+            own = run([bench, "mfac", d, m])
+            theirs = run([sys.executable, __file__, "peer", "recursion", d, m])
+            if "error" in own or "error" in theirs:
+                print(f"  {d:8} {m:5} {own.get('error', '')} {theirs.get('error', '')}")
+                continue
+            flops = d * m * m / own["gram"] / 1e9 / machine["gigaflops"]
+            read = 8.0 * d * m / own["product"] / 1e9 / machine["read"]
+            share = lambda peak: peak / (4.0 * d * m)
             print(
-                f"{d:9} {m:5} {precompute:10.3f} {own['precompute']:9.3f} {precompute / own['precompute']:6.1f} {product:9.4f}"
-                f" {own['product']:9.4f} {own['gigabytes_per_second']:6.1f} {own['gigaflops']:6.1f} {own['residual']:9.1e}"
+                f"  {d:8} {m:5} {own['precompute']:10.4f} {theirs['precompute']:10.4f}"
+                f" {theirs['precompute'] / own['precompute']:6.1f} {flops:6.0%} {own['product']:9.5f} {theirs['product']:10.5f}"
+                f" {read:6.0%} {share(own['peak']):7.2f} {share(theirs['peak']):10.2f}"
+                f" {theirs['form'] / own['form'] - 1:8.0e} {own['residual']:9.0e}",
+                flush=True,
             )
-            del gradients, rows
 
 
 def main():
     enter_venv()
-    import torch
-
-    torch.set_num_threads(int(THREADS))
-    quick = "--quick" in sys.argv
-    traces(torch, quick)
-    mfac(torch, quick)
+    words = sys.argv[1:]
+    if words[:1] == ["peer"]:
+        return peer(*words[1:])
+    bench = executable()
+    wanted = [word for word in ("--traces", "--mfac", "--coverage") if word in words] or ["--coverage", "--traces", "--mfac"]
+    if "--coverage" in wanted:
+        print(subprocess.check_output([bench, "coverage"], text=True))
+    machine = run([bench, "machine"])
+    print(
+        f"this machine, {machine['threads']} threads: reads {machine['read']:.1f} GB/s,"
+        f" multiplies {machine['gigaflops']:.0f} GFLOP/s in f64, {machine['gigaflops_single']:.0f} in f32"
+    )
+    if "--traces" in wanted:
+        traces(bench, "--quick" in words)
+    if "--mfac" in wanted:
+        mfac(bench, machine, "--quick" in words, "--all" in words)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,30 @@
-//! Measurements of the curvature passes; `benches/curvature.py` puts them beside other tools.
+//! Measurements of the curvature passes; `benches/curvature.py` puts them beside other tools. One line of JSON each, but for
+//! the coverage.
 //!
 //! ```text
-//! cargo bench --bench curvature -- coverage              intervals on five spectra, 300 repetitions each
-//! cargo bench --bench curvature -- mfac D M              one line of JSON: seconds and rates of M-FAC
-//! cargo bench --bench curvature -- trace MODEL N         one line of JSON: gradient, exact trace, largest eigenvalue
+//! cargo bench --bench curvature -- coverage                   intervals on five spectra, 300 repetitions each
+//! cargo bench --bench curvature -- machine                    rates: reading memory, matrix products
+//! cargo bench --bench curvature -- mfac D M                   M-FAC: seconds, memory, a quadratic form
+//! cargo bench --bench curvature -- trace MODEL DATA PRECISION gradient, exact trace, largest eigenvalue
 //! ```
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat};
+use nnverify::data::Dataset;
 use nnverify::onnx::load;
-use nnverify::pass::derivatives::{Circuit, Loss, Objective, Panels, Parameters, Precision, Samples, Selection, Targets};
+use nnverify::pass::deadline::Deadline;
+use nnverify::pass::derivatives::{
+    Circuit, Loss, Objective, Panels, Parameters, Precision, Real, Samples, Selection, Targets, dot,
+};
 use nnverify::pass::hessian::estimate::{Probes, frobenius_norm, trace};
 use nnverify::pass::hessian::random::Random;
 use nnverify::pass::hessian::spectrum::Lanczos;
 use nnverify::pass::mfac::Inverse;
+use rayon::prelude::*;
 
 /// Name, is it positive semidefinite, and the eigenvalues.
 type Spectrum<'a> = (&'a str, bool, Box<dyn Fn(usize) -> f64>);
@@ -24,9 +34,11 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [] | ["coverage"] => coverage(),
+        ["machine"] => machine(),
         ["mfac", d, m] => mfac(d.parse().expect("D is a number"), m.parse().expect("M is a number")),
-        ["trace", model, n] => traces(Path::new(model), n.parse().expect("N is a number")),
-        _ => eprintln!("coverage | mfac D M | trace MODEL N"),
+        ["trace", model, data, "single"] => traces::<f32>(Path::new(model), Path::new(data)),
+        ["trace", model, data, "double"] => traces::<f64>(Path::new(model), Path::new(data)),
+        _ => eprintln!("coverage | machine | mfac D M | trace MODEL DATA single|double"),
     }
 }
 
@@ -42,21 +54,25 @@ fn coverage() {
         ("exponential", true, Box::new(|i| 0.9f64.powi(i as i32))),
         ("indefinite", false, Box::new(|i| if i % 2 == 0 { 1.0 } else { -0.8 })),
     ];
+    println!("{REPETITIONS} repetitions, δ = {DELTA}, 30 probes; without and with a sketch of 10");
     for (name, semidefinite, value) in spectra {
         let values: Vec<f64> = (0..d).map(value).collect();
         let (sum, norm) = (values.iter().sum::<f64>(), values.iter().map(|v| v * v).sum::<f64>().sqrt());
         let apply = |x: &[f64]| -> Vec<f64> { x.iter().zip(&values).map(|(x, v)| x * v).collect() };
-        let (mut traces, mut norms) = (0, 0);
+        let mut hits = [0; 3];
         for seed in 0..REPETITIONS {
-            let probes = Probes { count: 30, sketch: 10, seed };
-            let found = trace(&apply, d, semidefinite, &probes, DELTA);
-            traces += u32::from(found.lower <= sum && sum <= found.upper);
-            let found = frobenius_norm(&apply, d, &probes, DELTA);
-            norms += u32::from(found.lower <= norm && norm <= found.upper);
+            for (sketch, hits) in [0, 10].into_iter().zip(&mut hits) {
+                let probes = Probes { count: 30, sketch, seed };
+                let found = trace(&apply, d, semidefinite, &probes, DELTA, Deadline::NONE).expect("no limit");
+                *hits += u32::from(found.lower <= sum && sum <= found.upper);
+            }
+            let probes = Probes { count: 30, sketch: 0, seed };
+            let found = frobenius_norm(&apply, d, &probes, DELTA, Deadline::NONE).expect("no limit");
+            hits[2] += u32::from(found.lower <= norm && norm <= found.upper);
         }
-        let share = |hits: u32| f64::from(hits) / REPETITIONS as f64;
-        println!("{name:12} coverage of the trace {:.3}, of the norm {:.3}", share(traces), share(norms));
-        assert!(share(traces) >= 1.0 - DELTA && share(norms) >= 1.0 - DELTA, "{name}");
+        let [plain, sketched, norms] = hits.map(|hits| f64::from(hits) / REPETITIONS as f64);
+        println!("{name:12} coverage of the trace {plain:.3}, {sketched:.3}; of the norm {norms:.3}");
+        assert!([plain, sketched, norms].iter().all(|share| *share >= 1.0 - DELTA), "{name}");
     }
 }
 
@@ -70,49 +86,117 @@ fn best(repetitions: usize, mut run: impl FnMut()) -> f64 {
     (0..repetitions).map(|_| timed(&mut run).1).fold(f64::INFINITY, f64::min)
 }
 
-fn mfac(d: usize, m: usize) {
-    let damping = 1e-3;
-    let panels = Panels::new(m, d, Precision::Single, usize::MAX).expect("memory");
-    (0..m).for_each(|i| panels.write(i, &Random::new(1, i as u64).normals(d)).expect("memory"));
-    let (inverse, precompute) = timed(|| Inverse::new(panels, damping).expect("positive definite"));
-    let x = Random::new(2, 0).normals(d);
-    let product = best(5, || drop(inverse.product(&x)));
-    let diagonal = best(1, || drop(inverse.diagonal()));
-    let residual = inverse.relative_residual(&inverse.product(&x).expect("memory"), &x).expect("memory");
-    let bytes = 2.0 * (4 * d * m) as f64;
-    let flops = (d * m) as f64 * m as f64;
+/// A figure of this process in bytes, where the system has one.
+fn status(key: &str) -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|word| word.parse::<f64>().ok());
+    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024.0)
+}
+
+/// What the memory and the processor give at best, on all threads.
+fn machine() {
+    let words: Vec<u64> = (0..1 << 27).into_par_iter().map(|i| i).collect();
+    let pieces = words.len() / rayon::current_num_threads();
+    let sum = |piece: &[u64]| piece.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
+    let seconds = best(7, || drop(black_box(words.par_chunks(pieces).map(sum).collect::<Vec<_>>())));
+    let rate = |n: usize, seconds: f64| 2.0 * (n as f64).powi(3) / seconds / 1e9;
+    let n = 1536;
+    let parallelism = faer::get_global_parallelism();
+    let (a, mut c) = (Mat::<f64>::from_fn(n, n, |i, j| (i * 7 + j) as f64 * 1e-3), Mat::<f64>::zeros(n, n));
+    let double = best(5, || matmul(c.as_mut(), Accum::Replace, &a, &a, 1.0, parallelism));
+    let (a, mut c) = (Mat::<f32>::from_fn(n, n, |i, j| (i * 7 + j) as f32 * 1e-3), Mat::<f32>::zeros(n, n));
+    let single = best(5, || matmul(c.as_mut(), Accum::Replace, &a, &a, 1.0, parallelism));
     println!(
-        "{{\"d\": {d}, \"m\": {m}, \"precompute\": {precompute}, \"product\": {product}, \"diagonal\": {diagonal}, \
-         \"residual\": {residual}, \"gigabytes_per_second\": {}, \"gigaflops\": {}}}",
-        bytes / product / 1e9,
-        flops / precompute / 1e9
+        "{{\"threads\": {}, \"read\": {}, \"gigaflops\": {}, \"gigaflops_single\": {}}}",
+        rayon::current_num_threads(),
+        8.0 * words.len() as f64 / seconds / 1e9,
+        rate(n, double),
+        rate(n, single)
     );
 }
 
-/// On standard normal inputs and labels by position.
-fn traces(path: &Path, n: usize) {
+/// Entry `index` of a matrix that other tools can make too: SplitMix64, uniform in `[-1/2, 1/2)`.
+fn entry(index: u64) -> f32 {
+    let mut z = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1u32 << 24) as f32 - 0.5
+}
+
+/// The inverse, and the seconds that it takes once the gradients are there.
+fn inverse(d: usize, m: usize, damping: f64) -> (Inverse, f64) {
+    let panels = Panels::new(m, d, Precision::Single, usize::MAX).expect("memory");
+    (0..m).into_par_iter().for_each(|i| {
+        let row: Vec<f32> = (0..d).map(|j| entry((i * d + j) as u64)).collect();
+        panels.write(i, &row).expect("memory");
+    });
+    timed(|| Inverse::new(panels, damping).expect("positive definite"))
+}
+
+fn mfac(d: usize, m: usize) {
+    let damping = 1e-3;
+    // Code and the buffers of matrix products are there before the gradients are.
+    drop(inverse(1000, 16, damping));
+    let before = status("VmRSS");
+    let (inverse, precompute) = inverse(d, m, damping);
+    let x: Vec<f64> = (0..d).map(|j| f64::from(entry((m * d + j) as u64))).collect();
+    let form = dot(&x, &inverse.product(&x).expect("memory"));
+    let product = best(5, || drop(black_box(inverse.product(&x))));
+    let peak = status("VmHWM") - before;
+    // The factor again, on memory that is there: what precomputing costs once the process is warm.
+    let warm = best(3, || drop(black_box(inverse.gradients().gram())));
+    let diagonal = best(1, || drop(black_box(inverse.diagonal())));
+    let residual = inverse.relative_residual(&inverse.product(&x).expect("memory"), &x).expect("memory");
+    println!(
+        "{{\"d\": {d}, \"m\": {m}, \"precompute\": {precompute}, \"gram\": {warm}, \"product\": {product}, \"diagonal\": {diagonal}, \
+         \"residual\": {residual}, \"form\": {form}, \"peak\": {peak}}}"
+    );
+}
+
+/// On the samples and labels of a file.
+fn traces<T: Real>(path: &Path, data: &Path) {
     let model = load(path).expect("a model");
     let network = &model.network;
-    let outputs = network.output_size();
-    let samples = Samples {
-        inputs: Random::new(3, 0).normals(n * network.input_size()),
-        targets: Targets::Labels((0..n).map(|i| i % outputs).collect()),
-        count: n,
-    };
+    let dataset = Dataset::open(data, None).expect("data");
+    let n = dataset.len();
     let parameters = Parameters::of(&model, &Selection::default()).expect("parameters");
     let circuit = Circuit::new(network, Loss::CrossEntropy.output(network).0, parameters).expect("a network");
-    let objective = Objective::new(&circuit, Loss::CrossEntropy, &samples, 0).expect("data");
-    let gradient = best(3, || drop(objective.gradient()));
-    let (norms, seconds) = timed(|| objective.root_norms());
-    let seconds = seconds.min(best(2, || drop(objective.root_norms())));
+    let labels = dataset.labels(circuit.outputs()).expect("labels");
+    let samples = Samples {
+        inputs: (0..n).flat_map(|sample| dataset.input(sample)).collect(),
+        targets: Targets::Labels(labels.into_iter().map(|label| label as usize).collect()),
+        count: n,
+    };
+    let before = status("VmRSS");
+    // Nothing is kept of earlier passes: a gradient is a forward and a backward pass.
+    let objective = Objective::<T>::new(&circuit, Loss::CrossEntropy, &samples, 0).expect("data");
+    let gradient = best(5, || drop(black_box(objective.gradient())));
+    let norms = objective.root_norms(Deadline::NONE).expect("no limit");
+    let seconds = best(5, || drop(black_box(objective.root_norms(Deadline::NONE))));
     let trace = norms.iter().flatten().sum::<f64>() / n as f64;
     let start = Random::new(4, 0).normals(circuit.dimension());
-    let (space, lanczos) = timed(|| Lanczos::run(|x| objective.hessian_product(x), start, 20, |_| false));
-    let top = space.extremes().map_or(f64::NAN, |[_, (top, _)]| top);
+    // As far as the relative change that PyHessian stops at.
+    let mut last = f64::INFINITY;
+    let (space, lanczos) = timed(|| {
+        Lanczos::run(
+            |x| objective.hessian_product(x),
+            start,
+            100,
+            |space| {
+                let top = space.extremes().map_or(f64::NAN, |[_, (top, _)]| top);
+                let settled = (top - last).abs() <= 1e-3 * top.abs();
+                last = top;
+                settled
+            },
+        )
+    });
+    let (top, rest) = space.extremes().map_or((f64::NAN, f64::NAN), |[_, found]| found);
     println!(
-        "{{\"d\": {}, \"n\": {n}, \"gradient\": {gradient}, \"trace\": {trace}, \"trace_seconds\": {seconds}, \
-         \"lambda_max\": {top}, \"hessian_product\": {}}}",
+        "{{\"d\": {}, \"n\": {n}, \"gradient\": {gradient}, \"trace\": {trace}, \"trace_seconds\": {seconds}, \"lambda_max\": {top}, \
+         \"lambda_residual\": {rest}, \"lambda_seconds\": {lanczos}, \"products\": {}, \"peak\": {}}}",
         circuit.dimension(),
-        lanczos / 20.0
+        space.steps(),
+        status("VmHWM") - before
     );
 }

@@ -6,6 +6,7 @@
 //! | `gauss_newton_figures_agree_with_the_references` | traces, norms, eigenvalues of `G` and the `H_i`; thresholds for every batch size |
 //! | `hessian_figures_agree_with_the_references` | the dense Hessian of the small networks: trace, norm, both ends of the spectrum |
 //! | `verdicts_agree_with_the_references` | the whole pass: STABLE and UNSTABLE where the network interpolates, norms of parameters |
+//! | `brackets_without_a_gram_matrix_hold_the_threshold` | the same without the Gram matrix: the bracket of the threshold |
 //! | `inverse_hessian_products_agree_with_the_references` | M-FAC: products, diagonals, elements, blocks, pruning updates |
 //! | `sgd_behaves_as_the_verdicts_say` | SGD itself, written out for two-layer networks, from perturbed minima |
 //! | `flipped_labels_have_the_largest_leverage` | planted label noise, precision and recall printed |
@@ -21,6 +22,7 @@ use std::sync::Mutex;
 use ndarray_npy::NpzReader;
 use nnverify::certificate::{Certificate, ClaimKind, Number};
 use nnverify::onnx::{Model, load};
+use nnverify::pass::deadline::Deadline;
 use nnverify::pass::derivatives::{Circuit, Loss, Objective, Panels, Parameters, Precision, Samples, Selection, Targets, dot};
 use nnverify::pass::hessian::flatness::ParameterNorms;
 use nnverify::pass::hessian::gram::Gram;
@@ -44,6 +46,9 @@ const CASES: [&str; 11] = [
     "mlp_tanh_mse_scalar",
     "relu2_mse_scalar",
 ];
+
+/// No time limit.
+const ALWAYS: Deadline = Deadline::NONE;
 
 struct Case {
     name: &'static str,
@@ -160,10 +165,10 @@ fn gradients_agree_with_the_references() {
         let outputs = circuit.outputs();
         // A gradient Jᵀr of a network that interpolates carries the rounding of the output in r: an error of the size of J.
         let roots = collect(objective.count() * outputs, d, |visit| {
-            objective.for_each_root(|first, rows| visit(first * outputs, rows));
+            objective.for_each_root(ALWAYS, |first, rows| visit(first * outputs, rows)).unwrap();
         });
         let root = roots.iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
-        let rows = collect(objective.count(), d, |visit| objective.for_each_gradient(visit));
+        let rows = collect(objective.count(), d, |visit| objective.for_each_gradient(ALWAYS, visit).unwrap());
         for (found, name) in [(&summary.gradient, "mean_grad"), (&rows, "per_sample_grads")] {
             let expected = case.array(name);
             let scale = expected.iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
@@ -186,13 +191,13 @@ fn gauss_newton_figures_agree_with_the_references() {
     for case in cases(&CASES) {
         let circuit = case.circuit();
         let objective = case.objective(&circuit);
-        let gram = Gram::of(&objective, 1 << 30).unwrap();
+        let gram = Gram::of(&objective, 1 << 30, ALWAYS).unwrap();
         let n = gram.samples as f64;
         let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
         let ggn = |key: &str| case.number(&["ggn", key]);
         let check = |what: &str, found: f64, expected: f64| close(case.name, what, found, expected, 1e-9);
         check("trace", gram.trace(), ggn("tr"));
-        let norms = objective.root_norms();
+        let norms = objective.root_norms(ALWAYS).unwrap();
         check("trace by norms", norms.iter().flatten().sum::<f64>() / n, ggn("tr"));
         check("Frobenius norm", gram.frobenius_norm(), ggn("fro"));
         check("largest eigenvalue", gram.largest_eigenvalue(), ggn("lmax"));
@@ -218,7 +223,7 @@ fn gauss_newton_figures_agree_with_the_references() {
                 check("Wu-Su", found.wu_su, ggn("trace_eta_multi_output"));
             }
             if let Some(exact) = expected["eta_var"].as_f64() {
-                let found = threshold(&gram, batch).unwrap();
+                let found = threshold(&gram, batch, ALWAYS).unwrap().unwrap();
                 close(case.name, &format!("threshold for B = {batch}"), found.value, exact, 1e-9);
             }
         }
@@ -231,7 +236,7 @@ fn hessian_figures_agree_with_the_references() {
         let circuit = case.circuit();
         let objective = case.objective(&circuit);
         let d = circuit.dimension();
-        let hessian = nnverify::pass::hessian::dense(&objective);
+        let hessian = nnverify::pass::hessian::dense(&objective, ALWAYS).unwrap();
         let number = |key: &str| case.number(&["hessian", key]);
         let diagonal: Vec<f64> = (0..d).map(|i| hessian[(i, i)]).collect();
         let trace: f64 = diagonal.iter().sum();
@@ -247,7 +252,7 @@ fn hessian_figures_agree_with_the_references() {
             assert!((found - expected).abs() < 1e-9 * scale, "{}: a top eigenvalue is {found}, expected {expected}", case.name);
         }
         if circuit.structure.piecewise_multilinear() {
-            let norms = objective.root_norms();
+            let norms = objective.root_norms(ALWAYS).unwrap();
             let exact = norms.iter().flatten().sum::<f64>() / objective.count() as f64;
             close(case.name, "trace without a Hessian", exact, number("tr"), 1e-9);
         }
@@ -262,7 +267,7 @@ fn verdicts_agree_with_the_references() {
         let circuit = case.circuit();
         let objective = case.objective(&circuit);
         if let Some(verdicts) = case.expected["verdicts"].as_array() {
-            let gram = Gram::of(&objective, 1 << 30).unwrap();
+            let gram = Gram::of(&objective, 1 << 30, ALWAYS).unwrap();
             for verdict in verdicts {
                 let (eta, batch) = (verdict["eta"].as_f64().unwrap(), verdict["batch"].as_u64().unwrap() as usize);
                 let found = judge(&gram, eta, batch, None);
@@ -277,7 +282,7 @@ fn verdicts_agree_with_the_references() {
                     CriticalBatch::Never => assert_eq!(found.verdict, Verdict::Unstable),
                     CriticalBatch::From(critical) => {
                         assert_eq!(found.verdict == Verdict::Stable, batch as f64 >= critical, "{} {critical}", case.name);
-                        let at = |batch: f64| threshold(&gram, batch as usize).unwrap().value;
+                        let at = |batch: f64| threshold(&gram, batch as usize, ALWAYS).unwrap().unwrap().value;
                         assert!(at(critical.ceil()) >= eta * (1.0 - 1e-9) && at(critical.floor()) <= eta * (1.0 + 1e-9));
                     }
                 }
@@ -289,11 +294,11 @@ fn verdicts_agree_with_the_references() {
         let found = analyse(&objective, &case.samples, &options, &mut |_| ()).unwrap();
         let number = |key: &str| case.number(&["hessian", key]);
         if circuit.structure.piecewise_multilinear() || circuit.dimension() <= 700 {
-            close(case.name, "trace", found.trace_hessian.value, number("tr"), 1e-9);
+            close(case.name, "trace", found.trace_hessian.unwrap().value, number("tr"), 1e-9);
         }
-        let (low, high) = found.frobenius_hessian.interval.unwrap_or((number("fro"), number("fro")));
+        let (low, high) = found.frobenius_hessian.unwrap().interval.unwrap_or((number("fro"), number("fro")));
         assert!(low <= number("fro") && number("fro") <= high, "{}: {:?}", case.name, found.frobenius_hessian);
-        close(case.name, "largest eigenvalue", found.lambda_max_hessian.value, number("lambda_max"), 1e-9);
+        close(case.name, "largest eigenvalue", found.lambda_max_hessian.unwrap().value, number("lambda_max"), 1e-9);
         let applicable = case.loss == Loss::Mse && number("residual_fro") <= 0.01 * case.number(&["ggn", "fro"]);
         let not_applicable = matches!(found.stability.unwrap().verdict, Verdict::NotApplicable(_));
         assert_eq!(!not_applicable, applicable, "{}", case.name);
@@ -311,6 +316,43 @@ fn verdicts_agree_with_the_references() {
     println!("{decided} verdicts");
 }
 
+/// Without a Gram matrix only a bracket of the threshold is known: it holds the exact one, and decides the same way.
+#[test]
+fn brackets_without_a_gram_matrix_hold_the_threshold() {
+    let mut decided = 0;
+    for case in cases(&["digits_mse_flat", "digits_mse_sharp", "relu2_mse_scalar", "mlp_tanh_mse_scalar", "cnn_tanh_mse"]) {
+        let circuit = case.circuit();
+        let objective = case.objective(&circuit);
+        let gram = Gram::of(&objective, 1 << 30, ALWAYS).unwrap();
+        for (batch, expected) in case.expected["ggn"]["batches"].as_object().unwrap() {
+            let batch: usize = batch.parse().unwrap();
+            let Some(exact) = expected["eta_var"].as_f64() else { continue };
+            let options = HessianOptions {
+                learning_rate: Some(0.9 * exact),
+                batch: Some(batch),
+                gram_limit: 0,
+                dense_limit: 0,
+                ..HessianOptions::default()
+            };
+            let found = analyse(&objective, &case.samples, &options, &mut |_| ()).unwrap();
+            let stability = found.stability.unwrap();
+            let (low, high) = stability.bracket;
+            let slack = 1e-9 * exact;
+            assert!(
+                stability.exact.is_none() && low <= exact + slack && exact <= high + slack,
+                "{} {batch}: {low} {exact} {high}",
+                case.name
+            );
+            // The largest eigenvalue is known from above by a norm alone.
+            assert!(low <= Conditions::of(&gram, batch).sufficient * (1.0 + 1e-9), "{} {batch}", case.name);
+            assert!(stability.verdict != Verdict::Unstable, "{} {batch}", case.name);
+            println!("{:20} B = {batch:4}: [{low:.4e}, {high:.4e}] holds {exact:.4e}", case.name);
+            decided += usize::from(high < 1.1 * low);
+        }
+    }
+    println!("{decided} brackets within ten percent");
+}
+
 /// The first m rows, as they are or as single gradients.
 fn inverse_of(objective: &Objective<'_>, m: usize, roots: bool, damping: f64) -> Inverse {
     let panels = Panels::new(m, objective.circuit.dimension(), Precision::Double, usize::MAX).unwrap();
@@ -320,9 +362,9 @@ fn inverse_of(objective: &Objective<'_>, m: usize, roots: bool, damping: f64) ->
         panels.write(first * width, &rows[..kept * d]).unwrap();
     };
     if roots {
-        objective.for_each_root(visit);
+        objective.for_each_root(ALWAYS, visit).unwrap();
     } else {
-        objective.for_each_gradient(visit);
+        objective.for_each_gradient(ALWAYS, visit).unwrap();
     }
     Inverse::new(panels, damping).unwrap()
 }
@@ -412,7 +454,7 @@ fn a_large_residual_network() {
         let circuit = case.circuit();
         let objective = case.objective(&circuit);
         let started = std::time::Instant::now();
-        let norms = objective.root_norms();
+        let norms = objective.root_norms(ALWAYS).unwrap();
         let n = objective.count() as f64;
         let trace = norms.iter().flatten().sum::<f64>() / n;
         println!("trace {trace} in {:.2} s", started.elapsed().as_secs_f64());
@@ -420,9 +462,9 @@ fn a_large_residual_network() {
         assert!(circuit.structure.piecewise_multilinear());
         let summary = objective.summary().unwrap();
         close(case.name, "loss", summary.loss, case.number(&["loss"]), 1e-9);
-        close(case.name, "gradient", Objective::gradient_norm(&summary.gradient), case.number(&["grad_norm"]), 1e-9);
+        close(case.name, "gradient", dot(&summary.gradient, &summary.gradient).sqrt(), case.number(&["grad_norm"]), 1e-9);
         let started = std::time::Instant::now();
-        let gram = Gram::of(&objective, 1 << 30).unwrap();
+        let gram = Gram::of(&objective, 1 << 30, ALWAYS).unwrap();
         println!("Gram matrix in {:.2} s", started.elapsed().as_secs_f64());
         close(case.name, "norm", gram.frobenius_norm(), case.number(&["ggn", "fro"]), 1e-9);
         close(case.name, "largest eigenvalue", gram.largest_eigenvalue(), case.number(&["ggn", "lmax"]), 1e-9);
@@ -483,14 +525,14 @@ impl TwoLayer {
 fn sgd_behaves_as_the_verdicts_say() {
     for case in cases(&["digits_mse_flat", "digits_mse_sharp"]) {
         let circuit = case.circuit();
-        let gram = Gram::of(&case.objective(&circuit), 1 << 30).unwrap();
+        let gram = Gram::of(&case.objective(&circuit), 1 << 30, ALWAYS).unwrap();
         let Targets::Values(targets) = &case.samples.targets else { unreachable!() };
         let minimum = circuit.parameters.values(&case.model.network);
         let (inputs, hidden) = (case.model.network.input_size(), circuit.parameters.list[1].size);
         let (mut stable, mut unstable) = (0, 0);
         for verdict in case.expected["verdicts"].as_array().unwrap() {
             let (eta, batch) = (verdict["eta"].as_f64().unwrap(), verdict["batch"].as_u64().unwrap() as usize);
-            let critical = threshold(&gram, batch).unwrap().value;
+            let critical = threshold(&gram, batch, ALWAYS).unwrap().unwrap().value;
             if (eta / critical).max(critical / eta) < 1.3 || eta > 4.0 * critical || eta < critical / 20.0 {
                 continue;
             }

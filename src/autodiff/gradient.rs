@@ -2,6 +2,8 @@
 //!
 //! With enclosures every number encloses the true derivative, and at a kink every value that a convention could choose.
 
+use std::ops::RangeInclusive;
+
 use super::structure::needed;
 use crate::ir::{Arithmetic, Binary, EvaluationError, Function, Network, Node, NodeId, Op, Reduction, Values};
 
@@ -11,6 +13,8 @@ pub trait Differentiable: Arithmetic {
     fn derivative(&self, function: &Function) -> Option<Self>;
     /// The partial derivatives of the maximum of a row.
     fn selection(row: &[Self]) -> Vec<Self>;
+    /// The places that each element of a row can take in the sorted row.
+    fn ranks(row: &[Self], descending: bool) -> Vec<RangeInclusive<usize>>;
     /// The derivative of `max(x, 0)`.
     fn step(&self) -> Self;
     /// Is this exactly zero?
@@ -26,6 +30,15 @@ impl Differentiable for f64 {
     fn selection(row: &[Self]) -> Vec<Self> {
         let best = (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
         (0..row.len()).map(|i| Self::from(u8::from(i == best))).collect()
+    }
+
+    /// Equal elements keep their order.
+    fn ranks(row: &[Self], descending: bool) -> Vec<RangeInclusive<usize>> {
+        let mut order: Vec<usize> = (0..row.len()).collect();
+        order.sort_by(|&i, &j| if descending { row[j].total_cmp(&row[i]) } else { row[i].total_cmp(&row[j]) });
+        let mut ranks = vec![0..=0; row.len()];
+        order.into_iter().enumerate().for_each(|(rank, element)| ranks[element] = rank..=rank);
+        ranks
     }
 
     fn step(&self) -> Self {
@@ -172,7 +185,22 @@ fn pull_to<A: Differentiable>(
                 target.iter_mut().zip(p.iter().zip(a)).for_each(|(t, (p, a))| add_to(t, &p.mul(&a.sub(&mean))));
             }
         }
-        Op::Sort { .. } | Op::Equilibrium(_) => return None,
+        Op::Equilibrium(_) => return None,
+        Op::Sort { descending } => {
+            let width = node.shape.last().copied().unwrap_or(1).max(1);
+            // What a convention could choose for a place that is not certain.
+            let share = A::exact(0.0).step();
+            let rows = value(0).chunks(width).zip(adjoint.chunks(width));
+            for (target, (row, a)) in target.chunks_mut(width).zip(rows) {
+                for (t, rank) in target.iter_mut().zip(A::ranks(row, *descending)) {
+                    if rank.start() == rank.end() {
+                        add_to(t, &a[*rank.start()]);
+                    } else {
+                        a[rank].iter().for_each(|a| add_to(t, &share.mul(a)));
+                    }
+                }
+            }
+        }
     }
     Some(())
 }

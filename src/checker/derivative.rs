@@ -1,5 +1,7 @@
 //! TRUSTED. Derivatives in enclosures: every number encloses the derivative and, at a kink, every value between its sides.
 
+use std::ops::RangeInclusive;
+
 use crate::autodiff::Differentiable;
 use crate::ir::{Arithmetic, Binary, Function, Network, NodeId, Op, Reduction, Values};
 use crate::sound::Enclosure;
@@ -54,6 +56,8 @@ impl Differentiable for Enclosure {
                 }
             }
             Function::Elu { alpha } => sides(self, exact(alpha) * self.exp(), one),
+            // The slopes of both sides agree at 0.
+            Function::Celu { alpha } => sides(self, (*self / exact(alpha)).exp(), one),
             Function::Selu { alpha, gamma } => sides(self, exact(gamma) * exact(alpha) * self.exp(), exact(gamma)),
             Function::Sigmoid => self.sigmoid() * (-*self).sigmoid(),
             Function::Tanh => one - self.tanh().square(),
@@ -72,8 +76,60 @@ impl Differentiable for Enclosure {
                 let density = (-(self.square() / exact(2.0))).exp() / (exact(2.0) * Self::PI).sqrt();
                 (one + erf) / exact(2.0) + *self * density
             }
-            _ => return None,
+            // s = x/divisor: 1 + erf(s) + s·erf′(s), with 1 + erf(s) = erfc(−s).
+            Function::ErfGate { divisor } => {
+                let s = *self / exact(divisor);
+                (-s).erfc() + s * exact(2.0) / Self::PI.sqrt() * (-s.square()).exp()
+            }
+            // σ(v) + x·σ(v)σ(−v)·v′ with v = √(8/π)(x + cx³), c = 0.044715.
+            Function::GeluTanh => {
+                let (scale, c) = ((exact(8.0) / Self::PI).sqrt(), exact(44_715.0) / exact(1_000_000.0));
+                let v = scale * (*self + c * *self * self.square());
+                let slope = scale * (one + exact(3.0) * c * self.square());
+                v.sigmoid() + *self * v.sigmoid() * (-v).sigmoid() * slope
+            }
+            // t + x(1 − t²)σ(x) with t = tanh(softplus(x)).
+            Function::Mish => {
+                let t = self.tanh_softplus();
+                t + *self * (one - t.square()) * self.sigmoid()
+            }
+            // x/3 + 1/2 within [−3, 3], constant outside; −1/2 and 3/2 meet 0 and 1 at the kinks.
+            Function::HardSwish => {
+                let line = |x: Self| x / exact(3.0) + exact(0.5);
+                if self.upper() < -3.0 {
+                    zero
+                } else if self.lower() > 3.0 {
+                    one
+                } else if self.lower() > -3.0 && self.upper() < 3.0 {
+                    line(*self)
+                } else if self.is_valid() {
+                    let inner = line(Self::from_bounds(self.lower().max(-3.0), self.upper().min(3.0)));
+                    let left = if self.lower() <= -3.0 { hull(inner, zero) } else { inner };
+                    if self.upper() >= 3.0 { hull(left, one) } else { left }
+                } else {
+                    Self::INVALID
+                }
+            }
+            Function::Sign | Function::Floor => return None,
         })
+    }
+
+    /// Certainly before are those whose enclosures lie before; what is not certain may stand on either side.
+    fn ranks(row: &[Self], descending: bool) -> Vec<RangeInclusive<usize>> {
+        let ends = |end: fn(&Self) -> f64| {
+            let mut ends: Vec<f64> = row.iter().map(end).collect();
+            ends.sort_by(f64::total_cmp);
+            ends
+        };
+        let (lower, upper) = (ends(Self::lower), ends(Self::upper));
+        row.iter()
+            .map(|x| {
+                let below = upper.partition_point(|end| *end < x.lower());
+                let above = row.len() - lower.partition_point(|end| *end <= x.upper());
+                let (first, after) = if descending { (above, below) } else { (below, above) };
+                first..=row.len() - 1 - after
+            })
+            .collect()
     }
 
     fn selection(row: &[Self]) -> Vec<Self> {
@@ -127,7 +183,11 @@ pub fn is_smooth(network: &Network, output: NodeId, wanted: &[NodeId], values: &
                 let signed = |x: &Enclosure| if *reduction == Reduction::Min { -*x } else { *x };
                 value(0).chunks(width).all(|row| certain(&Enclosure::selection(&row.iter().map(signed).collect::<Vec<_>>())))
             }
-            Op::Sort { .. } => false,
+            Op::Sort { descending } => {
+                let width = node.shape.last().copied().unwrap_or(1).max(1);
+                let ranks = |row| Enclosure::ranks(row, *descending);
+                value(0).chunks(width).all(|row| ranks(row).iter().all(|rank| rank.start() == rank.end()))
+            }
             _ => true,
         };
         if !smooth {
@@ -186,22 +246,67 @@ mod tests {
             Function::Cos,
             Function::Erf,
             Function::Gelu,
+            Function::GeluTanh,
+            Function::ErfGate { divisor: std::f64::consts::SQRT_2 },
+            Function::ErfGate { divisor: -0.3 },
+            Function::Celu { alpha: 0.7 },
+            Function::Celu { alpha: -0.7 },
+            Function::HardSwish,
+            Function::Mish,
             Function::Sign,
             Function::Floor,
         ];
-        for function in functions {
+        for function in &functions {
             for i in -40..40 {
                 let x = f64::from(i) * 0.137 + 0.011;
-                let (found, computed) = (exact(x).derivative(&function).unwrap(), function.derivative(x));
+                let (found, computed) = (exact(x).derivative(function).unwrap(), function.derivative(x));
                 let slack = 1e-14 * (1.0 + computed.abs());
                 assert!(found.lower() <= computed + slack && found.upper() >= computed - slack, "{function:?} at {x}");
                 assert!(found.upper() - found.lower() < 1e-12, "{function:?} at {x}: {found:?}");
             }
+        }
+        // By the mean value theorem a difference quotient is a slope between its ends.
+        for function in functions.iter().filter(|function| !function.jumps()) {
+            for i in -48..48 {
+                let (a, b) = (f64::from(i) * 0.125 - 0.03125, f64::from(i) * 0.125 + 0.03125);
+                let value = |x: f64| Arithmetic::apply(&exact(x), function).unwrap();
+                let quotient = (value(b) - value(a)) / exact(b - a);
+                let slopes = Enclosure::from_bounds(a, b).derivative(function).unwrap();
+                assert!(
+                    slopes.lower() <= quotient.lower() && quotient.upper() <= slopes.upper(),
+                    "{function:?} on [{a}, {b}]: {quotient:?} {slopes:?}"
+                );
+            }
+        }
+        for kink in [-3.0, 3.0] {
+            let slope = exact(kink).derivative(&Function::HardSwish).unwrap();
+            let inner = kink / 3.0 + 0.5;
+            assert!(slope.lower() <= inner.min(0.5 + kink / 6.0) && slope.upper() >= inner.max(0.5 + kink / 6.0));
+            assert!(!smooth_at(&Function::HardSwish, &exact(kink)));
         }
         let relu = exact(0.0).derivative(&Function::Relu).unwrap();
         assert!(relu.lower() <= 0.0 && relu.upper() >= 1.0);
         let jumps = |function: &Function, x: f64| exact(x).derivative(function).is_none();
         assert!(jumps(&Function::Sign, 0.0) && jumps(&Function::Floor, -2.0) && !jumps(&Function::Floor, 0.5));
         assert!(!smooth_at(&Function::Relu, &exact(0.0)) && !smooth_at(&Function::Relu, &Enclosure::INVALID));
+    }
+
+    /// Elements whose order is certain have one rank, as they have in `f64`; ties may take every rank among them.
+    #[test]
+    fn ranks_are_those_of_a_sort_and_all_that_a_tie_allows() {
+        let row = [3.0, -1.0, 2.5, 7.0, 0.0];
+        for descending in [false, true] {
+            let enclosed = Enclosure::ranks(&row.map(exact), descending);
+            assert_eq!(enclosed, <f64 as Differentiable>::ranks(&row, descending));
+            for (x, rank) in row.iter().zip(enclosed) {
+                let before = row.iter().filter(|y| if descending { *y > x } else { *y < x }).count();
+                assert_eq!(rank, before..=before);
+            }
+        }
+        let tied = [1.0, 5.0, 1.0].map(exact);
+        assert_eq!(Enclosure::ranks(&tied, false), [0..=1, 2..=2, 0..=1]);
+        assert_eq!(Enclosure::ranks(&tied, true), [1..=2, 0..=0, 1..=2]);
+        let unknown = [exact(1.0), Enclosure::INVALID, Enclosure::from_bounds(0.5, 2.0)];
+        assert_eq!(Enclosure::ranks(&unknown, false), [0..=2, 0..=2, 0..=2]);
     }
 }

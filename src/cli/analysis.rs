@@ -65,8 +65,8 @@ pub struct CommonArguments {
     /// Where to write the certificate [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Seconds for the search of a pass (Lipschitz constants, specifications, robustness; the others take what they need);
-    /// the best certified result so far is reported
+    /// Seconds for the search of a pass (tightness takes what it needs); what was found until then is reported, and named what
+    /// was not done
     #[arg(long, value_name = "SECONDS", value_parser = seconds, env = "VERIFY_TIMEOUT")]
     timeout: Option<Duration>,
     /// Gigabytes that a pass may take

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::analysis::{Context, Findings};
-use super::objective;
+use super::objective::{self, Setting};
 use super::{ExitStatus, Failure};
 use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Semantics};
-use crate::checker::ClaimRefusal;
-use crate::pass::derivatives::Objective;
-use crate::pass::hessian::{HessianOptions, Verdict, analyse, stability_claim, trace_claim};
+use crate::pass::deadline::Deadline;
+use crate::pass::derivatives::{Objective, Precision, Real};
+use crate::pass::hessian::{Analysis, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
 use crate::report::{HessianSection, Section};
 
 #[derive(clap::Args)]
@@ -40,20 +40,70 @@ pub fn positive(text: &str) -> Result<f64, String> {
 pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Context) -> Result<Findings, Failure> {
     let start = Instant::now();
     let setting = shared.setting(context, "--hessian-trace")?;
+    match shared.precision() {
+        Precision::Double => find::<f64>(arguments, &setting, context, start),
+        Precision::Single => find::<f32>(arguments, &setting, context, start),
+    }
+}
+
+fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, start: Instant) -> Result<Findings, Failure> {
+    let deadline = Deadline::after(context.timeout);
     let memory = usize::try_from(context.memory).unwrap_or(usize::MAX);
-    let objective = Objective::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
+    let objective = Objective::<T>::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
     let options = HessianOptions {
         learning_rate: arguments.learning_rate,
         batch: arguments.batch_size.map(|batch| batch as usize),
         memory,
+        deadline,
         seed: context.seed,
         ..HessianOptions::default()
     };
-    let analysis = analyse(&objective, &setting.samples, &options, &mut |step| context.step(step)).map_err(Failure::error)?;
+    let mut analysis = analyse(&objective, &setting.samples, &options, &mut |step| context.step(step)).map_err(Failure::error)?;
     context.step("certificates");
-    let checked = setting.checked(context, |samples, outputs| samples * outputs);
-    let note = |what: &str, reason: &ClaimRefusal| context.output.note(&format!("{what} is computed, not certified: {reason}"));
     let mut claims = Vec::new();
+    let mut certified = true;
+    if deadline.has_passed() {
+        analysis.not_done.push("certificates".to_owned());
+    } else {
+        certified = certify(setting, &analysis, context, deadline, &mut claims);
+    }
+    // What no claim holds is not established.
+    let cut_off = !analysis.not_done.is_empty();
+    let status = match analysis.stability.as_ref().map(|stability| &stability.verdict) {
+        _ if !certified || cut_off => ExitStatus::Inconclusive,
+        None | Some(Verdict::Stable) => ExitStatus::Established,
+        Some(Verdict::Unstable) => ExitStatus::Violated,
+        Some(Verdict::Undecided | Verdict::NotApplicable(_)) => ExitStatus::Inconclusive,
+    };
+    let data = &setting.identity.data;
+    let section = HessianSection::new(
+        &analysis,
+        &setting.circuit,
+        setting.loss,
+        setting.softmax,
+        data,
+        &claims,
+        T::PRECISION,
+        start.elapsed(),
+    );
+    Ok(Findings {
+        claims,
+        section: Section::Hessian(Box::new(section)),
+        engine: format!("differentiation in {}", T::PRECISION.name()),
+        status,
+        files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
+        result_file: None,
+    })
+}
+
+/// Adds the claims that the checker will accept. Does one hold for everything that was asked for?
+fn certify(setting: &Setting, analysis: &Analysis, context: &Context, deadline: Deadline, claims: &mut Vec<Claim>) -> bool {
+    let checked = setting.checked(context, |samples, outputs| samples * outputs);
+    let mut certified = true;
+    let mut note = |what: &str, reason: &dyn std::fmt::Display| {
+        certified = false;
+        context.output.note(&format!("{what} is computed, not certified: {reason}"));
+    };
     let claim = |id: &str, assurance, kind| Claim {
         id: id.to_owned(),
         assurance,
@@ -61,7 +111,7 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         domain: Domain::Data,
         kind,
     };
-    match trace_claim(&analysis, &setting.identity, checked.as_ref().map_err(Clone::clone), context.seed) {
+    match trace_claim(analysis, &setting.identity, checked.as_ref().map_err(Clone::clone), context.seed) {
         Ok(found) => {
             let assurance = if found.estimate.is_some() { Assurance::Estimated } else { Assurance::Proved };
             claims.push(claim("hessian-trace", assurance, ClaimKind::HessianTrace(found)));
@@ -70,26 +120,12 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
     }
     if let Some(stability) = &analysis.stability {
         let decided = matches!(stability.verdict, Verdict::Stable | Verdict::Unstable);
-        match checked.and_then(|checked| stability_claim(&analysis, &setting.identity, &checked)) {
+        match checked.and_then(|checked| stability_claim(analysis, &setting.identity, &checked, deadline)) {
             Ok(Some(found)) => claims.push(claim("stability", Assurance::Proved, ClaimKind::Stability(found))),
-            Ok(None) if decided => context.output.note("the verdict on stability is computed, not certified: no witness closes"),
+            Ok(None) if decided => note("the verdict on stability", &"no witness closes"),
             Err(reason) if decided => note("the verdict on stability", &reason),
             Ok(None) | Err(_) => {}
         }
     }
-    let status = match analysis.stability.as_ref().map(|stability| &stability.verdict) {
-        None | Some(Verdict::Stable) => ExitStatus::Established,
-        Some(Verdict::Unstable) => ExitStatus::Violated,
-        Some(Verdict::Undecided | Verdict::NotApplicable(_)) => ExitStatus::Inconclusive,
-    };
-    let data = &setting.identity.data;
-    let section = HessianSection::new(&analysis, &setting.circuit, setting.loss, setting.softmax, data, &claims, start.elapsed());
-    Ok(Findings {
-        claims,
-        section: Section::Hessian(Box::new(section)),
-        engine: "differentiation in f64".to_owned(),
-        status,
-        files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
-        result_file: None,
-    })
+    certified
 }

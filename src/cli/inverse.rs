@@ -12,12 +12,13 @@ use crate::certificate::{
     Assurance, Bits, Claim, ClaimKind, CurvatureMatrix, Domain, InverseHessianClaim, InverseHessianWitness, Number, Semantics,
     Vector, read_file,
 };
-use crate::checker::prove_residual;
+use crate::checker::{ClaimRefusal, prove_residual};
 use crate::data::{read_npy, write_npy};
 use crate::onnx::{Model, load_bytes, patch_initializer};
-use crate::pass::derivatives::{Circuit, Objective};
-use crate::pass::mfac::{Influence, Inverse, Rows, collect, saliency};
-use crate::report::{InverseSection, PruningPoint, PruningRow, Section, SuspectRow};
+use crate::pass::deadline::{Deadline, TimedOut};
+use crate::pass::derivatives::{Circuit, Objective, Precision, Real};
+use crate::pass::mfac::{CollectError, Influence, Inverse, Rows, collect, saliency};
+use crate::report::{InverseSection, NoPoint, PruningPoint, PruningRow, Section, SuspectRow};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -57,6 +58,15 @@ enum Matrix {
     GaussNewton,
 }
 
+impl Matrix {
+    const fn rows(self) -> (Rows, CurvatureMatrix) {
+        match self {
+            Self::EmpiricalFisher => (Rows::Gradients, CurvatureMatrix::EmpiricalFisher),
+            Self::GaussNewton => (Rows::Roots, CurvatureMatrix::GaussNewton),
+        }
+    }
+}
+
 impl Arguments {
     pub const fn requested(&self) -> bool {
         self.inverse_hessian
@@ -68,7 +78,7 @@ fn share(text: &str) -> Result<f64, String> {
     if value > 0.0 && value < 1.0 { Ok(value) } else { Err("must lie between 0 and 1".to_owned()) }
 }
 
-/// Samples that are listed.
+/// Samples that are listed, or a twentieth of all.
 const SUSPECTS: usize = 20;
 /// Shares of the weights at which the cost of pruning is also measured, while the gradients fit into memory.
 const CURVE: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -76,20 +86,29 @@ const CURVE: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Context) -> Result<Findings, Failure> {
     let start = Instant::now();
     let setting = shared.setting(context, "--inverse-hessian")?;
+    match shared.precision() {
+        Precision::Double => find::<f64>(arguments, &setting, context, start),
+        Precision::Single => find::<f32>(arguments, &setting, context, start),
+    }
+}
+
+fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, start: Instant) -> Result<Findings, Failure> {
+    let deadline = Deadline::after(context.timeout);
     let damping = arguments.damping.ok_or_else(|| Failure::error("`--inverse-hessian` needs `--damping`"))?;
     let memory = usize::try_from(context.memory).unwrap_or(usize::MAX);
-    let objective = Objective::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
-    let (rows, matrix) = match arguments.matrix {
-        Matrix::EmpiricalFisher => (Rows::Gradients, CurvatureMatrix::EmpiricalFisher),
-        Matrix::GaussNewton => (Rows::Roots, CurvatureMatrix::GaussNewton),
-    };
+    let objective = Objective::<T>::new(&setting.circuit, setting.loss, &setting.samples, memory / 4).map_err(Failure::error)?;
+    let (rows, matrix) = arguments.matrix.rows();
     let available = setting.samples.count * rows.per_sample(&objective);
     let count = arguments.gradients.map_or(available, |count| count as usize);
     if count > available {
         return Err(Failure::error(format!("--gradients {count}: the data give {available}")));
     }
     context.step("gradients");
-    let gradients = collect(&objective, rows, count, memory / 2).map_err(Failure::error)?;
+    let gradients = match collect(&objective, rows, count, memory / 2, deadline) {
+        Err(CollectError::TimedOut(stop)) => return Err(late(stop, "gradients")),
+        found => found.map_err(Failure::error)?,
+    };
+    deadline.check().map_err(|stop| late(stop, "Gram matrix and factor"))?;
     context.step("Gram matrix and factor");
     let inverse = Inverse::new(gradients, damping).map_err(|error| {
         Failure::error(error)
@@ -97,52 +116,58 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
             .with_hint("a larger `--damping` makes F better conditioned; it is another matrix then")
     })?;
     if matrix == CurvatureMatrix::EmpiricalFisher {
-        warn_of_vanishing(&inverse, &objective, context);
+        warn_of_vanishing(&inverse, &objective, deadline, context);
     }
+    deadline.check().map_err(|stop| late(stop, "product"))?;
 
     context.step("product");
-    let (vector, product, residual) = multiply(arguments, &setting, &inverse)?;
+    let (vector, product, residual) = multiply(arguments, setting, &inverse)?;
     let mut claims = Vec::new();
-    let checked = setting.checked(context, |_, _| count);
-    match checked.and_then(|checked| prove_residual(&checked, matrix, count, damping, &vector, &product)) {
-        Ok(bound) if bound.is_finite() => claims.push(Claim {
-            id: "inverse-hessian".to_owned(),
-            assurance: Assurance::Checked,
-            semantics: Semantics::Real,
-            domain: Domain::Data,
-            kind: ClaimKind::InverseHessian(InverseHessianClaim {
-                objective: setting.identity.clone(),
-                matrix,
-                gradients: u32::try_from(count).map_err(Failure::internal)?,
-                damping: Bits::of(damping),
-                residual: Number::upper(bound),
-                witness: InverseHessianWitness { vector: Vector::inline(&vector), product: Vector::inline(&product) },
-            }),
-        }),
-        Ok(_) => context.output.note("the vector is zero: its product has no relative residual"),
-        Err(reason) => context.output.note(&format!("the residual is computed, not certified: {reason}")),
+    let mut not_done = Vec::new();
+    let mut status = ExitStatus::Established;
+    if deadline.has_passed() {
+        not_done.push("certificate of the residual".to_owned());
+    } else {
+        let claim = InverseHessianClaim {
+            objective: setting.identity.clone(),
+            matrix,
+            gradients: u32::try_from(count).map_err(Failure::internal)?,
+            damping: Bits::of(damping),
+            residual: Number::upper(residual),
+            witness: InverseHessianWitness { vector: Vector::inline(&vector), product: Vector::inline(&product) },
+        };
+        match certify(setting, context, claim, &vector, &product) {
+            Ok(found) => claims.extend(found),
+            // What no claim holds is not established.
+            Err(reason) => {
+                status = ExitStatus::Inconclusive;
+                context.output.note(&format!("the residual is computed, not certified: {reason}"));
+            }
+        }
     }
 
     let pruning = match arguments.pruning {
-        Some(share) => {
+        Some(share) if !deadline.has_passed() => {
             context.step("pruning");
-            Some(prune(arguments, share, context, &setting, &objective, &inverse)?)
+            Some(prune(arguments, share, context, setting, &objective, &inverse, deadline)?)
+        }
+        Some(_) => {
+            not_done.push("pruning".to_owned());
+            None
         }
         None => None,
     };
-    let suspects = if arguments.influence {
+    let suspects = if arguments.influence && !deadline.has_passed() {
         context.step("influence");
-        suspects(&inverse, &setting, rows.per_sample(&objective))
+        suspects(&inverse, setting, rows.per_sample(&objective))
     } else {
+        not_done.extend(arguments.influence.then(|| "influence".to_owned()));
         Vec::new()
     };
-    let result_file = if arguments.product.is_some() {
-        let mut bytes = Vec::new();
-        write_npy(&mut bytes, &[product.len()], &product).map_err(Failure::error)?;
-        Some(bytes)
-    } else {
-        None
-    };
+    if !not_done.is_empty() || pruning.as_ref().is_some_and(PruningRow::is_cut_off) {
+        status = ExitStatus::Inconclusive;
+    }
+    let result_file = arguments.product.is_some().then(|| npy(&product)).transpose()?;
     let bound = claims.iter().find_map(|claim| match &claim.kind {
         ClaimKind::InverseHessian(claim) => Some(claim.residual.to_string()),
         _ => None,
@@ -156,23 +181,55 @@ pub fn run(arguments: &Arguments, shared: &objective::Arguments, context: &Conte
         (residual, bound),
         pruning,
         suspects,
+        not_done,
         start.elapsed(),
     );
     Ok(Findings {
         claims,
         section: Section::Inverse(Box::new(section)),
-        engine: "Gram matrix and Cholesky factor in f64".to_owned(),
-        status: ExitStatus::Established,
+        engine: format!("gradients in {}, Gram matrix and Cholesky factor in f64", T::PRECISION.name()),
+        status,
         files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
         result_file,
     })
 }
 
+/// The claim with the residual that the checker proves; none for a vector of zeros.
+fn certify(
+    setting: &Setting,
+    context: &Context,
+    claim: InverseHessianClaim,
+    vector: &[f64],
+    product: &[f64],
+) -> Result<Option<Claim>, ClaimRefusal> {
+    let count = claim.gradients as usize;
+    let checked = setting.checked(context, |_, _| count)?;
+    let bound = prove_residual(&checked, claim.matrix, count, claim.damping.value(), vector, product)?;
+    if !bound.is_finite() {
+        context.output.note("the vector is zero: its product has no relative residual");
+        return Ok(None);
+    }
+    Ok(Some(Claim {
+        id: "inverse-hessian".to_owned(),
+        assurance: Assurance::Checked,
+        semantics: Semantics::Real,
+        domain: Domain::Data,
+        kind: ClaimKind::InverseHessian(InverseHessianClaim { residual: Number::upper(bound), ..claim }),
+    }))
+}
+
+/// Nothing is found yet: every result needs the factor.
+fn late(stop: TimedOut, step: &str) -> Failure {
+    Failure::coded("NV605", format_args!("{stop}; not done: {step} and all that follows"))
+        .ending(ExitStatus::Inconclusive)
+        .with_hint("raise `--timeout`, or take fewer rows with `--gradients`")
+}
+
 /// A network that fits its data has gradients of nearly zero, and an empirical Fisher matrix that says nothing.
-fn warn_of_vanishing(inverse: &Inverse, objective: &Objective<'_>, context: &Context) {
+fn warn_of_vanishing<T: Real>(inverse: &Inverse, objective: &Objective<'_, T>, deadline: Deadline, context: &Context) {
     let m = inverse.count();
     let fisher = (0..m).map(|i| inverse.gram()[(i, i)]).sum::<f64>() / m as f64;
-    let norms = objective.root_norms();
+    let Ok(norms) = objective.root_norms(deadline) else { return };
     let gauss_newton = norms.iter().flatten().sum::<f64>() / norms.len() as f64;
     if fisher < 1e-6 * gauss_newton {
         context.output.note(&format!(
@@ -180,6 +237,12 @@ fn warn_of_vanishing(inverse: &Inverse, objective: &Objective<'_>, context: &Con
         ));
         context.output.note("hint: `--matrix gauss-newton` takes the rows of the Jacobians instead");
     }
+}
+
+fn npy(vector: &[f64]) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    write_npy(&mut bytes, &[vector.len()], vector).map_err(Failure::error)?;
+    Ok(bytes)
 }
 
 /// The vector, its product, and the computed relative residual.
@@ -206,13 +269,14 @@ fn multiply(arguments: &Arguments, setting: &Setting, inverse: &Inverse) -> Resu
     Ok((vector, product, residual))
 }
 
-fn prune(
+fn prune<T: Real>(
     arguments: &Arguments,
     share: f64,
     context: &Context,
     setting: &Setting,
-    objective: &Objective<'_>,
+    objective: &Objective<'_, T>,
     inverse: &Inverse,
+    deadline: Deadline,
 ) -> Result<PruningRow, Failure> {
     let circuit = &setting.circuit;
     let weights = circuit.parameters.values(circuit.network);
@@ -238,7 +302,7 @@ fn prune(
         let model: Model = load_bytes(bytes).map_err(Failure::error)?;
         let parameters = circuit.parameters.clone();
         let circuit = Circuit::new(&model.network, circuit.output, parameters).map_err(Failure::error)?;
-        let objective = Objective::new(&circuit, setting.loss, &setting.samples, 0).map_err(Failure::error)?;
+        let objective = Objective::<T>::new(&circuit, setting.loss, &setting.samples, 0).map_err(Failure::error)?;
         Ok(objective.summary().map_err(Failure::error)?.loss)
     };
     let of_share = |share: f64| &order[..((weights.len() as f64 * share).round() as usize).clamp(1, weights.len())];
@@ -255,15 +319,25 @@ fn prune(
     };
     let removed = of_share(share);
     let (point, pruned) = remove(removed)?;
-    let others: &[f64] = if inverse.gradients().on_disk() { &[] } else { &CURVE };
-    // A share whose system cannot be solved has no point.
-    let mut curve: Vec<PruningPoint> = others.iter().filter_map(|&share| Some(remove(of_share(share)).ok()?.0)).collect();
-    curve.push(point.clone());
+    let (mut curve, mut no_points) = (vec![point.clone()], Vec::new());
+    for share in CURVE {
+        let found = if inverse.gradients().on_disk() {
+            Err("the gradients are on disk".to_owned())
+        } else if let Err(stop) = deadline.check() {
+            Err(stop.to_string())
+        } else {
+            remove(of_share(share)).map_err(|failure| failure.message().to_owned())
+        };
+        match found {
+            Ok((point, _)) => curve.push(point),
+            Err(reason) => no_points.push(NoPoint { share, reason }),
+        }
+    }
     curve.sort_by_key(|point| point.removed);
     curve.dedup_by_key(|point| point.removed);
     let path = arguments.pruned_model.clone().unwrap_or_else(|| pruned_path(context.path));
     std::fs::write(&path, pruned).map_err(|error| Failure::writing(&path, &error))?;
-    Ok(PruningRow::new(&circuit.parameters, &saliency, removed, before.loss, &point, curve, path))
+    Ok(PruningRow::new(&circuit.parameters, &saliency, removed, before.loss, &point, (curve, no_points), path))
 }
 
 /// `model.onnx` → `model.pruned.onnx`.
@@ -276,13 +350,14 @@ fn suspects(inverse: &Inverse, setting: &Setting, per_sample: usize) -> Vec<Susp
     let leverages: Vec<f64> = influence.leverages().chunks(per_sample).map(|own| own.iter().sum()).collect();
     let mut order: Vec<usize> = (0..leverages.len()).collect();
     order.sort_by(|&i, &j| leverages[j].total_cmp(&leverages[i]).then(i.cmp(&j)));
+    let count = leverages.len();
     let label = |sample: usize| match &setting.samples.targets {
         crate::pass::derivatives::Targets::Labels(labels) => Some(labels[sample]),
         crate::pass::derivatives::Targets::Values(_) => None,
     };
     order
         .into_iter()
-        .take(SUSPECTS)
+        .take(SUSPECTS.max(count.div_ceil(20)))
         .map(|sample| SuspectRow { sample, label: label(sample), leverage: leverages[sample] })
         .collect()
 }

@@ -7,7 +7,7 @@ use super::analysis::Context;
 use crate::certificate::{self, FileIdentity, LossName};
 use crate::checker;
 use crate::data::Dataset;
-use crate::pass::derivatives::{Circuit, Loss, Parameters, Samples, Selection, Targets};
+use crate::pass::derivatives::{Circuit, Loss, Parameters, Precision, Samples, Selection, Targets};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -19,9 +19,20 @@ pub struct Arguments {
     /// Count this tensor as a parameter (`*` stands for any characters)
     #[arg(long, value_name = "NAME")]
     include: Vec<String>,
-    /// Do not count this tensor as a parameter
+    /// Do not count this tensor as a parameter (`*` stands for any characters)
     #[arg(long, value_name = "NAME")]
     exclude: Vec<String>,
+    /// Arithmetic of derivatives; what is certified is derived again by the checker
+    #[arg(long, value_enum, value_name = "PRECISION", default_value = "double")]
+    precision: PrecisionChoice,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionChoice {
+    /// f64
+    Double,
+    /// f32: faster, half the memory; sums over samples are in f64
+    Single,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,6 +56,13 @@ pub struct Setting<'a> {
 }
 
 impl Arguments {
+    pub const fn precision(&self) -> Precision {
+        match self.precision {
+            PrecisionChoice::Double => Precision::Double,
+            PrecisionChoice::Single => Precision::Single,
+        }
+    }
+
     /// # Errors
     /// Data, a loss or parameters that are missing or do not fit.
     pub fn setting<'a>(&self, context: &Context<'a>, pass: &str) -> Result<Setting<'a>, Failure> {

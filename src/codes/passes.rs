@@ -9,7 +9,7 @@ use crate::pass::derivatives::{DataError, ParameterError};
 use crate::pass::hessian::HessianError;
 use crate::pass::ibp::TightnessError;
 use crate::pass::lipschitz::LipschitzError;
-use crate::pass::mfac::InverseError;
+use crate::pass::mfac::{CollectError, InverseError};
 use crate::pass::robustness::RobustnessError;
 use crate::policy::PolicyError;
 use crate::report::audit::ResultsError;
@@ -77,6 +77,15 @@ impl Coded for HessianError {
             Self::Data(error) => error.code(),
             Self::File(_) => WRITE,
             Self::Batch { .. } => USAGE,
+        }
+    }
+}
+
+impl Coded for CollectError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::TimedOut(_) => NOTHING,
+            Self::File(_) => WRITE,
         }
     }
 }

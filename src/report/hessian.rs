@@ -8,7 +8,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use crate::certificate::{Assurance, Claim, FileIdentity};
-use crate::pass::derivatives::{Circuit, Loss};
+use crate::pass::derivatives::{Circuit, Loss, Precision};
 use crate::pass::hessian::flatness::ParameterNorms;
 use crate::pass::hessian::stability::CriticalBatch;
 use crate::pass::hessian::{Analysis, Figure, Method, Stability, Verdict};
@@ -40,6 +40,10 @@ pub struct HessianSection {
     certified: Vec<String>,
     /// Eigenvalues and weights: the density of the Hessian's spectrum, exact or by stochastic Lanczos quadrature.
     density: Vec<(f64, f64)>,
+    /// Bits of the arithmetic of derivatives.
+    precision: &'static str,
+    /// Steps that the time limit cut off.
+    not_done: Vec<String>,
     seconds: f64,
 }
 
@@ -48,7 +52,7 @@ struct ParameterRow {
     name: String,
     size: usize,
     /// Share of the trace of the Gauss–Newton matrix.
-    trace_gauss_newton: f64,
+    trace_gauss_newton: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,6 +112,7 @@ fn method(method: Method) -> String {
 
 impl HessianSection {
     #[must_use]
+    #[allow(clippy::too_many_arguments)] // one for each part of the section
     pub fn new(
         analysis: &Analysis,
         circuit: &Circuit<'_>,
@@ -115,15 +120,27 @@ impl HessianSection {
         softmax_in_loss: bool,
         data: &[FileIdentity],
         claims: &[Claim],
+        precision: Precision,
         time: Duration,
     ) -> Self {
-        let row = |name, label, figure: &Figure| FigureRow {
-            name,
-            label,
-            value: figure.value,
-            interval: figure.interval,
-            method: method(figure.method),
+        let row = |name, label, figure: Option<Figure>| {
+            figure.map(|figure| FigureRow {
+                name,
+                label,
+                value: figure.value,
+                interval: figure.interval,
+                method: method(figure.method),
+            })
         };
+        let figures = [
+            row("trace", "tr H, Hessian", analysis.trace_hessian),
+            row("trace_gauss_newton", "tr G, Gauss-Newton", analysis.trace_gauss_newton),
+            row("frobenius_norm", "‖H‖_F", analysis.frobenius_hessian),
+            row("frobenius_norm_gauss_newton", "‖G‖_F", analysis.frobenius_gauss_newton),
+            row("lambda_max", "λ_max(H)", analysis.lambda_max_hessian),
+            row("lambda_max_gauss_newton", "λ_max(G)", analysis.lambda_max_gauss_newton),
+            row("interpolation", "‖H − G‖_F/‖G‖_F", analysis.interpolation),
+        ];
         let structure = &circuit.structure;
         let parameter_norms = match analysis.parameter_norms {
             Some(ParameterNorms::TwoLayerRelu { path_norm, weighted_path_norm, .. }) => vec![
@@ -143,10 +160,16 @@ impl HessianSection {
             samples: analysis.samples,
             outputs: analysis.outputs,
             dimension: circuit.dimension(),
-            parameters: analysis
-                .per_parameter
+            parameters: circuit
+                .parameters
+                .list
                 .iter()
-                .map(|own| ParameterRow { name: own.name.clone(), size: own.size, trace_gauss_newton: own.trace })
+                .enumerate()
+                .map(|(index, own)| ParameterRow {
+                    name: own.name.clone(),
+                    size: own.size,
+                    trace_gauss_newton: analysis.per_parameter.get(index).copied(),
+                })
                 .collect(),
             not_parameters: circuit
                 .parameters
@@ -163,21 +186,15 @@ impl HessianSection {
                 (None, Some(node)) => Some(format!("tied weights: {node}")),
                 (None, None) => None,
             },
-            figures: vec![
-                row("trace", "tr H, Hessian", &analysis.trace_hessian),
-                row("trace_gauss_newton", "tr G, Gauss-Newton", &analysis.trace_gauss_newton),
-                row("frobenius_norm", "‖H‖_F", &analysis.frobenius_hessian),
-                row("frobenius_norm_gauss_newton", "‖G‖_F", &analysis.frobenius_gauss_newton),
-                row("lambda_max", "λ_max(H)", &analysis.lambda_max_hessian),
-                row("lambda_max_gauss_newton", "λ_max(G)", &analysis.lambda_max_gauss_newton),
-                row("interpolation", "‖H − G‖_F/‖G‖_F", &analysis.interpolation),
-            ],
+            figures: figures.into_iter().flatten().collect(),
             lambda_min_hessian: analysis.lambda_min_hessian,
             alignment: analysis.alignment,
             parameter_norms,
             stability: analysis.stability.as_ref().map(StabilityRow::new),
             certified: claims.iter().map(certified).collect(),
             density: analysis.density.clone(),
+            precision: precision.name(),
+            not_done: analysis.not_done.clone(),
             seconds: time.as_secs_f64(),
         }
     }
@@ -230,6 +247,9 @@ fn number(value: f64) -> String {
 
 impl fmt::Display for HessianSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.precision != Precision::Double.name() {
+            writeln!(f, "derivatives in {}", self.precision)?;
+        }
         let softmax = if self.softmax_in_loss { "; the network's Softmax is part of it" } else { "" };
         let names: Vec<&str> = self.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
         writeln!(f, "loss: {}{softmax}", self.loss_convention)?;
@@ -262,17 +282,22 @@ impl fmt::Display for HessianSection {
         if let Some(alignment) = self.alignment {
             table.push_record(["alignment of SGD's noise μ", &number(alignment), "", "descriptive"]);
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
-        if self.parameters.len() > 1 {
+        if !self.figures.is_empty() {
+            writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        }
+        if self.parameters.len() > 1 && self.parameters.iter().all(|row| row.trace_gauss_newton.is_some()) {
             let mut table = Builder::default();
             table.push_record(["tensor", "elements", "share of tr G"]);
             for row in &self.parameters {
-                table.push_record([&row.name, &row.size.to_string(), &number(row.trace_gauss_newton)]);
+                table.push_record([&row.name, &row.size.to_string(), &row.trace_gauss_newton.map_or(String::new(), number)]);
             }
             writeln!(f, "{}", table.build().with(Style::rounded()))?;
         }
         if let Some(stability) = &self.stability {
             stability.fmt(f)?;
+        }
+        if !self.not_done.is_empty() {
+            writeln!(f, "not done within the time limit: {}", self.not_done.join(", "))?;
         }
         self.certified.iter().try_for_each(|line| writeln!(f, "{line}"))
     }

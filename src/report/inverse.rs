@@ -9,6 +9,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use crate::certificate::{CurvatureMatrix, FileIdentity, Objective};
+use crate::pass::deadline::TimedOut;
 use crate::pass::derivatives::{Circuit, Loss, Parameters};
 use crate::pass::mfac::Inverse;
 
@@ -30,6 +31,10 @@ pub struct InverseSection {
     residual_bound: Option<String>,
     pruning: Option<PruningRow>,
     suspects: Vec<SuspectRow>,
+    /// What the gradients are stored as.
+    precision: &'static str,
+    /// Steps that the time limit cut off.
+    not_done: Vec<String>,
     seconds: f64,
 }
 
@@ -47,6 +52,8 @@ pub struct PruningRow {
     parameters: Vec<PrunedParameter>,
     /// The same at other shares, from the least on.
     curve: Vec<PruningPoint>,
+    /// Shares that have no point, and why.
+    no_points: Vec<NoPoint>,
     model: PathBuf,
 }
 
@@ -59,6 +66,13 @@ pub struct PruningPoint {
     /// Measured.
     pub loss: f64,
     pub loss_without_update: f64,
+}
+
+/// A share of the weights whose removal has no measured cost.
+#[derive(Clone, Debug, Serialize)]
+pub struct NoPoint {
+    pub share: f64,
+    pub reason: String,
 }
 
 /// One tensor's share.
@@ -80,6 +94,12 @@ pub struct SuspectRow {
 }
 
 impl PruningRow {
+    /// Does the curve lack points that time would have given?
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.no_points.iter().any(|missing| missing.reason == TimedOut.to_string())
+    }
+
     /// `point`: what the removal of `removed` costs.
     #[must_use]
     pub fn new(
@@ -88,7 +108,7 @@ impl PruningRow {
         removed: &[usize],
         loss_before: f64,
         point: &PruningPoint,
-        curve: Vec<PruningPoint>,
+        (curve, no_points): (Vec<PruningPoint>, Vec<NoPoint>),
         model: PathBuf,
     ) -> Self {
         let parameters = parameters.list.iter().map(|parameter| {
@@ -112,6 +132,7 @@ impl PruningRow {
             loss_without_update: point.loss_without_update,
             parameters: parameters.collect(),
             curve,
+            no_points,
             model,
         }
     }
@@ -130,6 +151,7 @@ impl InverseSection {
         (residual, residual_bound): (f64, Option<String>),
         pruning: Option<PruningRow>,
         suspects: Vec<SuspectRow>,
+        not_done: Vec<String>,
         time: Duration,
     ) -> Self {
         Self {
@@ -146,6 +168,8 @@ impl InverseSection {
             residual_bound,
             pruning,
             suspects,
+            precision: inverse.gradients().precision().name(),
+            not_done,
             seconds: time.as_secs_f64(),
         }
     }
@@ -164,8 +188,8 @@ impl fmt::Display for InverseSection {
         writeln!(f, "loss: {}", self.loss_convention)?;
         let mut table = Builder::default();
         table.push_record(["F = λI + (1/m) Σ g gᵀ", matrix, ""]);
-        let stored = if self.on_disk { "gradients on disk" } else { "" };
-        table.push_record(["parameters d, gradients m", &format!("{}, {}", self.dimension, self.gradients), stored]);
+        let stored = format!("gradients in {}{}", self.precision, if self.on_disk { ", on disk" } else { "" });
+        table.push_record(["parameters d, gradients m", &format!("{}, {}", self.dimension, self.gradients), &stored]);
         table.push_record(["damping λ", &number(self.damping), ""]);
         table.push_record(["condition κ in the span", &number(self.condition), ""]);
         let (residual, how) = match &self.residual_bound {
@@ -186,6 +210,9 @@ impl fmt::Display for InverseSection {
             }
             writeln!(f, "{}", table.build().with(Style::rounded()))?;
         }
+        if !self.not_done.is_empty() {
+            writeln!(f, "not done within the time limit: {}", self.not_done.join(", "))?;
+        }
         Ok(())
     }
 }
@@ -202,6 +229,10 @@ impl fmt::Display for PruningRow {
         writeln!(f, "{} of {} weights removed, at a quadratic cost of {}", self.removed, self.of, number(self.quadratic_cost))?;
         let [before, after, plain] = [self.loss_before, self.loss_after, self.loss_without_update].map(number);
         writeln!(f, "measured loss: {before} before, {after} after ({plain} without updating the other weights)")?;
+        for missing in self.no_points.chunk_by(|a, b| a.reason == b.reason) {
+            let shares: Vec<String> = missing.iter().map(|point| point.share.to_string()).collect();
+            writeln!(f, "no point of the pruning curve at shares of {}: {}", shares.join(", "), missing[0].reason)?;
+        }
         writeln!(f, "pruned model: {}", self.model.display())
     }
 }

@@ -57,7 +57,7 @@ pub use hessian::HessianSection;
 #[cfg(feature = "passes")]
 pub use inspect::InspectReport;
 #[cfg(feature = "passes")]
-pub use inverse::{InverseSection, PruningPoint, PruningRow, SuspectRow};
+pub use inverse::{InverseSection, NoPoint, PruningPoint, PruningRow, SuspectRow};
 #[cfg(feature = "passes")]
 pub use lipschitz::LipschitzSection;
 #[cfg(feature = "passes")]

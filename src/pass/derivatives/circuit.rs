@@ -1,7 +1,10 @@
 //! A network prepared for differentiation with respect to its parameters: what depends on them, and how.
 
+use std::sync::OnceLock;
+
 use super::convolution::Convolution;
 use super::parameters::Parameters;
+use super::real::convert;
 use crate::autodiff::Structure;
 use crate::ir::{EvaluationError, Network, NodeId, Op, Values};
 
@@ -13,6 +16,8 @@ pub struct Circuit<'a> {
     pub parameters: Parameters,
     /// Values of the nodes that the input does not reach.
     constants: Values<f64>,
+    /// The same in single precision, once it is asked for.
+    single: OnceLock<Vec<Vec<f32>>>,
     /// Does the node depend on a parameter?
     pub(super) active: Vec<bool>,
     /// Is the node needed for the output?
@@ -68,12 +73,32 @@ impl<'a> Circuit<'a> {
         let groups: Vec<Vec<NodeId>> =
             parameters.list.iter().map(|parameter| parameter.constants.iter().map(|constant| constant.node).collect()).collect();
         let structure = Structure::of(network, output, &groups);
-        Ok(Self { network, output, parameters, constants, active, needed, convolutions, layers, structure })
+        Ok(Self {
+            network,
+            output,
+            parameters,
+            constants,
+            single: OnceLock::new(),
+            active,
+            needed,
+            convolutions,
+            layers,
+            structure,
+        })
     }
 
     /// Value of a node that the input does not reach.
     pub(super) fn constant(&self, id: NodeId) -> &[f64] {
         self.constants.get(id.index())
+    }
+
+    /// The same, rounded to single precision.
+    pub(super) fn single_constant(&self, id: NodeId) -> &[f32] {
+        let all = || {
+            let own = |id: NodeId| if self.network.node(id).variable { Vec::new() } else { convert(self.constant(id)) };
+            self.network.ids().map(own).collect()
+        };
+        &self.single.get_or_init(all)[id.index()]
     }
 
     /// Number of outputs C.

@@ -1,6 +1,7 @@
 //! Convolutions as matrix products: one table of taps per geometry, windows gathered sample by sample.
 
 use super::gemm::{Factor, accumulate};
+use super::real::Real;
 use crate::ir::ConvGeometry;
 
 /// Consecutive elements of a window matrix that are consecutive elements of a plane.
@@ -67,8 +68,8 @@ impl Convolution {
         }
     }
 
-    fn windows(&self, input: &[f64], windows: &mut [f64]) {
-        windows.fill(0.0);
+    fn windows<T: Real>(&self, input: &[T], windows: &mut [T]) {
+        windows.fill(T::ZERO);
         let rows = windows.chunks_exact_mut(self.kernel * self.positions);
         for (plane, rows) in input.chunks_exact(self.plane).zip(rows) {
             for run in &self.runs {
@@ -78,22 +79,22 @@ impl Convolution {
     }
 
     /// The adjoint of [`windows`](Self::windows).
-    fn fold(&self, windows: &[f64], input: &mut [f64]) {
+    fn fold<T: Real>(&self, windows: &[T], input: &mut [T]) {
         let rows = windows.chunks_exact(self.kernel * self.positions);
         for (plane, rows) in input.chunks_exact_mut(self.plane).zip(rows) {
             for run in &self.runs {
                 let target = plane[run.from..run.from + run.length].iter_mut();
-                target.zip(&rows[run.to..run.to + run.length]).for_each(|(target, value)| *target += value);
+                target.zip(&rows[run.to..run.to + run.length]).for_each(|(target, value)| *target += *value);
             }
         }
     }
 
     /// The weights of all groups as `[groups, out, in·kernel]`.
-    fn matrices<'w>(&self, weights: &'w [f64]) -> std::borrow::Cow<'w, [f64]> {
+    fn matrices<'w, T: Real>(&self, weights: &'w [T]) -> std::borrow::Cow<'w, [T]> {
         if !self.transposed {
             return weights.into();
         }
-        let mut matrices = vec![0.0; weights.len()];
+        let mut matrices = vec![T::ZERO; weights.len()];
         self.for_each_transposed(|file, matrix| matrices[matrix] = weights[file]);
         matrices.into()
     }
@@ -115,9 +116,9 @@ impl Convolution {
     }
 
     /// `output += weights ∗ input`, one sample.
-    pub fn forward(&self, weights: &[f64], input: &[f64], output: &mut [f64]) {
+    pub fn forward<T: Real>(&self, weights: &[T], input: &[T], output: &mut [T]) {
         let weights = self.matrices(weights);
-        let mut windows = vec![0.0; self.depth() * self.positions];
+        let mut windows = vec![T::ZERO; self.depth() * self.positions];
         self.blocks(|group, from, to| {
             self.windows(&input[from], &mut windows);
             let matrix = &weights[group * self.outputs * self.depth()..];
@@ -127,11 +128,11 @@ impl Convolution {
     }
 
     /// The adjoint with respect to the input, one sample: `targets(seed)` grows by what `adjoint(seed)` pulls back.
-    pub fn to_input(&self, weights: &[f64], adjoint: &[f64], input: &mut [f64]) {
+    pub fn to_input<T: Real>(&self, weights: &[T], adjoint: &[T], input: &mut [T]) {
         let weights = self.matrices(weights);
-        let mut windows = vec![0.0; self.depth() * self.positions];
+        let mut windows = vec![T::ZERO; self.depth() * self.positions];
         self.blocks(|group, from, to| {
-            windows.fill(0.0);
+            windows.fill(T::ZERO);
             let matrix = &weights[group * self.outputs * self.depth()..];
             let adjoint = Factor::new(&adjoint[to], self.outputs, self.positions);
             accumulate(&mut windows, Factor::new(matrix, self.outputs, self.depth()).transposed(), adjoint);
@@ -141,22 +142,22 @@ impl Convolution {
 
     /// The adjoint with respect to the weights, one sample with several seeds: `visit(seed, contribution)`, in the order of
     /// the weights in the network.
-    pub fn to_weights(&self, input: &[f64], adjoints: &[f64], seeds: usize, mut visit: impl FnMut(usize, &[f64])) {
+    pub fn to_weights<T: Real>(&self, input: &[T], adjoints: &[T], seeds: usize, mut visit: impl FnMut(usize, &[T])) {
         let outputs = adjoints.len() / seeds.max(1);
         let count = self.groups * self.outputs * self.depth();
         // The windows of all blocks, gathered once for all seeds.
         let block = self.depth() * self.positions;
-        let mut windows = vec![0.0; self.batch * self.groups * block];
+        let mut windows = vec![T::ZERO; self.batch * self.groups * block];
         let mut index = 0;
         self.blocks(|_, from, _| {
             self.windows(&input[from], &mut windows[index * block..(index + 1) * block]);
             index += 1;
         });
-        let mut gradient = vec![0.0; count];
-        let mut reordered = vec![0.0; if self.transposed { count } else { 0 }];
+        let mut gradient = vec![T::ZERO; count];
+        let mut reordered = vec![T::ZERO; if self.transposed { count } else { 0 }];
         for seed in 0..seeds {
             let adjoint = &adjoints[seed * outputs..(seed + 1) * outputs];
-            gradient.fill(0.0);
+            gradient.fill(T::ZERO);
             let mut index = 0;
             self.blocks(|group, _, to| {
                 let target = &mut gradient[group * self.outputs * self.depth()..][..self.outputs * self.depth()];

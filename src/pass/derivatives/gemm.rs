@@ -1,20 +1,21 @@
 //! Matrix products on row-major slices, on one thread: the callers are parallel over samples.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::{MatMut, MatRef};
+
+use super::real::Real;
 
 /// A row-major matrix, read as it stands or transposed.
 #[derive(Clone, Copy)]
-pub struct Factor<'a> {
-    data: &'a [f64],
+pub struct Factor<'a, T = f64> {
+    data: &'a [T],
     rows: usize,
     columns: usize,
     transposed: bool,
 }
 
-impl<'a> Factor<'a> {
+impl<'a, T: Real> Factor<'a, T> {
     /// `rows × columns`, stored row by row.
-    pub fn new(data: &'a [f64], rows: usize, columns: usize) -> Self {
+    pub fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
         Self { data: &data[..rows * columns], rows, columns, transposed: false }
     }
 
@@ -22,7 +23,7 @@ impl<'a> Factor<'a> {
         Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
     }
 
-    fn view(self) -> MatRef<'a, f64> {
+    fn view(self) -> MatRef<'a, T> {
         if self.transposed {
             MatRef::from_row_major_slice(self.data, self.columns, self.rows).transpose()
         } else {
@@ -30,7 +31,7 @@ impl<'a> Factor<'a> {
         }
     }
 
-    fn at(self, row: usize, column: usize) -> f64 {
+    fn at(self, row: usize, column: usize) -> T {
         if self.transposed { self.data[column * self.rows + row] } else { self.data[row * self.columns + column] }
     }
 }
@@ -39,7 +40,7 @@ impl<'a> Factor<'a> {
 const SMALL: usize = 1 << 9;
 
 /// `target += a·b`, the target row-major.
-pub fn accumulate(target: &mut [f64], a: Factor<'_>, b: Factor<'_>) {
+pub fn accumulate<T: Real>(target: &mut [T], a: Factor<'_, T>, b: Factor<'_, T>) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     debug_assert_eq!(k, b.rows);
     if m * k * n <= SMALL {
@@ -54,12 +55,26 @@ pub fn accumulate(target: &mut [f64], a: Factor<'_>, b: Factor<'_>) {
         return;
     }
     let target = MatMut::from_row_major_slice_mut(&mut target[..m * n], m, n);
-    matmul(target, Accum::Add, a.view(), b.view(), 1.0, Par::Seq);
+    T::multiply(target, a.view(), b.view());
 }
 
-/// `Σ xᵢyᵢ`.
-pub fn dot(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(x, y)| x * y).sum()
+/// `Σ xᵢyᵢ`, summed in `f64`, in independent parts so that it runs at the speed of memory.
+pub fn dot<T: Real, U: Real>(x: &[T], y: &[U]) -> f64 {
+    const LANES: usize = 16;
+    let mut sums = [0.0; LANES];
+    let (xs, x_rest) = x.as_chunks::<LANES>();
+    let (ys, y_rest) = y.as_chunks::<LANES>();
+    for (x, y) in xs.iter().zip(ys) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane].to_f64() * y[lane].to_f64();
+        }
+    }
+    sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x.to_f64() * y.to_f64()).sum::<f64>()
+}
+
+/// `‖x‖²`, summed in `f64`.
+pub fn squared_norm<T: Real>(x: &[T]) -> f64 {
+    dot(x, x)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::circuit::Circuit;
+use super::real::{Real, convert};
 use super::tape::{Tape, row_length};
 use crate::ir::{Binary, Function, NodeId, Op, Reduction, Source};
 
@@ -17,7 +18,7 @@ pub struct Kinks {
 }
 
 /// Adds the hits of a batch to the counts per node.
-pub(super) fn count(circuit: &Circuit<'_>, tape: &Tape, hits: &mut HashMap<NodeId, usize>) {
+pub(super) fn count<T: Real>(circuit: &Circuit<'_>, tape: &Tape<T>, hits: &mut HashMap<NodeId, usize>) {
     for id in circuit.network.ids().filter(|id| circuit.active[id.index()] && circuit.network.node(*id).variable) {
         let found: usize = (0..tape.samples).map(|sample| at_sample(circuit, tape, id, sample)).sum();
         if found > 0 {
@@ -26,16 +27,16 @@ pub(super) fn count(circuit: &Circuit<'_>, tape: &Tape, hits: &mut HashMap<NodeI
     }
 }
 
-fn at_sample(circuit: &Circuit<'_>, tape: &Tape, id: NodeId, sample: usize) -> usize {
+fn at_sample<T: Real>(circuit: &Circuit<'_>, tape: &Tape<T>, id: NodeId, sample: usize) -> usize {
     let node = circuit.network.node(id);
     let value = |position: usize| tape.value(circuit, node.operands[position]).at(sample);
     match &node.op {
-        Op::Function(function) => value(0).iter().filter(|&&x| is_kink(function, x)).count(),
-        Op::PRelu => value(0).iter().zip(value(1)).filter(|&(&x, &slope)| x == 0.0 && slope != 1.0).count(),
+        Op::Function(function) => value(0).iter().filter(|x| is_kink(function, x.to_f64())).count(),
+        Op::PRelu => value(0).iter().zip(value(1)).filter(|&(&x, &slope)| x == T::ZERO && slope != T::ONE).count(),
         Op::Binary(Binary::Max | Binary::Min) => value(0).iter().zip(value(1)).filter(|(a, b)| a == b).count(),
         Op::Sort { .. } => {
-            let tied = |row: &[f64]| {
-                let mut sorted = row.to_vec();
+            let tied = |row: &[T]| {
+                let mut sorted: Vec<f64> = convert(row);
                 sorted.sort_by(f64::total_cmp);
                 sorted.windows(2).any(|pair| pair[0] == pair[1])
             };
@@ -64,7 +65,7 @@ fn sources<'c>(circuit: &'c Circuit<'_>, mut id: NodeId) -> Option<&'c [Source]>
 }
 
 /// Do two different elements share the extreme value?
-fn tied(reduction: Reduction, row: &[f64], sources: Option<&[Source]>) -> bool {
+fn tied<T: Real>(reduction: Reduction, row: &[T], sources: Option<&[Source]>) -> bool {
     let best = super::scalar::extreme(reduction, row);
     let other = |i: usize| sources.is_none_or(|sources| sources[i] != sources[best]);
     (0..row.len()).any(|i| i != best && row[i] == row[best] && other(i))

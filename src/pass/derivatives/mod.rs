@@ -1,5 +1,5 @@
 //! Batched differentiation with respect to parameters: gradients of single samples, Jacobian rows, Hessian- and
-//! Gauss–Newton-vector products, in `f64`, with convolutions as matrix products.
+//! Gauss–Newton-vector products, in `f64` or `f32`, with convolutions as matrix products.
 //!
 //! The matrices are named: the *Hessian* of the mean loss; the *Gauss–Newton matrix* `G = (1/n) Σ A_iᵀA_i` with
 //! `A_i = L_iᵀJ_i`, where `J_i` is the Jacobian of the network's output and `L_iL_iᵀ` the loss's second derivative there;
@@ -13,15 +13,18 @@ mod loss;
 mod objective;
 mod panels;
 mod parameters;
+mod real;
 mod reverse;
 mod scalar;
 mod tape;
+mod vectors;
 
 pub use crate::autodiff::Structure;
 pub use circuit::Circuit;
-pub use gemm::{Factor, accumulate, dot};
+pub use gemm::{Factor, accumulate, dot, squared_norm};
 pub use kinks::Kinks;
 pub use loss::{Loss, Targets};
 pub use objective::{DataError, Evaluation, Objective, Samples};
 pub use panels::{Panels, Precision};
 pub use parameters::{Excluded, Parameter, ParameterError, Parameters, Selection};
+pub use real::Real;

@@ -1,15 +1,17 @@
 //! The mean loss of a network over a data set, and its derivatives with respect to the parameters.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::circuit::Circuit;
-use super::gemm::dot;
 use super::kinks::{self, Kinks};
 use super::loss::{Loss, Targets};
+use super::real::{Real, convert};
 use super::reverse::{Keep, pull, pull_change};
 use super::tape::Tape;
+use crate::pass::deadline::{Deadline, TimedOut};
 
 /// Inputs, one row per sample, and what they should give.
 #[derive(Clone, Debug)]
@@ -55,20 +57,24 @@ pub struct Evaluation {
 const BATCH_BYTES: usize = 48 << 20;
 /// Groups of batches that sums are taken over, whatever the number of threads.
 const GROUPS: usize = 8;
+/// Parameters from which a sum over them costs as much as a few samples: half as many groups.
+const LARGE: usize = 1 << 17;
 /// Largest number of samples in one batch.
 const BATCH_SAMPLES: usize = 64;
 
-/// A mean loss as a function of the parameters, at the values of the model file.
-pub struct Objective<'a> {
+/// A mean loss as a function of the parameters, at the values of the model file. Derivatives are computed in `T`; sums over
+/// samples, and what is returned, in `f64`.
+pub struct Objective<'a, T = f64> {
     pub circuit: &'a Circuit<'a>,
     pub loss: Loss,
     samples: &'a Samples,
     /// Forward passes of the batches, kept where they fit.
-    tapes: Vec<Option<Tape>>,
+    tapes: Vec<Option<Tape<T>>>,
     batch: usize,
+    groups: usize,
 }
 
-impl<'a> Objective<'a> {
+impl<'a, T: Real> Objective<'a, T> {
     /// `memory`: bytes that kept forward passes may take.
     ///
     /// # Errors
@@ -76,13 +82,14 @@ impl<'a> Objective<'a> {
     pub fn new(circuit: &'a Circuit<'a>, loss: Loss, samples: &'a Samples, memory: usize) -> Result<Self, DataError> {
         validate(circuit, loss, samples)?;
         // Values, their tangents, adjoints and their tangents.
-        let per_sample = 8 * circuit.width() * (3 + circuit.outputs().min(10));
+        let per_sample = size_of::<T>() * circuit.width() * (3 + circuit.outputs().min(10));
         let batch = (BATCH_BYTES / per_sample.max(1)).clamp(1, BATCH_SAMPLES);
         // Work for several threads; how many there are must not change the order of summation.
-        let batch = batch.min(samples.count.div_ceil(GROUPS)).max(1);
-        let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch };
+        let groups = if circuit.dimension() < LARGE { GROUPS } else { GROUPS / 2 };
+        let batch = batch.min(samples.count.div_ceil(groups)).max(1);
+        let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch, groups };
         let batches = samples.count.div_ceil(batch);
-        if samples.count.saturating_mul(8 * circuit.width()) <= memory {
+        if samples.count.saturating_mul(size_of::<T>() * circuit.width()) <= memory {
             objective.tapes = (0..batches).into_par_iter().map(|index| Some(objective.evaluate(index))).collect();
         }
         Ok(objective)
@@ -98,36 +105,76 @@ impl<'a> Objective<'a> {
         self.count().div_ceil(self.batch)
     }
 
-    fn range(&self, batch: usize) -> std::ops::Range<usize> {
+    fn range(&self, batch: usize) -> Range<usize> {
         batch * self.batch..((batch + 1) * self.batch).min(self.count())
     }
 
-    fn evaluate(&self, batch: usize) -> Tape {
-        let (range, size) = (self.range(batch), self.circuit.network.input_size());
-        Tape::new(self.circuit, &self.samples.inputs[range.start * size..range.end * size])
+    fn evaluate(&self, batch: usize) -> Tape<T> {
+        self.evaluate_range(self.range(batch))
+    }
+
+    fn evaluate_range(&self, range: Range<usize>) -> Tape<T> {
+        let size = self.circuit.network.input_size();
+        Tape::new(self.circuit, &convert(&self.samples.inputs[range.start * size..range.end * size]))
     }
 
     /// Calls `compute(first sample, forward pass)` for every batch, in parallel; results in order.
-    fn map<T: Send>(&self, compute: impl Fn(usize, &Tape) -> T + Sync) -> Vec<T> {
-        let one = |index: usize| match self.tapes.get(index).and_then(Option::as_ref) {
+    fn map<R: Send>(&self, compute: impl Fn(usize, &Tape<T>) -> R + Sync) -> Vec<R> {
+        (0..self.batches()).into_par_iter().map(|index| self.at_batch(index, &compute)).collect()
+    }
+
+    /// The same, unless the time is up before every batch was begun.
+    fn map_in_time<R: Send>(
+        &self,
+        deadline: Deadline,
+        compute: impl Fn(usize, &Tape<T>) -> R + Sync,
+    ) -> Result<Vec<R>, TimedOut> {
+        let one = |index: usize| deadline.check().map(|()| self.at_batch(index, &compute));
+        (0..self.batches()).into_par_iter().map(one).collect()
+    }
+
+    fn at_batch<R>(&self, index: usize, compute: impl FnOnce(usize, &Tape<T>) -> R) -> R {
+        match self.tapes.get(index).and_then(Option::as_ref) {
             Some(tape) => compute(self.range(index).start, tape),
             None => compute(self.range(index).start, &self.evaluate(index)),
+        }
+    }
+
+    /// Calls `visit(first sample, rows)` with rows over θ, `per_sample` for each sample, which `seeds` are pulled back to; as
+    /// many at a time as fit into the bytes of a batch, in any order.
+    fn for_each_row(
+        &self,
+        per_sample: usize,
+        deadline: Deadline,
+        seeds: impl Fn(usize, &Tape<T>) -> Vec<T> + Sync,
+        visit: impl Fn(usize, &[T]) + Sync,
+    ) -> Result<(), TimedOut> {
+        let rows = |first: usize, tape: &Tape<T>| {
+            visit(first, &pull(self.circuit, tape, seeds(first, tape), per_sample, Keep::Rows).rows(self.circuit));
         };
-        (0..self.batches()).into_par_iter().map(one).collect()
+        // Adjoints of the weights, and the rows that they are gathered into.
+        let bytes = 2 * size_of::<T>() * self.circuit.dimension() * per_sample;
+        let together = (BATCH_BYTES / bytes.max(1)).max(1);
+        if together >= self.batch {
+            return self.map_in_time(deadline, rows).map(|_| ());
+        }
+        (0..self.count().div_ceil(together)).into_par_iter().try_for_each(|index| {
+            deadline.check()?;
+            let range = index * together..((index + 1) * together).min(self.count());
+            rows(range.start, &self.evaluate_range(range));
+            Ok(())
+        })
     }
 
     /// As [`map`](Self::map), adding up vectors over θ and dividing by the number of samples. Batches are combined in
     /// groups of fixed size, so that the result does not depend on the threads.
-    fn mean(&self, compute: impl Fn(usize, &Tape, &mut [f64]) + Sync) -> Vec<f64> {
+    fn mean(&self, compute: impl Fn(usize, &Tape<T>, &mut [f64]) + Sync) -> Vec<f64> {
         let batches = self.batches();
-        let per_group = batches.div_ceil(GROUPS);
+        let per_group = batches.div_ceil(self.groups);
         let group = |group: usize| {
             let mut sum = vec![0.0; self.circuit.dimension()];
             for index in group * per_group..((group + 1) * per_group).min(batches) {
-                match self.tapes.get(index).and_then(Option::as_ref) {
-                    Some(tape) => compute(self.range(index).start, tape, &mut sum),
-                    None => compute(self.range(index).start, &self.evaluate(index), &mut sum),
-                }
+                self.at_batch(index, |first, tape| compute(first, tape, &mut sum));
             }
             sum
         };
@@ -141,10 +188,11 @@ impl<'a> Objective<'a> {
     }
 
     /// The seeds `∂ℓ/∂z` of a batch.
-    fn gradients(&self, first: usize, tape: &Tape) -> Vec<f64> {
+    fn gradients(&self, first: usize, tape: &Tape<T>) -> Vec<f64> {
         let outputs = self.circuit.outputs();
         let mut seeds = vec![0.0; tape.samples * outputs];
-        let rows = tape.output(self.circuit).chunks_exact(outputs).zip(seeds.chunks_exact_mut(outputs));
+        let found: Vec<f64> = convert(tape.output(self.circuit));
+        let rows = found.chunks_exact(outputs).zip(seeds.chunks_exact_mut(outputs));
         for (sample, (z, seed)) in rows.enumerate() {
             self.loss.gradient(z, &self.samples.targets, first + sample, seed);
         }
@@ -161,7 +209,7 @@ impl<'a> Objective<'a> {
             let mut hits = HashMap::new();
             kinks::count(self.circuit, tape, &mut hits);
             let (mut losses, mut right) = (Vec::with_capacity(tape.samples), 0usize);
-            for (sample, z) in tape.output(self.circuit).chunks_exact(outputs).enumerate() {
+            for (sample, z) in convert(tape.output(self.circuit)).chunks_exact(outputs).enumerate() {
                 losses.push(self.loss.value(z, &self.samples.targets, first + sample));
                 if let Targets::Labels(labels) = &self.samples.targets {
                     let best = (0..outputs).fold(0, |best, i| if z[i] > z[best] { i } else { best });
@@ -199,53 +247,56 @@ impl<'a> Objective<'a> {
     #[must_use]
     pub fn gradient(&self) -> Vec<f64> {
         self.mean(|first, tape, sum| {
-            pull(self.circuit, tape, self.gradients(first, tape), 1, Keep::Sum).add_to(self.circuit, sum);
+            pull(self.circuit, tape, convert(&self.gradients(first, tape)), 1, Keep::Sum).add_to(self.circuit, sum);
         })
     }
 
     /// Calls `visit(first sample, rows)` with the gradients `g_i`, one row over θ per sample; batches in any order.
-    pub fn for_each_gradient(&self, visit: impl Fn(usize, &[f64]) + Sync) {
-        self.map(|first, tape| {
-            let rows = pull(self.circuit, tape, self.gradients(first, tape), 1, Keep::Rows).rows(self.circuit);
-            visit(first, &rows);
-        });
+    ///
+    /// # Errors
+    /// [`TimedOut`] before all were visited.
+    pub fn for_each_gradient(&self, deadline: Deadline, visit: impl Fn(usize, &[T]) + Sync) -> Result<(), TimedOut> {
+        self.for_each_row(1, deadline, |first, tape| convert(&self.gradients(first, tape)), visit)
     }
 
     /// Calls `visit(first sample, rows)` with the rows of `A_i = L_iᵀJ_i`, C rows over θ per sample; batches in any order.
-    pub fn for_each_root(&self, visit: impl Fn(usize, &[f64]) + Sync) {
-        let outputs = self.circuit.outputs();
-        self.map(|first, tape| {
-            let seeds = self.factors(tape);
-            visit(first, &pull(self.circuit, tape, seeds, outputs, Keep::Rows).rows(self.circuit));
-        });
+    ///
+    /// # Errors
+    /// [`TimedOut`] before all were visited.
+    pub fn for_each_root(&self, deadline: Deadline, visit: impl Fn(usize, &[T]) + Sync) -> Result<(), TimedOut> {
+        self.for_each_row(self.circuit.outputs(), deadline, |_, tape| self.factors(tape), visit)
     }
 
-    fn factors(&self, tape: &Tape) -> Vec<f64> {
+    fn factors(&self, tape: &Tape<T>) -> Vec<T> {
         let outputs = self.circuit.outputs();
         let mut seeds = vec![0.0; tape.samples * outputs * outputs];
-        let rows = tape.output(self.circuit).chunks_exact(outputs).zip(seeds.chunks_exact_mut(outputs * outputs));
+        let found: Vec<f64> = convert(tape.output(self.circuit));
+        let rows = found.chunks_exact(outputs).zip(seeds.chunks_exact_mut(outputs * outputs));
         rows.for_each(|(z, columns)| self.loss.factor(z, columns));
-        seeds
+        convert(&seeds)
     }
 
     /// Per parameter and sample `‖A_i‖²` restricted to that parameter: `[sample][parameter]`. Their mean over samples is the
     /// trace of the Gauss–Newton matrix; the weights of layers cost no more than a backward pass.
-    #[must_use]
-    pub fn root_norms(&self) -> Vec<Vec<f64>> {
+    ///
+    /// # Errors
+    /// [`TimedOut`].
+    pub fn root_norms(&self, deadline: Deadline) -> Result<Vec<Vec<f64>>, TimedOut> {
         let outputs = self.circuit.outputs();
-        let parts = self.map(|_, tape| {
+        let parts = self.map_in_time(deadline, |_, tape| {
             let norms = pull(self.circuit, tape, self.factors(tape), outputs, Keep::Norms).squared_norms(self.circuit);
             let sum = |norms: &[f64], sample: usize| norms[sample * outputs..(sample + 1) * outputs].iter().sum::<f64>();
             (0..tape.samples).map(|sample| norms.iter().map(|own| sum(own, sample)).collect()).collect::<Vec<Vec<f64>>>()
-        });
-        parts.into_iter().flatten().collect()
+        })?;
+        Ok(parts.into_iter().flatten().collect())
     }
 
     /// Gauss–Newton matrix times a vector.
     #[must_use]
     pub fn gauss_newton_product(&self, direction: &[f64]) -> Vec<f64> {
+        let direction = convert(direction);
         self.mean(|_, tape, sum| {
-            let tangents = tape.tangents(self.circuit, direction);
+            let tangents = tape.tangents(self.circuit, &direction);
             let seeds = self.curvatures(tape, tangents.output(self.circuit));
             pull(self.circuit, tape, seeds, 1, Keep::Sum).add_to(self.circuit, sum);
         })
@@ -254,33 +305,29 @@ impl<'a> Objective<'a> {
     /// Hessian of the mean loss times a vector.
     #[must_use]
     pub fn hessian_product(&self, direction: &[f64]) -> Vec<f64> {
+        let direction = convert(direction);
         self.mean(|first, tape, sum| {
-            let tangents = tape.tangents(self.circuit, direction);
+            let tangents = tape.tangents(self.circuit, &direction);
             let change = self.curvatures(tape, tangents.output(self.circuit));
-            let seeds = self.gradients(first, tape);
+            let seeds = convert(&self.gradients(first, tape));
             pull_change(self.circuit, tape, &tangents, seeds, change).add_to(self.circuit, sum);
         })
     }
 
     /// `∂²ℓ/∂z²` times the derivatives of the outputs.
-    fn curvatures(&self, tape: &Tape, moved: &[f64]) -> Vec<f64> {
+    fn curvatures(&self, tape: &Tape<T>, moved: &[T]) -> Vec<T> {
         let outputs = self.circuit.outputs();
         let mut seeds = vec![0.0; tape.samples * outputs];
-        let rows = tape.output(self.circuit).chunks_exact(outputs).zip(moved.chunks_exact(outputs));
+        let (found, moved): (Vec<f64>, Vec<f64>) = (convert(tape.output(self.circuit)), convert(moved));
+        let rows = found.chunks_exact(outputs).zip(moved.chunks_exact(outputs));
         rows.zip(seeds.chunks_exact_mut(outputs)).for_each(|((z, dz), seed)| self.loss.curvature(z, dz, seed));
-        seeds
+        convert(&seeds)
     }
 
     /// `∂ℓ/∂z` of all samples, one row per sample: for mse the residuals.
     #[must_use]
     pub fn residuals(&self) -> Vec<f64> {
         self.map(|first, tape| self.gradients(first, tape)).concat()
-    }
-
-    /// `‖∇L‖`.
-    #[must_use]
-    pub fn gradient_norm(gradient: &[f64]) -> f64 {
-        dot(gradient, gradient).sqrt()
     }
 }
 

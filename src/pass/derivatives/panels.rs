@@ -1,19 +1,26 @@
 //! A matrix of gradients, one row per gradient, held in panels of columns: in memory, or in an unnamed file on disk.
 //!
-//! Panels are what every product reads: one stretch of memory per row and panel.
+//! Panels are what every product reads: rows one after another, as they are stored.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::{Accum, Mat, MatRef};
+use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
-/// Columns of a panel.
-const WIDTH: usize = 4096;
+use super::real::{Real, convert};
+use super::vectors::{add_transposed_times, times, widen};
 
-/// How a gradient is stored. All arithmetic is in `f64`.
+/// Most columns of a panel.
+const WIDTH: usize = 1024;
+/// Bytes of a panel in `f64`, as far as whole columns allow.
+const PANEL_BYTES: usize = 8 << 20;
+/// Groups of panels that the Gram matrix is summed over, where they take little beside the matrix itself.
+const GROUPS: usize = 8;
+
+/// How a gradient is stored. Sums over gradients are in `f64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     Single,
@@ -26,6 +33,14 @@ impl Precision {
         match self {
             Self::Single => 4,
             Self::Double => 8,
+        }
+    }
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Single => "f32",
+            Self::Double => "f64",
         }
     }
 }
@@ -45,6 +60,8 @@ pub struct Panels {
     rows: usize,
     columns: usize,
     precision: Precision,
+    /// Columns of a panel; the last may have fewer.
+    width: usize,
     store: Store,
 }
 
@@ -55,9 +72,10 @@ impl Panels {
     /// When no temporary file can be made.
     pub fn new(rows: usize, columns: usize, precision: Precision, memory: usize) -> io::Result<Self> {
         let bytes = rows.saturating_mul(columns).saturating_mul(precision.bytes());
+        let width = (PANEL_BYTES / rows.saturating_mul(8).max(1)).clamp(1, WIDTH);
         let store = if bytes <= memory {
-            let panels = (0..columns.div_ceil(WIDTH)).map(|panel| {
-                let size = rows * width(columns, panel);
+            let panels = (0..columns).step_by(width).map(|start| {
+                let size = rows * width.min(columns - start);
                 Mutex::new(match precision {
                     Precision::Single => Panel::Single(vec![0.0; size]),
                     Precision::Double => Panel::Double(vec![0.0; size]),
@@ -69,7 +87,7 @@ impl Panels {
             file.set_len(bytes as u64)?;
             Store::Disk(Mutex::new(file))
         };
-        Ok(Self { rows, columns, precision, store })
+        Ok(Self { rows, columns, precision, width, store })
     }
 
     /// Number of gradients m.
@@ -85,21 +103,32 @@ impl Panels {
     }
 
     #[must_use]
+    pub const fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    #[must_use]
     pub const fn on_disk(&self) -> bool {
         matches!(self.store, Store::Disk(_))
     }
 
     fn panels(&self) -> usize {
-        self.columns.div_ceil(WIDTH)
+        self.columns.div_ceil(self.width)
+    }
+
+    /// First column and number of columns.
+    fn place(&self, panel: usize) -> (usize, usize) {
+        let start = panel * self.width;
+        (start, self.width.min(self.columns - start))
     }
 
     /// Writes whole rows, from `first` on.
     ///
     /// # Errors
     /// Of the file.
-    pub fn write(&self, first: usize, rows: &[f64]) -> io::Result<()> {
+    pub fn write<T: Real>(&self, first: usize, rows: &[T]) -> io::Result<()> {
         for panel in 0..self.panels() {
-            let (start, width) = (panel * WIDTH, width(self.columns, panel));
+            let (start, width) = self.place(panel);
             let pieces = rows.chunks_exact(self.columns).map(|row| &row[start..start + width]);
             match &self.store {
                 Store::Memory(panels) => {
@@ -107,35 +136,26 @@ impl Panels {
                     for (row, piece) in pieces.enumerate() {
                         let at = (first + row) * width..(first + row + 1) * width;
                         match &mut *guard {
-                            Panel::Single(data) => data[at].iter_mut().zip(piece).for_each(|(to, &from)| *to = from as f32),
-                            Panel::Double(data) => data[at].copy_from_slice(piece),
+                            Panel::Single(data) => put(&mut data[at], piece),
+                            Panel::Double(data) => put(&mut data[at], piece),
                         }
                     }
                 }
-                Store::Disk(file) => {
-                    let bytes: Vec<u8> = match self.precision {
-                        Precision::Single => pieces.flatten().flat_map(|&value| (value as f32).to_le_bytes()).collect(),
-                        Precision::Double => pieces.flatten().flat_map(|value| value.to_le_bytes()).collect(),
-                    };
-                    let offset = (start * self.rows + first * width) * self.precision.bytes();
-                    let mut file = lock(file);
-                    file.seek(SeekFrom::Start(offset as u64))?;
-                    file.write_all(&bytes)?;
+                Store::Disk(_) => {
+                    let data: Vec<T> = pieces.flatten().copied().collect();
+                    self.write_file(start * self.rows + first * width, &Panel::of(self.precision, &data))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Calls `visit(first column, width, rows of the panel)` with a panel in `f64`.
-    fn read<T>(&self, panel: usize, visit: impl FnOnce(usize, usize, &[f64]) -> T) -> io::Result<T> {
-        let (start, width) = (panel * WIDTH, width(self.columns, panel));
+    /// Calls `visit` with a panel, as it is stored.
+    fn with<R>(&self, panel: usize, visit: impl FnOnce(&Panel) -> R) -> io::Result<R> {
         match &self.store {
-            Store::Memory(panels) => Ok(match &*lock(&panels[panel]) {
-                Panel::Double(data) => visit(start, width, data),
-                Panel::Single(data) => visit(start, width, &data.iter().map(|&value| f64::from(value)).collect::<Vec<_>>()),
-            }),
+            Store::Memory(panels) => Ok(visit(&lock(&panels[panel]))),
             Store::Disk(file) => {
+                let (start, width) = self.place(panel);
                 let size = self.precision.bytes();
                 let mut bytes = vec![0; self.rows * width * size];
                 {
@@ -143,21 +163,39 @@ impl Panels {
                     file.seek(SeekFrom::Start((start * self.rows * size) as u64))?;
                     file.read_exact(&mut bytes)?;
                 }
-                let data: Vec<f64> = match self.precision {
-                    Precision::Single => bytes.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-                    Precision::Double => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+                let panel = match self.precision {
+                    Precision::Single => Panel::Single(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+                    Precision::Double => Panel::Double(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()),
                 };
-                Ok(visit(start, width, &data))
+                drop(bytes);
+                Ok(visit(&panel))
             }
         }
+    }
+
+    /// Writes entries to the file, from the entry `first` on.
+    fn write_file(&self, first: usize, entries: &Panel) -> io::Result<()> {
+        let Store::Disk(file) = &self.store else { return Ok(()) };
+        let bytes: Vec<u8> = match entries {
+            Panel::Single(data) => data.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Panel::Double(data) => data.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        };
+        let mut file = lock(file);
+        file.seek(SeekFrom::Start((first * self.precision.bytes()) as u64))?;
+        file.write_all(&bytes)
     }
 
     /// Results of `visit(first column, width, rows of the panel)` for all panels, in order; computed in parallel.
     ///
     /// # Errors
     /// Of the file.
-    pub fn map<T: Send>(&self, visit: impl Fn(usize, usize, &[f64]) -> T + Sync) -> io::Result<Vec<T>> {
-        (0..self.panels()).into_par_iter().map(|panel| self.read(panel, &visit)).collect()
+    pub fn map<R: Send>(&self, visit: impl Fn(usize, usize, &mut Vec<f64>) -> R + Sync) -> io::Result<Vec<R>> {
+        let one = |wide: &mut Vec<f64>, panel: usize| {
+            let (start, width) = self.place(panel);
+            self.with(panel, |panel| panel.widen(wide))?;
+            Ok(visit(start, width, wide))
+        };
+        (0..self.panels()).into_par_iter().map_init(Vec::new, one).collect()
     }
 
     /// Replaces every panel by what `change(panel's rows, width)` makes of it.
@@ -165,41 +203,50 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn replace(&self, change: impl Fn(&mut [f64], usize) + Sync) -> io::Result<()> {
-        (0..self.panels()).into_par_iter().try_for_each(|panel| {
-            let (start, width, mut data) = self.read(panel, |start, width, data| (start, width, data.to_vec()))?;
-            change(&mut data, width);
+        (0..self.panels()).into_par_iter().try_for_each_init(Vec::new, |wide, panel| {
+            let (start, width) = self.place(panel);
+            self.with(panel, |panel| panel.widen(wide))?;
+            change(wide, width);
+            let changed = Panel::of(self.precision, wide);
             match &self.store {
-                Store::Memory(panels) => {
-                    *lock(&panels[panel]) = match self.precision {
-                        Precision::Single => Panel::Single(data.into_iter().map(|value| value as f32).collect()),
-                        Precision::Double => Panel::Double(data),
-                    };
-                }
-                Store::Disk(file) => {
-                    let bytes: Vec<u8> = match self.precision {
-                        Precision::Single => data.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect(),
-                        Precision::Double => data.iter().flat_map(|value| value.to_le_bytes()).collect(),
-                    };
-                    let mut file = lock(file);
-                    file.seek(SeekFrom::Start((start * self.rows * self.precision.bytes()) as u64))?;
-                    file.write_all(&bytes)?;
-                }
+                Store::Memory(panels) => *lock(&panels[panel]) = changed,
+                Store::Disk(_) => self.write_file(start * self.rows, &changed)?,
             }
             Ok(())
         })
     }
 
-    /// `G·Gᵀ`, both triangles.
+    /// `G·Gᵀ`, both triangles. Panels are combined in groups of fixed size, so that the result does not depend on the threads.
     ///
     /// # Errors
     /// Of the file.
     pub fn gram(&self) -> io::Result<Mat<f64>> {
-        let mut gram = Mat::<f64>::zeros(self.rows, self.rows);
-        for panel in 0..self.panels() {
-            self.read(panel, |_, width, data| {
-                let rows = MatRef::from_row_major_slice(data, self.rows, width);
+        self.gram_of(|_| true)
+    }
+
+    /// The same over some of the columns.
+    ///
+    /// # Errors
+    /// Of the file.
+    pub fn gram_of(&self, counts: impl Fn(usize) -> bool + Sync) -> io::Result<Mat<f64>> {
+        let (m, panels) = (self.rows, self.panels());
+        // The sums of the groups stay within a twentieth of G.
+        let affordable = self.columns * self.precision.bytes() / (m.max(1) * 8 * 20);
+        let per_group = panels.div_ceil(affordable.clamp(1, GROUPS)).max(1);
+        let groups = panels.div_ceil(per_group);
+        let parallelism = if groups > 1 { Par::Seq } else { faer::get_global_parallelism() };
+        let group = |group: usize| -> io::Result<Mat<f64>> {
+            let mut sum = Mat::<f64>::zeros(m, m);
+            let mut wide = Vec::new();
+            for panel in group * per_group..((group + 1) * per_group).min(panels) {
+                let (start, width) = self.place(panel);
+                self.with(panel, |panel| panel.widen(&mut wide))?;
+                for column in (0..width).filter(|column| !counts(start + column)) {
+                    (0..m).for_each(|row| wide[row * width + column] = 0.0);
+                }
+                let rows = MatRef::from_row_major_slice(&wide, m, width);
                 matmul(
-                    gram.as_mut(),
+                    sum.as_mut(),
                     BlockStructure::TriangularLower,
                     Accum::Add,
                     rows,
@@ -207,12 +254,16 @@ impl Panels {
                     rows.transpose(),
                     BlockStructure::Rectangular,
                     1.0,
-                    faer::get_global_parallelism(),
+                    parallelism,
                 );
-            })?;
-        }
-        for row in 0..self.rows {
-            for column in row + 1..self.rows {
+            }
+            Ok(sum)
+        };
+        let mut sums = (0..groups).into_par_iter().map(group).collect::<io::Result<Vec<_>>>()?.into_iter();
+        let mut gram = sums.next().unwrap_or_else(|| Mat::zeros(m, m));
+        sums.for_each(|sum| gram += sum);
+        for row in 0..m {
+            for column in row + 1..m {
                 gram[(row, column)] = gram[(column, row)];
             }
         }
@@ -224,7 +275,11 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn times(&self, x: &[f64]) -> io::Result<Vec<f64>> {
-        let parts = self.by_panel(|start, width, panel| panel.times(self.rows, width, &x[start..start + width]))?;
+        let one = |panel: usize| {
+            let (start, width) = self.place(panel);
+            self.with(panel, |panel| panel.times(&x[start..start + width]))
+        };
+        let parts = (0..self.panels()).into_par_iter().map(one).collect::<io::Result<Vec<_>>>()?;
         let mut total = vec![0.0; self.rows];
         parts.into_iter().for_each(|part| total.iter_mut().zip(part).for_each(|(total, value)| *total += value));
         Ok(total)
@@ -235,19 +290,22 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn transposed_times(&self, a: &[f64]) -> io::Result<Vec<f64>> {
-        Ok(self.by_panel(|_, width, panel| panel.transposed_times(width, a))?.concat())
+        self.transposed_times_to(a, |_, value| value)
     }
 
-    /// As [`map`](Self::map), on the numbers as they are stored.
-    fn by_panel<T: Send>(&self, visit: impl Fn(usize, usize, &Panel) -> T + Sync) -> io::Result<Vec<T>> {
-        match &self.store {
-            Store::Memory(panels) => Ok(panels
-                .par_iter()
-                .enumerate()
-                .map(|(index, panel)| visit(index * WIDTH, width(self.columns, index), &lock(panel)))
-                .collect()),
-            Store::Disk(_) => self.map(|start, width, data| visit(start, width, &Panel::Double(data.to_vec()))),
-        }
+    /// `finish(j, (Gᵀ·a)_j)` for every column j, in one pass over memory.
+    ///
+    /// # Errors
+    /// Of the file.
+    pub fn transposed_times_to(&self, a: &[f64], finish: impl Fn(usize, f64) -> f64 + Sync) -> io::Result<Vec<f64>> {
+        let mut out = vec![0.0; self.columns];
+        out.par_chunks_mut(self.width).enumerate().try_for_each(|(panel, out)| {
+            self.with(panel, |panel| panel.add_transposed_times(a, out))?;
+            let (start, _) = self.place(panel);
+            out.iter_mut().enumerate().for_each(|(j, value)| *value = finish(start + j, *value));
+            Ok::<(), io::Error>(())
+        })?;
+        Ok(out)
     }
 
     /// Columns `range` as an `m × |range|` matrix, row by row.
@@ -256,12 +314,13 @@ impl Panels {
     /// Of the file.
     pub fn columns_at(&self, range: std::ops::Range<usize>) -> io::Result<Vec<f64>> {
         let mut found = vec![0.0; self.rows * range.len()];
-        for panel in range.start / WIDTH..range.end.div_ceil(WIDTH) {
-            self.read(panel, |start, width, data| {
-                let (from, to) = (range.start.max(start), range.end.min(start + width));
+        for panel in range.start / self.width..range.end.div_ceil(self.width) {
+            let (start, width) = self.place(panel);
+            let (from, to) = (range.start.max(start), range.end.min(start + width));
+            self.with(panel, |panel| {
                 for row in 0..self.rows {
-                    let piece = &data[row * width + from - start..row * width + to - start];
-                    found[row * range.len() + from - range.start..][..piece.len()].copy_from_slice(piece);
+                    let target = &mut found[row * range.len() + from - range.start..][..to - from];
+                    panel.read(row * width + from - start, target);
                 }
             })?;
         }
@@ -270,51 +329,52 @@ impl Panels {
 }
 
 impl Panel {
-    fn times(&self, rows: usize, width: usize, x: &[f64]) -> Vec<f64> {
-        let row = |row: usize| row * width..(row + 1) * width;
+    fn of<T: Real>(precision: Precision, entries: &[T]) -> Self {
+        match precision {
+            Precision::Single => Self::Single(convert(entries)),
+            Precision::Double => Self::Double(convert(entries)),
+        }
+    }
+
+    fn widen(&self, out: &mut Vec<f64>) {
         match self {
-            Self::Double(data) => (0..rows).map(|r| lanes(&data[row(r)], x, |value| *value)).collect(),
-            Self::Single(data) => (0..rows).map(|r| lanes(&data[row(r)], x, |value| f64::from(*value))).collect(),
+            Self::Single(data) => widen(data, out),
+            Self::Double(data) => widen(data, out),
         }
     }
 
-    fn transposed_times(&self, width: usize, a: &[f64]) -> Vec<f64> {
-        let mut out = vec![0.0; width];
+    /// Entries from `first` on.
+    fn read(&self, first: usize, out: &mut [f64]) {
+        let at = first..first + out.len();
         match self {
-            Self::Double(data) => combine(data, a, &mut out, |value| *value),
-            Self::Single(data) => combine(data, a, &mut out, |value| f64::from(*value)),
-        }
-        out
-    }
-}
-
-/// A dot product with independent partial sums, so that it runs at the speed of memory.
-fn lanes<T>(row: &[T], x: &[f64], value: impl Fn(&T) -> f64) -> f64 {
-    const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
-    let (rows, rest) = row.as_chunks::<LANES>();
-    let (xs, x_rest) = x.as_chunks::<LANES>();
-    for (row, x) in rows.iter().zip(xs) {
-        for lane in 0..LANES {
-            sums[lane] += value(&row[lane]) * x[lane];
+            Self::Single(data) => put(out, &data[at]),
+            Self::Double(data) => put(out, &data[at]),
         }
     }
-    sums.iter().sum::<f64>() + rest.iter().zip(x_rest).map(|(r, x)| value(r) * x).sum::<f64>()
-}
 
-fn combine<T>(data: &[T], a: &[f64], out: &mut [f64], value: impl Fn(&T) -> f64) {
-    for (row, &scale) in data.chunks_exact(out.len()).zip(a) {
-        out.iter_mut().zip(row).for_each(|(out, entry)| *out += scale * value(entry));
+    fn times(&self, x: &[f64]) -> Vec<f64> {
+        match self {
+            Self::Single(data) => times(data, x),
+            Self::Double(data) => times(data, x),
+        }
+    }
+
+    fn add_transposed_times(&self, a: &[f64], out: &mut [f64]) {
+        match self {
+            Self::Single(data) => add_transposed_times(data, a, out),
+            Self::Double(data) => add_transposed_times(data, a, out),
+        }
     }
 }
 
-fn width(columns: usize, panel: usize) -> usize {
-    WIDTH.min(columns - panel * WIDTH)
+/// Copies numbers, rounding where the target is narrower.
+fn put<T: Real, U: Real>(to: &mut [U], from: &[T]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = U::of(from.to_f64()));
 }
 
 /// A panel is never left half written, so a poisoned lock is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file without a name: it disappears with the process.

@@ -1,5 +1,6 @@
 //! Which tensors of the file are parameters, where they stand in the network, and why the others are not.
 
+use super::real::Real;
 use crate::ir::{Binary, Network, NodeId, Op};
 use crate::onnx::{Model, StoredConstant, StoredTensor};
 
@@ -102,17 +103,19 @@ impl Parameters {
 
 impl Parameter {
     /// Adds values in the order of a node to their places in a vector over θ.
-    pub fn scatter(&self, constant: &StoredConstant, values: &[f64], theta: &mut [f64]) {
+    pub fn scatter<T: Real, U: Real>(&self, constant: &StoredConstant, values: &[T], theta: &mut [U]) {
         let own = &mut theta[self.offset..self.offset + self.size];
         match &constant.elements {
-            None => own.iter_mut().zip(values).for_each(|(target, value)| *target += value),
-            Some(elements) => elements.iter().zip(values).for_each(|(&element, value)| own[element as usize] += value),
+            None => own.iter_mut().zip(values).for_each(|(target, value)| *target += U::of(value.to_f64())),
+            Some(elements) => {
+                elements.iter().zip(values).for_each(|(&element, value)| own[element as usize] += U::of(value.to_f64()));
+            }
         }
     }
 
     /// The elements of a vector over θ in the order of a node.
     #[must_use]
-    pub fn gather(&self, constant: &StoredConstant, theta: &[f64]) -> Vec<f64> {
+    pub fn gather<T: Real>(&self, constant: &StoredConstant, theta: &[T]) -> Vec<T> {
         let own = &theta[self.offset..self.offset + self.size];
         match &constant.elements {
             None => own.to_vec(),

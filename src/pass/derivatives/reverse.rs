@@ -4,7 +4,8 @@
 //! which all samples share, is the caller's choice: a sum, one row per sample and seed, or no more than squared norms.
 
 use super::circuit::Circuit;
-use super::gemm::{Factor, accumulate, dot};
+use super::gemm::{Factor, accumulate, dot, squared_norm};
+use super::real::Real;
 use super::scalar::{derivative, derivative_change, extreme, order};
 use super::tape::{Tangents, Tape, View, row_length};
 use crate::ir::{Node, NodeId, Op, Reduction};
@@ -21,29 +22,31 @@ pub enum Keep {
 }
 
 /// What a reverse pass leaves at the parameters.
-pub struct Pulled {
+pub struct Pulled<T> {
     keep: Keep,
     rows: usize,
-    adjoints: Vec<Vec<f64>>,
+    adjoints: Vec<Vec<T>>,
 }
 
 /// Are the partial derivatives themselves meant, or how they change along a direction?
 #[derive(Clone, Copy)]
-enum Order<'t> {
+enum Order<'t, T> {
     First,
-    Second(&'t Tangents),
+    Second(&'t Tangents<T>),
 }
 
-struct Reverse<'a> {
+struct Reverse<'a, T> {
     circuit: &'a Circuit<'a>,
-    tape: &'a Tape,
+    tape: &'a Tape<T>,
     seeds: usize,
     keep: Keep,
+    /// Are the parameters themselves pulled back to?
+    leaves: bool,
 }
 
 /// Pulls back `cotangents`, one row per sample and seed.
-pub fn pull(circuit: &Circuit<'_>, tape: &Tape, cotangents: Vec<f64>, seeds: usize, keep: Keep) -> Pulled {
-    let reverse = Reverse { circuit, tape, seeds, keep };
+pub fn pull<T: Real>(circuit: &Circuit<'_>, tape: &Tape<T>, cotangents: Vec<T>, seeds: usize, keep: Keep) -> Pulled<T> {
+    let reverse = Reverse { circuit, tape, seeds, keep, leaves: true };
     let mut adjoints = vec![Vec::new(); circuit.network.nodes().len()];
     adjoints[circuit.output.index()] = cotangents;
     for id in reverse.order() {
@@ -55,8 +58,16 @@ pub fn pull(circuit: &Circuit<'_>, tape: &Tape, cotangents: Vec<f64>, seeds: usi
 
 /// The derivative of [`pull`] with one seed and a sum, along a direction: of the cotangents, which change by `change`, and
 /// of everything that they are multiplied with.
-pub fn pull_change(circuit: &Circuit<'_>, tape: &Tape, tangents: &Tangents, cotangents: Vec<f64>, change: Vec<f64>) -> Pulled {
-    let reverse = Reverse { circuit, tape, seeds: 1, keep: Keep::Sum };
+pub fn pull_change<T: Real>(
+    circuit: &Circuit<'_>,
+    tape: &Tape<T>,
+    tangents: &Tangents<T>,
+    cotangents: Vec<T>,
+    change: Vec<T>,
+) -> Pulled<T> {
+    let reverse = Reverse { circuit, tape, seeds: 1, keep: Keep::Sum, leaves: true };
+    // The gradient itself is not asked for.
+    let inner = Reverse { leaves: false, ..reverse };
     let mut adjoints = vec![Vec::new(); circuit.network.nodes().len()];
     let mut changes = adjoints.clone();
     adjoints[circuit.output.index()] = cotangents;
@@ -66,12 +77,12 @@ pub fn pull_change(circuit: &Circuit<'_>, tape: &Tape, tangents: &Tangents, cota
         let change = std::mem::take(&mut changes[id.index()]);
         reverse.step(id, &adjoint, Order::Second(tangents), &mut changes);
         reverse.step(id, &change, Order::First, &mut changes);
-        reverse.step(id, &adjoint, Order::First, &mut adjoints);
+        inner.step(id, &adjoint, Order::First, &mut adjoints);
     }
     Pulled { keep: Keep::Sum, rows: 1, adjoints: changes }
 }
 
-impl Pulled {
+impl<T: Real> Pulled<T> {
     /// The sum over θ; for [`Keep::Sum`].
     pub fn add_to(&self, circuit: &Circuit<'_>, theta: &mut [f64]) {
         for parameter in &circuit.parameters.list {
@@ -82,9 +93,9 @@ impl Pulled {
     }
 
     /// One row over θ per sample and seed; for [`Keep::Rows`].
-    pub fn rows(&self, circuit: &Circuit<'_>) -> Vec<f64> {
+    pub fn rows(&self, circuit: &Circuit<'_>) -> Vec<T> {
         let d = circuit.dimension();
-        let mut rows = vec![0.0; self.rows * d];
+        let mut rows = vec![T::ZERO; self.rows * d];
         for parameter in &circuit.parameters.list {
             for constant in &parameter.constants {
                 let adjoint = &self.adjoints[constant.node.index()];
@@ -107,10 +118,10 @@ impl Pulled {
             for constant in &parameter.constants {
                 let adjoint = &self.adjoints[constant.node.index()];
                 if circuit.layers[constant.node.index()] {
-                    own.iter_mut().zip(adjoint).for_each(|(own, norm)| *own += norm);
+                    own.iter_mut().zip(adjoint).for_each(|(own, norm)| *own += norm.to_f64());
                 } else if !adjoint.is_empty() {
                     let size = adjoint.len() / self.rows.max(1);
-                    own.iter_mut().zip(adjoint.chunks_exact(size)).for_each(|(own, row)| *own += dot(row, row));
+                    own.iter_mut().zip(adjoint.chunks_exact(size)).for_each(|(own, row)| *own += squared_norm(row));
                 }
             }
             norms.push(own);
@@ -120,21 +131,21 @@ impl Pulled {
 }
 
 /// Where adjoints are added up: a row per sample and seed, or one row.
-struct Target<'t> {
-    data: &'t mut [f64],
+struct Target<'t, T> {
+    data: &'t mut [T],
     size: usize,
     shared: bool,
     seeds: usize,
 }
 
-impl Target<'_> {
-    fn at(&mut self, sample: usize, seed: usize) -> &mut [f64] {
+impl<T> Target<'_, T> {
+    fn at(&mut self, sample: usize, seed: usize) -> &mut [T] {
         let row = if self.shared { 0 } else { sample * self.seeds + seed };
         &mut self.data[row * self.size..(row + 1) * self.size]
     }
 }
 
-impl Reverse<'_> {
+impl<T: Real> Reverse<'_, T> {
     /// The nodes that have something to pull back to, last first.
     fn order(&self) -> Vec<NodeId> {
         let circuit = self.circuit;
@@ -149,14 +160,15 @@ impl Reverse<'_> {
         if node.variable || self.keep != Keep::Sum { (self.tape.samples, self.seeds) } else { (1, 1) }
     }
 
-    fn step(&self, id: NodeId, adjoint: &[f64], order: Order<'_>, adjoints: &mut [Vec<f64>]) {
+    fn step(&self, id: NodeId, adjoint: &[T], order: Order<'_, T>, adjoints: &mut [Vec<T>]) {
         if adjoint.is_empty() {
             return;
         }
         let node = self.circuit.network.node(id);
         for position in 0..node.operands.len() {
             let operand = node.operands[position];
-            if !self.circuit.active[operand.index()] {
+            let is_leaf = self.circuit.network.node(operand).operands.is_empty();
+            if !self.circuit.active[operand.index()] || (is_leaf && !self.leaves) {
                 continue;
             }
             let mut data = std::mem::take(&mut adjoints[operand.index()]);
@@ -164,7 +176,7 @@ impl Reverse<'_> {
             let target_node = self.circuit.network.node(operand);
             let (samples, seeds) = self.rows(target_node);
             let size = if only_norm { 1 } else { target_node.size() };
-            data.resize(samples * seeds * size, 0.0);
+            data.resize(samples * seeds * size, T::ZERO);
             let shared = !target_node.variable && self.keep == Keep::Sum;
             let target = Target { data: &mut data, size, shared, seeds };
             if only_norm {
@@ -176,7 +188,7 @@ impl Reverse<'_> {
         }
     }
 
-    fn pull_to(&self, id: NodeId, position: usize, adjoint: &[f64], order_of: Order<'_>, mut target: Target<'_>) {
+    fn pull_to(&self, id: NodeId, position: usize, adjoint: &[T], order_of: Order<'_, T>, mut target: Target<'_, T>) {
         let node = self.circuit.network.node(id);
         let size = node.size();
         let (samples, seeds) = self.rows(node);
@@ -204,14 +216,14 @@ impl Reverse<'_> {
                 }
             }
             op => {
-                let second = |s: usize, i: usize| node.operands.get(1).map_or(0.0, |_| value(1).at(s)[i]);
-                let change = |tangents: &Tangents, p: usize, s: usize, i: usize| {
+                let second = |s: usize, i: usize| node.operands.get(1).map_or(T::ZERO, |_| value(1).at(s)[i]);
+                let change = |tangents: &Tangents<T>, p: usize, s: usize, i: usize| {
                     let operand = node.operands.get(p).and_then(|&operand| tangents.get(self.circuit, operand));
-                    operand.map_or(0.0, |view| view.at(s)[i])
+                    operand.map_or(T::ZERO, |view| view.at(s)[i])
                 };
                 let first = value(0);
                 for s in 0..samples {
-                    let coefficients: Vec<f64> = (0..size)
+                    let coefficients: Vec<T> = (0..size)
                         .map(|i| {
                             let (a, b) = (first.at(s)[i], second(s, i));
                             match order_of {
@@ -225,7 +237,7 @@ impl Reverse<'_> {
                         .collect();
                     for r in 0..seeds {
                         let terms = row(s, r).iter().zip(&coefficients);
-                        target.at(s, r).iter_mut().zip(terms).for_each(|(target, (adjoint, c))| *target += adjoint * c);
+                        target.at(s, r).iter_mut().zip(terms).for_each(|(target, (adjoint, c))| *target += *adjoint * *c);
                     }
                 }
             }
@@ -237,9 +249,9 @@ impl Reverse<'_> {
         id: NodeId,
         position: usize,
         (samples, seeds): (usize, usize),
-        adjoint: &[f64],
-        factor: View<'_>,
-        target: &mut Target<'_>,
+        adjoint: &[T],
+        factor: View<'_, T>,
+        target: &mut Target<'_, T>,
     ) {
         let node = self.circuit.network.node(id);
         let size = node.size();
@@ -251,7 +263,7 @@ impl Reverse<'_> {
                 } else {
                     let rows = &adjoint[s * seeds * size..(s + 1) * seeds * size];
                     convolution.to_weights(factor.at(s), rows, seeds, |r, gradient| {
-                        target.at(s, r).iter_mut().zip(gradient).for_each(|(target, value)| *target += value);
+                        target.at(s, r).iter_mut().zip(gradient).for_each(|(target, value)| *target += *value);
                     });
                 }
             }
@@ -283,7 +295,7 @@ impl Reverse<'_> {
     }
 
     /// Squared norms of the gradients of a layer's weights: `‖aᵀδ‖²`, which is `‖a‖²‖δ‖²` for one row.
-    fn weight_norms(&self, id: NodeId, node: &Node, adjoint: &[f64], mut target: Target<'_>) {
+    fn weight_norms(&self, id: NodeId, node: &Node, adjoint: &[T], mut target: Target<'_, T>) {
         let (samples, seeds, size) = (self.tape.samples, self.seeds, node.size());
         let input = self.tape.value(self.circuit, node.operands[0]);
         let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
@@ -291,33 +303,33 @@ impl Reverse<'_> {
             for s in 0..samples {
                 let rows = &adjoint[s * seeds * size..(s + 1) * seeds * size];
                 convolution.to_weights(input.at(s), rows, seeds, |r, gradient| {
-                    target.at(s, r)[0] += dot(gradient, gradient);
+                    target.at(s, r)[0] += T::of(squared_norm(gradient));
                 });
             }
             return;
         }
         let [batch, m, n] = node.shape[..] else { return };
         let k = input.at(0).len() / (batch * m).max(1);
-        let mut product = vec![0.0; if m == 1 { 0 } else { k * n }];
+        let mut product = vec![T::ZERO; if m == 1 { 0 } else { k * n }];
         for s in 0..samples {
             for i in 0..batch {
                 let a = &input.at(s)[i * m * k..(i + 1) * m * k];
-                let own = dot(a, a);
+                let own = squared_norm(a);
                 for r in 0..seeds {
                     let delta = &row(s, r)[i * m * n..(i + 1) * m * n];
                     target.at(s, r)[0] += if m == 1 {
-                        own * dot(delta, delta)
+                        T::of(own * squared_norm(delta))
                     } else {
-                        product.fill(0.0);
+                        product.fill(T::ZERO);
                         accumulate(&mut product, Factor::new(a, m, k).transposed(), Factor::new(delta, m, n));
-                        dot(&product, &product)
+                        T::of(squared_norm(&product))
                     };
                 }
             }
         }
     }
 
-    fn softmax(&self, id: NodeId, adjoint: &[f64], order: Order<'_>, target: &mut Target<'_>) {
+    fn softmax(&self, id: NodeId, adjoint: &[T], order: Order<'_, T>, target: &mut Target<'_, T>) {
         let node = self.circuit.network.node(id);
         let (size, width) = (node.size(), row_length(node));
         let p = self.tape.value(self.circuit, id);
@@ -334,15 +346,15 @@ impl Reverse<'_> {
             let target = target.at(s, r);
             for (start, delta) in row.chunks(width).enumerate().map(|(i, delta)| (i * width, delta)) {
                 let p = &p.at(s)[start..start + width];
-                let mean = dot(p, delta);
+                let mean = T::of(dot(p, delta));
                 let target = target[start..start + width].iter_mut();
                 match &change {
-                    None => target.zip(p.iter().zip(delta)).for_each(|(t, (p, delta))| *t += p * (delta - mean)),
+                    None => target.zip(p.iter().zip(delta)).for_each(|(t, (p, delta))| *t += *p * (*delta - mean)),
                     Some(change) => {
                         let dp = &change.at(s)[start..start + width];
-                        let moved = dot(dp, delta);
+                        let moved = T::of(dot(dp, delta));
                         let terms = p.iter().zip(dp).zip(delta);
-                        target.zip(terms).for_each(|(t, ((p, dp), delta))| *t += dp * (delta - mean) - p * moved);
+                        target.zip(terms).for_each(|(t, ((p, dp), delta))| *t += *dp * (*delta - mean) - *p * moved);
                     }
                 }
             }
@@ -351,29 +363,29 @@ impl Reverse<'_> {
 }
 
 /// Adjoints of operations that only move, add up or select elements.
-fn route(node: &Node, position: usize, value: &[f64], adjoint: &[f64], target: &mut [f64]) {
+fn route<T: Real>(node: &Node, position: usize, value: &[T], adjoint: &[T], target: &mut [T]) {
     match &node.op {
         Op::Rearrange(sources) => {
             for (source, adjoint) in sources.iter().zip(adjoint).filter(|(source, _)| source.operand as usize == position) {
-                target[source.element as usize] += adjoint;
+                target[source.element as usize] += *adjoint;
             }
         }
         Op::Reduce(reduction) => {
             let width = (target.len() / adjoint.len().max(1)).max(1);
             for ((target, value), adjoint) in target.chunks_mut(width).zip(value.chunks(width)).zip(adjoint) {
                 match reduction {
-                    Reduction::Sum => target.iter_mut().for_each(|target| *target += adjoint),
-                    Reduction::Mean => target.iter_mut().for_each(|target| *target += adjoint / width as f64),
-                    Reduction::Max | Reduction::Min => target[extreme(*reduction, value)] += adjoint,
+                    Reduction::Sum => target.iter_mut().for_each(|target| *target += *adjoint),
+                    Reduction::Mean => target.iter_mut().for_each(|target| *target += *adjoint / T::of(width as f64)),
+                    Reduction::Max | Reduction::Min => target[extreme(*reduction, value)] += *adjoint,
                 }
             }
         }
         Op::Sort { descending } => {
             let width = row_length(node);
             for ((target, value), adjoint) in target.chunks_mut(width).zip(value.chunks(width)).zip(adjoint.chunks(width)) {
-                order(value, *descending).into_iter().zip(adjoint).for_each(|(from, adjoint)| target[from] += adjoint);
+                order(value, *descending).into_iter().zip(adjoint).for_each(|(from, adjoint)| target[from] += *adjoint);
             }
         }
-        _ => target.iter_mut().zip(adjoint).for_each(|(target, adjoint)| *target += adjoint),
+        _ => target.iter_mut().zip(adjoint).for_each(|(target, adjoint)| *target += *adjoint),
     }
 }

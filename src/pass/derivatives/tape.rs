@@ -4,42 +4,43 @@
 
 use super::circuit::Circuit;
 use super::gemm::{Factor, accumulate};
+use super::real::Real;
 use super::scalar::{derivative, extreme, order};
 use crate::ir::{Binary, Node, NodeId, Op, Reduction};
 
 /// One row per sample, or one for all.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
-    pub data: &'a [f64],
+pub struct View<'a, T> {
+    pub data: &'a [T],
     /// Distance between the rows of two samples: the size of the node, or zero.
     stride: usize,
     size: usize,
 }
 
-impl<'a> View<'a> {
-    pub fn at(self, sample: usize) -> &'a [f64] {
+impl<'a, T> View<'a, T> {
+    pub fn at(self, sample: usize) -> &'a [T] {
         &self.data[sample * self.stride..sample * self.stride + self.size]
     }
 
-    pub const fn is_shared(self) -> bool {
+    pub const fn is_shared(&self) -> bool {
         self.stride == 0
     }
 }
 
 /// The values of all nodes at a batch of samples.
-pub struct Tape {
+pub struct Tape<T> {
     pub samples: usize,
-    values: Vec<Vec<f64>>,
+    values: Vec<Vec<T>>,
 }
 
 /// The derivatives of all nodes along one direction; empty where they vanish.
-pub struct Tangents {
-    rows: Vec<Vec<f64>>,
+pub struct Tangents<T> {
+    rows: Vec<Vec<T>>,
 }
 
-impl Tape {
+impl<T: Real> Tape<T> {
     /// Evaluates the network; `inputs` holds one row per sample.
-    pub fn new(circuit: &Circuit<'_>, inputs: &[f64]) -> Self {
+    pub fn new(circuit: &Circuit<'_>, inputs: &[T]) -> Self {
         let network = circuit.network;
         let samples = inputs.len() / network.input_size().max(1);
         let mut tape = Self { samples, values: vec![Vec::new(); network.nodes().len()] };
@@ -51,24 +52,24 @@ impl Tape {
         tape
     }
 
-    pub fn value<'s>(&'s self, circuit: &'s Circuit<'_>, id: NodeId) -> View<'s> {
+    pub fn value<'s>(&'s self, circuit: &'s Circuit<'_>, id: NodeId) -> View<'s, T> {
         let node = circuit.network.node(id);
         let size = node.size();
         if node.variable {
             View { data: &self.values[id.index()], stride: size, size }
         } else {
-            View { data: circuit.constant(id), stride: 0, size }
+            View { data: T::constant(circuit, id), stride: 0, size }
         }
     }
 
     /// Output of the network, one row per sample.
-    pub fn output<'s>(&'s self, circuit: &'s Circuit<'_>) -> &'s [f64] {
+    pub fn output<'s>(&'s self, circuit: &'s Circuit<'_>) -> &'s [T] {
         self.value(circuit, circuit.output).data
     }
 
-    fn compute(&self, circuit: &Circuit<'_>, id: NodeId, node: &Node) -> Vec<f64> {
-        let operands: Vec<View<'_>> = node.operands.iter().map(|&operand| self.value(circuit, operand)).collect();
-        let mut out = vec![0.0; self.samples * node.size()];
+    fn compute(&self, circuit: &Circuit<'_>, id: NodeId, node: &Node) -> Vec<T> {
+        let operands: Vec<View<'_, T>> = node.operands.iter().map(|&operand| self.value(circuit, operand)).collect();
+        let mut out = vec![T::ZERO; self.samples * node.size()];
         match (&node.op, &operands[..]) {
             (Op::MatMul | Op::Conv(_), &[a, b]) => bilinear(circuit, id, self.samples, a, b, &mut out),
             (Op::Reshape | Op::Rearrange(_) | Op::Reduce(Reduction::Sum | Reduction::Mean), _) => {
@@ -79,11 +80,11 @@ impl Tape {
                 out.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = combine(*binary, a, b));
             }),
             (Op::Function(function), &[x]) => elementwise(self.samples, &mut out, |s, out| {
-                out.iter_mut().zip(x.at(s)).for_each(|(out, &x)| *out = function.value(x));
+                out.iter_mut().zip(x.at(s)).for_each(|(out, &x)| *out = T::of(function.value(x.to_f64())));
             }),
             (Op::PRelu, &[x, slope]) => elementwise(self.samples, &mut out, |s, out| {
                 let pairs = x.at(s).iter().zip(slope.at(s));
-                out.iter_mut().zip(pairs).for_each(|(out, (&x, &slope))| *out = if x < 0.0 { slope * x } else { x });
+                out.iter_mut().zip(pairs).for_each(|(out, (&x, &slope))| *out = if x < T::ZERO { slope * x } else { x });
             }),
             (Op::Reduce(reduction), &[x]) => elementwise(self.samples, &mut out, |s, out| {
                 let width = x.size / out.len().max(1);
@@ -110,7 +111,7 @@ impl Tape {
     }
 
     /// Derivatives of all nodes along a direction in θ.
-    pub fn tangents(&self, circuit: &Circuit<'_>, direction: &[f64]) -> Tangents {
+    pub fn tangents(&self, circuit: &Circuit<'_>, direction: &[T]) -> Tangents<T> {
         let network = circuit.network;
         let mut tangents = Tangents { rows: vec![Vec::new(); network.nodes().len()] };
         for parameter in &circuit.parameters.list {
@@ -124,16 +125,16 @@ impl Tape {
         tangents
     }
 
-    fn tangent(&self, circuit: &Circuit<'_>, id: NodeId, tangents: &Tangents) -> Vec<f64> {
+    fn tangent(&self, circuit: &Circuit<'_>, id: NodeId, tangents: &Tangents<T>) -> Vec<T> {
         let node = circuit.network.node(id);
         let samples = if node.variable { self.samples } else { 1 };
         let value = |position: usize| self.value(circuit, node.operands[position]);
         let tangent = |position: usize| tangents.get(circuit, node.operands[position]);
-        let mut out = vec![0.0; samples * node.size()];
+        let mut out = vec![T::ZERO; samples * node.size()];
         match &node.op {
             Op::Reshape | Op::Rearrange(_) | Op::Reduce(Reduction::Sum | Reduction::Mean) => {
-                let zeros: Vec<Vec<f64>> = node.operands.iter().map(|&o| vec![0.0; circuit.network.node(o).size()]).collect();
-                let operands: Vec<View<'_>> = (0..node.operands.len())
+                let zeros: Vec<Vec<T>> = node.operands.iter().map(|&o| vec![T::ZERO; circuit.network.node(o).size()]).collect();
+                let operands: Vec<View<'_, T>> = (0..node.operands.len())
                     .map(|p| tangent(p).unwrap_or(View { data: &zeros[p], stride: 0, size: zeros[p].len() }))
                     .collect();
                 linear(node, samples, &operands, &mut out);
@@ -173,8 +174,8 @@ impl Tape {
                     elementwise(samples, &mut out, |s, out| {
                         let rows = p.at(s).chunks(width).zip(dx.at(s).chunks(width));
                         for (out, (p, dx)) in out.chunks_mut(width).zip(rows) {
-                            let mean = super::gemm::dot(p, dx);
-                            out.iter_mut().zip(p.iter().zip(dx)).for_each(|(out, (p, dx))| *out = p * (dx - mean));
+                            let mean = T::of(super::gemm::dot(p, dx));
+                            out.iter_mut().zip(p.iter().zip(dx)).for_each(|(out, (p, dx))| *out = *p * (*dx - mean));
                         }
                     });
                 }
@@ -182,11 +183,11 @@ impl Tape {
             _ => {
                 for position in 0..node.operands.len() {
                     let Some(dx) = tangent(position) else { continue };
-                    let views: Vec<View<'_>> = (0..node.operands.len()).map(value).collect();
+                    let views: Vec<View<'_, T>> = (0..node.operands.len()).map(value).collect();
                     elementwise(samples, &mut out, |s, out| {
                         for (i, (out, dx)) in out.iter_mut().zip(dx.at(s)).enumerate() {
-                            let second = views.get(1).map_or(0.0, |view| view.at(s)[i]);
-                            *out += derivative(&node.op, position, views[0].at(s)[i], second) * dx;
+                            let second = views.get(1).map_or(T::ZERO, |view| view.at(s)[i]);
+                            *out += derivative(&node.op, position, views[0].at(s)[i], second) * *dx;
                         }
                     });
                 }
@@ -196,8 +197,8 @@ impl Tape {
     }
 }
 
-impl Tangents {
-    pub fn get<'s>(&'s self, circuit: &Circuit<'_>, id: NodeId) -> Option<View<'s>> {
+impl<T> Tangents<T> {
+    pub fn get<'s>(&'s self, circuit: &Circuit<'_>, id: NodeId) -> Option<View<'s, T>> {
         let rows = &self.rows[id.index()];
         let node = circuit.network.node(id);
         let size = node.size();
@@ -205,18 +206,18 @@ impl Tangents {
     }
 
     /// Derivative of the network's output, one row per sample.
-    pub fn output(&self, circuit: &Circuit<'_>) -> &[f64] {
+    pub fn output(&self, circuit: &Circuit<'_>) -> &[T] {
         &self.rows[circuit.output.index()]
     }
 }
 
-fn elementwise(samples: usize, out: &mut [f64], mut compute: impl FnMut(usize, &mut [f64])) {
+fn elementwise<T>(samples: usize, out: &mut [T], mut compute: impl FnMut(usize, &mut [T])) {
     let size = out.len() / samples.max(1);
     out.chunks_exact_mut(size.max(1)).enumerate().for_each(|(sample, out)| compute(sample, out));
 }
 
 /// The operations that are linear in all their operands together.
-fn linear(node: &Node, samples: usize, operands: &[View<'_>], out: &mut [f64]) {
+fn linear<T: Real>(node: &Node, samples: usize, operands: &[View<'_, T>], out: &mut [T]) {
     elementwise(samples, out, |s, out| match &node.op {
         Op::Rearrange(sources) => {
             for (out, source) in out.iter_mut().zip(sources) {
@@ -225,15 +226,17 @@ fn linear(node: &Node, samples: usize, operands: &[View<'_>], out: &mut [f64]) {
         }
         Op::Reduce(reduction) => {
             let width = (operands[0].size / out.len().max(1)).max(1);
-            let scale = if *reduction == Reduction::Mean { width as f64 } else { 1.0 };
-            out.iter_mut().zip(operands[0].at(s).chunks(width)).for_each(|(out, row)| *out = row.iter().sum::<f64>() / scale);
+            let scale = T::of(if *reduction == Reduction::Mean { width as f64 } else { 1.0 });
+            out.iter_mut()
+                .zip(operands[0].at(s).chunks(width))
+                .for_each(|(out, row)| *out = row.iter().copied().sum::<T>() / scale);
         }
         _ => out.copy_from_slice(operands[0].at(s)),
     });
 }
 
 /// `out += a·b` or `out += b ∗ a`.
-fn bilinear(circuit: &Circuit<'_>, id: NodeId, samples: usize, a: View<'_>, b: View<'_>, out: &mut [f64]) {
+fn bilinear<T: Real>(circuit: &Circuit<'_>, id: NodeId, samples: usize, a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let node = circuit.network.node(id);
     if let Some(convolution) = &circuit.convolutions[id.index()] {
         elementwise(samples, out, |s, out| convolution.forward(b.at(s), a.at(s), out));
@@ -253,7 +256,7 @@ fn bilinear(circuit: &Circuit<'_>, id: NodeId, samples: usize, a: View<'_>, b: V
     });
 }
 
-fn combine(binary: Binary, a: f64, b: f64) -> f64 {
+fn combine<T: Real>(binary: Binary, a: T, b: T) -> T {
     match binary {
         Binary::Add => a + b,
         Binary::Sub => a - b,
@@ -261,14 +264,14 @@ fn combine(binary: Binary, a: f64, b: f64) -> f64 {
         Binary::Div => a / b,
         // NaN if either is.
         Binary::Max => {
-            if a > b || a.is_nan() {
+            if a > b || a.to_f64().is_nan() {
                 a
             } else {
                 b
             }
         }
         Binary::Min => {
-            if a < b || a.is_nan() {
+            if a < b || a.to_f64().is_nan() {
                 a
             } else {
                 b
@@ -277,11 +280,11 @@ fn combine(binary: Binary, a: f64, b: f64) -> f64 {
     }
 }
 
-pub fn softmax(x: &[f64], out: &mut [f64]) {
-    let peak = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    out.iter_mut().zip(x).for_each(|(out, x)| *out = (x - peak).exp());
-    let total: f64 = out.iter().sum();
-    out.iter_mut().for_each(|out| *out /= total);
+pub fn softmax<T: Real>(x: &[T], out: &mut [T]) {
+    let peak = x.iter().map(|x| x.to_f64()).fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = x.iter().map(|x| (x.to_f64() - peak).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    out.iter_mut().zip(powers).for_each(|(out, power)| *out = T::of(power / total));
 }
 
 pub fn row_length(node: &Node) -> usize {

@@ -1,20 +1,17 @@
-//! One run of the pass: which figures, by which route, exact or with an interval.
+//! One run of the pass: which figures, by which route, within which limits.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
-use faer::Mat;
-use rayon::prelude::*;
-
-use super::density::spectral_density;
-use super::estimate::{Estimate, Probes, frobenius_norm, trace};
+use super::blocks::blocks;
+use super::estimate::{Probes, frobenius_norm};
+use super::figures::{Analysis, Figure, Method};
 use super::flatness::ParameterNorms;
-use super::gram::Gram;
-use super::random::Random;
-use super::spectrum::{Lanczos, eigenvalues};
-use super::stability::Summary;
-use super::verdict::{Stability, judge, judge_by_bracket};
-use crate::pass::derivatives::{DataError, Evaluation, Loss, Objective, Samples, dot};
+use super::gram::{Gram, GramError};
+use super::second::{Ends, Route, Second};
+use super::stability::{Summary, critical_batch, threshold};
+use super::verdict::{Stability, judge_by_bracket, judge_with};
+use crate::pass::deadline::{Deadline, TimedOut};
+use crate::pass::derivatives::{DataError, Evaluation, Loss, Objective, Real, Samples, squared_norm};
 
 /// What is wanted, and within which limits.
 #[derive(Clone, Debug)]
@@ -23,6 +20,7 @@ pub struct HessianOptions {
     pub batch: Option<usize>,
     /// Bytes.
     pub memory: usize,
+    pub deadline: Deadline,
     pub seed: u64,
     /// Probability with which any of the estimated intervals may fail.
     pub delta: f64,
@@ -41,6 +39,7 @@ impl Default for HessianOptions {
             learning_rate: None,
             batch: None,
             memory: 3 << 30,
+            deadline: Deadline::default(),
             seed: 0,
             delta: 0.05,
             probes: 60,
@@ -61,91 +60,42 @@ pub enum HessianError {
     Batch { batch: usize, samples: usize },
 }
 
-/// Where a figure comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Method {
-    /// Backward passes with layer-local norms; exact up to rounding.
-    Norms,
-    /// The Gram matrix of the stacked Jacobian rows.
-    Gram,
-    /// The Hessian, column by column.
-    Dense,
-    /// Gaussian probes: the interval holds with the probability stated.
-    Probes { count: usize, sketch: usize, delta: f64 },
-    /// Lanczos: the value is a lower bound; the interval's upper end is that of a norm.
-    Lanczos { steps: usize },
-}
-
-/// A number, and an interval where it is not exact.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Figure {
-    pub value: f64,
-    pub interval: Option<(f64, f64)>,
-    pub method: Method,
-}
-
-impl Figure {
-    const fn exact(value: f64, method: Method) -> Self {
-        Self { value, interval: None, method }
-    }
-
-    const fn estimated(found: Estimate, method: Method) -> Self {
-        Self { value: found.value, interval: Some((found.lower, found.upper)), method }
-    }
-
-    /// The largest value that is not ruled out.
-    #[must_use]
-    pub fn upper(&self) -> f64 {
-        self.interval.map_or(self.value, |(_, upper)| upper)
-    }
-}
-
-/// One parameter's share of `tr G`.
-#[derive(Clone, Debug)]
-pub struct ParameterTrace {
-    pub name: String,
-    pub size: usize,
-    pub trace: f64,
-}
-
-/// What the pass found.
-#[derive(Clone, Debug)]
-pub struct Analysis {
-    pub samples: usize,
-    pub outputs: usize,
-    pub evaluation: Evaluation,
-    pub gradient_norm: f64,
-    pub trace_gauss_newton: Figure,
-    pub per_parameter: Vec<ParameterTrace>,
-    pub trace_hessian: Figure,
-    pub frobenius_hessian: Figure,
-    pub frobenius_gauss_newton: Figure,
-    pub lambda_max_hessian: Figure,
-    pub lambda_min_hessian: Option<f64>,
-    pub lambda_max_gauss_newton: Figure,
-    /// `‖H − G‖_F / ‖G‖_F`.
-    pub interpolation: Figure,
-    pub alignment: Option<f64>,
-    pub parameter_norms: Option<ParameterNorms>,
-    pub stability: Option<Stability>,
-    /// Eigenvalues and weights of the Hessian's spectral density.
-    pub density: Vec<(f64, f64)>,
-}
-
 /// A network counts as interpolating when `‖H − G‖_F ≤ 1 %·‖G‖_F`.
 const INTERPOLATING: f64 = 0.01;
 /// Estimated figures that may be printed together; δ is split over them.
 const ESTIMATES: f64 = 5.0;
-const LANCZOS_STEPS: usize = 60;
+pub const LANCZOS_STEPS: usize = 60;
 /// Multiplications of forward passes, over all samples and parameters, up to which the Hessian is written out.
 const DENSE_WORK: f64 = 3e10;
+/// Matrices of order nC, and of order d, that are held at once.
+const GRAM_COPIES: usize = 7;
+const DENSE_COPIES: usize = 4;
+
+/// The steps of a run: those that the time limit cuts off are named.
+pub struct Stages<'p> {
+    deadline: Deadline,
+    progress: &'p mut dyn FnMut(&str),
+    not_done: Vec<String>,
+}
+
+impl Stages<'_> {
+    /// What the step computes, or nothing where it is cut off.
+    pub fn run<R>(&mut self, name: &str, compute: impl FnOnce(Deadline) -> Result<R, TimedOut>) -> Option<R> {
+        (self.progress)(name);
+        let found = self.deadline.check().and_then(|()| compute(self.deadline)).ok();
+        if found.is_none() {
+            self.not_done.push(name.to_owned());
+        }
+        found
+    }
+}
 
 /// Runs the pass.
 ///
 /// # Errors
 /// [`HessianError`].
-pub fn analyse(
-    objective: &Objective<'_>,
+pub fn analyse<T: Real>(
+    objective: &Objective<'_, T>,
     samples: &Samples,
     options: &HessianOptions,
     progress: &mut dyn FnMut(&str),
@@ -156,62 +106,70 @@ pub fn analyse(
     }
     progress("loss and gradient");
     let evaluation = objective.summary()?;
-    progress("trace of the Gauss-Newton matrix");
-    let per_parameter = parameter_traces(objective);
-    let trace_gauss_newton = Figure::exact(per_parameter.iter().map(|own| own.trace).sum(), Method::Norms);
+    let mut stages = Stages { deadline: options.deadline, progress, not_done: Vec::new() };
+    let per_parameter =
+        stages.run("trace of the Gauss-Newton matrix", |deadline| parameter_traces(objective, deadline)).unwrap_or_default();
+    let sum = per_parameter.iter().sum();
+    let trace_gauss_newton = (!per_parameter.is_empty()).then(|| Figure::exact(sum, Method::Norms));
 
-    let stored = (n * outputs).saturating_mul(d).saturating_mul(8);
-    let gram = if n * outputs <= options.gram_limit && stored <= options.memory.saturating_mul(4) {
-        progress("Gram matrix of the Jacobian rows");
-        Some(Gram::of(objective, options.memory / 2)?)
+    let gram = if gram_fits(n * outputs, d, options) {
+        let found =
+            stages.run("Gram matrix of the Jacobian rows", |deadline| match Gram::of(objective, options.memory / 2, deadline) {
+                Err(GramError::TimedOut(stop)) => Err(stop),
+                Err(GramError::File(error)) => Ok(Err(error)),
+                Ok(gram) => Ok(Ok(gram)),
+            });
+        found.transpose()?
     } else {
         None
     };
-    let probes = Probes { count: options.probes, sketch: options.sketch, seed: options.seed };
+    // Vectors over θ: the bases of Lanczos, sketches, and what the threads work with.
+    let vectors = (options.memory / 2 / (8 * d)).max(2);
+    let sketch = options.sketch.min(vectors / 2);
+    let probes = Probes { count: options.probes, sketch, seed: options.seed };
     let delta = options.delta / ESTIMATES;
-    let method = Method::Probes { count: probes.count, sketch: probes.sketch, delta };
     let gauss_newton = |x: &[f64]| objective.gauss_newton_product(x);
     let mut direction = Vec::new();
     let (frobenius_gauss_newton, lambda_max_gauss_newton) = if let Some(gram) = &gram {
-        (Figure::exact(gram.frobenius_norm(), Method::Gram), Figure::exact(gram.largest_eigenvalue(), Method::Gram))
+        let exact = |value| Some(Figure::exact(value, Method::Gram));
+        (exact(gram.frobenius_norm()), exact(gram.largest_eigenvalue()))
     } else {
-        progress("norm and largest eigenvalue of the Gauss-Newton matrix");
-        let norm = Figure::estimated(frobenius_norm(&gauss_newton, d, &probes, delta), method);
-        let ends = ends(&gauss_newton, d, options.seed, norm.upper().min(trace_gauss_newton.value));
-        direction = ends.vector;
-        (norm, ends.largest)
+        let method = Method::Probes { count: probes.count, sketch: 0, delta };
+        let norm =
+            stages.run("norm of the Gauss-Newton matrix", |deadline| frobenius_norm(&gauss_newton, d, &probes, delta, deadline));
+        let norm = norm.map(|found| Figure::estimated(found, method));
+        let known = [&norm, &trace_gauss_newton].into_iter().flatten().map(Figure::upper).fold(f64::INFINITY, f64::min);
+        let ends = stages.run("largest eigenvalue of the Gauss-Newton matrix", |deadline| {
+            Ends::of(&gauss_newton, d, options.seed, known, LANCZOS_STEPS.min(vectors), deadline)
+        });
+        let largest = ends.map(|ends| {
+            direction = ends.vector;
+            ends.largest
+        });
+        (norm, largest)
     };
 
-    let hessian = Second::of(objective, options, &probes, delta, trace_gauss_newton, progress);
-    let interpolation = Figure {
-        value: hessian.residual.value / frobenius_gauss_newton.value,
-        interval: hessian.residual.interval.map(|(low, high)| {
-            let (below, above) =
-                frobenius_gauss_newton.interval.unwrap_or((frobenius_gauss_newton.value, frobenius_gauss_newton.value));
-            (low / above, high / below)
-        }),
-        method: hessian.residual.method,
-    };
-    let gradient_norm = Objective::gradient_norm(&evaluation.gradient);
-    let stability = match (&gram, options.learning_rate, options.batch) {
-        (Some(gram), Some(eta), Some(batch)) => {
-            progress("stability threshold");
-            Some(judge(gram, eta, batch, objection(objective, &evaluation, &interpolation)))
-        }
-        (None, Some(eta), Some(batch)) => {
-            progress("bracket of the stability threshold");
-            let summary = Summary {
-                samples: n,
-                outputs,
-                trace: trace_gauss_newton.value,
-                squared_norm: frobenius_gauss_newton.interval.map_or(frobenius_gauss_newton.value, |(low, _)| low).powi(2),
-                top: (lambda_max_gauss_newton.value, lambda_max_gauss_newton.upper()),
-                ..blocks(objective, &direction)
-            };
-            Some(judge_by_bracket(&summary, eta, batch, objection(objective, &evaluation, &interpolation)))
+    // Twice as many products as parameters, each several forward passes.
+    let work = objective.circuit.multiplications() * n as f64 * d as f64;
+    let dense = d <= options.dense_limit && work <= DENSE_WORK && DENSE_COPIES * 8 * d * d <= options.memory;
+    let route = Route { dense, probes, delta, seed: options.seed, vectors };
+    let hessian = Second::of(objective, &route, trace_gauss_newton, &mut stages);
+    let interpolation = hessian.residual.zip(frobenius_gauss_newton).map(|(residual, norm)| Figure {
+        value: residual.value / norm.value,
+        interval: residual.interval.map(|(low, high)| (low / norm.upper(), high / norm.lower())),
+        method: residual.method,
+    });
+    let mut known = Known { objective, evaluation: &evaluation, interpolation, options, stages: &mut stages };
+    let stability = match (&gram, trace_gauss_newton, frobenius_gauss_newton, lambda_max_gauss_newton) {
+        (Some(gram), ..) => known.stability(gram),
+        (None, Some(trace), Some(norm), Some(top)) => {
+            known.bracket(trace.value, norm.lower(), (top.value, top.upper()), &direction)
         }
         _ => None,
     };
+    if stability.is_none() && options.learning_rate.is_some() && options.batch.is_some() {
+        stages.not_done.push("verdict on stability".to_owned());
+    }
     let alignment = match (&gram, objective.loss) {
         (Some(gram), Loss::Mse) => Some(gram.alignment(&objective.residuals())),
         _ => None,
@@ -220,7 +178,7 @@ pub fn analyse(
     Ok(Analysis {
         samples: n,
         outputs,
-        gradient_norm,
+        gradient_norm: squared_norm(&evaluation.gradient).sqrt(),
         trace_gauss_newton,
         per_parameter,
         trace_hessian: hessian.trace,
@@ -235,185 +193,68 @@ pub fn analyse(
         stability,
         density: hessian.density,
         evaluation,
+        not_done: stages.not_done,
     })
 }
 
-fn parameter_traces(objective: &Objective<'_>) -> Vec<ParameterTrace> {
-    let norms = objective.root_norms();
-    let n = norms.len() as f64;
-    let mean = |index: usize| norms.iter().map(|sample| sample[index]).sum::<f64>() / n;
-    let parameters = objective.circuit.parameters.list.iter().enumerate();
-    parameters.map(|(index, p)| ParameterTrace { name: p.name.clone(), size: p.size, trace: mean(index) }).collect()
+/// Is the Gram matrix of `order` rows affordable?
+fn gram_fits(order: usize, d: usize, options: &HessianOptions) -> bool {
+    let stored = order.saturating_mul(d).saturating_mul(8);
+    let matrices = GRAM_COPIES.saturating_mul(8).saturating_mul(order.saturating_mul(order));
+    order <= options.gram_limit && stored <= options.memory.saturating_mul(4) && matrices <= options.memory
 }
 
-/// Why the theory of stability at a minimiser does not apply.
-fn objection(objective: &Objective<'_>, evaluation: &Evaluation, interpolation: &Figure) -> Option<String> {
-    if objective.loss == Loss::CrossEntropy {
-        return Some("cross-entropy on separable data has no finite minimiser".to_owned());
-    }
-    let hits: usize = evaluation.kinks.iter().map(|kinks| kinks.hits).sum();
-    if hits > 0 {
-        return Some(format!("the loss has no second derivative here: {hits} exact hits of kinks"));
-    }
-    if interpolation.upper() <= INTERPOLATING {
-        return None;
-    }
-    Some(format!(
-        "the network does not interpolate: the norm of H - G is {:.3} of that of G, loss {:e}",
-        interpolation.value, evaluation.loss
-    ))
+/// Every parameter's share of `tr G`.
+fn parameter_traces<T: Real>(objective: &Objective<'_, T>, deadline: Deadline) -> Result<Vec<f64>, TimedOut> {
+    let norms = objective.root_norms(deadline)?;
+    let mean = |index: usize| norms.iter().map(|sample| sample[index]).sum::<f64>() / norms.len() as f64;
+    Ok((0..objective.circuit.parameters.list.len()).map(mean).collect())
 }
 
-/// The figures of the Hessian.
-struct Second {
-    trace: Figure,
-    frobenius: Figure,
-    largest: Figure,
-    smallest: Option<f64>,
-    /// `‖H − G‖_F`.
-    residual: Figure,
-    density: Vec<(f64, f64)>,
+/// What the verdict rests on.
+struct Known<'k, 'p, T> {
+    objective: &'k Objective<'k, T>,
+    evaluation: &'k Evaluation,
+    interpolation: Option<Figure>,
+    options: &'k HessianOptions,
+    stages: &'k mut Stages<'p>,
 }
 
-impl Second {
-    fn of(
-        objective: &Objective<'_>,
-        options: &HessianOptions,
-        probes: &Probes,
-        delta: f64,
-        trace_gauss_newton: Figure,
-        progress: &mut dyn FnMut(&str),
-    ) -> Self {
-        let d = objective.circuit.dimension();
-        let equal = objective.circuit.structure.piecewise_multilinear();
-        // Twice as many products as parameters, each several forward passes.
-        let work = objective.circuit.multiplications() * objective.count() as f64 * d as f64;
-        if d <= options.dense_limit
-            && work <= DENSE_WORK
-            && let Some(found) = Self::dense(objective, progress)
-        {
-            return if equal { Self { trace: trace_gauss_newton, ..found } } else { found };
+impl<T: Real> Known<'_, '_, T> {
+    /// Does the theory of stability at a minimiser apply? `None`: that is not known.
+    fn applies(&self) -> Option<Result<(), String>> {
+        if self.objective.loss == Loss::CrossEntropy {
+            return Some(Err("cross-entropy on separable data has no finite minimiser".to_owned()));
         }
-        let method = Method::Probes { count: probes.count, sketch: probes.sketch, delta };
-        let hessian = |x: &[f64]| objective.hessian_product(x);
-        let difference = |x: &[f64]| -> Vec<f64> {
-            hessian(x).into_iter().zip(objective.gauss_newton_product(x)).map(|(h, g)| h - g).collect()
-        };
-        progress("norm of the Hessian");
-        let frobenius = Figure::estimated(frobenius_norm(&hessian, d, probes, delta), method);
-        let trace = if equal {
-            trace_gauss_newton
+        let hits: usize = self.evaluation.kinks.iter().map(|kinks| kinks.hits).sum();
+        if hits > 0 {
+            return Some(Err(format!("the loss has no second derivative here: {hits} exact hits of kinks")));
+        }
+        let interpolation = self.interpolation?;
+        // A NaN is not small.
+        Some(if interpolation.upper() <= INTERPOLATING {
+            Ok(())
         } else {
-            progress("trace of the Hessian");
-            Figure::estimated(trace(&hessian, d, false, probes, delta), method)
-        };
-        progress("norm of the Hessian's difference from the Gauss-Newton matrix");
-        let few = Probes { count: probes.count.min(20), ..*probes };
-        let method = Method::Probes { count: few.count, sketch: 0, delta };
-        let residual = Figure::estimated(frobenius_norm(&difference, d, &few, delta), method);
-        progress("eigenvalues of the Hessian");
-        let Ends { largest, smallest, .. } = ends(&hessian, d, options.seed, frobenius.upper());
-        let density = spectral_density(hessian, d, 2, 30, options.seed);
-        Self { trace, frobenius, largest, smallest, residual, density }
-    }
-
-    fn dense(objective: &Objective<'_>, progress: &mut dyn FnMut(&str)) -> Option<Self> {
-        progress("Hessian, column by column");
-        let d = objective.circuit.dimension();
-        let hessian = dense(objective);
-        let columns: Vec<Vec<f64>> = (0..d)
-            .into_par_iter()
-            .map(|j| {
-                let mut unit = vec![0.0; d];
-                unit[j] = 1.0;
-                objective.gauss_newton_product(&unit)
-            })
-            .collect();
-        let distance: f64 = (0..d).map(|j| (0..d).map(|i| (hessian[(i, j)] - columns[j][i]).powi(2)).sum::<f64>()).sum();
-        let values = eigenvalues(&hessian)?;
-        let exact = |value: f64| Figure::exact(value, Method::Dense);
-        let weight = 1.0 / d as f64;
-        Some(Self {
-            trace: exact((0..d).map(|i| hessian[(i, i)]).sum()),
-            frobenius: exact(dot(&values, &values).sqrt()),
-            largest: exact(*values.last()?),
-            smallest: values.first().copied(),
-            residual: exact(distance.sqrt()),
-            density: values.into_iter().map(|value| (value, weight)).collect(),
+            let (share, loss) = (interpolation.value, self.evaluation.loss);
+            Err(format!("the network does not interpolate: the norm of H - G is {share:.3} of that of G, loss {loss:e}"))
         })
     }
-}
 
-/// Both ends of a spectrum.
-struct Ends {
-    largest: Figure,
-    smallest: Option<f64>,
-    /// The unit vector whose quotient is `largest.value`.
-    vector: Vec<f64>,
-}
-
-/// By Lanczos; the largest eigenvalue is at most `upper`.
-fn ends(apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync), d: usize, seed: u64, upper: f64) -> Ends {
-    let start = Random::new(seed, 4 << 32).normals(d);
-    let space = Lanczos::run(apply, start, LANCZOS_STEPS.min(d), |space| {
-        space.steps().is_multiple_of(10)
-            && space.extremes().is_some_and(|ends| ends.iter().all(|(value, residual)| *residual <= 1e-10 * value.abs()))
-    });
-    let smallest = space.extremes().map(|[(smallest, _), _]| smallest);
-    let method = Method::Lanczos { steps: space.steps() };
-    let (value, vector) = space.largest().map_or((f64::NAN, Vec::new()), |ritz| (ritz.value, ritz.vector));
-    Ends { largest: Figure { value, interval: Some((value, upper.max(value))), method }, smallest, vector }
-}
-
-/// What one sample's block `A_iA_iᵀ` says.
-struct Block {
-    sample: usize,
-    squared_norm: f64,
-    largest: f64,
-    /// `vᵀH_iv`.
-    along: f64,
-}
-
-/// What the blocks say about the `H_i`, and the `H_i` about a direction; the rest of the summary is left open.
-fn blocks(objective: &Objective<'_>, direction: &[f64]) -> Summary {
-    let (n, outputs, d) = (objective.count(), objective.circuit.outputs(), objective.circuit.dimension());
-    let found: Mutex<Vec<Block>> = Mutex::new(Vec::with_capacity(n));
-    objective.for_each_root(|first, rows| {
-        for (sample, rows) in rows.chunks_exact(outputs * d).enumerate() {
-            let row = |i: usize| &rows[i * d..(i + 1) * d];
-            let block = Mat::from_fn(outputs, outputs, |i, j| dot(row(i), row(j)));
-            let largest = eigenvalues(&block).and_then(|values| values.last().copied()).unwrap_or(f64::NAN);
-            let along = (0..outputs).map(|i| dot(row(i), direction).powi(2)).sum();
-            let block = Block { sample: first + sample, squared_norm: block.norm_l2().powi(2), largest, along };
-            found.lock().unwrap_or_else(PoisonError::into_inner).push(block);
-        }
-    });
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_by_key(|block| block.sample);
-    let mean = |sum: f64| sum / n as f64;
-    let top = mean(found.iter().map(|block| block.along).sum());
-    Summary {
-        samples: n,
-        outputs,
-        trace: f64::NAN,
-        squared_norm: f64::NAN,
-        top: (top, f64::NAN),
-        mean_squared_norm: mean(found.iter().map(|block| block.squared_norm).sum()),
-        spread: mean(found.iter().map(|block| (block.along - top).powi(2)).sum()),
-        // A NaN stays.
-        worst: found.iter().fold(0.0, |worst: f64, block| if block.largest <= worst { worst } else { block.largest }),
+    /// From the whole Gram matrix.
+    fn stability(&mut self, gram: &Gram) -> Option<Stability> {
+        let (eta, batch, reason) = (self.options.learning_rate?, self.options.batch?, self.applies()?.err());
+        let found = self.stages.run("stability threshold", |deadline| threshold(gram, batch, deadline)).flatten();
+        let critical = self.stages.run("critical batch size", |deadline| critical_batch(gram, eta, deadline)).flatten();
+        Some(judge_with(gram, eta, batch, reason, found, critical))
     }
-}
 
-/// The Hessian by one product per parameter, made symmetric.
-#[must_use]
-pub fn dense(objective: &Objective<'_>) -> Mat<f64> {
-    let d = objective.circuit.dimension();
-    let column = |j: usize| {
-        let mut unit = vec![0.0; d];
-        unit[j] = 1.0;
-        objective.hessian_product(&unit)
-    };
-    let columns: Vec<Vec<f64>> = (0..d).into_par_iter().map(column).collect();
-    Mat::from_fn(d, d, |i, j| 0.5 * (columns[j][i] + columns[i][j]))
+    /// From its blocks. `norm`: a lower bound of `‖G‖_F`; `top`: both bounds of the largest eigenvalue, the lower one
+    /// along `direction`.
+    fn bracket(&mut self, trace: f64, norm: f64, top: (f64, f64), direction: &[f64]) -> Option<Stability> {
+        let (eta, batch, reason) = (self.options.learning_rate?, self.options.batch?, self.applies()?.err());
+        let objective = self.objective;
+        let own = self.stages.run("bracket of the stability threshold", |deadline| blocks(objective, direction, deadline))?;
+        let summary = Summary { trace, squared_norm: norm.powi(2), top, ..own };
+        Some(judge_by_bracket(&summary, eta, batch, reason))
+    }
 }

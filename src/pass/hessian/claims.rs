@@ -1,6 +1,6 @@
 //! From figures to claims: what the checker will prove again, and what remains an estimate.
 
-use super::analysis::{Analysis, Method};
+use super::figures::{Analysis, Method};
 use super::gram::Gram;
 use super::spectrum::decompose;
 use super::stability::{threshold, variance};
@@ -10,6 +10,7 @@ use crate::certificate::{
     StabilityWitness, Vector,
 };
 use crate::checker::{self, ClaimRefusal, prove_trace};
+use crate::pass::deadline::Deadline;
 use faer::Mat;
 
 /// The claim about a trace: of the Hessian where that is proved or estimated, else of the Gauss–Newton matrix. `checked` is
@@ -29,8 +30,8 @@ pub fn trace_claim(
         trace: Interval { lower: Number::lower(lower), upper: Number::upper(upper) },
         estimate,
     };
-    if let (Some((lower, upper)), Method::Probes { count, sketch, delta }) =
-        (analysis.trace_hessian.interval, analysis.trace_hessian.method)
+    if let Some(trace) = analysis.trace_hessian
+        && let (Some((lower, upper)), Method::Probes { count, sketch, delta }) = (trace.interval, trace.method)
     {
         let confidence = Number::lower(1.0 - delta);
         let estimate = ProbeEstimate { confidence, probes: count as u32, sketch: sketch as u32, seed };
@@ -56,6 +57,7 @@ pub fn stability_claim(
     analysis: &Analysis,
     objective: &Objective,
     checked: &checker::Objective<'_>,
+    deadline: Deadline,
 ) -> Result<Option<StabilityClaim>, ClaimRefusal> {
     let Some(stability) = &analysis.stability else { return Ok(None) };
     let (eta, batch) = (stability.learning_rate, stability.conditions.batch);
@@ -80,7 +82,7 @@ pub fn stability_claim(
     };
     Ok(match verdict {
         StabilityVerdict::Unstable => {
-            let Some(found) = threshold(&gram, batch) else { return Ok(None) };
+            let Ok(Some(found)) = threshold(&gram, batch, deadline) else { return Ok(None) };
             let triangle = basis.triangle(&found.witness);
             match sound.threshold_upper(&triangle, batch) {
                 Ok(bound) if bound < eta => {
@@ -91,7 +93,7 @@ pub fn stability_claim(
             }
         }
         StabilityVerdict::Stable => {
-            let triangle = basis.triangle(&lyapunov(&gram, stability.conditions.p, eta));
+            let triangle = basis.triangle(&lyapunov(&gram, stability.conditions.p, eta, deadline));
             let proved = sound.prove_stable(&triangle, eta, batch);
             proved.is_ok().then(|| claim(None, StabilityWitness::Lyapunov { matrix: Vector::inline(&triangle) }))
         }
@@ -99,7 +101,7 @@ pub fn stability_claim(
 }
 
 /// `P = Σ_k (½C⁻¹ηD)^k ½C⁻¹H` in the eigenbasis of `H`: then `2CP − ηDP = H`, up to the rest of the series.
-fn lyapunov(gram: &Gram, p: f64, eta: f64) -> Vec<f64> {
+fn lyapunov(gram: &Gram, p: f64, eta: f64, deadline: Deadline) -> Vec<f64> {
     let lambda = &gram.eigenvalues;
     let rank = lambda.len();
     let mut matrix: Vec<f64> = (0..rank * rank).map(|at| if at / rank == at % rank { 0.5 } else { 0.0 }).collect();
@@ -115,7 +117,7 @@ fn lyapunov(gram: &Gram, p: f64, eta: f64) -> Vec<f64> {
             size = size.max(next.abs());
             *entry = next;
         }
-        if moved <= 1e-9 * size {
+        if moved <= 1e-9 * size || deadline.has_passed() {
             break;
         }
     }

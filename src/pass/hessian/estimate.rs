@@ -6,7 +6,8 @@
 use rayon::prelude::*;
 
 use super::random::Random;
-use crate::pass::derivatives::dot;
+use crate::pass::deadline::{Deadline, TimedOut};
+use crate::pass::derivatives::{dot, squared_norm};
 
 /// A statistic and an interval that contains the true value with probability at least `1 − δ`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,27 +60,32 @@ pub fn indefinite_half_width(mean_square: f64, probes: usize, delta: f64) -> f64
 }
 
 /// The trace of a symmetric operator by split Hutch++: exact on the span of `A` times the sketch, Gaussian probes on the rest.
-#[must_use]
+///
+/// # Errors
+/// [`TimedOut`]: fewer probes than were fixed give no interval.
 pub fn trace(
     apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync),
     dimension: usize,
     semidefinite: bool,
     probes: &Probes,
     delta: f64,
-) -> Estimate {
-    let images = products(apply, dimension, probes.sketch, probes.seed, 1);
+    deadline: Deadline,
+) -> Result<Estimate, TimedOut> {
+    let images = products(apply, dimension, probes.sketch, (probes.seed, 1), deadline, |image| image)?;
     let basis = orthonormal(images);
-    let inside: f64 = basis.par_iter().map(|q| dot(q, &apply(q))).collect::<Vec<_>>().iter().sum();
+    let along = |q: &Vec<f64>| deadline.check().map(|()| dot(q, &apply(q)));
+    let inside: f64 = basis.par_iter().map(along).collect::<Result<Vec<_>, _>>()?.iter().sum();
     let outside: Vec<(f64, f64)> = (0..probes.count)
         .into_par_iter()
         .map(|probe| {
+            deadline.check()?;
             let mut z = Random::new(probes.seed, (2 << 32) + probe as u64).normals(dimension);
             project_out(&basis, &mut z);
             let mut image = apply(&z);
             project_out(&basis, &mut image);
-            (dot(&z, &image), dot(&image, &image))
+            Ok((dot(&z, &image), squared_norm(&image)))
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     let n = probes.count as f64;
     let mean = outside.iter().map(|(form, _)| form).sum::<f64>() / n;
     let (lower, upper) = if semidefinite {
@@ -89,26 +95,40 @@ pub fn trace(
         let half = indefinite_half_width(outside.iter().map(|(_, square)| square).sum::<f64>() / n, probes.count, delta);
         (mean - half, mean + half)
     };
-    Estimate { value: inside + mean, lower: inside + lower, upper: inside + upper }
+    Ok(Estimate { value: inside + mean, lower: inside + lower, upper: inside + upper })
 }
 
 /// The Frobenius norm of a symmetric operator.
-#[must_use]
-pub fn frobenius_norm(apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync), dimension: usize, probes: &Probes, delta: f64) -> Estimate {
-    let images = products(apply, dimension, probes.count, probes.seed, 3);
-    let mean = images.iter().map(|image| dot(image, image)).sum::<f64>() / probes.count as f64;
+///
+/// # Errors
+/// [`TimedOut`]: fewer probes than were fixed give no interval.
+pub fn frobenius_norm(
+    apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync),
+    dimension: usize,
+    probes: &Probes,
+    delta: f64,
+    deadline: Deadline,
+) -> Result<Estimate, TimedOut> {
+    let squares = products(apply, dimension, probes.count, (probes.seed, 3), deadline, |image| squared_norm(&image))?;
+    let mean = squares.iter().sum::<f64>() / probes.count as f64;
     let (lower, upper) = semidefinite_interval(mean, probes.count, delta);
-    Estimate { value: mean.sqrt(), lower: lower.sqrt(), upper: upper.sqrt() }
+    Ok(Estimate { value: mean.sqrt(), lower: lower.sqrt(), upper: upper.sqrt() })
 }
 
-fn products(
+/// What `keep` makes of the products with the probes of a stream.
+fn products<R: Send>(
     apply: &(impl Fn(&[f64]) -> Vec<f64> + Sync),
     dimension: usize,
     count: usize,
-    seed: u64,
-    stream: u64,
-) -> Vec<Vec<f64>> {
-    (0..count).into_par_iter().map(|probe| apply(&Random::new(seed, (stream << 32) + probe as u64).normals(dimension))).collect()
+    (seed, stream): (u64, u64),
+    deadline: Deadline,
+    keep: impl Fn(Vec<f64>) -> R + Sync,
+) -> Result<Vec<R>, TimedOut> {
+    let product = |probe: usize| {
+        deadline.check()?;
+        Ok(keep(apply(&Random::new(seed, (stream << 32) + probe as u64).normals(dimension))))
+    };
+    (0..count).into_par_iter().map(product).collect()
 }
 
 /// An orthonormal basis of the span, by modified Gram–Schmidt, twice.
@@ -169,11 +189,12 @@ mod tests {
             for seed in 0..100 {
                 for (sketch, width) in [0, 20].into_iter().zip(&mut widths) {
                     let probes = Probes { count: 40, sketch, seed };
-                    let found = trace(&diagonal(values), 60, semidefinite, &probes, 0.05);
+                    let found = trace(&diagonal(values), 60, semidefinite, &probes, 0.05, Deadline::default()).unwrap();
                     missed += usize::from(!(found.lower <= truth && truth <= found.upper));
                     *width += found.upper - found.lower;
                 }
-                let norm = frobenius_norm(&diagonal(values), 60, &Probes { count: 40, sketch: 0, seed }, 0.05);
+                let probes = Probes { count: 40, sketch: 0, seed };
+                let norm = frobenius_norm(&diagonal(values), 60, &probes, 0.05, Deadline::default()).unwrap();
                 missed += usize::from(!(norm.lower <= size && size <= norm.upper));
             }
             assert!(missed <= 12, "{missed}");

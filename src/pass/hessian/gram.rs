@@ -6,7 +6,17 @@ use std::io;
 use faer::Mat;
 
 use super::spectrum::{decompose, eigenvalues};
-use crate::pass::derivatives::{Objective, Panels, Precision, dot};
+use crate::pass::deadline::{Deadline, TimedOut};
+use crate::pass::derivatives::{Objective, Panels, Real, dot};
+
+/// Why there is no Gram matrix.
+#[derive(Debug, thiserror::Error)]
+pub enum GramError {
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
 
 /// Everything about `G` and the `H_i` that stability needs.
 pub struct Gram {
@@ -39,22 +49,26 @@ impl Gram {
     /// `memory`: bytes of rows kept in memory before they go to disk.
     ///
     /// # Errors
-    /// Of the temporary file, or `InvalidData` where an eigenvalue decomposition fails.
-    pub fn of(objective: &Objective<'_>, memory: usize) -> io::Result<Self> {
+    /// [`GramError`]: of the temporary file, `InvalidData` where an eigenvalue decomposition fails, or the time limit.
+    pub fn of<T: Real>(objective: &Objective<'_, T>, memory: usize, deadline: Deadline) -> Result<Self, GramError> {
         let (samples, outputs) = (objective.count(), objective.circuit.outputs());
-        let rows = Panels::new(samples * outputs, objective.circuit.dimension(), Precision::Double, memory)?;
+        let rows = Panels::new(samples * outputs, objective.circuit.dimension(), T::PRECISION, memory)?;
         let failed = std::sync::Mutex::new(None);
-        objective.for_each_root(|first, roots| {
+        objective.for_each_root(deadline, |first, roots| {
             if let Err(error) = rows.write(first * outputs, roots)
                 && let Ok(mut failed) = failed.lock()
             {
                 *failed = Some(error);
             }
-        });
+        })?;
         if let Some(error) = failed.into_inner().ok().flatten() {
-            return Err(error);
+            return Err(error.into());
         }
-        Self::from_matrix(rows.gram()?, samples, outputs)
+        deadline.check()?;
+        let gram = rows.gram()?;
+        drop(rows);
+        deadline.check()?;
+        Ok(Self::from_matrix(gram, samples, outputs)?)
     }
 
     /// From `K = A·Aᵀ`.

@@ -12,9 +12,14 @@ pub mod spectrum;
 pub mod stability;
 
 mod analysis;
+mod blocks;
 mod claims;
+mod figures;
+mod second;
 mod verdict;
 
-pub use analysis::{Analysis, Figure, HessianError, HessianOptions, Method, ParameterTrace, analyse, dense};
+pub use analysis::{HessianError, HessianOptions, analyse};
 pub use claims::{stability_claim, trace_claim};
+pub use figures::{Analysis, Figure, Method};
+pub use second::dense;
 pub use verdict::{Stability, Verdict, judge, judge_by_bracket};

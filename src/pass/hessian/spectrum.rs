@@ -2,6 +2,7 @@
 
 use faer::{Mat, Side};
 
+use crate::pass::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::dot;
 
 /// Eigenvalues in ascending order and their vectors, as columns. `None` where the decomposition fails.
@@ -118,27 +119,32 @@ impl Lanczos {
 }
 
 /// The largest eigenvalue of a symmetric operator by restarted Lanczos, to a residual of `tolerance·θ`.
-#[must_use]
+///
+/// # Errors
+/// [`TimedOut`].
 pub fn largest_eigenvalue(
     mut apply: impl FnMut(&[f64]) -> Vec<f64>,
     start: Vec<f64>,
     basis: usize,
     restarts: usize,
     tolerance: f64,
-) -> Option<Ritz> {
+    deadline: Deadline,
+) -> Result<Option<Ritz>, TimedOut> {
     let mut start = start;
     for attempt in 1..=restarts {
         let space = Lanczos::run(&mut apply, start, basis, |space| {
-            space.steps().is_multiple_of(4)
-                && space.extremes().is_some_and(|[_, (value, residual)]| residual <= tolerance * value.abs())
+            deadline.has_passed()
+                || space.steps().is_multiple_of(4)
+                    && space.extremes().is_some_and(|[_, (value, residual)]| residual <= tolerance * value.abs())
         });
-        let ritz = space.largest()?;
+        let Some(ritz) = space.largest() else { return Ok(None) };
         if attempt == restarts || ritz.residual <= tolerance * ritz.value.abs() {
-            return Some(ritz);
+            return Ok(Some(ritz));
         }
+        deadline.check()?;
         start = ritz.vector;
     }
-    None
+    Ok(None)
 }
 
 /// A factor `1 − ε` with `θ_k/(1 − ε) ≥ λ_max` with probability at least `1 − δ` for a positive semidefinite operator of
@@ -158,7 +164,7 @@ mod tests {
         let eigenvalues: Vec<f64> = (0..200).map(|i| if i == 199 { 3.0 } else { -1.0 + f64::from(i) * 0.01 }).collect();
         let apply = |x: &[f64]| -> Vec<f64> { x.iter().zip(&eigenvalues).map(|(x, l)| x * l).collect() };
         let start: Vec<f64> = (0..200).map(|i| (f64::from(i) * 0.9).sin() + 0.1).collect();
-        let found = largest_eigenvalue(apply, start.clone(), 30, 20, 1e-12).unwrap();
+        let found = largest_eigenvalue(apply, start.clone(), 30, 20, 1e-12, Deadline::default()).unwrap().unwrap();
         assert!((found.value - 3.0).abs() < 1e-12 && found.residual < 1e-11);
         let space = Lanczos::run(apply, start, 200, |_| false);
         let [(low, _), (high, _)] = space.extremes().unwrap();

@@ -8,6 +8,7 @@ use faer::{Accum, Mat};
 
 use super::gram::Gram;
 use super::spectrum::{Ritz, largest_eigenvalue};
+use crate::pass::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::dot;
 
 /// The step sizes that the conditions allow for one batch size. Necessary ones bound `η*` above, the sufficient one below.
@@ -116,16 +117,23 @@ const RESTARTS: usize = 40;
 const TOLERANCE: f64 = 1e-12;
 
 /// `η*(B)` by restarted Lanczos on `C^{-1/2}DC^{-1/2}`, from a positive semidefinite start. `None` above [`EXACT_RANK`].
-#[must_use]
-pub fn threshold(gram: &Gram, batch: usize) -> Option<Threshold> {
-    leading(gram, noise_share(gram.samples, batch), None).map(|found| found.0)
+///
+/// # Errors
+/// [`TimedOut`].
+pub fn threshold(gram: &Gram, batch: usize, deadline: Deadline) -> Result<Option<Threshold>, TimedOut> {
+    Ok(leading(gram, noise_share(gram.samples, batch), None, deadline)?.map(|found| found.0))
 }
 
 /// The leading eigenpair for a share `p` of noise, and how the eigenvalue moves with `p`.
-fn leading(gram: &Gram, p: f64, start: Option<Vec<f64>>) -> Option<(Threshold, f64, Vec<f64>)> {
+fn leading(
+    gram: &Gram,
+    p: f64,
+    start: Option<Vec<f64>>,
+    deadline: Deadline,
+) -> Result<Option<(Threshold, f64, Vec<f64>)>, TimedOut> {
     let rank = gram.eigenvalues.len();
     if rank == 0 || rank > EXACT_RANK {
-        return None;
+        return Ok(None);
     }
     let operator = Operator { gram, p };
     let start = start.unwrap_or_else(|| {
@@ -133,14 +141,15 @@ fn leading(gram: &Gram, p: f64, start: Option<Vec<f64>>) -> Option<(Threshold, f
         (0..rank).for_each(|i| start[i * rank + i] = gram.eigenvalues[i].sqrt());
         start
     });
-    let found = largest_eigenvalue(|x| operator.apply(x), start, BASIS, RESTARTS, TOLERANCE)?;
+    let apply = |x: &[f64]| operator.apply(x);
+    let Some(found) = largest_eigenvalue(apply, start, BASIS, RESTARTS, TOLERANCE, deadline)? else { return Ok(None) };
     let Ritz { value, vector, residual } = found;
     let witness = operator.scaled(&vector);
     // ⟨S, (D₁ − D₀)S⟩ for the normalised vector: p enters linearly.
     let lambda = &gram.eigenvalues;
     let without: f64 = witness.iter().enumerate().map(|(at, s)| lambda[at / rank] * lambda[at % rank] * s * s).sum();
     let slope = if p > 0.0 { (value - without) / p } else { dot(&witness, &variance(gram, 1.0, &witness)) - without };
-    Some((Threshold { value: 2.0 / value, residual: residual / value, witness }, slope, vector))
+    Ok(Some((Threshold { value: 2.0 / value, residual: residual / value, witness }, slope, vector)))
 }
 
 struct Operator<'a> {
@@ -199,23 +208,25 @@ pub enum CriticalBatch {
 }
 
 /// `B_crit = n/(1 + p_crit(n−1))` with `η*(p_crit) = η`, by Newton's method: the leading eigenvalue is convex in `p`, so the
-/// iteration from `p = 1` decreases towards the root.
-#[must_use]
-pub fn critical_batch(gram: &Gram, eta: f64) -> Option<CriticalBatch> {
+/// iteration from `p = 1` decreases towards the root. `None` above [`EXACT_RANK`].
+///
+/// # Errors
+/// [`TimedOut`].
+pub fn critical_batch(gram: &Gram, eta: f64, deadline: Deadline) -> Result<Option<CriticalBatch>, TimedOut> {
     if eta * gram.largest_eigenvalue() > 2.0 {
-        return Some(CriticalBatch::Never);
+        return Ok(Some(CriticalBatch::Never));
     }
     let n = gram.samples as f64;
     let (mut p, mut start) = (1.0, None);
     for _ in 0..60 {
-        let (threshold, slope, vector) = leading(gram, p, start)?;
+        let Some((threshold, slope, vector)) = leading(gram, p, start, deadline)? else { return Ok(None) };
         let excess = 2.0 / threshold.value - 2.0 / eta;
         if p >= 1.0 && excess <= 0.0 {
-            return Some(CriticalBatch::One);
+            return Ok(Some(CriticalBatch::One));
         }
         let step = excess / slope;
         if !step.is_finite() {
-            return None;
+            return Ok(None);
         }
         p = (p - step).max(0.0);
         if step.abs() <= 1e-12 {
@@ -223,5 +234,5 @@ pub fn critical_batch(gram: &Gram, eta: f64) -> Option<CriticalBatch> {
         }
         start = Some(vector);
     }
-    Some(CriticalBatch::From(n / (1.0 + p * (n - 1.0))))
+    Ok(Some(CriticalBatch::From(n / (1.0 + p * (n - 1.0)))))
 }

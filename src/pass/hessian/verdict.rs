@@ -1,7 +1,8 @@
 //! STABLE, UNSTABLE or neither: what the thresholds say about one step size and batch size.
 
 use super::gram::Gram;
-use super::stability::{Conditions, CriticalBatch, Summary, critical_batch, threshold};
+use super::stability::{Conditions, CriticalBatch, Summary, Threshold, critical_batch, threshold};
+use crate::pass::deadline::Deadline;
 
 /// What can be said about plain SGD at a step size and batch size: its linearised dynamics, i.i.d. batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +49,22 @@ pub struct Stability {
 /// Judges a step size. `reason`: why the theory does not apply, if it does not.
 #[must_use]
 pub fn judge(gram: &Gram, learning_rate: f64, batch: usize, reason: Option<String>) -> Stability {
+    let until = Deadline::default();
+    let found = threshold(gram, batch, until).ok().flatten();
+    judge_with(gram, learning_rate, batch, reason, found, critical_batch(gram, learning_rate, until).ok().flatten())
+}
+
+/// The same from a threshold and a critical batch size that are known, or not.
+#[must_use]
+pub fn judge_with(
+    gram: &Gram,
+    learning_rate: f64,
+    batch: usize,
+    reason: Option<String>,
+    found: Option<Threshold>,
+    critical_batch: Option<CriticalBatch>,
+) -> Stability {
     let conditions = Conditions::of(gram, batch);
-    let found = threshold(gram, batch);
     let exact = found.as_ref().map(|found| found.value);
     let bracket = match &found {
         // An eigenvalue lies within the residual of the Ritz value; rounding of the matrix itself is of order ε·λ_max.
@@ -70,7 +85,7 @@ pub fn judge(gram: &Gram, learning_rate: f64, batch: usize, reason: Option<Strin
         edge_ratio: learning_rate * gram.largest_eigenvalue() / 2.0,
         exact,
         bracket,
-        critical_batch: critical_batch(gram, learning_rate),
+        critical_batch,
         verdict,
         witness: found.map(|found| found.witness),
         conditions,

@@ -99,9 +99,8 @@ impl Inverse {
     /// Of the file that holds `G`.
     pub fn product(&self, x: &[f64]) -> io::Result<Vec<f64>> {
         let weights = self.solve(&self.gradients.times(x)?);
-        let back = self.gradients.transposed_times(&weights)?;
         let square = self.damping * self.damping;
-        Ok(x.iter().zip(back).map(|(x, b)| x / self.damping - b / square).collect())
+        self.gradients.transposed_times_to(&weights, |j, back| x[j] / self.damping - back / square)
     }
 
     /// [`product`](Self::product), then steps of iterative refinement while they shrink the residual. Returns the product and
@@ -148,8 +147,7 @@ impl Inverse {
     pub fn forward(&self, y: &[f64]) -> io::Result<Vec<f64>> {
         let m = self.count() as f64;
         let inner: Vec<f64> = self.gradients.times(y)?.into_iter().map(|value| value / m).collect();
-        let back = self.gradients.transposed_times(&inner)?;
-        Ok(y.iter().zip(back).map(|(y, b)| self.damping * y + b).collect())
+        self.gradients.transposed_times_to(&inner, |j, back| self.damping * y[j] + back)
     }
 
     /// `F⁻¹Gᵀa = Gᵀ(λI + GGᵀ/m)⁻¹a`: the dual form, accurate for vectors in the span of the gradients, where
@@ -181,8 +179,7 @@ impl Inverse {
     /// Of the file that holds `G`.
     pub fn diagonal(&self) -> io::Result<Vec<f64>> {
         let parts = self.gradients.map(|_, width, panel| {
-            let mut panel = panel.to_vec();
-            self.whiten(&mut panel, width);
+            self.whiten(panel, width);
             let mut squares = vec![0.0; width];
             for row in panel.chunks_exact(width) {
                 squares.iter_mut().zip(row).for_each(|(square, x)| *square += x * x);

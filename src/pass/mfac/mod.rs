@@ -12,7 +12,7 @@ mod pruning;
 mod window;
 
 pub use block::BlockInverse;
-pub use gradients::{Rows, collect};
+pub use gradients::{CollectError, Rows, collect};
 pub use influence::Influence;
 pub use inverse::{Factored, Inverse, InverseError};
 pub use pruning::{JointRemoval, saliency};

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use faer::Mat;
-
 use super::inverse::{Inverse, InverseError, factor, solve_vector};
 use crate::pass::derivatives::dot;
 
@@ -33,16 +31,9 @@ impl Inverse {
     /// # Errors
     /// [`InverseError`].
     pub fn joint_removal(&self, weights: &[f64], removed: &[usize]) -> Result<JointRemoval, InverseError> {
-        let (m, d) = (self.count(), self.dimension());
-        let mut kept = vec![true; d];
+        let mut kept = vec![true; self.dimension()];
         removed.iter().for_each(|&q| kept[q] = false);
-        let grams = self.gradients().map(|start, width, panel| {
-            let columns: Vec<usize> = (0..width).filter(|&j| !kept[start + j]).collect();
-            let own = Mat::from_fn(m, columns.len(), |i, j| panel[i * width + columns[j]]);
-            &own * own.transpose()
-        })?;
-        let mut gram = self.gram().clone();
-        grams.into_iter().for_each(|part| gram -= part);
+        let gram = self.gradients().gram_of(|column| kept[column])?;
         let removed_weights: Vec<f64> = weights.iter().zip(&kept).map(|(w, kept)| if *kept { 0.0 } else { *w }).collect();
         let pressure = self.gradients().times(&removed_weights)?;
         let cholesky = factor(&gram, self.damping())?;
