@@ -8,6 +8,7 @@ mod conv;
 mod evaluate;
 mod function;
 mod network;
+mod runs;
 mod sorting;
 mod tensor;
 
@@ -15,5 +16,6 @@ pub use conv::{ConvAxis, ConvGeometry, Tap};
 pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
 pub use function::{Function, SlopeRange};
 pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};
+pub use runs::Run;
 pub use sorting::comparators;
 pub use tensor::{Tensor, element_count};
