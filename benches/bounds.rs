@@ -80,7 +80,7 @@ fn bounds(model: &Path, corners: &Path, label: usize, effort: Option<Effort>) {
                 let none = Hints::default();
                 let analysis =
                     prepared.analyse(&region, &Phases::new(), Refinement::Backward, &none, &Wide::default()).expect("bounds");
-                margins = analysis.lower_bounds(&rows, None, &Wide::default());
+                margins = analysis.lower_bounds(&rows, &Hints::default(), &Wide::default());
                 runs += 1;
                 spent = cpu_seconds(start) - begun;
             }

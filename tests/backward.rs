@@ -47,7 +47,7 @@ fn margins_are_at_least_those_of_crown() {
         let analysis = bounds.analyse(&region, &Phases::new(), Refinement::Backward, &Hints::default(), &Loops).unwrap();
         let refined = start.elapsed().as_secs_f64();
         let rows = LinearRows::margins(model.network.output_size(), label);
-        let found = analysis.lower_bounds(&rows, None, &Loops);
+        let found = analysis.lower_bounds(&rows, &Hints::default(), &Loops);
         let total = start.elapsed().as_secs_f64();
         let expected = numbers(&run["margin_lower"]);
         let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);

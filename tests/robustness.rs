@@ -7,6 +7,7 @@
 //! | `normalisation_is_part_of_the_question` | scaled data with a deviation give what unscaled data give |
 //! | `euclidean_perturbations` | witnesses inside the ball, never more robust samples than counterexamples allow |
 //! | `lipschitz_margins_prove_what_other_bounds_do_not` | samples inside their certified radius, proved again from the stored bounds; none without a witness, none with smaller bounds |
+//! | `float32_is_another_question` | what is robust in real arithmetic but not in float32 is not called so; claims name the arithmetic, margins prove nothing there |
 //! | `usage_errors_say_what_is_wrong` | exit code 2 and a message |
 
 mod common;
@@ -183,6 +184,72 @@ fn lipschitz_margins_prove_what_other_bounds_do_not() {
     assert!(halved.contains("functionals"), "{halved}");
     let another = changed(&|claim| claim.perturbation.norm = Norm::Linf);
     assert!(another.contains("another norm"), "{another}");
+}
+
+#[test]
+fn float32_is_another_question() {
+    let directory = folder();
+    let folder = directory.path();
+    let json = ["--output-format", "json"];
+    let float32 = ["--semantics", "float32"];
+    let (_, real, _) = run(folder, &[&QUERY[..], &json[..]].concat());
+    let (_, out, error) = run(folder, &[&QUERY[..], &json[..], &float32[..], &["--certificate", "f.json"]].concat());
+    let (real, section) = (section(&real), section(&out));
+    assert_eq!((real["semantics"].as_str(), section["semantics"].as_str()), (Some("real"), Some("float32")), "{error}");
+    let robust = counts(&section)[0];
+    assert!(robust >= 25 && robust <= counts(&real)[0], "{out}");
+    let wide = ["digits_relu.onnx", "--robust", "--data", "digits_test.npz", "--eps", "0.2", "--clip", "0,1", "--samples=10"];
+    let (_, out, error) = run(folder, &[&wide[..], &json[..], &float32[..], &["--certificate", "f.json"]].concat());
+    assert!(counts(&self::section(&out))[1] > 0, "{error}");
+    let check = ["check", "f.json", "--model", "digits_relu.onnx", "--file", "digits_test.npz"];
+    let (code, out, _) = run(folder, &check);
+    assert!(code == 0 && out.contains("in float32 with any summation order"), "{out}");
+    // A witness that is no float32 number is none.
+    let mut forged = Certificate::from_json(&std::fs::read(folder.join("f.json")).unwrap()).unwrap();
+    let ClaimKind::Robustness(claim) = &mut forged.claims[0].kind else { panic!() };
+    let nnverify::certificate::Vector::Inline(points) = &mut claim.witness.points else { panic!("bundled") };
+    let inside = points.iter().position(|x| x.value() > 0.2 && x.value() < 0.8).unwrap();
+    points[inside] = nnverify::certificate::Bits::of(points[inside].value() + 1e-12);
+    let (forged, bundle) = forged.seal();
+    forged.write(&bundle, &folder.join("f.json")).unwrap();
+    assert_eq!(run(folder, &check).0, 4);
+    // Passes that are proved for real numbers alone say so.
+    let (code, _, error) = run(folder, &["digits_relu.onnx", "--lipschitz", "l2", "--semantics", "float32"]);
+    assert!(code == 2 && error.contains("`--lipschitz` is proved in real arithmetic alone"), "{error}");
+
+    // (x·2²⁴ + 1) − x·2²⁴ against ½: the first class in real arithmetic, either one in float32.
+    let mut tiny = common::tiny::Tiny::new(1, 1);
+    for (name, value) in [("scale", 16_777_216.0), ("one", 1.0), ("half", 0.5)] {
+        tiny.graph().initializer.push(common::tiny::tensor(name, &[1, 1], vec![value]));
+    }
+    let axis = nnverify::onnx::proto::AttributeProto {
+        name: "axis".into(),
+        r#type: nnverify::onnx::proto::AttributeType::Int.into(),
+        i: Some(1),
+        ..Default::default()
+    };
+    let model = tiny
+        .node("large", "Mul", &["x", "scale"], vec![])
+        .node("more", "Add", &["large", "one"], vec![])
+        .node("y", "Sub", &["more", "large"], vec![])
+        .node("both", "Concat", &["y", "half"], vec![axis])
+        .finish("both");
+    std::fs::write(folder.join("c.onnx"), model).unwrap();
+    write_npy(std::fs::File::create(folder.join("x.npy")).unwrap(), &[1, 1], &[1.25]).unwrap();
+    write_npy(std::fs::File::create(folder.join("y.npy")).unwrap(), &[1], &[0.0]).unwrap();
+    let query = ["c.onnx", "--robust", "--data", "x.npy,y.npy", "--eps", "0.25"];
+    let (code, out, error) = run(folder, &[&query[..], &json[..]].concat());
+    assert_eq!((code, counts(&self::section(&out))), (0, [1, 0, 0]), "{error}");
+    let real_claim = Certificate::from_json(&std::fs::read(folder.join("c.certificate.json")).unwrap()).unwrap();
+    let (code, out, error) = run(folder, &[&query[..], &json[..], &float32[..]].concat());
+    assert!(code != 0 && counts(&self::section(&out))[0] == 0, "{out} {error}");
+    // Nor does a claim about real numbers become one about float32 by saying so.
+    let mut forged = real_claim;
+    forged.claims[0].semantics = nnverify::certificate::Semantics::Float32;
+    let (forged, bundle) = forged.seal();
+    forged.write(&bundle, &folder.join("c.certificate.json")).unwrap();
+    let check = ["check", "c.certificate.json", "--model", "c.onnx", "--file", "x.npy", "--file", "y.npy"];
+    assert_eq!(run(folder, &check).0, 4);
 }
 
 #[test]

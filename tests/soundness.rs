@@ -219,8 +219,8 @@ fn sampled_values_lie_inside() {
         let rows = random_rows(&mut random);
         let mut slopes = Slopes::default();
         network.ids().for_each(|id| slopes.set(id, (0..network.node(id).size()).map(|_| random.unit() * 1.2 - 0.1).collect()));
-        let usual = analysis.lower_bounds(&rows, None, &Loops);
-        let hinted = analysis.lower_bounds(&rows, Some(&slopes), &Loops);
+        let usual = analysis.lower_bounds(&rows, &Hints::default(), &Loops);
+        let hinted = analysis.lower_bounds(&rows, &Hints { rows: slopes, ..Hints::default() }, &Loops);
         let ball = as_region != Region::from(region.clone());
         for _ in 0..100 {
             let x = if ball {
@@ -315,7 +315,7 @@ fn exact_values_lie_inside() {
         let analysis = prepared.analyse(&as_region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
         let intervals = interval_bounds(&network, &region, Semantics::Real).unwrap();
         let rows = random_rows(&mut random);
-        let bounds = analysis.lower_bounds(&rows, None, &Loops);
+        let bounds = analysis.lower_bounds(&rows, &Hints::default(), &Loops);
         for _ in 0..6 {
             let x: Vec<Exact> = point(&mut random, &region).into_iter().map(Exact::exact).collect();
             let values = Values::at(&network, &x).unwrap();
@@ -396,7 +396,7 @@ fn float32_values_lie_inside() {
         let none = Hints::default();
         let analysis = prepared.analyse(&as_region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
         let rows = LinearRows::outputs(3);
-        let backward = analysis.backward(network.output(), &rows.coefficients, None, None, &Loops);
+        let backward = analysis.backward(network.output(), &rows.coefficients, &Hints::default(), None, &Loops);
         for _ in 0..200 {
             let mut values: Vec<f32> = centre.iter().map(|&x| x as f32).collect();
             for (at, (k, n, weights, biases)) in layers.iter().enumerate() {
@@ -423,7 +423,7 @@ fn float32_values_lie_inside() {
 #[test]
 fn fixed_phases_hold_where_they_are_fixed() {
     let mut random = Random(3);
-    let mut met = 0;
+    let (mut met, mut changed, mut better) = (0, 0, 0);
     for _ in 0..100 {
         let mut b = NetworkBuilder::new();
         let shape = vec![1, 1, WIDTH];
@@ -452,16 +452,45 @@ fn fixed_phases_hold_where_they_are_fixed() {
         let as_region = Region::from(region);
         let none = Hints::default();
         let analysis = prepared.analyse(&as_region, &phases, Refinement::Backward, &none, &Loops).unwrap();
+        // Phases fixed from the start, and later; no multipliers, and any.
+        let later = prepared.analyse(&as_region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
+        let later = later.with_phases(&phases).unwrap();
         let rows = random_rows(&mut random);
-        let bounds = analysis.lower_bounds(&rows, None, &Loops);
         let y = values.get(network.output().index());
-        for (row, bound) in bounds.iter().enumerate() {
-            let value: f64 = rows.constants[row] + (0..WIDTH).map(|j| rows.coefficients[row * WIDTH + j] * y[j]).sum::<f64>();
-            assert!(*bound <= value + 1e-12 * (1.0 + value.abs()), "{bound} > {value}");
+        for _ in 0..20 {
+            let multipliers: Vec<f64> = (0..3 * phases.len())
+                .map(|_| match random.below(9) {
+                    0 => f64::NAN,
+                    1 => -random.unit(),
+                    2 => f64::INFINITY,
+                    3 => 1e6 * random.unit(),
+                    4 => 0.0,
+                    _ => random.unit(),
+                })
+                .collect();
+            for (analysis, hints) in [
+                (&analysis, Hints::default()),
+                (&later, Hints::default()),
+                (&analysis, Hints { multipliers: multipliers.clone(), ..Hints::default() }),
+                (&later, Hints { multipliers: multipliers.clone(), ..Hints::default() }),
+            ] {
+                let usual = analysis.lower_bounds(&rows, &Hints::default(), &Loops);
+                // Not the better of two: what the multipliers alone give.
+                let alone = analysis.backward(network.output(), &rows.coefficients, &hints, None, &Loops);
+                for (row, (bound, alone)) in usual.iter().zip(alone).enumerate() {
+                    let value: f64 = (0..WIDTH).map(|j| rows.coefficients[row * WIDTH + j] * y[j]).sum();
+                    let slack = 1e-12 * (1.0 + value.abs());
+                    assert!(*bound <= rows.constants[row] + value + slack, "{bound} > {value}");
+                    assert!(alone <= value + slack, "{alone} > {value}");
+                    changed += usize::from(alone != *bound - rows.constants[row] && alone.is_finite());
+                    better += usize::from(alone > *bound - rows.constants[row] + 1e-9);
+                }
+            }
         }
         met += 1;
     }
     assert_eq!(met, 100);
+    assert!(changed > 5000 && better > 100, "multipliers do nothing: {changed} {better}");
 }
 
 #[test]
@@ -486,7 +515,7 @@ fn cancellation_is_paid_for() {
         let none = Hints::default();
         let analysis = prepared.analyse(&as_region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
         let rows = LinearRows { coefficients: vec![1.0], constants: vec![0.0] };
-        assert!(analysis.lower_bounds(&rows, None, &Loops)[0] <= tiny);
+        assert!(analysis.lower_bounds(&rows, &Hints::default(), &Loops)[0] <= tiny);
         // In float32 the sum can be 0 or 8: nothing but a wide interval is true.
         if semantics == Semantics::Float32 {
             assert!(bounds.lower < -1.0 && bounds.upper > 1.0, "{bounds:?}");
@@ -518,7 +547,7 @@ fn long_sorts_are_paid_for() {
         let analysis = prepared.analyse(&region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
         assert!(analysis.relaxed(y).unwrap().deviation.iter().all(|&deviation| deviation > 0.0));
         let coefficients: Vec<f64> = (0..20 * LENGTH).map(|_| random.signed()).collect();
-        let bounds = analysis.backward(y, &coefficients, None, None, &Loops);
+        let bounds = analysis.backward(y, &coefficients, &Hints::default(), None, &Loops);
         let mut sorted = centre.clone();
         sorted.sort_by(f64::total_cmp);
         for (row, bound) in coefficients.chunks(LENGTH).zip(bounds) {
@@ -542,7 +571,7 @@ fn squares_that_underflow_are_paid_for() {
     let analysis = prepared.analyse(&region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
     for tiny in [1e-170, 1e-200, 1e-300, f64::MIN_POSITIVE] {
         // The least value of tiny·(x₀ + x₁) on the unit ball is −√2·tiny.
-        let bound = analysis.backward(y, &[tiny, tiny], None, None, &Loops)[0];
+        let bound = analysis.backward(y, &[tiny, tiny], &Hints::default(), None, &Loops)[0];
         assert!(bound <= -1.414 * tiny, "{tiny}: {bound}");
     }
 }

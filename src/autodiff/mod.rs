@@ -15,7 +15,7 @@ pub use structure::{Structure, logits, needed};
 
 use std::collections::HashMap;
 
-use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Values, arguments};
+use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Run, Values, arguments};
 use crate::sound::gram::dot;
 
 /// A network linearised at a point.
@@ -49,6 +49,18 @@ impl RightFactor<'_> {
                 let start = (row / self.m * self.k + inner) * self.n;
                 visit(row * self.k + inner, &self.weights[start..start + self.n], row * self.n..(row + 1) * self.n);
             }
+        }
+    }
+}
+
+/// What the results of a run pass back to its operands.
+fn pull_back_run(weight: f64, run: Run, adjoint: &[f64], operand: &mut [f64]) {
+    if run.input_stride == 1 && run.output_stride == 1 {
+        let (from, to) = (&adjoint[run.output..run.output + run.count], &mut operand[run.input..run.input + run.count]);
+        to.iter_mut().zip(from).for_each(|(to, from)| *to += weight * from);
+    } else {
+        for i in 0..run.count {
+            operand[run.input + i * run.input_stride] += weight * adjoint[run.output + i * run.output_stride];
         }
     }
 }
@@ -160,6 +172,12 @@ impl<'a> Linearisation<'a> {
             } else if let Some(factor) = self.right_factor(node) {
                 let operand = &mut adjoints[node.operands[0].index()];
                 factor.for_each_row(|k, weights, row| operand[k] += dot(&adjoint[row], weights));
+            } else if let (Op::Conv(geometry), false) =
+                (&node.op, node.operands.get(1).is_none_or(|&w| self.network.node(w).variable))
+            {
+                let weights = self.value(node.operands[1]);
+                let operand = &mut adjoints[node.operands[0].index()];
+                geometry.for_each_run(|weight, run| pull_back_run(weights[weight], run, &adjoint, operand));
             } else {
                 self.for_each_partial(id, node, |operand, from, to, partial| {
                     if let Some(target) = adjoints[operand.index()].get_mut(from) {

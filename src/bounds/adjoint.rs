@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::linear::{Linear, for_each_run};
+use super::linear::Linear;
 use super::matrix::{Kernel, Vectorise, add_multiple, add_sparse_product};
 use crate::ir::ConvGeometry;
 
@@ -99,7 +99,7 @@ impl Kernels {
         let output_size: usize = geometry.axes.iter().map(|axis| axis.output).product();
         let mut taps = vec![Vec::new(); output_size];
         let plane = ConvGeometry { batch: 1, groups: 1, in_channels: 1, out_channels: 1, ..geometry.clone() };
-        for_each_run(&plane, |k, run| {
+        plane.for_each_run(|k, run| {
             for i in 0..run.count {
                 let (input, output) = (run.input + i * run.input_stride, run.output + i * run.output_stride);
                 taps[output].push((input as u32, k as u32));
@@ -124,6 +124,7 @@ impl Kernels {
         let mut places = Vec::with_capacity(self.output_size);
         let mut gathered = vec![0.0; BLOCK * outputs];
         let mut patches = vec![0.0; BLOCK * patch];
+        let mut bits = vec![0u64; self.output_size];
         // One row's image, position by position with all channels, so that every tap is one stretch of memory.
         let mut image = vec![0.0; self.input_size * inputs];
         let from = lambda.chunks_exact((outputs * self.output_size).max(1));
@@ -131,7 +132,7 @@ impl Kernels {
         for (index, (lambda, out)) in from.zip(to).take(rows * self.batch * self.groups).enumerate() {
             let group = index % self.groups;
             let weights = &self.weights[group * outputs * patch..(group + 1) * outputs * patch];
-            self.occupied(lambda, &mut places);
+            self.occupied(lambda, &mut bits, &mut places);
             let Some(reach) = self.reach(&places) else { continue };
             image[reach.start * inputs..reach.end * inputs].fill(0.0);
             for block in places.chunks(BLOCK) {
@@ -153,9 +154,9 @@ impl Kernels {
     }
 
     /// Output positions where any channel has an entry.
-    fn occupied(&self, lambda: &[f64], places: &mut Vec<usize>) {
+    fn occupied(&self, lambda: &[f64], bits: &mut [u64], places: &mut Vec<usize>) {
         places.clear();
-        let mut bits = vec![0u64; self.output_size];
+        bits.fill(0);
         for plane in lambda.chunks_exact(self.output_size) {
             bits.iter_mut().zip(plane).for_each(|(bits, value)| *bits |= value.to_bits());
         }

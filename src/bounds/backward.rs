@@ -6,6 +6,9 @@
 //! (where `λ_j < 0`); what remains is linear in the input and is minimised there. All that floating point may lose, in
 //! coefficients and in constants, is in the deviations of [`super::relaxation`] and subtracted at the end; underflows cost the
 //! smallest positive number for every operation.
+//!
+//! Where phases are fixed, `±z ≥ 0` for the operands `z` of those ReLUs. For any multipliers `β ≥ 0` a bound of
+//! `λ·x − Σ β·(±z)` is one of `λ·x` (Wang et al., *Beta-CROWN*, 2021).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -44,6 +47,17 @@ impl Slopes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_node.is_empty()
+    }
+
+    /// The positions for some of `all` rows; what is shared by all rows is not for these.
+    #[must_use]
+    pub fn select(&self, rows: &[usize], all: usize) -> Self {
+        let chosen = |positions: &Vec<f64>| {
+            let size = positions.len().checked_div(all).unwrap_or(0);
+            let parts = rows.iter().map(|&row| positions.get(row * size..(row + 1) * size).unwrap_or_default());
+            parts.collect::<Vec<_>>().concat()
+        };
+        Self { by_node: self.by_node.iter().map(|(&node, positions)| (node, chosen(positions))).collect() }
     }
 
     /// The positions for one of `rows` rows over a node of `size` elements; `None` where the hint does not fit.
@@ -106,6 +120,8 @@ pub(super) struct Backward<'a, 'n, M> {
     pub vectors: &'a M,
     /// The slopes, the first row of them that is used, and how many rows they are for.
     pub slopes: Option<(&'a Slopes, usize, usize)>,
+    /// `[rows, phases]`, or nothing.
+    pub multipliers: &'a [f64],
     pub scratch: &'a Scratch,
 }
 
@@ -117,7 +133,15 @@ impl<M: Vectorise> Backward<'_, '_, M> {
         pending[start.index()] = Some(lambda);
         let mut sums = vec![Sum::default(); rows];
         let mut underflow = 0.0;
+        let constraints = self.constraints(rows);
         for id in network.ids().take(start.index() + 1).collect::<Vec<_>>().into_iter().rev() {
+            if self.vectors.interrupted() {
+                return vec![f64::NEG_INFINITY; rows];
+            }
+            for &(_, element, sign, column) in constraints.iter().filter(|(operand, ..)| *operand == id) {
+                let lambda = pending[id.index()].get_or_insert_with(|| self.scratch.zeros(rows * network.node(id).size()));
+                self.subtract(id, element, sign, column, lambda, &mut sums);
+            }
             let Some(lambda) = pending[id.index()].take() else { continue };
             let Some(relaxed) = self.analysis.relaxed(id) else { return vec![f64::NEG_INFINITY; rows] };
             let size = network.node(id).size();
@@ -140,6 +164,33 @@ impl<M: Vectorise> Backward<'_, '_, M> {
             if bound.is_finite() { bound } else { f64::NEG_INFINITY }
         };
         sums.iter().map(settled).collect()
+    }
+
+    /// The fixed phases, each with its column of multipliers, if there are multipliers for them.
+    fn constraints(&self, rows: usize) -> Vec<(NodeId, usize, f64, usize)> {
+        let phases = self.analysis.phases().len();
+        if self.multipliers.is_empty() || self.multipliers.len() != rows * phases {
+            return Vec::new();
+        }
+        let with_column = |(column, constraint): (usize, Option<(NodeId, usize, f64)>)| {
+            constraint.map(|(operand, element, sign)| (operand, element, sign, column))
+        };
+        self.analysis.constraints().enumerate().filter_map(with_column).collect()
+    }
+
+    /// Takes multiples of what is not negative, `sign` times an element, from the rows.
+    fn subtract(&self, id: NodeId, element: usize, sign: f64, column: usize, lambda: &mut [f64], sums: &mut [Sum]) {
+        let (size, phases) = (self.analysis.network().node(id).size(), self.analysis.phases().len());
+        let magnitude = self.analysis.node(id).at(element).magnitude();
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let multiplier = self.multipliers[row * phases + column];
+            if multiplier > 0.0 && multiplier.is_finite() {
+                let coefficient = &mut lambda[row * size + element];
+                *coefficient -= sign * multiplier;
+                // One rounding, to nearest.
+                sum.loss += coefficient.abs() * f64::EPSILON * magnitude;
+            }
+        }
     }
 
     /// Replaces a node by its operands.

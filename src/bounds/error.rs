@@ -35,9 +35,17 @@ pub enum Reason {
     Implicit,
     #[error("it adds too many terms for a bound of the rounding errors")]
     TooManyTerms,
+    #[error("the time was over before it was bounded")]
+    Interrupted,
 }
 
 impl BoundsError {
+    /// Is there no input in the region that satisfies the fixed phases?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Node { reason: Reason::Empty, .. })
+    }
+
     pub(super) fn at(node: &Node, reason: Reason) -> Self {
         Self::Node { node: node.name.clone(), operator: node.operator.clone(), reason }
     }

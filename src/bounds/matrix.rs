@@ -1,10 +1,15 @@
 //! Products of dense matrices, and how inner loops are compiled.
 
 /// Where wider vector instructions may be put in. All loops are the same ones, so whatever runs them computes the same
-/// numbers, bit for bit.
+/// numbers, bit for bit, or nothing where it is interrupted.
 pub trait Vectorise: Sync {
     /// Tiles with twice as many columns fit in the registers.
     const WIDE: bool;
+
+    /// Is the result no longer of use? Asked often; a pass then ends with no bound.
+    fn interrupted(&self) -> bool {
+        false
+    }
 
     /// Runs a kernel.
     fn run(&self, kernel: impl Kernel);
@@ -53,12 +58,14 @@ impl Kernel for Product<'_> {
     }
 }
 
-/// The same, entry by entry of the left factor.
+/// The same, by those entries of the left factor that do not vanish.
 struct SparseProduct<'a> {
     dimensions: [usize; 3],
     a: &'a [f64],
     b: &'a [f64],
     out: &'a mut [f64],
+    /// Room for the entries of one row.
+    entries: &'a mut Vec<(usize, f64)>,
 }
 
 impl Kernel for SparseProduct<'_> {
@@ -66,13 +73,40 @@ impl Kernel for SparseProduct<'_> {
     fn run(self) {
         let [_, k, n] = self.dimensions;
         for (row, out) in self.a.chunks_exact(k).zip(self.out.chunks_exact_mut(n)) {
+            self.entries.clear();
             for (inner, &factor) in row.iter().enumerate() {
                 if factor != 0.0 {
-                    add_multiple(out, factor, &self.b[inner * n..(inner + 1) * n]);
+                    self.entries.push((inner, factor));
                 }
             }
+            if self.entries.is_empty() {
+                continue;
+            }
+            let mut column = add_strips::<32>(n, 0, self.entries, self.b, out);
+            column = add_strips::<8>(n, column, self.entries, self.b, out);
+            add_strips::<1>(n, column, self.entries, self.b, out);
         }
     }
+}
+
+/// Whole strips of `C` columns of one row, summed in registers; the first column that is left.
+#[inline(always)]
+fn add_strips<const C: usize>(n: usize, from: usize, entries: &[(usize, f64)], b: &[f64], out: &mut [f64]) -> usize {
+    let mut column = from;
+    while column + C <= n {
+        let mut sums = [0.0; C];
+        for &(inner, factor) in entries {
+            let Some(line) = b[inner * n + column..].first_chunk::<C>() else { continue };
+            for (sum, &b) in sums.iter_mut().zip(line) {
+                *sum += factor * b;
+            }
+        }
+        for (out, sum) in out[column..column + C].iter_mut().zip(sums) {
+            *out += sum;
+        }
+        column += C;
+    }
+    column
 }
 
 /// Adds a multiple of a stretch.
@@ -132,8 +166,8 @@ fn add_tile<const R: usize, const C: usize>([k, n]: [usize; 2], a: &[f64], strip
     }
 }
 
-/// The product where many entries of the left factor vanish: rows that are nearly empty are added one entry at a time, and
-/// columns that are empty are left out.
+/// The product where many entries of the left factor vanish: where most do, only the others are multiplied; else columns that
+/// are empty are left out.
 pub(super) fn add_sparse_product<V: Vectorise>(vectors: &V, [m, k, n]: [usize; 3], a: &[f64], b: &[f64], out: &mut [f64]) {
     if k == 0 || n == 0 {
         return;
@@ -146,8 +180,8 @@ pub(super) fn add_sparse_product<V: Vectorise>(vectors: &V, [m, k, n]: [usize; 3
             entries += usize::from(value != 0.0);
         }
     }
-    if entries * 8 <= m * k {
-        return vectors.run(SparseProduct { dimensions: [m, k, n], a, b, out });
+    if entries * 2 <= m * k {
+        return vectors.run(SparseProduct { dimensions: [m, k, n], a, b, out, entries: &mut Vec::with_capacity(k) });
     }
     let columns: Vec<usize> = (0..k).filter(|&inner| used[inner]).collect();
     if columns.len() * 8 > k * 7 {

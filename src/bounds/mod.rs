@@ -24,7 +24,8 @@
 //! | `backward` | one backward pass; [`Slopes`] are its only hints |
 //! | `tightness` | how far interval propagation is from the truth: boxes, tighter bounds, attained values |
 //! | `structure`, `wanted` | where a backward pass can win, and where its bounds are of use |
-//! | `analysis` | [`LinearBounds`] and [`Analysis`]: bounds of all nodes, refined where it matters |
+//! | `problem` | [`Subproblem`]: a region, fixed phases, rows to bound; [`Hints`] |
+//! | `prepared`, `analysis` | [`LinearBounds`] and [`Analysis`]: bounds of all nodes, refined where it matters |
 
 // One arm for every operation, each with its own reason.
 #![allow(clippy::match_same_arms)]
@@ -43,6 +44,8 @@ mod lanes;
 mod linear;
 mod lines;
 mod matrix;
+mod prepared;
+mod problem;
 mod propagate;
 mod region;
 mod relaxation;
@@ -54,7 +57,7 @@ mod values;
 mod wanted;
 
 pub use crate::certificate::Semantics;
-pub use analysis::{Advisor, Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement, Side, Subproblem};
+pub use analysis::Analysis;
 pub use backward::{Slopes, Trace, flexible_slope};
 pub use error::{BoundsError, Reason, RegionError};
 pub use image::image;
@@ -62,6 +65,8 @@ pub use interval::Interval;
 pub use linear::Linear;
 pub use lines::{Line, Lines, lines};
 pub use matrix::{Kernel, Loops, Vectorise};
+pub use prepared::LinearBounds;
+pub use problem::{Advisor, Hints, LinearRows, Phases, Refinement, Side, Subproblem};
 pub use propagate::{Intervals, Propagator, interval_bounds};
 pub use region::{Ball, BoxRegion, Region};
 pub use relaxation::{Elementwise, Groups, Relaxation, Relaxed};

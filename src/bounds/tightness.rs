@@ -2,11 +2,13 @@
 //! Bound Propagation*, ICLR 2024): for linear functions of the outputs the box, a tighter interval that contains all values,
 //! and one between values that are attained. Everything here is proved, and deterministic: a checker repeats it.
 
-use super::analysis::{Analysis, Hints, LinearBounds, LinearRows, Phases, Refinement};
+use super::analysis::Analysis;
 use super::backward::Trace;
 use super::error::BoundsError;
 use super::interval::Interval;
 use super::matrix::Loops;
+use super::prepared::LinearBounds;
+use super::problem::{Hints, LinearRows, Phases, Refinement};
 use super::region::{BoxRegion, Region};
 use crate::sound::round::{add_down, add_up, div_down, div_up};
 
@@ -71,7 +73,7 @@ pub fn extents(
     let mut extents = Vec::with_capacity(rows.constants.len());
     let mut sides = Vec::with_capacity(2);
     for rows in [rows, &negated] {
-        let propagated = boxes.lower_bounds(rows, None, &Loops);
+        let propagated = boxes.lower_bounds(rows, &Hints::default(), &Loops);
         let mut side = Vec::with_capacity(propagated.len());
         for (row, propagated) in propagated.into_iter().enumerate() {
             let coefficients = &rows.coefficients[row * outputs..(row + 1) * outputs];
@@ -143,7 +145,7 @@ impl Minimum<'_, '_> {
     fn bound(&self, analysis: &Analysis) -> (f64, Vec<f64>) {
         let network = analysis.network();
         let mut trace = Trace::default();
-        let bound = analysis.backward(network.output(), &self.row.coefficients, None, Some(&mut trace), &Loops);
+        let bound = analysis.backward(network.output(), &self.row.coefficients, &Hints::default(), Some(&mut trace), &Loops);
         let slopes = trace.coefficients.remove(&network.input().index()).unwrap_or_else(|| vec![0.0; network.input_size()]);
         let bound = bound.first().map_or(f64::NEG_INFINITY, |bound| add_down(*bound, self.row.constants[0]));
         (if bound.is_nan() { f64::NEG_INFINITY } else { bound }, slopes)
@@ -158,7 +160,7 @@ impl Minimum<'_, '_> {
             constants: vec![-self.row.constants[0]],
         };
         let analysis = self.prepared.analyse(&region, &Phases::new(), Refinement::Intervals, &Hints::default(), &Loops)?;
-        Ok(-analysis.lower_bounds(&negated, None, &Loops).first().copied().unwrap_or(f64::NEG_INFINITY))
+        Ok(-analysis.lower_bounds(&negated, &Hints::default(), &Loops).first().copied().unwrap_or(f64::NEG_INFINITY))
     }
 
     fn not_a_point(&self) -> BoundsError {

@@ -7,7 +7,7 @@
 //! One file per kind of claim (`lipschitz`, `specification`, `robustness`, `hessian_trace`, `stability`,
 //! `inverse_hessian`, `tightness`), on top of what they share: mean losses (`objective`), derivatives in enclosures (`derivative`), matrix inequalities
 //! (`inequality`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained
-//! quotients (`pair`), refuted boxes (`refutation`), certified radii (`margins`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
+//! quotients (`pair`), refuted boxes (`refutation`, `splits`), certified radii (`margins`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
 
 mod convolution;
 mod counterexample;
@@ -28,6 +28,7 @@ mod refutation;
 mod robustness;
 mod rules;
 mod specification;
+mod splits;
 mod stability;
 mod tightness;
 
@@ -45,11 +46,12 @@ pub use objective::Objective;
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
-pub use refutation::{Bounded, LEAF, Method, Refuter, atoms};
+pub use refutation::{Bounded, Method, Refuter, atoms};
 pub use robustness::{is_within_radius, prove_misclassified};
 pub use rules::{Rules, linear_layers};
+pub use splits::{ALTERNATIVES, LEAF, MULTIPLIERS, Narrowed, PHASE};
 pub use stability::{Gram, MAX_ORDER};
-pub use tightness::{is_certified, rows as tightness_rows, stated_boxes};
+pub use tightness::{is_certified, most_splits, rows as tightness_rows, stated_boxes};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ModelIdentity, SCHEMA, Semantics, digest_of};
 

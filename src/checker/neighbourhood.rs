@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::refusal::ClaimRefusal;
 use crate::bounds::{BoxRegion, Region};
-use crate::certificate::{Norm, Perturbation};
+use crate::certificate::{Norm, Perturbation, Semantics};
 use crate::sound::round::{add_down, add_up, div_down, div_up, max_or_nan, mul_down, mul_up, sqrt_up, sub_down, sub_up};
 use crate::vnnlib::{Atom, Clause, Constant, InputBox, Term};
 
@@ -18,16 +18,23 @@ pub struct Neighbourhoods {
     channels: Vec<(Constant, Constant)>,
     /// Channel of every input.
     channel: Vec<usize>,
+    /// Is the normalisation computed in float32 too?
+    rounds: bool,
 }
+
+/// `2⁻²⁴` times as many roundings as the two operations of a normalisation, on rounded constants, take in any form.
+const ROUNDING: f64 = 8.0 / 16_777_216.0;
+/// As often the smallest normal float32 number, to which as much is lost where subnormal ones count as zero.
+const FLUSH: f64 = 8.0 * f32::MIN_POSITIVE as f64;
 
 /// All perturbations of one sample.
 #[derive(Clone, Debug)]
 pub struct Neighbourhood {
-    /// Inputs of the network; for ℓ2 around the ball.
+    /// Inputs of the network, normalised exactly; for ℓ2 around the ball.
     pub input_box: InputBox,
     /// The sample itself, to nearest.
     pub centre: Vec<f64>,
-    /// Contains every perturbation.
+    /// Contains every perturbation, in float32 as a deployed normalisation rounds it.
     pub region: Region,
     /// No perturbation is farther from the centre, in the norm of the perturbations.
     pub reach: f64,
@@ -38,7 +45,7 @@ impl Neighbourhoods {
     ///
     /// # Errors
     /// When a number is none, negative where it must not be, or the channels do not fit the shape.
-    pub fn new(perturbation: &Perturbation, shape: &[usize]) -> Result<Self, ClaimRefusal> {
+    pub fn new(perturbation: &Perturbation, shape: &[usize], semantics: Semantics) -> Result<Self, ClaimRefusal> {
         let number = |text: &String| {
             Constant::parse(text)
                 .ok_or_else(|| ClaimRefusal::File { detail: format!("`{}` is not a number", text.escape_debug()) })
@@ -66,6 +73,10 @@ impl Neighbourhoods {
         if channels.iter().any(|(_, deviation)| deviation.lower <= 0.0) {
             return Err(wrong("a deviation is not positive"));
         }
+        let rounds = semantics == Semantics::Float32 && !(mean.is_empty() && deviation.is_empty());
+        if rounds && channels.iter().any(|(_, deviation)| deviation.lower < f64::from(f32::MIN_POSITIVE)) {
+            return Err(wrong("a deviation is no normal float32 number"));
+        }
         // Channels come second, or last; of a flat input with one number for all there is one channel.
         let channel: Vec<usize> = if count == 1 {
             vec![0; size]
@@ -77,7 +88,7 @@ impl Neighbourhoods {
         } else {
             return Err(wrong("there is no axis with as many channels as means and deviations"));
         };
-        Ok(Self { norm: perturbation.norm, epsilon, clip, channels, channel })
+        Ok(Self { norm: perturbation.norm, epsilon, clip, channels, channel, rounds })
     }
 
     /// The first element of a sample outside the clip range; such a sample has no neighbourhood that means anything.
@@ -96,6 +107,7 @@ impl Neighbourhoods {
             return Err(ClaimRefusal::Shape { what: "a sample has another size than the input" });
         }
         let mut input_box = InputBox { lower: Vec::new(), upper: Vec::new() };
+        let mut slips = Vec::with_capacity(sample.len());
         for (&x, &channel) in sample.iter().zip(&self.channel) {
             let mut lower = minus(Constant::exact(x), self.epsilon);
             let mut upper = minus(Constant::exact(x), negated(self.epsilon));
@@ -105,8 +117,12 @@ impl Neighbourhoods {
             }
             input_box.lower.push(self.normalised(lower, channel));
             input_box.upper.push(self.normalised(upper, channel));
+            slips.push(self.slip(lower.lower.abs().max(upper.upper.abs()), channel));
         }
-        let (lower, upper) = input_box.outer();
+        let (mut lower, mut upper) = input_box.outer();
+        for (&slip, (lower, upper)) in slips.iter().zip(lower.iter_mut().zip(&mut upper)) {
+            (*lower, *upper) = (sub_down(*lower, slip), add_up(*upper, slip));
+        }
         let bounds = BoxRegion::new(lower, upper)?;
         let centres: Vec<Constant> =
             sample.iter().zip(&self.channel).map(|(&x, &channel)| self.normalised(Constant::exact(x), channel)).collect();
@@ -119,7 +135,8 @@ impl Neighbourhoods {
                 (bounds.into(), reach)
             }
             Norm::L2 => {
-                let radius = self.radius(&centres);
+                let slip = sqrt_up(slips.iter().map(|&slip| mul_up(slip, slip)).fold(0.0, add_up));
+                let radius = add_up(self.radius(&centres), slip);
                 (Region::ball(&centre, radius)?.within(&bounds)?, radius)
             }
         };
@@ -176,6 +193,17 @@ impl Neighbourhoods {
         self.epsilon.nearest
     }
 
+    /// What the deployed normalisation of a number of this magnitude may be off by.
+    fn slip(&self, magnitude: f64, channel: usize) -> f64 {
+        if !self.rounds {
+            return 0.0;
+        }
+        let (mean, deviation) = self.channels[channel];
+        let sum = add_up(magnitude, mean.lower.abs().max(mean.upper.abs()));
+        let relative = mul_up(ROUNDING, div_up(sum, deviation.lower));
+        add_up(relative, mul_up(FLUSH, add_up(1.0, div_up(1.0, deviation.lower))))
+    }
+
     fn normalised(&self, x: Constant, channel: usize) -> Constant {
         let (mean, deviation) = self.channels[channel];
         let shifted = minus(x, mean);
@@ -209,4 +237,46 @@ fn minus(a: Constant, b: Constant) -> Constant {
 
 fn each(a: Constant, b: Constant, choose: fn(f64, f64) -> f64) -> Constant {
     Constant::between(choose(a.lower, b.lower), choose(a.upper, b.upper), choose(a.nearest, b.nearest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Perturbed float32 samples, normalised in float32 in any of the usual ways, stay in the region.
+    #[test]
+    fn deployed_normalisations_stay_inside() {
+        let mut state = 7u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / 16_777_216.0
+        };
+        for _ in 0..500 {
+            let (mean, deviation) = (f64::from(next()) * 3.0 - 1.0, 0.01 + f64::from(next()));
+            let sample = next();
+            let perturbation = Perturbation {
+                norm: Norm::Linf,
+                epsilon: "0.01".to_owned(),
+                clip: None,
+                mean: vec![format!("{mean:.6}")],
+                deviation: vec![format!("{deviation:.6}")],
+            };
+            let exact = Neighbourhoods::new(&perturbation, &[1, 1], Semantics::Real).unwrap();
+            let rounded = Neighbourhoods::new(&perturbation, &[1, 1], Semantics::Float32).unwrap();
+            let region = rounded.of(&[f64::from(sample)]).unwrap().region;
+            assert!(!exact.of(&[f64::from(sample)]).unwrap().region.bounds().contains(region.bounds().lower()));
+            let mean: f32 = perturbation.mean[0].parse().unwrap();
+            let deviation: f32 = perturbation.deviation[0].parse().unwrap();
+            for share in [-1.0, -0.3, 0.0, 0.9, 1.0] {
+                let mut x = sample + share * 0.01;
+                while f64::from((x - sample).abs()) > 0.01 {
+                    x = if x > sample { x.next_down() } else { x.next_up() };
+                }
+                let forms = [(x - mean) / deviation, (x - mean) * (1.0 / deviation), x * (1.0 / deviation) - mean / deviation];
+                for form in forms {
+                    assert!(region.bounds().contains(&[f64::from(form)]), "{sample} {share} {mean} {deviation}");
+                }
+            }
+        }
+    }
 }

@@ -1,13 +1,12 @@
-//! Unsafe cases refuted on boxes: the bounds are computed here, from the network; nothing but where to split is taken from
-//! a witness.
+//! Unsafe cases refuted on boxes: the bounds are computed here, from the network; nothing but hints is taken from a witness.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::refusal::ClaimRefusal;
 use crate::bounds::{
-    BoundsError, BoxRegion, Hints, Linear, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Vectorise,
+    Analysis, BoundsError, BoxRegion, Hints, Linear, LinearBounds, LinearRows, Loops, NodeBounds, Phases, Refinement, Region,
+    Vectorise,
 };
 use crate::certificate::Semantics;
 use crate::ir::{Network, Op};
@@ -84,17 +83,9 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
     /// # Errors
     /// As there.
     pub fn bound_by_intervals(&self, region: &Region, clauses: &[Arc<Clause>]) -> Result<Bounded, BoundsError> {
-        let (lower, _, _) = self.on_intervals(region, clauses)?;
-        Ok(Bounded { method: Method::Intervals, refuted: contradicted(clauses, &lower), lower })
-    }
-
-    /// Lower bounds of all atoms, the inputs' bounds, and the number of outputs.
-    #[allow(clippy::type_complexity)]
-    fn on_intervals(&self, region: &Region, clauses: &[Arc<Clause>]) -> Result<(Vec<f64>, Vec<(f64, f64)>, usize), BoundsError> {
-        let inputs: Vec<_> = region.bounds().lower().iter().copied().zip(region.bounds().upper().iter().copied()).collect();
         let intervals = self.bounds.propagator().intervals(region.bounds())?;
-        let outputs: Vec<_> = intervals.output().iter().map(|y| (y.lower, y.upper)).collect();
-        Ok((atoms(clauses).map(|atom| atom.range(&inputs, &outputs).0).collect(), inputs, outputs.len()))
+        let lower = ranges(clauses, region.bounds(), intervals.output());
+        Ok(Bounded { method: Method::Intervals, refuted: contradicted(clauses, &lower), lower })
     }
 
     /// Does no input of the region, with its output, satisfy all clauses? Intervals are tried first, then backward bounds.
@@ -110,24 +101,48 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
     /// # Errors
     /// As there.
     pub fn bound_with(&self, region: &Region, clauses: &[Arc<Clause>], hints: &Hints) -> Result<Bounded, BoundsError> {
-        let (mut lower, inputs, outputs) = self.on_intervals(region, clauses)?;
-        if contradicted(clauses, &lower) {
-            return Ok(Bounded { method: Method::Intervals, refuted: true, lower });
+        let bounded = self.bound_by_intervals(region, clauses)?;
+        if bounded.refuted || usable_rows(clauses, self.bounds.network().output_size()).is_empty() {
+            return Ok(bounded);
         }
-        let (positions, rows) = rows(clauses, outputs);
-        if positions.is_empty() {
-            return Ok(Bounded { method: Method::Intervals, refuted: false, lower });
-        }
-        let analysis = self.bounds.analyse(region, &Phases::new(), Refinement::Backward, hints, &self.vectors)?;
-        let bounds = analysis.lower_bounds(&rows, Some(&hints.rows), &self.vectors);
-        for ((position, atom), bound) in positions.into_iter().zip(bounds) {
+        Ok(self.bound_from(&self.analyse(region, hints)?, clauses, hints))
+    }
+
+    /// Bounds of all nodes, for [`Refuter::bound_from`].
+    ///
+    /// # Errors
+    /// As [`Refuter::bound`].
+    pub fn analyse(&self, region: &Region, hints: &Hints) -> Result<Analysis<'_, 'n>, BoundsError> {
+        self.bounds.analyse(region, &Phases::new(), Refinement::Backward, hints, &self.vectors)
+    }
+
+    /// The same as [`Refuter::bound_with`] from bounds of all nodes, inside the phases that are fixed there.
+    #[must_use]
+    pub fn bound_from(&self, analysis: &Analysis, clauses: &[Arc<Clause>], hints: &Hints) -> Bounded {
+        let rows = self.rows(clauses);
+        self.judge(analysis, clauses, &analysis.lower_bounds(&rows, hints, &self.vectors))
+    }
+
+    /// What lower bounds of the rows say about clauses.
+    #[must_use]
+    pub fn judge(&self, analysis: &Analysis, clauses: &[Arc<Clause>], bounds: &[f64]) -> Bounded {
+        let region = analysis.region().bounds();
+        let network = self.bounds.network();
+        let mut lower = ranges(clauses, region, analysis.node(network.output()));
+        let inputs = ends(region.lower(), region.upper());
+        for ((position, atom), &bound) in usable(clauses, network.output_size()).zip(bounds) {
             // What an atom says of inputs is bounded by itself.
             let mine = add_down(bound, Atom { outputs: Vec::new(), ..atom.clone() }.range(&inputs, &[]).0);
             if mine > lower[position] {
                 lower[position] = mine;
             }
         }
-        Ok(Bounded { method: Method::Backward, refuted: contradicted(clauses, &lower), lower })
+        Bounded { method: Method::Backward, refuted: contradicted(clauses, &lower), lower }
+    }
+
+    /// How loops are run.
+    pub const fn vectors(&self) -> &V {
+        &self.vectors
     }
 
     /// The network, ready for a search of slopes.
@@ -139,83 +154,46 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
     /// The rows over the outputs that backward bounds are asked for.
     #[must_use]
     pub fn rows(&self, clauses: &[Arc<Clause>]) -> LinearRows {
-        rows(clauses, self.bounds.network().output_size()).1
-    }
-
-    /// Refutes a case on a box along a tree of splits.
-    ///
-    /// The tree is in pre-order: an inner node is the input that is split and where, both halves keeping the cut; a leaf
-    /// is −1, and the case is refuted on its box by bounds.
-    ///
-    /// # Errors
-    /// The first leaf that is not refuted, or a tree that is none.
-    pub fn refute(&self, region: &BoxRegion, clauses: &[Arc<Clause>], tree: &[f64]) -> Result<(), ClaimRefusal> {
-        let malformed = |what| ClaimRefusal::Shape { what };
-        let (mut lower, mut upper) = (region.lower().to_vec(), region.upper().to_vec());
-        // The path to the current node: the input, the cut, its bounds before, and whether the upper half is being done.
-        let mut path: Vec<(usize, f64, f64, f64, bool)> = Vec::new();
-        let mut codes = tree.iter().copied();
-        loop {
-            let code = codes.next().ok_or_else(|| malformed("a tree of splits ends before its leaves"))?;
-            if code != LEAF {
-                let input = code as usize;
-                let cut = codes.next().ok_or_else(|| malformed("a tree of splits ends before its leaves"))?;
-                let inside = input < lower.len() && input as f64 == code && lower[input] <= cut && cut <= upper[input];
-                if !inside {
-                    return Err(malformed("a split lies outside its box"));
-                }
-                path.push((input, cut, lower[input], upper[input], false));
-                upper[input] = cut;
-                continue;
-            }
-            let leaf = BoxRegion::new(lower.clone(), upper.clone()).map_err(|_| malformed("a split leaves no box"))?;
-            if !self.bound(&Region::from(leaf), clauses)?.refuted {
-                return Err(ClaimRefusal::NotRefuted);
-            }
-            // Up to the first node whose upper half is still to be done.
-            loop {
-                let Some((input, cut, old_lower, old_upper, done)) = path.pop() else {
-                    return if codes.next().is_none() {
-                        Ok(())
-                    } else {
-                        Err(malformed("a tree of splits goes on after its end"))
-                    };
-                };
-                if done {
-                    lower[input] = old_lower;
-                } else {
-                    upper[input] = old_upper;
-                    lower[input] = cut;
-                    path.push((input, cut, old_lower, old_upper, true));
-                    break;
-                }
-            }
-        }
+        rows(clauses, self.bounds.network().output_size())
     }
 }
-
-/// The code of a leaf.
-pub const LEAF: f64 = -1.0;
 
 /// All atoms, clause by clause and alternative by alternative.
 pub fn atoms(clauses: &[Arc<Clause>]) -> impl Iterator<Item = &Atom> {
     clauses.iter().flat_map(|clause| clause.alternatives.iter().flatten())
 }
 
-/// The rows over outputs of all atoms whose coefficients are `f64` numbers, and which atoms they are.
-fn rows(clauses: &[Arc<Clause>], outputs: usize) -> (Vec<(usize, &Atom)>, LinearRows) {
-    let exact = |atom: &Atom| atom.outputs.iter().all(|term| term.coefficient.is_exact() && term.index < outputs);
-    // Atoms beyond the limit are not used: what is not bounded refutes nothing.
+/// Lower bounds of all atoms for inputs and outputs in these bounds.
+fn ranges(clauses: &[Arc<Clause>], inputs: &BoxRegion, outputs: &NodeBounds) -> Vec<f64> {
+    let (inputs, outputs) = (ends(inputs.lower(), inputs.upper()), ends(outputs.lower(), outputs.upper()));
+    atoms(clauses).map(|atom| atom.range(&inputs, &outputs).0).collect()
+}
+
+fn ends(lower: &[f64], upper: &[f64]) -> Vec<(f64, f64)> {
+    lower.iter().copied().zip(upper.iter().copied()).collect()
+}
+
+/// The atoms that [`Refuter::rows`] are about, as positions in [`atoms`].
+pub(super) fn usable_rows(clauses: &[Arc<Clause>], outputs: usize) -> Vec<usize> {
+    usable(clauses, outputs).map(|(position, _)| position).collect()
+}
+
+/// Atoms beyond the limit are not used: what is not bounded refutes nothing.
+fn usable(clauses: &[Arc<Clause>], outputs: usize) -> impl Iterator<Item = (usize, &Atom)> {
+    let exact = move |atom: &Atom| atom.outputs.iter().all(|term| term.coefficient.is_exact() && term.index < outputs);
     let most = MAX_ROW_ENTRIES / outputs.max(1);
-    let usable = atoms(clauses).enumerate().filter(|(_, atom)| !atom.outputs.is_empty() && exact(atom));
-    let chosen: Vec<_> = usable.take(most).collect();
+    atoms(clauses).enumerate().filter(move |(_, atom)| !atom.outputs.is_empty() && exact(atom)).take(most)
+}
+
+/// The rows over outputs of all atoms whose coefficients are `f64` numbers.
+fn rows(clauses: &[Arc<Clause>], outputs: usize) -> LinearRows {
+    let chosen: Vec<_> = usable(clauses, outputs).collect();
     let mut coefficients = vec![0.0; chosen.len() * outputs];
     for ((_, atom), row) in chosen.iter().zip(coefficients.chunks_exact_mut(outputs.max(1))) {
         // Each output is there once.
         atom.outputs.iter().for_each(|term| row[term.index] = term.coefficient.lower);
     }
-    let constants = vec![0.0; chosen.len()];
-    (chosen, LinearRows { coefficients, constants })
+    LinearRows { coefficients, constants: vec![0.0; chosen.len()] }
 }
 
 /// Do these lower bounds contradict the clauses? They do where every alternative of some clause has an atom that fails.

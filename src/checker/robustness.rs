@@ -25,8 +25,8 @@ pub fn check(
     if *domain != Domain::Samples {
         return Err(ClaimRefusal::Shape { what: "its domain is not that of samples" });
     }
-    // A normalisation in front of a float32 network rounds as well: nothing is proved about it.
-    if semantics != Semantics::Real {
+    // Lipschitz bounds are proved for real arithmetic alone.
+    if semantics != Semantics::Real && claim.witness.margins.is_some() {
         return Err(ClaimRefusal::Semantics);
     }
     let network = evidence.network;
@@ -34,7 +34,7 @@ pub fn check(
     let unusable = |error: crate::data::DataError| ClaimRefusal::File { detail: error.to_string() };
     data.check_input(&network.node(network.input()).shape).map_err(unusable)?;
     let labels = data.labels(network.output_size()).map_err(unusable)?;
-    let neighbourhoods = Neighbourhoods::new(&claim.perturbation, &network.node(network.input()).shape)?;
+    let neighbourhoods = Neighbourhoods::new(&claim.perturbation, &network.node(network.input()).shape, semantics)?;
     if network.output_size() < 2 || claim.samples == 0 {
         return Err(ClaimRefusal::Shape { what: "without two classes and a sample nothing is robust" });
     }
@@ -92,6 +92,10 @@ pub fn prove_misclassified(
     label: usize,
     point: &[f64],
 ) -> Result<(), ClaimRefusal> {
+    // A float32 network has float32 inputs.
+    if propagator.semantics() == Semantics::Float32 && point.iter().any(|&x| f64::from(x as f32) != x) {
+        return Err(ClaimRefusal::Outside);
+    }
     let neighbourhood = neighbourhoods.of(sample)?;
     let region = enclosed(&neighbourhood.input_box, point, propagator.semantics())?;
     // In a ball a point stands for itself alone: it has to lie between the bounds that `f64` numbers can have.

@@ -6,6 +6,7 @@ use super::counterexample::prove_unsafe;
 use super::evidence::Evidence;
 use super::refusal::ClaimRefusal;
 use super::refutation::Refuter;
+use super::splits::LEAF;
 use crate::bounds::{BoxRegion, Hints, Propagator};
 use crate::certificate::{Assurance, CaseSlopes, Domain, Semantics, SlopesTarget, SpecificationClaim, Verdict};
 use crate::data::Source;
@@ -73,11 +74,8 @@ fn holds(
         let no_box = ClaimRefusal::Shape { what: "a case without its box" };
         let (lower, upper) = specification.boxes.get(case.region).ok_or(no_box)?.outer();
         let region = BoxRegion::new(lower, upper)?;
-        match tree {
-            Some(tree) => refuter.refute(&region, &case.clauses, &evidence.vector(tree)?)?,
-            None if refuter.bound_with(&region.into(), &case.clauses, &slopes.unwrap_or_default())?.refuted => {}
-            None => return Err(ClaimRefusal::NotRefuted),
-        }
+        let tree = tree.map_or_else(|| Ok(vec![LEAF]), |tree| evidence.vector(tree))?;
+        refuter.refute(&region, &case.clauses, &tree, &slopes.unwrap_or_default())?;
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ pub fn check(
     let shape = &network.node(network.input()).shape;
     data.check_input(shape).map_err(unusable)?;
     let labels = data.labels(network.output_size()).map_err(unusable)?;
-    let neighbourhoods = Neighbourhoods::new(&claim.perturbation, shape)?;
+    let neighbourhoods = Neighbourhoods::new(&claim.perturbation, shape, semantics)?;
     let boxes = evidence.vector(&claim.boxes)?;
     if network.output_size() > MOST_OUTPUTS {
         return Err(ClaimRefusal::Shape { what: "the network has too many outputs" });
@@ -46,7 +46,7 @@ pub fn check(
     if samples > data.len() || samples.checked_mul(2 * count) != Some(boxes.len()) {
         return Err(ClaimRefusal::Shape { what: "there is not one box for each sample and row" });
     }
-    if (samples as u64).saturating_mul(count as u64).saturating_mul(u64::from(claim.splits) + 1) > MOST_WORK {
+    if claim.splits > most_splits(samples, count).unwrap_or(0) || most_splits(samples, count).is_none() {
         return Err(ClaimRefusal::Shape { what: "it takes more splits than a checker makes" });
     }
     if (0..samples).any(|sample| neighbourhoods.outside_clip(&data.input(sample)).is_some()) {
@@ -87,6 +87,14 @@ pub fn check(
         }
     }
     Ok(Assurance::Proved)
+}
+
+/// The most boxes that a search for each of so many samples and rows may split; `None` where they are too many as it is.
+#[must_use]
+pub fn most_splits(samples: usize, rows: usize) -> Option<u32> {
+    let searches = (samples as u64).saturating_mul(rows as u64).max(1);
+    let most = (MOST_WORK / searches).checked_sub(1)?;
+    Some(u32::try_from(most).unwrap_or(u32::MAX))
 }
 
 /// Is every row proved to be positive by interval propagation alone?

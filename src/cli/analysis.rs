@@ -16,7 +16,7 @@ use super::robustness;
 use super::specification;
 use super::tightness;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
-use crate::certificate::{Bundle, Certificate, Claim, Run};
+use crate::certificate::{Bundle, Certificate, Claim, Run, Semantics};
 use crate::checker::Files;
 use crate::codes;
 use crate::data::Dataset;
@@ -69,6 +69,10 @@ pub struct CommonArguments {
     /// was not done
     #[arg(long, value_name = "SECONDS", value_parser = seconds, env = "VERIFY_TIMEOUT")]
     timeout: Option<Duration>,
+    /// Arithmetic of the network: exact on the file's weights, or float32 as deployed, with sums in any order (specifications
+    /// and robustness) [default: real, or what a specification says]
+    #[arg(long, value_enum, value_name = "ARITHMETIC")]
+    semantics: Option<Arithmetic>,
     /// Gigabytes that a pass may take
     #[arg(long, value_name = "GB", default_value_t = 3.0, value_parser = gigabytes, env = "VERIFY_MEMORY")]
     memory: f64,
@@ -80,10 +84,18 @@ pub struct CommonArguments {
     seed: u64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Arithmetic {
+    Real,
+    Float32,
+}
+
 /// What a pass is given.
 pub struct Context<'a> {
     pub path: &'a Path,
     pub model: &'a Model,
+    /// `None`: what the pass proves by default.
+    pub semantics: Option<Semantics>,
     pub timeout: Option<Duration>,
     /// Bytes.
     pub memory: u64,
@@ -164,6 +176,10 @@ impl Analysis {
         Context {
             path,
             model,
+            semantics: common.semantics.map(|arithmetic| match arithmetic {
+                Arithmetic::Real => Semantics::Real,
+                Arithmetic::Float32 => Semantics::Float32,
+            }),
             timeout: common.timeout,
             memory: (common.memory * 1e9) as u64,
             seed: common.seed,
@@ -178,6 +194,19 @@ impl Analysis {
 
 /// Runs the passes that were asked for.
 pub fn find(arguments: &Analysis, context: &Context) -> Result<Vec<Findings>, Failure> {
+    let real_alone = [
+        (arguments.lipschitz.requested(), "--lipschitz"),
+        (arguments.tightness.requested(), "--tightness"),
+        (arguments.hessian.requested(), "--hessian-trace"),
+        (arguments.inverse.requested(), "--inverse-hessian"),
+    ];
+    if context.semantics == Some(Semantics::Float32)
+        && let Some((_, pass)) = real_alone.iter().find(|(requested, _)| *requested)
+    {
+        let message =
+            format!("`{pass}` is proved in real arithmetic alone; `--semantics float32` is for `--robust` and `--spec`");
+        return Err(Failure::error(message).with_hint("ask in a call of its own"));
+    }
     let mut findings = Vec::new();
     let others = [
         ("--spec", arguments.specification.requested()),

@@ -12,7 +12,7 @@ use crate::certificate::Bundle;
 use crate::checker::{Evidence, Files, check_claim};
 use crate::data::Source;
 use crate::onnx::Model;
-use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, verify_specification};
+use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 use crate::report::{BatchReport, Instance, json, result_file};
 
 #[derive(clap::Args)]
@@ -125,9 +125,9 @@ fn decide(
     let spec = specification::open(&path, model)?;
     let limit = arguments.timeout.map_or(row.timeout, |timeout| timeout.min(row.timeout));
     let timeout = Some(limit.saturating_sub(start.elapsed()));
-    let options = SpecificationOptions { timeout, seed: arguments.seed };
+    let options = SpecificationOptions { semantics: None, timeout, seed: arguments.seed };
     let verdict = verify_specification(&model.network, &spec, &options, &mut |_| ()).map_err(Failure::error)?;
-    if let Some(claim) = specification::claim(&spec, &verdict) {
+    if let Some(claim) = specification::claim(&spec, semantics(&spec), &verdict) {
         let mut files = Files::default();
         super::check::add_file(&mut files, &path)?;
         let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &Bundle::default(), files: &files };

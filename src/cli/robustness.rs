@@ -104,14 +104,15 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let labels = data.labels(network.output_size()).map_err(Failure::error)?;
     let perturbation = arguments.perturbation()?;
     check_clip(&perturbation, &data, count, context)?;
+    let semantics = context.semantics.unwrap_or(Semantics::Real);
 
-    let query = query(context, &data, &perturbation);
+    let query = query(context, &data, &perturbation, semantics);
     let mut journal = Journal::open(arguments.resume.as_deref(), &query)?;
     let left: Vec<usize> = (0..count).filter(|sample| !journal.finished.contains_key(sample)).collect();
     if left.len() < count {
         context.output.note(&format!("{} samples were finished before", count - left.len()));
     }
-    let options = DatasetOptions { timeout: context.timeout, memory: context.memory, seed: context.seed };
+    let options = DatasetOptions { semantics, timeout: context.timeout, memory: context.memory, seed: context.seed };
     let shared = Mutex::new(&mut journal);
     let told = |sample: usize, outcome: &SampleOutcome| {
         // A thread that panicked ends the program; what it held is whole.
@@ -131,7 +132,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         write_csv(path, &labels, &outcomes)?;
     }
     let claim = claim(&data, perturbation, &outcomes, network.input_size(), margins);
-    let section = RobustnessSection::new(&claim, &outcomes, start.elapsed().as_secs_f64());
+    let section = RobustnessSection::new(&claim, semantics, &outcomes, start.elapsed().as_secs_f64());
     let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
     let status = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
         ExitStatus::Violated
@@ -143,7 +144,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let claim = Claim {
         id: "robustness".to_owned(),
         assurance: Assurance::Proved,
-        semantics: Semantics::Real,
+        semantics,
         domain: Domain::Samples,
         kind: ClaimKind::Robustness(claim),
     };
@@ -159,7 +160,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
 
 /// A sample outside the range that its perturbations are to stay in was not meant.
 pub fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, context: &Context) -> Result<(), Failure> {
-    let neighbourhoods = Neighbourhoods::new(perturbation, &context.model.input.shape).map_err(Failure::error)?;
+    let neighbourhoods =
+        Neighbourhoods::new(perturbation, &context.model.input.shape, Semantics::Real).map_err(Failure::error)?;
     let outside = (0..count).find_map(|sample| Some((sample, neighbourhoods.outside_clip(&data.input(sample))?)));
     match outside {
         None => Ok(()),
@@ -203,11 +205,12 @@ fn claim(
     }
 }
 
-/// What finished samples belong to: the model, the data, the perturbation, the seed, this version.
-fn query(context: &Context, data: &Dataset, perturbation: &Perturbation) -> String {
+/// What finished samples belong to: the model, the data, the perturbation, the arithmetic, the seed, this version.
+fn query(context: &Context, data: &Dataset, perturbation: &Perturbation, semantics: Semantics) -> String {
     let perturbation = serde_json::to_string(perturbation).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
-    digest_of(format!("{version}\n{}\n{}\n{perturbation}\n{}", context.model.digest, data.digest(), context.seed).as_bytes())
+    let (model, data, seed) = (&context.model.digest, data.digest(), context.seed);
+    digest_of(format!("{version}\n{model}\n{data}\n{perturbation}\n{semantics:?}\n{seed}").as_bytes())
 }
 
 /// Finished samples, in memory and, where it was asked for, in a file: a first line that names the query, then a line of

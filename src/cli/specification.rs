@@ -7,7 +7,7 @@ use super::analysis::{Context, Findings};
 use super::{ExitStatus, Failure};
 use crate::bounds::{Hints, Slopes};
 use crate::certificate::{
-    Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, SlopesTarget, SpecificationClaim,
+    Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, Semantics, SlopesTarget, SpecificationClaim,
     SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
 use crate::onnx::Model;
@@ -37,14 +37,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let path = arguments.spec.as_deref().ok_or_else(|| Failure::error("a specification is needed"))?;
     let specification = open(path, context.model)?;
     let start = Instant::now();
-    let options = SpecificationOptions { timeout: Some(context.timeout.unwrap_or(DEFAULT_TIMEOUT)), seed: context.seed };
+    let timeout = Some(context.timeout.unwrap_or(DEFAULT_TIMEOUT));
+    let options = SpecificationOptions { semantics: context.semantics, timeout, seed: context.seed };
     let verdict = verify_specification(&context.model.network, &specification, &options, &mut |step| context.step(step));
     let verdict = verdict.map_err(|error| Failure::error(error).at(context.path))?;
     let status = status(&verdict);
+    let semantics = context.semantics.unwrap_or_else(|| semantics(&specification));
+    let seconds = start.elapsed().as_secs_f64();
     Ok(Findings {
-        claims: claim(&specification, &verdict).into_iter().collect(),
-        section: Section::Specification(SpecificationSection::new(&specification, &verdict, start.elapsed().as_secs_f64())),
-        engine: "attacks, bounds, input splitting".to_owned(),
+        claims: claim(&specification, semantics, &verdict).into_iter().collect(),
+        section: Section::Specification(SpecificationSection::new(&specification, semantics, &verdict, seconds)),
+        engine: "attacks, bounds, splits of inputs and of ReLU phases".to_owned(),
         status,
         files: vec![path.to_owned()],
         result_file: Some(result_file(&specification, &verdict).into_bytes()),
@@ -67,14 +70,14 @@ pub const fn status(verdict: &SpecificationVerdict) -> ExitStatus {
 }
 
 /// The claim that a verdict makes; what is unknown claims nothing.
-pub fn claim(specification: &Specification, verdict: &SpecificationVerdict) -> Option<Claim> {
+pub fn claim(specification: &Specification, semantics: Semantics, verdict: &SpecificationVerdict) -> Option<Claim> {
     let name = specification.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let file = FileIdentity { name, digest: specification.digest.clone() };
     let (verdict, witness) = match verdict {
         SpecificationVerdict::Unknown { .. } => return None,
         SpecificationVerdict::Holds { trees, slopes } => {
-            let split = trees.iter().enumerate().filter(|(_, tree)| tree.len() > 1);
-            let splits = split.map(|(case, tree)| Splits { case: case as u32, tree: Vector::inline(tree) }).collect();
+            let split = trees.iter().enumerate().filter(|(_, proof)| proof.codes.len() > 1);
+            let splits = split.map(|(case, proof)| Splits { case: case as u32, tree: Vector::inline(&proof.codes) }).collect();
             (
                 Verdict::Holds,
                 SpecificationWitness { splits, slopes: slopes.iter().map(case_slopes).collect(), counterexample: None },
@@ -88,7 +91,7 @@ pub fn claim(specification: &Specification, verdict: &SpecificationVerdict) -> O
     Some(Claim {
         id: "specification".to_owned(),
         assurance: Assurance::Proved,
-        semantics: semantics(specification),
+        semantics,
         domain: Domain::Specification,
         kind: ClaimKind::Specification(SpecificationClaim { file, verdict, witness }),
     })

@@ -11,7 +11,7 @@ use crate::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
 use crate::certificate::{
     Assurance, Bits, Claim, ClaimKind, Domain, Norm, Number, TightnessClaim, TightnessFigures, TightnessInterval, Vector,
 };
-use crate::checker::{Neighbourhoods, is_certified, stated_boxes};
+use crate::checker::{Neighbourhoods, is_certified, most_splits, stated_boxes, tightness_rows};
 use crate::pass::ibp::{
     PropagationTightness, SampleFigures, TightnessOptions, measure, predicted_tightness, propagation_invariance,
 };
@@ -53,15 +53,28 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         return Err(Failure::error("interval propagation starts from boxes: `--tightness` needs `--norm linf`"));
     }
     check_clip(&perturbation, &data, count, context)?;
-    let neighbourhoods = Neighbourhoods::new(&perturbation, &context.model.input.shape).map_err(Failure::error)?;
+    let shape = &context.model.input.shape;
+    let neighbourhoods = Neighbourhoods::new(&perturbation, shape, Semantics::Real).map_err(Failure::error)?;
     let sample = |index: usize| -> Result<(Vec<f64>, BoxRegion, usize), Failure> {
         let neighbourhood = neighbourhoods.of(&data.input(index)).map_err(Failure::error)?;
         Ok((neighbourhood.centre, neighbourhood.region.bounds().clone(), labels[index] as usize))
     };
     let samples: Vec<_> = (0..count).map(sample).collect::<Result<_, _>>()?;
     let prepared = LinearBounds::new(network, Semantics::Real).map_err(|error| Failure::error(error).at(context.path))?;
-    let splits = arguments.splits.unwrap_or(if network.input_size() <= FEW_INPUTS { SPLITS } else { 0 });
-    let options = TightnessOptions { elided: !arguments.not_elided, splits: Splits(splits) };
+    let elided = !arguments.not_elided;
+    let rows = tightness_rows(network.output_size(), 0, elided).constants.len();
+    let most = most_splits(count, rows).ok_or_else(|| {
+        let message =
+            format!("{count} samples with {rows} rows each are more than the checker searches; take fewer with `--samples`");
+        Failure::error(message)
+    })?;
+    let usual = if network.input_size() <= FEW_INPUTS { SPLITS } else { 0 };
+    let splits = arguments.splits.unwrap_or(usual.min(most));
+    if splits > most {
+        let message = format!("`--splits {splits}` is more than the checker makes for {count} samples with {rows} rows each");
+        return Err(Failure::error(message).with_hint(format!("at most `--splits {most}`, or fewer samples")));
+    }
+    let options = TightnessOptions { elided, splits: Splits(splits) };
     let finished = AtomicUsize::new(0);
     let told = || {
         let finished = finished.fetch_add(1, Ordering::Relaxed) + 1;

@@ -57,7 +57,7 @@ impl Coded for RobustnessError {
         match self {
             Self::Bounds(_) | Self::Evaluation => QUESTION,
             Self::Data(_) => "NV202",
-            Self::Shape | Self::Float64 => "NV301",
+            Self::Shape | Self::Float64 | Self::Float32 => "NV301",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::equilibrium::fixed_point;
 use super::function::Function;
 use super::network::{Binary, Network, Node, Op, Reduction};
+use super::runs::Run;
 use super::sorting::comparators;
 
 /// Numbers that a network can be evaluated in.
@@ -144,10 +145,8 @@ fn apply<A: Arithmetic>(node: &Node, operands: &[&[A]]) -> Option<Vec<A>> {
         (Op::Rearrange(sources), _) => sources.iter().map(|s| operands[s.operand as usize][s.element as usize].clone()).collect(),
         (Op::MatMul, [a, b]) => matmul(node, a, b),
         (Op::Conv(geometry), [x, w]) => {
-            let mut out = Vec::with_capacity(node.size());
-            geometry.for_each_output(|_, taps| {
-                out.push(taps.iter().fold(A::exact(0.0), |sum, tap| sum.add(&w[tap.weight].mul(&x[tap.input]))));
-            });
+            let mut out = vec![A::exact(0.0); node.size()];
+            geometry.for_each_run(|weight, run| convolve(&w[weight], x, &mut out, run));
             out
         }
         (Op::Binary(binary), [a, b]) => {
@@ -196,6 +195,18 @@ fn matmul<A: Arithmetic>(node: &Node, a: &[A], b: &[A]) -> Vec<A> {
         }
     }
     out
+}
+
+fn convolve<A: Arithmetic>(weight: &A, x: &[A], out: &mut [A], run: Run) {
+    if run.input_stride == 1 && run.output_stride == 1 {
+        let (x, out) = (&x[run.input..run.input + run.count], &mut out[run.output..run.output + run.count]);
+        out.iter_mut().zip(x).for_each(|(out, x)| *out = out.add(&weight.mul(x)));
+    } else {
+        for i in 0..run.count {
+            let out = &mut out[run.output + i * run.output_stride];
+            *out = out.add(&weight.mul(&x[run.input + i * run.input_stride]));
+        }
+    }
 }
 
 /// `x` or `slope·x` by the sign of `x`; written with max and min so that it holds for enclosures too.

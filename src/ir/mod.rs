@@ -9,6 +9,7 @@ mod equilibrium;
 mod evaluate;
 mod function;
 mod network;
+mod runs;
 mod sorting;
 mod tensor;
 
@@ -17,5 +18,6 @@ pub use equilibrium::{Resolvent, arguments, fixed_point};
 pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
 pub use function::{Function, SlopeRange};
 pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};
+pub use runs::Run;
 pub use sorting::comparators;
 pub use tensor::{Tensor, element_count};

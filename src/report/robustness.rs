@@ -6,7 +6,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use crate::certificate::{Norm, Perturbation, RobustnessClaim};
+use crate::certificate::{Norm, Perturbation, RobustnessClaim, Semantics};
 use crate::checker::Method;
 use crate::pass::robustness::SampleOutcome;
 
@@ -14,6 +14,7 @@ use crate::pass::robustness::SampleOutcome;
 #[derive(Debug, Serialize)]
 pub struct RobustnessSection {
     perturbation: Perturbation,
+    semantics: Semantics,
     samples: usize,
     /// Proved: the share of samples that no perturbation can change, rounded down.
     certified_accuracy: String,
@@ -33,7 +34,7 @@ pub struct RobustnessSection {
 
 impl RobustnessSection {
     #[must_use]
-    pub fn new(claim: &RobustnessClaim, outcomes: &[SampleOutcome], seconds: f64) -> Self {
+    pub fn new(claim: &RobustnessClaim, semantics: Semantics, outcomes: &[SampleOutcome], seconds: f64) -> Self {
         let count = |wanted: &dyn Fn(&SampleOutcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
         let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
         let word = |outcome: &SampleOutcome| match outcome {
@@ -45,6 +46,7 @@ impl RobustnessSection {
         let samples = outcomes.len();
         Self {
             perturbation: claim.perturbation.clone(),
+            semantics,
             samples,
             certified_accuracy: share(robust, samples, false),
             robust_accuracy_at_most: share(samples - falsified, samples, true),
@@ -79,7 +81,11 @@ impl fmt::Display for RobustnessSection {
         table.push_record([
             format!("robustness, {norm}, ε = {}", self.perturbation.epsilon),
             format!("{} samples", self.samples),
-            String::new(),
+            match self.semantics {
+                Semantics::Real => "in real arithmetic",
+                Semantics::Float32 => "in float32, any order of summation",
+            }
+            .to_owned(),
         ]);
         table.push_record(["certified accuracy", &self.certified_accuracy, "proved"]);
         table.push_record(["robust accuracy at most", &self.robust_accuracy_at_most, "proved by counterexamples"]);

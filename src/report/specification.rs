@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use crate::certificate::Semantics;
 use crate::pass::robustness::{Counterexample, SpecificationVerdict};
 use crate::vnnlib::{ElementType, Specification};
 
@@ -13,10 +14,11 @@ pub struct SpecificationSection {
     specification: String,
     /// `unsat` (the property holds), `sat` (it is violated) or `unknown`.
     verdict: &'static str,
+    semantics: Semantics,
     meaning: String,
     cases: usize,
-    /// Boxes that bounds closed.
-    boxes: usize,
+    /// Parts of the cases that bounds closed.
+    parts: usize,
     counterexample: Option<Assignment>,
     seconds: f64,
 }
@@ -32,15 +34,20 @@ struct Assignment {
 
 impl SpecificationSection {
     #[must_use]
-    pub fn new(specification: &Specification, verdict: &SpecificationVerdict, seconds: f64) -> Self {
+    pub fn new(specification: &Specification, semantics: Semantics, verdict: &SpecificationVerdict, seconds: f64) -> Self {
         let cases = specification.cases.len();
-        let (meaning, boxes, counterexample) = match verdict {
+        let scope = match semantics {
+            Semantics::Real => "in real arithmetic",
+            Semantics::Float32 => "in float32 with any order of summation",
+        };
+        let (meaning, parts, counterexample) = match verdict {
             SpecificationVerdict::Holds { trees, .. } => {
-                let leaves = trees.iter().flatten().filter(|&&code| code == crate::checker::LEAF).count();
-                ("the property holds: no input is unsafe".to_owned(), leaves, None)
+                let leaves = trees.iter().map(|proof| proof.leaves).sum();
+                (format!("the property holds: no input is unsafe, {scope}"), leaves, None)
             }
             SpecificationVerdict::Violated(found) => {
-                let scope = if found.float32 { "in real arithmetic and in float32" } else { "in real arithmetic" };
+                let both = found.float32 && semantics == Semantics::Real;
+                let scope = if both { "in real arithmetic and in float32" } else { scope };
                 let assignment = Assignment { input: found.point.clone(), output: found.outputs.clone(), float32: found.float32 };
                 (format!("the property is violated: an input is unsafe, {scope}"), 0, Some(assignment))
             }
@@ -50,14 +57,14 @@ impl SpecificationSection {
             }
         };
         let path = specification.path.display().to_string();
-        Self { specification: path, verdict: word(verdict), meaning, cases, boxes, counterexample, seconds }
+        Self { specification: path, verdict: word(verdict), semantics, meaning, cases, parts, counterexample, seconds }
     }
 }
 
 impl fmt::Display for SpecificationSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let boxes = if self.boxes > 0 { format!(", {} boxes", self.boxes) } else { String::new() };
-        writeln!(f, "{}: {} ({}; {} cases{boxes})", self.verdict, self.specification, self.meaning, self.cases)?;
+        let parts = if self.parts > 0 { format!(", {} parts", self.parts) } else { String::new() };
+        writeln!(f, "{}: {} ({}; {} cases{parts})", self.verdict, self.specification, self.meaning, self.cases)?;
         if let Some(found) = &self.counterexample {
             f.write_str(&flat_assignment(&found.input, &found.output))?;
         }

@@ -109,11 +109,14 @@ for op in ["Max", "Min", "Sum", "Mean"]:
     one(f"{op}/one", op, 8, (2, 3), inputs="x")
     one(f"{op}/three", op, 13, (2, 3), inits={"a": f32(3), "b": f32(2, 1)})
     case(f"{op}/shared", 13, (2, 3), [(op, "x c x c", "y")], {"c": f32(2, 3)})
-for exponent in (1.0, 2.0, 3.0, 0.5, -1.0, -0.5):
+for exponent in (1.0, 2.0, 3.0, 0.5, -1.0, -0.5, 4.0, 7.0, 2.5, 1.25, 0.75, -2.0, -1.75):
     one(f"Pow/{exponent}", "Pow", 13, (2, 3), inits={"p": scalar(exponent)}, scale=0.2, shift=2.0)
 one("Pow/int", "Pow", 15, (2, 3), inits={"p": scalar(2, np.int64)})
 one("Pow/vector", "Pow", 13, (2, 3), inits={"p": np.full(3, 2, np.float32)})
-one("Pow/2.5", "Pow", 13, (2, 3), inits={"p": scalar(2.5)}, refuse=True)
+one("Pow/third", "Pow", 13, (2, 3), inits={"p": scalar(1 / 3)}, scale=0.2, shift=2.0, refuse=True)
+one("Pow/zero", "Pow", 13, (2, 3), inits={"p": scalar(0.0)}, refuse=True)
+one("Pow/huge", "Pow", 13, (2, 3), inits={"p": scalar(33.0)}, refuse=True)
+one("Pow/different", "Pow", 13, (2, 3), inits={"p": f32(3)}, shift=3.0, refuse=True)
 
 # Matrix products.
 for name, left, right in [

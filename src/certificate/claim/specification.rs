@@ -29,14 +29,16 @@ pub enum Verdict {
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SpecificationWitness {
-    /// Where the boxes of cases have to be split before bounds refute them; all other cases are refuted whole.
+    /// How cases have to be split before bounds refute them; all other cases are refuted whole.
     pub splits: Vec<Splits>,
     /// Cases whose bounds need other slopes than the usual ones. Any slopes are sound.
     pub slopes: Vec<CaseSlopes>,
     pub counterexample: Option<UnsafePoint>,
 }
 
-/// A tree of boxes in pre-order: an inner node is an input and where its range is cut, a leaf is −1.
+/// A tree in pre-order. An input and a cut: the halves of its range; −2, a node and an element: a ReLU, inactive and active;
+/// −4 and a clause: one subtree for each of its alternatives. −1: a leaf; −3, a number and as many multipliers of the fixed
+/// phases, row by row: a leaf whose bounds use them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

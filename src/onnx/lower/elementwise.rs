@@ -104,7 +104,11 @@ pub(super) fn reciprocal(site: &mut Site) -> Result<Slot, NodeError> {
     site.binary(Binary::Div, &one, &x)
 }
 
-/// Powers with an exponent for which products, a quotient or a root are exactly the same function.
+/// Exponents up to here are products and roots of a few operations.
+const LARGEST_EXPONENT: f64 = 32.0;
+
+/// Powers whose exponent is a multiple of a quarter: products, roots and a quotient, which are exactly the same function. Where
+/// the exponent is no integer the base must not be negative, as in the operator itself.
 pub(super) fn power(site: &mut Site) -> Result<Slot, NodeError> {
     let (x, exponent) = (site.input(0)?, site.input(1)?);
     let value = match exponent.value().and_then(Value::as_ints) {
@@ -113,21 +117,54 @@ pub(super) fn power(site: &mut Site) -> Result<Slot, NodeError> {
     };
     let shape = super::indices::broadcast_shapes(&site.shape(&x), &site.shape(&exponent))?;
     let x = site.broadcast(&x, &shape)?;
+    let Some(value) = value else {
+        return Err(NodeError::unsupported("the exponent is not one constant for all elements; write one Pow for each"));
+    };
+    let quarters = value.abs() * 4.0;
+    if value == 0.0 || quarters.fract() != 0.0 || value.abs() > LARGEST_EXPONENT {
+        let reason = format!("the exponent is {value}; supported are multiples of 1/4 up to 32, but not 0, with either sign");
+        return Err(NodeError::unsupported(reason));
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most 128
+    let quarters = quarters as u32;
+    let mut result = whole_power(site, &x, quarters / 4)?;
+    if !quarters.is_multiple_of(4) {
+        let root = site.function(Function::Sqrt, &x)?;
+        if quarters & 2 != 0 {
+            result = Some(times(site, result, &root)?);
+        }
+        if quarters & 1 != 0 {
+            let fourth_root = site.function(Function::Sqrt, &root)?;
+            result = Some(times(site, result, &fourth_root)?);
+        }
+    }
+    let result = result.ok_or_else(|| NodeError::invalid("the exponent is zero"))?;
+    if value > 0.0 {
+        return Ok(result);
+    }
     let one = site.scalar(1.0);
-    match value {
-        Some(1.0) => Ok(x),
-        Some(2.0) => arithmetic(site, &x, &x, Binary::Mul, i64::checked_mul),
-        Some(3.0) => {
-            let square = arithmetic(site, &x, &x, Binary::Mul, i64::checked_mul)?;
-            arithmetic(site, &square, &x, Binary::Mul, i64::checked_mul)
+    site.binary(Binary::Div, &one, &result)
+}
+
+/// `xⁿ` by repeated squares; nothing for `n = 0`.
+fn whole_power(site: &mut Site, x: &Slot, mut n: u32) -> Result<Option<Slot>, NodeError> {
+    let mut result = None;
+    let mut square = x.clone();
+    while n > 0 {
+        if n & 1 == 1 {
+            result = Some(times(site, result, &square)?);
         }
-        Some(0.5) => site.function(Function::Sqrt, &x),
-        Some(-1.0) => site.binary(Binary::Div, &one, &x),
-        Some(-0.5) => {
-            let root = site.function(Function::Sqrt, &x)?;
-            site.binary(Binary::Div, &one, &root)
+        n >>= 1;
+        if n > 0 {
+            square = arithmetic(site, &square, &square, Binary::Mul, i64::checked_mul)?;
         }
-        Some(other) => Err(NodeError::unsupported(format!("the exponent is {other}; supported are 1, 2, 3, 1/2, -1/2, -1"))),
-        None => Err(NodeError::unsupported("the exponent is not one constant")),
+    }
+    Ok(result)
+}
+
+fn times(site: &mut Site, factor: Option<Slot>, slot: &Slot) -> Result<Slot, NodeError> {
+    match factor {
+        None => Ok(slot.clone()),
+        Some(factor) => arithmetic(site, slot, &factor, Binary::Mul, i64::checked_mul),
     }
 }

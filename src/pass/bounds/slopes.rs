@@ -53,7 +53,7 @@ pub fn optimise(
     let analysis = prepared.analyse(region, phases, Refinement::Backward, &mut search, vectors)?;
     let output = analysis.network().output();
     hints.rows = ascend(&analysis, output, &rows.coefficients, false, effort.rows, vectors);
-    let bounds = analysis.lower_bounds(rows, Some(&hints.rows), vectors);
+    let bounds = analysis.lower_bounds(rows, &hints, vectors);
     Ok(Optimised { bounds, hints })
 }
 
@@ -110,15 +110,15 @@ fn ascend(analysis: &Analysis, start: NodeId, rows: &[f64], shared: bool, steps:
         return best.slopes;
     }
     for step in 0..=steps {
-        let mut slopes = Slopes::default();
-        variables.iter().for_each(|v| slopes.set(v.node, v.positions.clone()));
+        let mut hints = Hints::default();
+        variables.iter().for_each(|v| hints.rows.set(v.node, v.positions.clone()));
         let mut trace = Trace::default();
-        let bounds = analysis.backward(start, rows, Some(&slopes), Some(&mut trace), vectors);
-        best.keep(&bounds, &slopes, shared, &variables);
-        if step == steps {
+        let bounds = analysis.backward(start, rows, &hints, Some(&mut trace), vectors);
+        best.keep(&bounds, &hints.rows, shared, &variables);
+        if step == steps || vectors.interrupted() {
             break;
         }
-        let values = Primal { analysis, trace: &trace, slopes: &slopes, rows: count }.values(start);
+        let values = Primal { analysis, trace: &trace, slopes: &hints.rows, rows: count }.values(start);
         // Large steps first, and none that is lost in the end.
         let rate = 0.4 * 0.9_f64.powi(step as i32);
         for variable in &mut variables {

@@ -3,13 +3,26 @@
 // What is not inlined does not get the wider instructions.
 #![allow(clippy::inline_always)]
 
+use std::time::Instant;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::bounds::{Kernel, Vectorise};
 
-/// The widest vectors of this processor.
+/// The widest vectors of this processor, until a deadline.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wide(Arch);
+pub struct Wide {
+    arch: Arch,
+    deadline: Option<Instant>,
+}
+
+impl Wide {
+    /// Passes that are not done by then end without a bound.
+    #[must_use]
+    pub fn until(deadline: Option<Instant>) -> Self {
+        Self { arch: Arch::default(), deadline }
+    }
+}
 
 /// A kernel that is compiled again for every set of instructions.
 struct Compiled<K>(K);
@@ -26,9 +39,13 @@ impl<K: Kernel> WithSimd for Compiled<K> {
 impl Vectorise for Wide {
     const WIDE: bool = true;
 
+    fn interrupted(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     #[inline(always)]
     fn run(&self, kernel: impl Kernel) {
-        self.0.dispatch(Compiled(kernel));
+        self.arch.dispatch(Compiled(kernel));
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::attack::{Attack, Effort};
 use super::problem::{Problem, Subproblem};
+use super::proof::{Branched, Tree};
 use crate::bounds::BoxRegion;
-use crate::checker::{LEAF, Refuter};
+use crate::checker::Refuter;
 use crate::pass::bounds::Wide;
 
 /// Inputs that may vary where splitting them is worth a try.
@@ -17,18 +18,6 @@ const DEEPEST: u32 = 400;
 /// Attacks within a node are short: there are many nodes.
 const NODE_EFFORT: Effort = Effort { restarts: 2, steps: 4, targets: 1 };
 
-/// What became of a box.
-enum Tree {
-    Closed,
-    Split {
-        input: usize,
-        cut: f64,
-        halves: Box<(Tree, Tree)>,
-    },
-    /// Out of time, or found unsafe.
-    Open,
-}
-
 /// A run over one problem.
 pub struct Branching<'r, T> {
     pub problem: &'r Problem,
@@ -37,14 +26,6 @@ pub struct Branching<'r, T> {
     pub accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
     pub deadline: Option<Instant>,
     pub seed: u64,
-}
-
-/// How a run ended.
-pub enum Branched<T> {
-    /// Refuted: the tree in pre-order, as [`Refuter::refute`] reads it.
-    Refuted(Vec<f64>),
-    Unsafe(T),
-    Open,
 }
 
 /// What the threads of one run share.
@@ -71,8 +52,7 @@ impl<T: Send> Branching<'_, T> {
         if let Ok(Some(found)) = shared.found.into_inner() {
             return Branched::Unsafe(found);
         }
-        let mut codes = Vec::new();
-        if tree.encode(&mut codes) { Branched::Refuted(codes) } else { Branched::Open }
+        tree.proof().map_or(Branched::Open, Branched::Refuted)
     }
 
     fn explore(&self, node: &Subproblem, shared: &Shared<T>) -> Tree {
@@ -82,7 +62,7 @@ impl<T: Send> Branching<'_, T> {
         }
         let number = shared.nodes.fetch_add(1, Ordering::Relaxed);
         match self.refuter.bound(&node.region.clone().into(), &self.problem.clauses) {
-            Ok(bounded) if bounded.refuted => return Tree::Closed,
+            Ok(bounded) if bounded.refuted => return Tree::Leaf(Vec::new()),
             // Undefined here says nothing about the halves.
             _ => {}
         }
@@ -110,7 +90,11 @@ impl<T: Send> Branching<'_, T> {
         };
         let (Some(lower), Some(upper)) = (half(true), half(false)) else { return Tree::Open };
         let halves = rayon::join(|| self.explore(&lower, shared), || self.explore(&upper, shared));
-        Tree::Split { input, cut, halves: Box::new(halves) }
+        if halves.0.is_closed() && halves.1.is_closed() {
+            Tree::Input { input, cut, halves: Box::new(halves) }
+        } else {
+            Tree::Open
+        }
     }
 
     /// The input whose range moves the nearest alternative most, and its middle.
@@ -125,20 +109,5 @@ impl<T: Send> Branching<'_, T> {
         };
         let best = widths.zip(&gradient).enumerate().filter_map(splittable).max_by(|a, b| a.1.total_cmp(&b.1));
         best.map(|(input, _)| (input, centre[input]))
-    }
-}
-
-impl Tree {
-    /// Appends the tree in pre-order; false where a box is open.
-    fn encode(&self, codes: &mut Vec<f64>) -> bool {
-        match self {
-            Self::Closed => codes.push(LEAF),
-            Self::Open => return false,
-            Self::Split { input, cut, halves } => {
-                codes.extend([*input as f64, *cut]);
-                return halves.0.encode(codes) && halves.1.encode(codes);
-            }
-        }
-        true
     }
 }

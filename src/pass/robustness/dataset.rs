@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::RobustnessError;
 use super::attack::{Attack, Effort};
 use super::problem::{Ball, Lattice, Problem};
-use super::{RobustnessError, in_time};
 use crate::bounds::Propagator;
 use crate::certificate::{LipschitzClaim, Norm, Perturbation, Semantics};
 use crate::checker::{Margins, Method, Neighbourhoods, Refuter, is_within_radius, misclassified, prove_misclassified};
@@ -34,6 +34,7 @@ pub enum SampleOutcome {
 
 #[derive(Clone, Copy, Debug)]
 pub struct DatasetOptions {
+    pub semantics: Semantics,
     /// For all samples together.
     pub timeout: Option<Duration>,
     /// Bytes that a program for Lipschitz bounds may take.
@@ -64,13 +65,15 @@ pub fn verify_dataset(
     told: &(dyn Fn(usize, &SampleOutcome) + Sync),
 ) -> Result<Option<LipschitzClaim>, RobustnessError> {
     let shape = &network.node(network.input()).shape;
+    let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let run = Run {
         network,
-        neighbourhoods: Neighbourhoods::new(perturbation, shape).map_err(|error| RobustnessError::Data(error.to_string()))?,
-        refuter: Refuter::with_vectors(network, Semantics::Real, Wide::default())?,
-        propagator: Propagator::new(network, Semantics::Real)?,
+        neighbourhoods: Neighbourhoods::new(perturbation, shape, options.semantics)
+            .map_err(|error| RobustnessError::Data(error.to_string()))?,
+        refuter: Refuter::with_vectors(network, options.semantics, Wide::until(deadline))?,
+        propagator: Propagator::new(network, options.semantics)?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
-        deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        deadline,
         seed: options.seed,
     };
     let open = |&sample: &usize| {
@@ -88,7 +91,8 @@ pub fn verify_dataset(
     };
     let open: Vec<usize> = samples.par_iter().filter_map(open).collect::<Result<_, _>>()?;
     let mut decided = false;
-    let claim = if open.is_empty() { None } else { run.margins(options) };
+    // Lipschitz bounds are proved for real arithmetic alone.
+    let claim = if open.is_empty() || options.semantics != Semantics::Real { None } else { run.margins(options) };
     let margins = claim.as_ref().map(Margins::stated);
     for sample in open {
         let robust = margins.as_ref().is_some_and(|margins| {
@@ -148,12 +152,7 @@ impl Run<'_> {
         if let Some(found) = self.falsify(&problem, sample, label, GLANCE) {
             return Ok(found);
         }
-        let bounded = if in_time(&self.refuter, self.deadline, 1.0) {
-            self.refuter.bound(&neighbourhood.region, &problem.clauses)
-        } else {
-            self.refuter.bound_by_intervals(&neighbourhood.region, &problem.clauses)
-        };
-        if let Ok(bounded) = bounded
+        if let Ok(bounded) = self.refuter.bound(&neighbourhood.region, &problem.clauses)
             && bounded.refuted
         {
             return Ok(SampleOutcome::Robust { method: bounded.method });

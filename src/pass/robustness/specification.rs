@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
+use super::RobustnessError;
 use super::attack::{self, Attack};
-use super::branching::{Branched, Branching};
+use super::branching::Branching;
 use super::float32::Deployed;
+use super::phases::PhaseBranching;
 use super::problem::Problem;
-use super::{RobustnessError, in_time};
+use super::proof::{Branched, Proof};
 use crate::bounds::{Hints, Phases, Propagator};
 use crate::certificate::Semantics;
 use crate::checker::{Refuter, prove_unsafe};
@@ -19,6 +21,8 @@ use crate::vnnlib::{ElementType, Specification};
 /// What a run may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct SpecificationOptions {
+    /// `None`: as the specification says.
+    pub semantics: Option<Semantics>,
     pub timeout: Option<Duration>,
     pub seed: u64,
 }
@@ -28,8 +32,8 @@ pub struct SpecificationOptions {
 pub enum SpecificationVerdict {
     /// No input is unsafe (`unsat`).
     Holds {
-        /// Per case the tree of splits, in pre-order; a single leaf where bounds suffice.
-        trees: Vec<Vec<f64>>,
+        /// Per case the tree of splits; a single leaf where bounds suffice.
+        trees: Vec<Proof>,
         /// Slopes for cases that the usual ones do not close.
         slopes: Vec<(usize, Hints)>,
     },
@@ -62,6 +66,7 @@ struct Search<'a> {
     deployed: Deployed<'a>,
     real: Propagator<'a>,
     float32: Option<Propagator<'a>>,
+    semantics: Semantics,
     deadline: Option<Instant>,
     seed: u64,
 }
@@ -72,6 +77,13 @@ const GLANCE: attack::Effort = attack::Effort { restarts: 2, steps: 3, targets: 
 const SEARCH: attack::Effort = attack::Effort { restarts: 6, steps: 40, targets: 6 };
 /// For cases that cannot be split.
 const INSIST: attack::Effort = attack::Effort { restarts: 40, steps: 80, targets: 20 };
+
+/// Of the time that is left, what an attack may take before a case is split, and what a search of slopes may.
+const ATTACK: f64 = 0.15;
+const SLOPES: f64 = 0.3;
+
+/// Positions of slopes that a certificate holds for one case: half of its bundle.
+const MOST_POSITIONS: usize = 1 << 22;
 
 /// In which arithmetic a specification is meant.
 #[must_use]
@@ -98,14 +110,20 @@ pub fn verify_specification(
     if (specification.inputs(), specification.outputs()) != (network.input_size(), network.output_size()) {
         return Err(RobustnessError::Shape);
     }
+    let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let semantics = match (specification.element, options.semantics) {
+        (ElementType::Float32, Some(Semantics::Real)) => return Err(RobustnessError::Float32),
+        (_, asked) => asked.unwrap_or_else(|| semantics(specification)),
+    };
     let search = Search {
         specification,
-        refuter: Refuter::with_vectors(network, semantics(specification), Wide::default())?,
+        refuter: Refuter::with_vectors(network, semantics, Wide::until(deadline))?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
         deployed: Deployed::new(network).map_err(|_| RobustnessError::Evaluation)?,
         real: Propagator::new(network, Semantics::Real)?,
         float32: Propagator::new(network, Semantics::Float32).ok(),
-        deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        semantics,
+        deadline,
         seed: options.seed,
     };
     Ok(search.run(progress))
@@ -123,7 +141,7 @@ impl Search<'_> {
         let cases = 0..self.specification.cases.len();
         progress("bounding every case");
         let glances: Vec<Glance> = cases.into_par_iter().map(|case| self.glance(case)).collect();
-        let mut trees = vec![vec![crate::checker::LEAF]; glances.len()];
+        let mut trees = vec![Proof::leaf(); glances.len()];
         let mut open = Vec::new();
         for (case, glance) in glances.into_iter().enumerate() {
             match glance {
@@ -136,7 +154,7 @@ impl Search<'_> {
         let mut slopes = Vec::new();
         for (case, problem) in &open {
             progress(&format!("searching case {} of {}", case + 1, self.specification.cases.len()));
-            if let Some(found) = self.falsify(*case, problem, SEARCH) {
+            if let Some(found) = self.falsify(*case, problem, SEARCH, self.share(ATTACK / open.len() as f64)) {
                 return SpecificationVerdict::Violated(found);
             }
         }
@@ -146,12 +164,12 @@ impl Search<'_> {
                 continue;
             }
             progress(&format!("deciding case {} of {}", case + 1, self.specification.cases.len()));
-            if let Some(found) = self.slopes(problem) {
-                slopes.push((*case, found));
-                continue;
-            }
-            match self.decide(*case, problem) {
-                Branched::Refuted(tree) => trees[*case] = tree,
+            let (branched, hints) = self.decide(*case, problem);
+            match branched {
+                Branched::Refuted(proof) => {
+                    trees[*case] = proof;
+                    slopes.extend(hints.map(|hints| (*case, hints)));
+                }
                 Branched::Unsafe(found) => return SpecificationVerdict::Violated(found),
                 Branched::Open => left += 1,
             }
@@ -162,6 +180,12 @@ impl Search<'_> {
         SpecificationVerdict::Holds { trees, slopes }
     }
 
+    /// The end of a share of the time that is left.
+    fn share(&self, share: f64) -> Option<Instant> {
+        let now = Instant::now();
+        self.deadline.map(|deadline| now + deadline.saturating_duration_since(now).mul_f64(share.clamp(0.0, 1.0)))
+    }
+
     fn late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
@@ -169,60 +193,71 @@ impl Search<'_> {
     fn glance(&self, case: usize) -> Glance {
         // A box that is none in `f64` is beyond its range: such files are refused when they are read.
         let Some(problem) = Problem::new(self.specification, case) else { return Glance::Refuted };
-        if let Some(found) = self.falsify(case, &problem, GLANCE) {
+        if let Some(found) = self.falsify(case, &problem, GLANCE, self.deadline) {
             return Glance::Unsafe(found);
         }
         let region = problem.region.clone().into();
-        let bounded = if in_time(&self.refuter, self.deadline, 1.0) {
-            self.refuter.bound(&region, &problem.clauses)
-        } else {
-            self.refuter.bound_by_intervals(&region, &problem.clauses)
-        };
-        match bounded {
+        match self.refuter.bound(&region, &problem.clauses) {
             Ok(bounded) if bounded.refuted => Glance::Refuted,
             _ => Glance::Open(Box::new(problem)),
         }
     }
 
-    /// Slopes with which bounds close a case that is not going to be split.
-    fn slopes(&self, problem: &Problem) -> Option<Hints> {
-        if Branching::<Counterexample>::applies(problem) {
-            return None;
-        }
+    /// Better slopes where inputs are too many to be split: with them bounds close a case, or branching over phases starts
+    /// from them.
+    fn slopes(&self, problem: &Problem) -> (bool, Hints) {
         let region = problem.region.clone().into();
         let rows = self.refuter.rows(&problem.clauses);
+        let mut best = Hints::default();
         // Little first, then more: a search costs its steps times what bounds cost.
-        [Effort { rows: 20, nodes: 0 }, Effort { rows: 20, nodes: 4 }, Effort { rows: 30, nodes: 12 }].into_iter().find_map(
-            |effort| {
-                if !in_time(&self.refuter, self.deadline, 1.0 + 2.0 * effort.nodes as f64) {
-                    return None;
-                }
-                let found =
-                    optimise(self.refuter.linear_bounds(), &region, &Phases::new(), &rows, effort, &Wide::default()).ok()?;
-                let bounded = self.refuter.bound_with(&region, &problem.clauses, &found.hints).ok()?;
-                bounded.refuted.then_some(found.hints)
-            },
-        )
+        for effort in [Effort { rows: 20, nodes: 0 }, Effort { rows: 20, nodes: 4 }, Effort { rows: 30, nodes: 12 }] {
+            let (prepared, vectors) = (self.refuter.linear_bounds(), Wide::until(self.share(SLOPES)));
+            let Ok(found) = optimise(prepared, &region, &Phases::new(), &rows, effort, &vectors) else { break };
+            if found.hints.len() > MOST_POSITIONS {
+                break;
+            }
+            best = found.hints;
+            if self.refuter.bound_with(&region, &problem.clauses, &best).is_ok_and(|bounded| bounded.refuted) {
+                return (true, best);
+            }
+        }
+        (false, best)
     }
 
-    fn decide(&self, case: usize, problem: &Problem) -> Branched<Counterexample> {
-        if !Branching::<Counterexample>::applies(problem) {
-            return self.falsify(case, problem, INSIST).map_or(Branched::Open, Branched::Unsafe);
-        }
+    /// Decides a case, with the slopes that its proof needs.
+    fn decide(&self, case: usize, problem: &Problem) -> (Branched<Counterexample>, Option<Hints>) {
         let accept = |point: &[f64]| self.confirmed(case, point);
-        let branching = Branching {
-            problem,
-            refuter: &self.refuter,
-            attack: &self.attack,
-            accept: &accept,
-            deadline: self.deadline,
-            seed: self.seed,
-        };
-        branching.run()
+        if Branching::<Counterexample>::applies(problem) {
+            let branching = Branching {
+                problem,
+                refuter: &self.refuter,
+                attack: &self.attack,
+                accept: &accept,
+                deadline: self.deadline,
+                seed: self.seed,
+            };
+            return (branching.run(), None);
+        }
+        let (closed, hints) = self.slopes(problem);
+        if closed {
+            return (Branched::Refuted(Proof::leaf()), Some(hints));
+        }
+        if let Some(found) = self.falsify(case, problem, INSIST, self.share(ATTACK)) {
+            return (Branched::Unsafe(found), None);
+        }
+        let branching =
+            PhaseBranching { problem, refuter: &self.refuter, hints: &hints, accept: &accept, deadline: self.deadline };
+        (branching.run(), Some(hints))
     }
 
     /// Looks for an unsafe point; one that float32 rounding could save is kept only where no better one turns up.
-    fn falsify(&self, case: usize, problem: &Problem, effort: attack::Effort) -> Option<Counterexample> {
+    fn falsify(
+        &self,
+        case: usize,
+        problem: &Problem,
+        effort: attack::Effort,
+        deadline: Option<Instant>,
+    ) -> Option<Counterexample> {
         let mut fragile = None;
         let accept = |point: &[f64]| {
             let found = self.confirmed(case, point)?;
@@ -232,7 +267,7 @@ impl Search<'_> {
             fragile.get_or_insert(found);
             None
         };
-        let firm = self.attack.run(problem, effort, self.seed, self.deadline, accept);
+        let firm = self.attack.run(problem, effort, self.seed, deadline, accept);
         firm.or(fragile)
     }
 
@@ -248,7 +283,7 @@ impl Search<'_> {
         }
         let proved = |propagator: &Propagator| prove_unsafe(propagator, self.specification, case, point).is_ok();
         let float32 = single && self.float32.as_ref().is_some_and(proved);
-        let meant = match semantics(self.specification) {
+        let meant = match self.semantics {
             Semantics::Real => proved(&self.real),
             Semantics::Float32 => float32,
         };
