@@ -123,9 +123,10 @@ fn sampled(network: &Network, norm: Norm, random: &mut Random) -> f64 {
 fn diagonal_equations_have_their_closed_form() {
     // z = relu(wz + ux): slope u/(1 − w) where it is active.
     let (w, u) = ([0.5, -3.0, 0.0], [1.0, 8.0, -1.5]);
-    let diagonal = |values: &[f64; 3]| (0..3).map(|i| (0..3).map(|j| if i == j { values[i] } else { 0.0 }).collect()).collect();
-    let (feedback, input, identity): (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<Vec<f64>>) =
-        (diagonal(&w), diagonal(&u), diagonal(&[1.0; 3]));
+    let diagonal = |values: &[f64; 3]| -> Vec<Vec<f64>> {
+        (0..3).map(|i| (0..3).map(|j| if i == j { values[i] } else { 0.0 }).collect()).collect()
+    };
+    let (feedback, input, identity) = (diagonal(&w), diagonal(&u), diagonal(&[1.0; 3]));
     let model = model(&json!({"name": "Relu"}), &feedback, &input, &identity, &[0.5; 3]);
     // The outputs are apart: both norms have the largest slope, 1/(1 − 0.5) and 8/4.
     for norm in [Norm::L2, Norm::Linf] {

@@ -140,7 +140,7 @@ fn paper(layers: &[Matrix], activation: &Activation, limit: Option<f64>) -> f64 
     objective[0] = 1.0;
     let problem = MatrixInequality { dimension, constant, coefficients, objective, nonnegative };
     let solution = solve(&problem, &ClarabelOptions::default()).unwrap();
-    assert!(solution.status == "Solved" || solution.status == "AlmostSolved", "{}", solution.status);
+    assert!(solution.status == "Solved" || solution.status == "AlmostSolved", "{limit:?}: {}", solution.status);
     solution.variables[0].sqrt()
 }
 
@@ -272,11 +272,11 @@ fn with_free_s_and_p_it_comes_down_to_ours() {
 /// Holds the three values to their order; 1 where `S = P = 0` is clearly the looser.
 fn compare(name: &str, layers: &[Matrix], activation: &Activation, network: &Network) -> u32 {
     let (plain, ours) = (paper(layers, activation, None), ours(network, Sorts::Groups));
-    let free = [1.0, 10.0, 100.0, 1000.0, 10_000.0].map(|limit| paper(layers, activation, Some(limit)));
-    println!("{name:14} S = P = 0: {plain:.6}, free up to 1, 10, …, 10⁴: {free:.6?}, ours {ours:.6}");
+    let free = [1.0, 10.0, 100.0].map(|limit| paper(layers, activation, Some(limit)));
+    println!("{name:14} S = P = 0: {plain:.6}, free up to 1, 10, 100: {free:.6?}, ours {ours:.6}");
     assert!(ours <= plain * (1.0 + 2e-6), "{name}: {ours} {plain}");
     assert!(free.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-5)), "{name}: {free:?}");
     assert!(free.iter().all(|value| *value >= ours * (1.0 - 1e-5)), "{name}: {free:?} {ours}");
-    assert!(free[4] <= ours * (1.0 + 1e-3), "{name}: {free:?} {ours}");
+    assert!(free[2] <= ours * (1.0 + 1e-3), "{name}: {free:?} {ours}");
     u32::from(ours < 0.99 * plain)
 }

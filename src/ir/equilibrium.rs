@@ -187,10 +187,10 @@ mod tests {
         let right = [1.0, -2.0, 0.5, 0.25, 3.0];
         let (x, y) = (resolvent.solve(&right), resolvent.solve_transposed(&right));
         let matrix = |j: usize, i: usize| f64::from(u8::from(i == j)) - slopes[j] * weights[i * order + j];
-        for k in 0..order {
+        for (k, expected) in right.iter().enumerate() {
             let row: f64 = (0..order).map(|i| matrix(k, i) * x[i]).sum();
             let column: f64 = (0..order).map(|j| matrix(j, k) * y[j]).sum();
-            assert!((row - right[k]).abs() < 1e-12 && (column - right[k]).abs() < 1e-12, "{k}: {row} {column}");
+            assert!((row - expected).abs() < 1e-12 && (column - expected).abs() < 1e-12, "{k}: {row} {column}");
         }
         assert!(Resolvent::new(&[1.0], &[1.0]).is_none());
     }

@@ -1,5 +1,6 @@
 //! Multipliers under which an implicit equation is well posed, to start from: with the unknowns' block of `−Σ λ_g Q_g`
-//! positive definite. Equal ones where they do, else those that the interior point finds for
+//! positive definite. After the unknowns are balanced (Osborne, J. ACM 1960) equal ones where they do, else those that the
+//! interior point finds for
 //!
 //! ```text
 //! minimise τ   subject to   τI − I − Σ λ_g Q_g ⪰ 0,  λ ≥ 0        on the unknowns alone,
@@ -16,6 +17,8 @@ use crate::solver::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};
 
 /// What the block of the unknowns exceeds the form on them by.
 const DOMINANCE: f64 = 2.0;
+/// Sweeps that balance the unknowns.
+const BALANCING: usize = 30;
 
 /// The groups of one depth, as far as they touch the coordinates that are their results.
 pub struct Equations {
@@ -47,14 +50,61 @@ impl Equations {
 
     /// Multipliers whose block dominates a form on the unknowns; `floor` is the least size of one.
     pub fn dominating(&self, form: &Mat<f64>, floor: f64) -> Option<Vec<f64>> {
+        let units = self.balance();
+        let balanced = self.in_units(&units);
         let equal = vec![1.0; self.groups.len()];
-        let multipliers = if self.margin(&equal) > 0.0 { equal } else { self.search()? };
+        let multipliers = if balanced.margin(&equal) > 0.0 { equal } else { balanced.search()? };
+        let multipliers: Vec<f64> = multipliers
+            .iter()
+            .zip(&self.groups)
+            .map(|(multiplier, group)| multiplier / own_unit(group, &units).powi(2))
+            .collect();
         let factor = self.block(&multipliers).llt(Side::Lower).ok()?;
         // λ_max(B⁻¹F), whose eigenvalues are those of the symmetric L⁻¹FL⁻ᵀ.
         let half = factor.solve(form);
         let size = half.eigenvalues_from_real().ok()?.into_iter().fold(0.0, |largest: f64, value| largest.max(value.re));
         let scale = (DOMINANCE * size).max(floor);
         scale.is_finite().then(|| multipliers.into_iter().map(|multiplier| scale * multiplier).collect())
+    }
+
+    /// Units of the unknowns in which each feeds back as much as is fed back to it.
+    fn balance(&self) -> Vec<f64> {
+        let mut units = vec![1.0; self.order];
+        // What unknown `i` takes from `j`, where every group is one equation.
+        let mut weights = Mat::<f64>::zeros(self.order, self.order);
+        for group in &self.groups {
+            let ([argument], [result]) = (&group.arguments[..], &group.results[..]) else { return units };
+            let Some(i) = result.unit() else { return units };
+            argument.entries().for_each(|(j, value)| weights[(i, j)] = value.abs());
+        }
+        for _ in 0..BALANCING {
+            for i in 0..self.order {
+                let others = || (0..self.order).filter(|&j| j != i);
+                let taken: f64 = others().map(|j| weights[(i, j)] * units[j] / units[i]).sum();
+                let given: f64 = others().map(|j| weights[(j, i)] * units[i] / units[j]).sum();
+                let factor = (taken / given).sqrt();
+                if factor > 0.0 && factor.is_finite() {
+                    units[i] *= factor;
+                }
+            }
+        }
+        units
+    }
+
+    /// The same equations, unknowns and arguments in units.
+    fn in_units(&self, units: &[f64]) -> Self {
+        let scaled = |rows: &[Stretch], own: f64| -> Vec<Stretch> {
+            let scale = |row: &Stretch| {
+                let values = row.values.iter().zip(&units[row.start..]).map(|(value, unit)| value * unit / own);
+                Stretch { start: row.start, values: values.collect() }
+            };
+            rows.iter().map(scale).collect()
+        };
+        let groups = self.groups.iter().map(|group| {
+            let own = own_unit(group, units);
+            PencilGroup { arguments: scaled(&group.arguments, own), results: scaled(&group.results, own), ..*group }
+        });
+        Self { groups: groups.collect(), order: self.order }
     }
 
     /// `−Σ λ_g Q_g` on the unknowns.
@@ -105,6 +155,11 @@ impl Equations {
     }
 }
 
+/// The unit of a group's result.
+fn own_unit(group: &PencilGroup, units: &[f64]) -> f64 {
+    group.results.first().and_then(Stretch::unit).map_or(1.0, |i| units[i])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,12 +181,18 @@ mod tests {
         // 2I − W − Wᵀ is indefinite, but a diagonal scaling makes the coupling small.
         let badly_scaled = equations(&[&[0.5, 1e3], &[1e-4, 0.5]]);
         assert!(badly_scaled.margin(&[1.0, 1.0]) < 0.0);
-        let multipliers = badly_scaled.search().unwrap();
-        assert!(badly_scaled.margin(&multipliers) > 0.0, "{multipliers:?}");
         let form = Mat::<f64>::identity(2, 2);
         let dominating = badly_scaled.dominating(&form, 0.0).unwrap();
         let rest = badly_scaled.block(&dominating) - form;
         assert!(rest.llt(Side::Lower).is_ok(), "{dominating:?}");
+    }
+
+    #[test]
+    fn the_search_finds_unequal_multipliers() {
+        let mild = equations(&[&[0.5, 12.0], &[0.005, 0.5]]);
+        assert!(mild.margin(&[1.0, 1.0]) < 0.0);
+        let found = mild.search().unwrap();
+        assert!(mild.margin(&found) > 0.0, "{found:?}");
     }
 
     #[test]
