@@ -46,7 +46,7 @@ impl Structure {
             let linear = match &node.op {
                 Op::Binary(Binary::Div) => sets[node.operands[1].index()].is_empty(),
                 Op::Function(function) => piecewise_linear(function),
-                Op::Softmax => false,
+                Op::Softmax | Op::Equilibrium(_) => false,
                 _ => true,
             };
             if !linear && found.curved.is_none() {

@@ -197,7 +197,7 @@ pub fn is_smooth(network: &Network, output: NodeId, wanted: &[NodeId], values: &
     true
 }
 
-/// Written so that an invalid enclosure is smooth nowhere.
+/// Written so that an invalid enclosure avoids no kink.
 fn smooth_at(function: &Function, x: &Enclosure) -> bool {
     let avoids = |kink: f64| x.lower() > kink || x.upper() < kink;
     match *function {

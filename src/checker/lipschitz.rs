@@ -90,6 +90,9 @@ fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Eviden
     }
     let proved =
         functionals(claim, bounds, evidence, &|functional| growth_of(functional, by_growth.as_ref().map_err(Clone::clone)?))?;
+    if evidence.network.output_size() == 0 {
+        return Err(ClaimRefusal::Incomplete { field: "bound" });
+    }
     for output in 0..evidence.network.output_size() {
         let of_output = |(functional, bound): (&Functional, &f64)| {
             (functional.positions() == (output, None) && *bound <= claim.bound.value()).then_some(())

@@ -8,12 +8,12 @@ use super::refusal::ClaimRefusal;
 use crate::autodiff::{Reverse, Structure, logits};
 use crate::certificate::{self, LossName};
 use crate::data::{Dataset, Source};
-use crate::ir::{Network, NodeId, Op, Values};
+use crate::ir::{Network, NodeId, Op, Reduction, Values};
 use crate::onnx::StoredTensor;
 use crate::sound::Enclosure;
 
 /// Entries of all rows of derivatives of one sample: 3 GB.
-const MAX_ROOT_ENTRIES: usize = 1 << 27;
+pub(super) const MAX_ROOT_ENTRIES: usize = 1 << 27;
 /// Multiplications of enclosures that checking one claim may cost.
 const MAX_WORK: f64 = 4e9;
 
@@ -232,6 +232,12 @@ fn multiplications(network: &Network) -> f64 {
             (Op::Conv(geometry), _) => {
                 let kernel: usize = geometry.axes.iter().map(|axis| axis.kernel).product();
                 (kernel * geometry.in_channels / geometry.groups.max(1)) as f64
+            }
+            // Where places are not certain every element meets every other.
+            (Op::Sort { .. }, _) => node.shape.last().copied().unwrap_or(1) as f64,
+            (Op::Reduce(Reduction::Max | Reduction::Min), Some(of)) => {
+                let width = (network.node(*of).size() / node.size().max(1)) as f64;
+                width * width
             }
             _ => 1.0,
         };

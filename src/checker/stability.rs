@@ -11,7 +11,7 @@
 //! moments do not grow.
 
 use super::evidence::Evidence;
-use super::objective::Objective;
+use super::objective::{MAX_ROOT_ENTRIES, Objective};
 use super::refusal::ClaimRefusal;
 use crate::certificate::{Assurance, Rounding, StabilityClaim, StabilityVerdict, StabilityWitness};
 use crate::sound::Enclosure;
@@ -112,7 +112,8 @@ impl Gram {
     pub fn of(objective: &Objective) -> Result<Self, ClaimRefusal> {
         let (samples, outputs) = (objective.count(), objective.outputs());
         let order = samples.saturating_mul(outputs);
-        if order > MAX_ORDER || (order * order) as f64 * objective.dimension() as f64 > 2.0 * MAX_WORK {
+        let entries = order.saturating_mul(objective.dimension());
+        if order > MAX_ORDER || entries > MAX_ROOT_ENTRIES || order as f64 * entries as f64 > 2.0 * MAX_WORK {
             return Err(ClaimRefusal::Work { limit: MAX_WORK });
         }
         let mut rows = Vec::with_capacity(order);

@@ -1,7 +1,7 @@
 //! Implicit (equilibrium) networks as JSON: `z = φ(W z + U x + b)`, `y = C z + d`.
 //!
 //! Numbers are decimals that are read as the nearest `f64`; what is proved is proved for these. Reading is total: size limits
-//! come before memory, keys that are not known, shapes that do not fit and activations that leave nothing to be bounded are
+//! come before memory, keys that are not known, shapes that do not fit and activations without bounded slopes are
 //! refused. That the equation has a solution is not looked at here. It must not know what the network is used for.
 
 mod activation;

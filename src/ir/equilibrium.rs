@@ -5,13 +5,15 @@
 use super::function::Function;
 
 /// Newton steps for one equation.
-const STEPS: usize = 200;
+const STEPS: usize = 100;
 /// Halvings of a Newton step before it counts as no progress.
 const HALVINGS: usize = 30;
 /// Residuals up to this, relative to the largest of 1 and the unknowns, count as a solution.
 const RESIDUAL: f64 = 1e-10;
 /// Shortest step along the path from `A = 0`.
 const SHORTEST: f64 = 1e-4;
+/// Steps along the path that are tried: a point may come from whoever wrote a certificate.
+const TRIES: usize = 50;
 
 /// An equation `z = φ(scale·A·z + u)`.
 #[derive(Clone, Copy)]
@@ -22,7 +24,7 @@ struct Equation<'a> {
     scale: f64,
 }
 
-/// A solution of `z = φ(A·z + u)` to a residual of 1e-10: by Newton's method with halved steps, and where that stalls along
+/// A solution of `z = φ(A·z + u)` to a residual of 1e-10, relative where it is large: by Newton's method with halved steps, and where that stalls along
 /// the path from `A = 0`. `None` where none is found.
 #[must_use]
 pub fn fixed_point(function: &Function, weights: &[f64], injection: &[f64]) -> Option<Vec<f64>> {
@@ -37,7 +39,9 @@ pub fn fixed_point(function: &Function, weights: &[f64], injection: &[f64]) -> O
     }
     let (mut reached, mut step) = (0.0, 0.25);
     let mut point = at(0.0).newton(start)?;
-    while reached < 1.0 && step >= SHORTEST {
+    let mut tries = 0;
+    while reached < 1.0 && step >= SHORTEST && tries < TRIES {
+        tries += 1;
         let next = (reached + step).min(1.0);
         match at(next).newton(point.clone()) {
             Some(found) => (point, reached, step) = (found, next, 2.0 * step),

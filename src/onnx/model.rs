@@ -101,7 +101,7 @@ fn described(bytes: &[u8], digest: String) -> Result<Model, LoadError> {
         external: Vec::new(),
         opset: None,
         ir_version: None,
-        producer: description.producer.escape_debug().to_string(),
+        producer: description.producer.chars().take(200).flat_map(char::escape_debug).collect(),
         operators,
         parameters: description.parameters(),
         tensors: Vec::new(),

@@ -34,27 +34,23 @@ impl Pencil {
             }
         }
         let rows: Vec<&Stretch> = rows.into_iter().collect::<Option<_>>()?;
-        let mut columns = vec![vec![0.0; rows.len()]; self.dimension];
-        for (i, row) in rows.iter().enumerate() {
-            row.entries().for_each(|(j, value)| columns[j][i] = value);
-        }
-        let arguments = columns.split_off(self.inputs);
+        let column = |j: usize| Stretch::trimmed(&rows.iter().map(|row| row.at(j)).collect::<Vec<_>>());
         let deepest = self.groups.iter().map(|group| group.depth).max().unwrap_or(0);
         let groups = self
             .groups
             .iter()
             .map(|group| {
-                let own = || group.results.iter().filter_map(Stretch::unit).map(|i| i - self.inputs);
+                let own = || group.results.iter().filter_map(Stretch::unit);
                 PencilGroup {
                     alpha: group.alpha,
                     beta: group.beta,
-                    arguments: own().map(|i| Stretch::trimmed(&arguments[i])).collect(),
-                    results: own().map(|i| Stretch { start: inputs + i, values: vec![1.0] }).collect(),
+                    arguments: own().map(column).collect(),
+                    results: own().map(|i| Stretch { start: inputs + i - self.inputs, values: vec![1.0] }).collect(),
                     depth: deepest + 1 - group.depth,
                 }
             })
             .collect();
-        let outputs = columns.iter().map(|column| Stretch::trimmed(column)).collect();
+        let outputs = (0..self.inputs).map(column).collect();
         Some(Self { norm: self.norm, inputs, dimension: inputs + bounded, groups, outputs })
     }
 
@@ -73,6 +69,11 @@ impl Pencil {
 }
 
 impl Stretch {
+    /// One entry.
+    fn at(&self, i: usize) -> f64 {
+        i.checked_sub(self.start).and_then(|i| self.values.get(i)).copied().unwrap_or(0.0)
+    }
+
     /// A row without the zeros at its ends.
     fn trimmed(values: &[f64]) -> Self {
         let start = values.iter().position(|&value| value != 0.0).unwrap_or(0);
