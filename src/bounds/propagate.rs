@@ -114,7 +114,11 @@ impl<'n> Propagator<'n> {
         for id in self.network.ids().filter(|&id| self.network.node(id).variable) {
             let node = self.network.node(id);
             let bounds = if id == self.network.input() {
-                NodeBounds::new(region.lower().to_vec(), region.upper().to_vec())
+                let bounds = NodeBounds::new(region.lower().to_vec(), region.upper().to_vec());
+                if bounds.iter().any(|x| self.rounding.overflows(x.magnitude())) {
+                    return Err(BoundsError::at(node, Reason::Overflow));
+                }
+                bounds
             } else {
                 step(node, &operands(node, &self.constants, &variables), self.rounding)?
             };

@@ -11,7 +11,8 @@
 //! - elementwise arithmetic is off by at most `8u` of the operands' magnitudes (not the result's), which covers the scale
 //!   and the shift of a normalisation folded into the affine operator *before* it, computed in float32;
 //! - library functions are off by at most 2⁻²⁰ of one plus their value (measured for common runtimes: below 2⁻²¹);
-//! - every result may be flushed to zero where it is subnormal: 2⁻¹²⁶ per term;
+//! - every result may be flushed to zero where it is subnormal: 2⁻¹²⁶ per term; inputs and constants that are subnormal count
+//!   as they stand (a processor that reads them as zero is *not* covered);
 //! - nothing overflows: a sum whose terms could pass 10³⁰ is refused.
 //!
 //! Comparisons, maxima, sorts and movements of elements do not round.
@@ -101,8 +102,7 @@ impl Rounding {
         }
     }
 
-    /// Where the argument of a function may be when it is computed: a subnormal number may count as zero, which only a function
-    /// that jumps there can show.
+    /// Where the argument of a function that jumps at zero may be when it is computed: a subnormal number may count as zero there.
     pub fn argument(self, function: &Function, x: Interval) -> Interval {
         if self.is_exact() || !function.jumps() { x } else { x.widened(FLUSH) }
     }

@@ -27,6 +27,10 @@ const ROUNDING: f64 = 8.0 / 16_777_216.0;
 /// As often the smallest normal float32 number, to which as much is lost where subnormal ones count as zero.
 const FLUSH: f64 = 8.0 * f32::MIN_POSITIVE as f64;
 
+/// Magnitudes beyond this, and deviations below its inverse, are refused where the normalisation rounds: far from where
+/// float32 numbers overflow, and their inverses are subnormal.
+const LARGEST: f64 = 1e30;
+
 /// All perturbations of one sample.
 #[derive(Clone, Debug)]
 pub struct Neighbourhood {
@@ -74,8 +78,12 @@ impl Neighbourhoods {
             return Err(wrong("a deviation is not positive"));
         }
         let rounds = semantics == Semantics::Float32 && !(mean.is_empty() && deviation.is_empty());
-        if rounds && channels.iter().any(|(_, deviation)| deviation.lower < f64::from(f32::MIN_POSITIVE)) {
-            return Err(wrong("a deviation is no normal float32 number"));
+        let representable = |(mean, deviation): &(Constant, Constant)| {
+            let magnitude = max_or_nan(mean.lower.abs(), mean.upper.abs());
+            magnitude <= LARGEST && deviation.lower >= 1.0 / LARGEST && deviation.upper <= LARGEST
+        };
+        if rounds && !channels.iter().all(representable) {
+            return Err(wrong("a mean or deviation is beyond what float32 is known to hold, 1e30, or a deviation below 1e-30"));
         }
         // Channels come second, or last; of a flat input with one number for all there is one channel.
         let channel: Vec<usize> = if count == 1 {
@@ -122,6 +130,10 @@ impl Neighbourhoods {
         let (mut lower, mut upper) = input_box.outer();
         for (&slip, (lower, upper)) in slips.iter().zip(lower.iter_mut().zip(&mut upper)) {
             (*lower, *upper) = (sub_down(*lower, slip), add_up(*upper, slip));
+        }
+        let within = |x: &f64| x.abs() <= LARGEST;
+        if self.rounds && !(sample.iter().all(within) && lower.iter().chain(&upper).all(within)) {
+            return Err(ClaimRefusal::Shape { what: "a perturbed sample is beyond what float32 is known to hold, 1e30" });
         }
         let bounds = BoxRegion::new(lower, upper)?;
         let centres: Vec<Constant> =
@@ -278,5 +290,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// 10³⁹ is infinite in float32, and the inverse of 10³⁸ subnormal: what is exact there is not what is deployed.
+    #[test]
+    fn normalisations_that_float32_cannot_hold_are_refused() {
+        let of = |mean: &str, deviation: &str, sample: f64, semantics| {
+            let perturbation = Perturbation {
+                norm: Norm::Linf,
+                epsilon: "0".to_owned(),
+                clip: None,
+                mean: vec![mean.to_owned()],
+                deviation: vec![deviation.to_owned()],
+            };
+            Neighbourhoods::new(&perturbation, &[1, 1], semantics).and_then(|all| all.of(&[sample]))
+        };
+        for (mean, deviation, sample) in [
+            ("0", "1e39", 1e38),
+            ("1e39", "1", 0.0),
+            ("0", "1e38", 1e38),
+            ("0", "1e-38", 1.0),
+            ("0", "1", 1e31),
+            ("0", "1e-20", 1e15),
+        ] {
+            assert!(of(mean, deviation, sample, Semantics::Real).is_ok(), "{mean} {deviation} {sample}");
+            assert!(of(mean, deviation, sample, Semantics::Float32).is_err(), "{mean} {deviation} {sample}");
+        }
+        assert!(of("0.5", "0.1", 0.7, Semantics::Float32).is_ok());
     }
 }

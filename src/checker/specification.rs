@@ -8,7 +8,7 @@ use super::refusal::ClaimRefusal;
 use super::refutation::Refuter;
 use super::splits::LEAF;
 use crate::bounds::{BoxRegion, Hints, Propagator};
-use crate::certificate::{Assurance, CaseSlopes, Domain, Semantics, SlopesTarget, SpecificationClaim, Verdict};
+use crate::certificate::{Assurance, BUNDLE_LIMIT, CaseSlopes, Domain, Semantics, SlopesTarget, SpecificationClaim, Verdict};
 use crate::data::Source;
 use crate::vnnlib::{ElementType, Specification};
 
@@ -32,7 +32,7 @@ pub fn check(
     let network = evidence.network;
     let shape = |id| &network.node(id).shape;
     specification.check_network(shape(network.input()), shape(network.output())).map_err(|error| file(&error))?;
-    // A query about reals says nothing about float32 networks, and the other way round.
+    // A query about float32 networks is not answered by exact arithmetic. One that names no element type may be asked about either.
     match (specification.element, semantics) {
         (ElementType::Real, _) | (ElementType::Float32, Semantics::Float32) => {}
         _ => return Err(ClaimRefusal::Semantics),
@@ -68,30 +68,38 @@ fn holds(
     let mut slopes = vec![None; specification.cases.len()];
     for case in &claim.witness.slopes {
         let slot = slopes.get_mut(case.case as usize).ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
-        *slot = Some(hints(case, evidence)?);
+        *slot = Some(case);
     }
     for ((case, tree), slopes) in specification.cases.iter().zip(trees).zip(slopes) {
         let no_box = ClaimRefusal::Shape { what: "a case without its box" };
         let (lower, upper) = specification.boxes.get(case.region).ok_or(no_box)?.outer();
         let region = BoxRegion::new(lower, upper)?;
         let tree = tree.map_or_else(|| Ok(vec![LEAF]), |tree| evidence.vector(tree))?;
-        refuter.refute(&region, &case.clauses, &tree, &slopes.unwrap_or_default())?;
+        let hints = slopes.map_or_else(|| Ok(Hints::default()), |slopes| hints(slopes, evidence))?;
+        refuter.refute(&region, &case.clauses, &tree, &hints)?;
     }
     Ok(())
 }
+
+/// Slopes of a case, at most.
+const NUMBERS: usize = BUNDLE_LIMIT as usize / size_of::<f64>();
 
 /// The slopes of a case by the nodes of the network.
 fn hints(case: &CaseSlopes, evidence: &Evidence) -> Result<Hints, ClaimRefusal> {
     let ids: Vec<_> = evidence.network.ids().collect();
     let node = |index: u32| ids.get(index as usize).copied().ok_or(ClaimRefusal::Shape { what: "slopes of a node that is none" });
     let mut hints = Hints::default();
+    // A vector may be named again and again: what is at hand at once is no more than all vectors of a certificate.
+    let mut left = NUMBERS;
     for slopes in &case.slopes {
         let target = match slopes.target {
             SlopesTarget::Rows => &mut hints.rows,
             SlopesTarget::Upper(bounded) => hints.upper.entry(node(bounded)?).or_default(),
             SlopesTarget::Lower(bounded) => hints.lower.entry(node(bounded)?).or_default(),
         };
-        target.set(node(slopes.node)?, evidence.vector(&slopes.positions)?);
+        let positions = evidence.vector(&slopes.positions)?;
+        left = left.checked_sub(positions.len()).ok_or(ClaimRefusal::Shape { what: "more slopes than a certificate holds" })?;
+        target.set(node(slopes.node)?, positions);
     }
     Ok(hints)
 }
