@@ -65,8 +65,8 @@ pub struct CommonArguments {
     /// Where to write the certificate [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Seconds for the search of a pass (tightness takes what it needs); what was found until then is reported, and named what
-    /// was not done
+    /// Seconds for the search of a pass (tightness takes what it needs); what was found until then is reported, and what was not
+    /// done is named
     #[arg(long, value_name = "SECONDS", value_parser = seconds, env = "VERIFY_TIMEOUT")]
     timeout: Option<Duration>,
     /// Arithmetic of the network: exact on the file's weights, or float32 as deployed, with sums in any order (specifications

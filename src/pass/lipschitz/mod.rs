@@ -1,7 +1,7 @@
 //! The Lipschitz pass: `verify MODEL --lipschitz l2|linf`.
 //!
-//! It looks for multipliers of the one exact form (`engine`, `semidefinite`, `elimination`), makes them acceptable
-//! (`certify`), finds the norm product (`parts`) and attained quotients (`attained`), and hands over a claim with its
+//! It looks for multipliers of the one exact form (`engine`, `semidefinite`, `elimination`, `equilibrium`), makes them acceptable
+//! (`certify`), finds the norm product (`parts`, `layerwise`) and attained quotients (`attained`), and hands over a claim with its
 //! witness: for the whole network, for its outputs and for differences of two (`functionals`). What the claim is worth, the
 //! checker says.
 
