@@ -308,7 +308,7 @@ def traces(bench, quick):
 
 def mfac(bench, machine, quick, everything):
     print(f"\nM-FAC, {THREADS} threads; gradients in f32, ours with arithmetic in f64, the recursion in PyTorch in f32")
-    print("  seconds of ours and the recursion's; rates: share of the measured f64 products (Gram) and of reading (product)")
+    print("  seconds of ours and the recursion's; rates: share of the measured f64 products (Gram) and of reading (product: G and x twice, y once)")
     print(f"  memory: peak over the bytes of the gradients 4dm; off: relative difference of xᵀF⁻¹x, λ = {DAMPING}")
     head = f"{'precompute':>10} {'recursion':>10} {'ratio':>6} {'flops':>6} {'product':>9} {'recursion':>10} {'read':>6}"
     print(f"  {'d':>8} {'m':>5} {head} {'memory':>7} {'recursion':>10} {'off':>8} {'residual':>9}")
@@ -324,7 +324,8 @@ def mfac(bench, machine, quick, everything):
                 print(f"  {d:8} {m:5} {own.get('error', '')} {theirs.get('error', '')}")
                 continue
             flops = d * m * m / own["gram"] / 1e9 / machine["gigaflops"]
-            read = 8.0 * d * m / own["product"] / 1e9 / machine["read"]
+            # G and x are read twice, y is written.
+            read = (8.0 * d * m + 24.0 * d) / own["product"] / 1e9 / machine["read"]
             share = lambda peak: peak / (4.0 * d * m)
             print(
                 f"  {d:8} {m:5} {own['precompute']:10.4f} {theirs['precompute']:10.4f}"

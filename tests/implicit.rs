@@ -8,11 +8,13 @@
 //! | equations with no or several solutions | refused, whatever the norm |
 //! | altered certificates, claims of other kinds | refused |
 //! | the command line on the sample model | JSON, text, exit codes |
+//! | certified radii of samples of real data | moved samples keep their class |
 //!
 //! 20 random networks by default, as many as `NNVERIFY_CAMPAIGN` says otherwise.
 
 mod common;
 
+use std::path::Path;
 use std::process::Command;
 
 use common::{check, identity, repository};
@@ -20,9 +22,10 @@ use nnverify::autodiff::Linearisation;
 use nnverify::certificate::{
     Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, Inequality, Norm, Number, Semantics, Vector,
 };
+use nnverify::data::Dataset;
 use nnverify::implicit::SCHEMA;
 use nnverify::ir::{Network, Values, evaluate};
-use nnverify::onnx::{Model, load_bytes};
+use nnverify::onnx::{Model, load, load_bytes};
 use nnverify::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
 use serde_json::{Value, json};
 
@@ -318,6 +321,43 @@ fn the_command_line_treats_the_sample_model() {
     let (code, _, error) = verify(&[broken.to_str().unwrap(), "--lipschitz", "l2"]);
     assert_eq!(code, Some(3), "{error}");
     assert!(error.contains("well-posedness could not be certified"), "{error}");
+    // Limits cost tightness, not well-posedness.
+    for limit in ["--timeout", "--memory"] {
+        let (code, out, error) = verify(&[path, "--lipschitz", "l2", limit, "0.000001", "--certificate", certificate]);
+        assert_eq!(code, Some(0), "{limit}: {out}{error}");
+    }
+}
+
+#[test]
+fn samples_keep_their_class_within_their_radius() {
+    let (path, data) = (repository("models/digits_equilibrium.json"), repository("models/digits_test.npz"));
+    let [path, data] = [&path, &data].map(|path| path.to_str().unwrap());
+    let arguments = [path, "--lipschitz", "l2", "--per-margin", "--data", data, "--samples", "12", "--output-format", "json"];
+    let (code, out, error) = verify(&arguments);
+    assert_eq!(code, Some(0), "{out}{error}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let radii = report["sections"][0]["certified_radii"].as_array().unwrap_or_else(|| panic!("{report}"));
+    assert_eq!(radii.len(), 12);
+    let network = load(Path::new(path)).unwrap().network;
+    let dataset = Dataset::open(Path::new(data), None).unwrap();
+    let labels = dataset.labels(network.output_size()).unwrap();
+    let class = |x: &[f64]| {
+        let y = evaluate(&network, x).unwrap();
+        (0..y.len()).max_by(|&i, &j| y[i].total_cmp(&y[j])).unwrap()
+    };
+    let (mut random, mut positive) = (Random(5), 0);
+    for (sample, radius) in radii.iter().map(|radius| radius.as_f64().unwrap()).enumerate() {
+        let (x, label) = (dataset.input(sample), labels[sample] as usize);
+        assert!(radius == 0.0 || class(&x) == label, "{sample}");
+        positive += usize::from(radius > 0.0);
+        for _ in 0..20 {
+            let d: Vec<f64> = x.iter().map(|_| random.signed()).collect();
+            let length = size(Norm::L2, &d);
+            let moved: Vec<f64> = x.iter().zip(&d).map(|(x, d)| x + 0.999 * radius * d / length).collect();
+            assert!(radius == 0.0 || class(&moved) == label, "{sample} {radius}");
+        }
+    }
+    assert!(positive >= 9, "{positive}");
 }
 
 #[test]

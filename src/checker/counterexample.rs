@@ -3,7 +3,7 @@
 use super::refusal::ClaimRefusal;
 use crate::bounds::{BoxRegion, Propagator};
 use crate::certificate::Semantics;
-use crate::ir::Values;
+use crate::ir::{Network, Values};
 use crate::sound::Enclosure;
 use crate::vnnlib::{InputBox, Specification};
 
@@ -30,19 +30,27 @@ pub fn prove_unsafe(
 
 /// Bounds of the outputs on a box that is a point, or nearly: for real numbers from a double-double evaluation, which is
 /// exact where little is rounded, otherwise from intervals.
-pub(super) fn outputs_at(propagator: &Propagator, region: &BoxRegion) -> Result<Vec<(f64, f64)>, ClaimRefusal> {
-    let network = propagator.network();
-    if propagator.semantics() == Semantics::Real {
-        let bounds = region.lower().iter().zip(region.upper());
-        let input: Vec<Enclosure> = bounds.map(|(&lower, &upper)| Enclosure::from_bounds(lower, upper)).collect();
-        if let Ok(values) = Values::at(network, &input) {
-            let outputs = values.get(network.output().index());
-            if outputs.len() == network.output_size() && outputs.iter().all(Enclosure::is_valid) {
-                return Ok(outputs.iter().map(|y| (y.lower(), y.upper())).collect());
-            }
-        }
+///
+/// # Errors
+/// When the network is undefined there.
+pub fn outputs_at(propagator: &Propagator, region: &BoxRegion) -> Result<Vec<(f64, f64)>, ClaimRefusal> {
+    let evaluated = (propagator.semantics() == Semantics::Real).then(|| enclosed_outputs(propagator.network(), region)).flatten();
+    match evaluated {
+        Some(outputs) => Ok(outputs),
+        None => Ok(propagator.intervals(region)?.output().iter().map(|y| (y.lower, y.upper)).collect()),
     }
-    Ok(propagator.intervals(region)?.output().iter().map(|y| (y.lower, y.upper)).collect())
+}
+
+/// The double-double evaluation alone, in real arithmetic; `None` where an operator cannot be enclosed. Of an implicit
+/// equation a solution is enclosed; that there is no other, a Lipschitz bound says.
+#[must_use]
+pub fn enclosed_outputs(network: &Network, region: &BoxRegion) -> Option<Vec<(f64, f64)>> {
+    let bounds = region.lower().iter().zip(region.upper());
+    let input: Vec<Enclosure> = bounds.map(|(&lower, &upper)| Enclosure::from_bounds(lower, upper)).collect();
+    let values = Values::at(network, &input).ok()?;
+    let outputs = values.get(network.output().index());
+    let usable = outputs.len() == network.output_size() && outputs.iter().all(Enclosure::is_valid);
+    usable.then(|| outputs.iter().map(|y| (y.lower(), y.upper())).collect())
 }
 
 /// The point itself where it lies in the box, and an enclosure of the one decimal that the box is, coordinate by coordinate.

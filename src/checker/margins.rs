@@ -3,11 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::counterexample::outputs_at;
 use super::evidence::Evidence;
 use super::lipschitz;
 use super::refusal::ClaimRefusal;
-use crate::bounds::{BoxRegion, Propagator};
 use crate::certificate::{Domain, LipschitzClaim, Norm, Semantics};
 use crate::sound::round::{div_down, sub_down};
 
@@ -48,13 +46,12 @@ impl Margins {
         self.norm
     }
 
-    /// Every input that is nearer to `input` than this has its label's output as the largest, alone: the least quotient of
-    /// a margin and its bound, rounded down; zero where a margin is not positive.
+    /// Every input that is nearer than this to the one with these bounds of its outputs has its label's output as the
+    /// largest, alone: the least quotient of a margin and its bound, rounded down; zero where a margin is not positive.
     ///
     /// # Errors
-    /// When the network is undefined there, or a difference has no bound.
-    pub fn radius(&self, propagator: &Propagator, input: &[f64], label: usize) -> Result<f64, ClaimRefusal> {
-        let outputs = outputs_at(propagator, &BoxRegion::new(input.to_vec(), input.to_vec())?)?;
+    /// When a difference has no bound.
+    pub fn radius(&self, outputs: &[(f64, f64)], label: usize) -> Result<f64, ClaimRefusal> {
         let own = outputs.get(label).ok_or(ClaimRefusal::Shape { what: "there is no output for the label" })?;
         let mut radius = f64::INFINITY;
         for (other, y) in outputs.iter().enumerate().filter(|(other, _)| *other != label) {

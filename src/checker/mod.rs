@@ -34,7 +34,7 @@ mod tightness;
 
 use std::collections::HashSet;
 
-pub use counterexample::prove_unsafe;
+pub use counterexample::{enclosed_outputs, outputs_at, prove_unsafe};
 pub use evidence::{Evidence, Files};
 pub use growth::{growth, growth_of};
 pub use hessian_trace::prove_trace;

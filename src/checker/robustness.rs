@@ -8,7 +8,7 @@ use super::margins::Margins;
 use super::neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
 use super::refusal::ClaimRefusal;
 use super::refutation::Refuter;
-use crate::bounds::Propagator;
+use crate::bounds::{BoxRegion, Propagator};
 use crate::certificate::{Assurance, Domain, Norm, RobustnessClaim, Semantics};
 use crate::data::{Dataset, Source};
 
@@ -78,7 +78,9 @@ pub fn check(
 /// Are all perturbations nearer than the certified radius?
 #[must_use]
 pub fn is_within_radius(margins: &Margins, propagator: &Propagator, neighbourhood: &Neighbourhood, label: usize) -> bool {
-    margins.radius(propagator, &neighbourhood.centre, label).is_ok_and(|radius| neighbourhood.reach < radius)
+    let Ok(centre) = BoxRegion::around(&neighbourhood.centre, 0.0) else { return false };
+    let radius = outputs_at(propagator, &centre).and_then(|outputs| margins.radius(&outputs, label));
+    radius.is_ok_and(|radius| neighbourhood.reach < radius)
 }
 
 /// Proves that an input is a perturbation of a sample whose label's output is not the largest, alone.

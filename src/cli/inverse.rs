@@ -228,7 +228,7 @@ fn late(stop: TimedOut, step: &str) -> Failure {
 /// A network that fits its data has gradients of nearly zero, and an empirical Fisher matrix that says nothing.
 fn warn_of_vanishing<T: Real>(inverse: &Inverse, objective: &Objective<'_, T>, deadline: Deadline, context: &Context) {
     let m = inverse.count();
-    let fisher = (0..m).map(|i| inverse.gram()[(i, i)]).sum::<f64>() / m as f64;
+    let fisher = inverse.squared_norms().iter().sum::<f64>() / m as f64;
     let Ok(norms) = objective.root_norms(deadline) else { return };
     let gauss_newton = norms.iter().flatten().sum::<f64>() / norms.len() as f64;
     if fisher < 1e-6 * gauss_newton {

@@ -8,7 +8,7 @@ use super::analysis::{Context, Findings};
 use super::{ExitStatus, Failure};
 use crate::bounds::{BoxRegion, Propagator};
 use crate::certificate::{self, Assurance, Claim, ClaimKind, Domain, Semantics, Sorts, Vector};
-use crate::checker::{MAX_CLAIMS, Margins};
+use crate::checker::{ClaimRefusal, MAX_CLAIMS, Margins, enclosed_outputs, outputs_at};
 use crate::data::{Dataset, Npz};
 use crate::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
 use crate::report::{LipschitzSection, Section};
@@ -144,10 +144,32 @@ fn labelled(context: &Context) -> Result<(Dataset, Vec<u32>), Failure> {
 
 /// How far every sample may move, as the network's input, before its label's output may not be the largest.
 fn certified_radii(outcome: &Outcome, data: &Dataset, labels: &[u32], context: &Context) -> Result<Vec<f64>, Failure> {
-    let propagator = Propagator::new(&context.model.network, Semantics::Real).map_err(Failure::error)?;
+    let network = &context.model.network;
     let margins = Margins::stated(&outcome.claim);
-    let radius = |(sample, &label): (usize, &u32)| margins.radius(&propagator, &data.input(sample), label as usize);
-    labels.iter().take(context.samples(data)).enumerate().map(radius).collect::<Result<_, _>>().map_err(Failure::error)
+    // Intervals do not reach the solutions of implicit equations.
+    let propagator = network.implicit().is_none().then(|| Propagator::new(network, Semantics::Real)).transpose();
+    let propagator = propagator.map_err(Failure::error)?;
+    let mut not_enclosed = 0;
+    let mut radius = |(sample, &label): (usize, &u32)| {
+        let point = BoxRegion::around(&data.input(sample), 0.0)?;
+        let outputs = match &propagator {
+            Some(propagator) => outputs_at(propagator, &point)?,
+            None => match enclosed_outputs(network, &point) {
+                Some(outputs) => outputs,
+                None => {
+                    not_enclosed += 1;
+                    return Ok(0.0);
+                }
+            },
+        };
+        margins.radius(&outputs, label as usize)
+    };
+    let radii: Result<Vec<f64>, ClaimRefusal> = labels.iter().take(context.samples(data)).enumerate().map(&mut radius).collect();
+    let radii = radii.map_err(Failure::error)?;
+    if not_enclosed > 0 {
+        context.output.note(&format!("the solution could not be enclosed at {not_enclosed} samples: their radius is 0"));
+    }
+    Ok(radii)
 }
 
 /// The regions, and what their claims' ids end in.

@@ -17,6 +17,10 @@ use super::vectors::{add_transposed_times, times, widen};
 const WIDTH: usize = 1024;
 /// Bytes of a panel in `f64`, as far as whole columns allow.
 const PANEL_BYTES: usize = 8 << 20;
+/// Panels of a matrix that is wide enough: what each thread widens is little beside the matrix itself.
+const LEAST_PANELS: usize = 64;
+/// Columns below which panels are not made narrower for that.
+const NARROW: usize = 64;
 /// Groups of panels that the Gram matrix is summed over, where they take little beside the matrix itself.
 const GROUPS: usize = 8;
 
@@ -73,6 +77,7 @@ impl Panels {
     pub fn new(rows: usize, columns: usize, precision: Precision, memory: usize) -> io::Result<Self> {
         let bytes = rows.saturating_mul(columns).saturating_mul(precision.bytes());
         let width = (PANEL_BYTES / rows.saturating_mul(8).max(1)).clamp(1, WIDTH);
+        let width = width.min((columns / LEAST_PANELS).next_multiple_of(NARROW).max(NARROW));
         let store = if bytes <= memory {
             let panels = (0..columns).step_by(width).map(|start| {
                 let size = rows * width.min(columns - start);
@@ -290,22 +295,23 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn transposed_times(&self, a: &[f64]) -> io::Result<Vec<f64>> {
-        self.transposed_times_to(a, |_, value| value)
+        let mut out = vec![0.0; self.columns];
+        self.transposed_times_to(a, &mut out, |_, value| value)?;
+        Ok(out)
     }
 
-    /// `finish(j, (Gᵀ·a)_j)` for every column j, in one pass over memory.
+    /// `out[j] = finish(j, (Gᵀ·a)_j)` for every column j, in one pass over memory.
     ///
     /// # Errors
     /// Of the file.
-    pub fn transposed_times_to(&self, a: &[f64], finish: impl Fn(usize, f64) -> f64 + Sync) -> io::Result<Vec<f64>> {
-        let mut out = vec![0.0; self.columns];
+    pub fn transposed_times_to(&self, a: &[f64], out: &mut [f64], finish: impl Fn(usize, f64) -> f64 + Sync) -> io::Result<()> {
         out.par_chunks_mut(self.width).enumerate().try_for_each(|(panel, out)| {
+            out.fill(0.0);
             self.with(panel, |panel| panel.add_transposed_times(a, out))?;
             let (start, _) = self.place(panel);
             out.iter_mut().enumerate().for_each(|(j, value)| *value = finish(start + j, *value));
-            Ok::<(), io::Error>(())
-        })?;
-        Ok(out)
+            Ok(())
+        })
     }
 
     /// Columns `range` as an `m × |range|` matrix, row by row.

@@ -135,19 +135,25 @@ pub fn certify(
     }
     let deadline = options.timeout.and_then(|limit| start.checked_add(limit));
     let mut search = Search { options, deadline, progress, notes: &mut notes, short_of_memory: false };
-    let mut outcome = match question.norm {
-        Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search),
-        Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search),
-    }
-    .map_err(|error| match (network.implicit(), error) {
+    // Small programs leave cores to the search for an attained quotient, which needs nothing of them.
+    let (found, pair) = std::thread::scope(|scope| {
+        let attained = move || attained::search(network, question.norm, question.region.as_ref(), options.seed);
+        let attained = scope.spawn(move || on_own_threads(attained));
+        let found = match question.norm {
+            Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search),
+            Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search),
+        };
+        (search.progress)("attained quotient");
+        (found, attained.join())
+    });
+    let mut outcome = found.map_err(|error| match (network.implicit(), error) {
         (Some(node), LipschitzError::Refused(_) | LipschitzError::NoBound(_)) => {
             LipschitzError::IllPosed { node: node.name.clone() }
         }
         (_, error) => error,
     })?;
     outcome.short_of_memory = search.short_of_memory;
-    (search.progress)("attained quotient");
-    let pair = attained::search(network, question.norm, question.region.as_ref(), options.seed);
+    let pair = pair.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     if pair.is_none() {
         notes.push("no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned());
     }
@@ -157,6 +163,14 @@ pub fn certify(
     outcome.notes = notes;
     outcome.seconds = start.elapsed().as_secs_f64();
     Ok(outcome)
+}
+
+/// In the common pool a solver's products would wait for whole searches.
+fn on_own_threads<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    }
 }
 
 fn euclidean(

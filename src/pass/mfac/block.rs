@@ -1,9 +1,10 @@
 //! The blocked inverse: parameters in independent blocks of consecutive coordinates.
 
-use faer::linalg::solvers::{DenseSolveCore, Llt};
-use faer::{Mat, MatRef, Side};
+use faer::linalg::solvers::{DenseSolveCore, Llt, Solve};
+use faer::{ColMut, Mat, MatRef, Side};
 
-use super::inverse::{InverseError, factor, solve_vector};
+use super::factor::Factor;
+use super::inverse::InverseError;
 use crate::pass::derivatives::{Panels, dot};
 
 /// `F⁻¹` for the block diagonal of `F`. A block of at most m coordinates is inverted itself, a longer one through its
@@ -18,7 +19,7 @@ enum Block {
     /// The factor of `λI + (1/m)G_bᵀG_b`.
     Primal(Llt<f64>),
     /// The block's gradients, row by row, and the factor of `mI + G_bG_bᵀ/λ`.
-    Dual { gradients: Vec<f64>, cholesky: Llt<f64>, damping: f64 },
+    Dual { gradients: Vec<f64>, factor: Factor, damping: f64 },
 }
 
 impl BlockInverse {
@@ -42,8 +43,8 @@ impl BlockInverse {
                 let cholesky = matrix.llt(Side::Lower).map_err(|_| InverseError::NotDefinite { damping })?;
                 Ok(Block::Primal(cholesky))
             } else {
-                let cholesky = factor(&(rows * rows.transpose()), damping)?;
-                Ok(Block::Dual { gradients: own, cholesky, damping })
+                let factor = Factor::new(rows * rows.transpose(), damping)?;
+                Ok(Block::Dual { gradients: own, factor, damping })
             }
         };
         let blocks = (0..d).step_by(size).map(block).collect::<Result<_, _>>()?;
@@ -67,10 +68,14 @@ impl BlockInverse {
 impl Block {
     fn product(&self, x: &[f64]) -> Vec<f64> {
         match self {
-            Self::Primal(cholesky) => solve_vector(cholesky, x),
-            Self::Dual { gradients, cholesky, damping } => {
+            Self::Primal(cholesky) => {
+                let mut solution = x.to_vec();
+                cholesky.solve_in_place(ColMut::from_slice_mut(&mut solution).as_mat_mut());
+                solution
+            }
+            Self::Dual { gradients, factor, damping } => {
                 let rows = || gradients.chunks_exact(x.len());
-                let weights = solve_vector(cholesky, &rows().map(|row| dot(row, x)).collect::<Vec<_>>());
+                let weights = factor.solve(&rows().map(|row| dot(row, x)).collect::<Vec<_>>());
                 let mut out: Vec<f64> = x.iter().map(|x| x / damping).collect();
                 for (row, weight) in rows().zip(weights) {
                     out.iter_mut().zip(row).for_each(|(out, g)| *out -= weight * g / (damping * damping));

@@ -18,7 +18,7 @@ impl Influence {
         let scale = m as f64 / inverse.damping();
         let mut pairs = Mat::zeros(m, m);
         for j in 0..m {
-            let column: Vec<f64> = (0..m).map(|i| inverse.gram()[(i, j)]).collect();
+            let column: Vec<f64> = (0..m).map(|i| inverse.gram(i, j)).collect();
             inverse.solve(&column).into_iter().enumerate().for_each(|(i, x)| pairs[(i, j)] = scale * x);
         }
         Self { pairs: Mat::from_fn(m, m, |i, j| 0.5 * (pairs[(i, j)] + pairs[(j, i)])) }

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use faer::linalg::solvers::Solve;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
-use faer::{Mat, MatMut, Par, Side};
+use faer::{Mat, MatMut, Par};
 
+use super::factor::Factor;
 use crate::pass::derivatives::{Panels, dot};
 
 /// Why there is no inverse.
@@ -25,8 +25,7 @@ pub enum InverseError {
 pub struct Inverse {
     gradients: Panels,
     damping: f64,
-    gram: Mat<f64>,
-    cholesky: faer::linalg::solvers::Llt<f64>,
+    factor: Factor,
 }
 
 impl Inverse {
@@ -41,9 +40,8 @@ impl Inverse {
         if gradients.rows() == 0 {
             return Err(InverseError::Empty);
         }
-        let gram = gradients.gram()?;
-        let cholesky = factor(&gram, damping)?;
-        Ok(Self { gradients, damping, gram, cholesky })
+        let factor = Factor::new(gradients.gram()?, damping)?;
+        Ok(Self { gradients, damping, factor })
     }
 
     /// Number of gradients m.
@@ -68,29 +66,36 @@ impl Inverse {
         &self.gradients
     }
 
-    /// `GGᵀ`.
+    /// An entry of `GGᵀ`.
     #[must_use]
-    pub const fn gram(&self) -> &Mat<f64> {
-        &self.gram
+    pub fn gram(&self, i: usize, j: usize) -> f64 {
+        self.factor.gram(i, j)
+    }
+
+    /// Squared norms of the gradients.
+    #[must_use]
+    pub fn squared_norms(&self) -> &[f64] {
+        self.factor.diagonal()
     }
 
     /// The denominators of the paper's recursion, `m + g_iᵀv_i`: the diagonal of `D` in `M = L̃DL̃ᵀ`.
     #[must_use]
     pub fn denominators(&self) -> Vec<f64> {
-        let l = self.cholesky.L();
+        let l = self.factor.lower();
         (0..self.count()).map(|i| l[(i, i)] * l[(i, i)]).collect()
     }
 
     /// `κ = λ_max(GGᵀ)/(mλ)`: a product with a vector in the span of the gradients loses `ε·κ`.
     #[must_use]
     pub fn condition(&self) -> f64 {
-        let top = crate::pass::hessian::spectrum::eigenvalues(&self.gram).and_then(|values| values.last().copied());
+        let gram = Mat::from_fn(self.count(), self.count(), |i, j| self.gram(i, j));
+        let top = crate::pass::hessian::spectrum::eigenvalues(&gram).and_then(|values| values.last().copied());
         top.map_or(f64::NAN, |top| top / (self.count() as f64 * self.damping))
     }
 
     /// `M⁻¹a`.
     pub(super) fn solve(&self, a: &[f64]) -> Vec<f64> {
-        solve_vector(&self.cholesky, a)
+        self.factor.solve(a)
     }
 
     /// `F⁻¹x = x/λ − Gᵀ M⁻¹(Gx)/λ²`: reads `G` twice.
@@ -98,9 +103,19 @@ impl Inverse {
     /// # Errors
     /// Of the file that holds `G`.
     pub fn product(&self, x: &[f64]) -> io::Result<Vec<f64>> {
+        let mut out = vec![0.0; self.dimension()];
+        self.product_to(x, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`product`](Self::product) into memory that is there.
+    ///
+    /// # Errors
+    /// Of the file that holds `G`.
+    pub fn product_to(&self, x: &[f64], out: &mut [f64]) -> io::Result<()> {
         let weights = self.solve(&self.gradients.times(x)?);
         let square = self.damping * self.damping;
-        self.gradients.transposed_times_to(&weights, |j, back| x[j] / self.damping - back / square)
+        self.gradients.transposed_times_to(&weights, out, |j, back| x[j] / self.damping - back / square)
     }
 
     /// [`product`](Self::product), then steps of iterative refinement while they shrink the residual. Returns the product and
@@ -147,7 +162,9 @@ impl Inverse {
     pub fn forward(&self, y: &[f64]) -> io::Result<Vec<f64>> {
         let m = self.count() as f64;
         let inner: Vec<f64> = self.gradients.times(y)?.into_iter().map(|value| value / m).collect();
-        self.gradients.transposed_times_to(&inner, |j, back| self.damping * y[j] + back)
+        let mut out = vec![0.0; self.dimension()];
+        self.gradients.transposed_times_to(&inner, &mut out, |j, back| self.damping * y[j] + back)?;
+        Ok(out)
     }
 
     /// `F⁻¹Gᵀa = Gᵀ(λI + GGᵀ/m)⁻¹a`: the dual form, accurate for vectors in the span of the gradients, where
@@ -193,7 +210,7 @@ impl Inverse {
     fn whiten(&self, panel: &mut [f64], width: usize) {
         panel.iter_mut().for_each(|value| *value /= self.damping);
         let target = MatMut::from_row_major_slice_mut(panel, self.count(), width);
-        solve_lower_triangular_in_place(self.cholesky.L(), target, Par::Seq);
+        solve_lower_triangular_in_place(self.factor.lower(), target, Par::Seq);
     }
 
     /// Replaces `G` by the paper's `V` (each row divided by the root of its denominator), so that elements cost `O(m)`.
@@ -231,20 +248,4 @@ impl Factored {
         let back = self.rows.transposed_times(&self.rows.times(x)?)?;
         Ok(x.iter().zip(back).map(|(x, b)| x / self.damping - b).collect())
     }
-}
-
-/// The Cholesky factor of `mI + K/λ`.
-pub(super) fn factor(gram: &Mat<f64>, damping: f64) -> Result<faer::linalg::solvers::Llt<f64>, InverseError> {
-    let m = gram.nrows();
-    let matrix = Mat::from_fn(m, m, |i, j| gram[(i, j)] / damping + if i == j { m as f64 } else { 0.0 });
-    let refused = || InverseError::NotDefinite { damping };
-    // A factorisation of NaN does not fail.
-    let finite = (0..m).all(|i| (0..m).all(|j| matrix[(i, j)].is_finite()));
-    if finite { matrix.llt(Side::Lower).map_err(|_| refused()) } else { Err(refused()) }
-}
-
-pub(super) fn solve_vector(cholesky: &faer::linalg::solvers::Llt<f64>, a: &[f64]) -> Vec<f64> {
-    let mut right = Mat::from_fn(a.len(), 1, |i, _| a[i]);
-    cholesky.solve_in_place(right.as_mut());
-    (0..a.len()).map(|i| right[(i, 0)]).collect()
 }

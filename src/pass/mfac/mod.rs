@@ -5,6 +5,7 @@
 //! the damped empirical Fisher matrix, rows of `A_i` the damped Gauss–Newton matrix. The damping is never raised here.
 
 mod block;
+mod factor;
 mod gradients;
 mod influence;
 mod inverse;

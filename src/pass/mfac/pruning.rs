@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::inverse::{Inverse, InverseError, factor, solve_vector};
+use super::factor::Factor;
+use super::inverse::{Inverse, InverseError};
 use crate::pass::derivatives::dot;
 
 /// `ρ_q = w_q²/(2[F⁻¹]_qq)`: the quadratic model's cost of removing weight q and updating the others. Units of the loss.
@@ -36,9 +37,9 @@ impl Inverse {
         let gram = self.gradients().gram_of(|column| kept[column])?;
         let removed_weights: Vec<f64> = weights.iter().zip(&kept).map(|(w, kept)| if *kept { 0.0 } else { *w }).collect();
         let pressure = self.gradients().times(&removed_weights)?;
-        let cholesky = factor(&gram, self.damping())?;
+        let factor = Factor::new(gram, self.damping())?;
         // (λI + K/m)⁻¹/m = M⁻¹/λ.
-        let inner: Vec<f64> = solve_vector(&cholesky, &pressure).into_iter().map(|x| x / self.damping()).collect();
+        let inner: Vec<f64> = factor.solve(&pressure).into_iter().map(|x| x / self.damping()).collect();
         let back = self.gradients().transposed_times(&inner)?;
         let pairs = back.into_iter().zip(weights).zip(&kept);
         let update: Vec<f64> = pairs.map(|((b, w), kept)| if *kept { b } else { -w }).collect();
