@@ -237,15 +237,15 @@ fn sampled(network: &Network, region: Option<&BoxRegion>, random: &mut Random) -
 #[test]
 fn bounds_lie_between_what_is_attained_and_the_product() {
     let mut random = Random(5);
-    for (seed, activation) in (40..).zip([
-        Activation::Relu,
-        Activation::MaxMin,
-        Activation::Sorted(4),
+    for (seed, (activation, width)) in (40..).zip([
+        (Activation::Relu, 8),
+        (Activation::MaxMin, 8),
+        (Activation::Sorted(4), 8),
         // One group per sort, whose last result is no coordinate: the transposed program does not apply.
-        Activation::Sorted(12),
+        (Activation::Sorted(10), 10),
     ]) {
-        let network = chain(&layers(&[6, 12, 12, 4], seed), activation);
-        for region in [None, Some(BoxRegion::around(&[0.3; 6], 0.2).unwrap())] {
+        let network = chain(&layers(&[5, width, width, 3], seed), activation);
+        for region in [None, Some(BoxRegion::around(&[0.3; 5], 0.2).unwrap())] {
             let question = Question { norm: Norm::L1, region: region.clone(), margins: false };
             let outcome = find(&network, &question, &LipschitzOptions::default());
             let bound = outcome.claim.bound.value();
@@ -394,7 +394,7 @@ fn the_command_line_bounds_a_real_model() {
     assert_eq!((&claim["id"], &claim["norm"]), (&"lipschitz-l1".into(), &"l1".into()));
     let number = |field: &str| claim[field]["decimal"].as_str().unwrap().parse::<f64>().unwrap();
     let (bound, lower, product) = (number("bound"), number("lower_bound"), number("norm_product"));
-    assert!(lower > 0.5 * bound && lower <= bound && bound < 0.5 * product, "{lower} {bound} {product}");
+    assert!(lower > 0.6 * bound && lower <= bound && bound < 0.2 * product, "{lower} {bound} {product}");
     assert!(claim["functionals"].as_array().is_some_and(|all| all.len() == 10));
     let (code, out, error) = run(folder.path(), &["check", "c.json", "--model", "digits_maxmin.onnx"]);
     assert_eq!(code, 0, "{error}");

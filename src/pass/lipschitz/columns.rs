@@ -1,18 +1,17 @@
 //! ℓ1: multipliers for the columns of the inputs.
 //!
-//! The constant is the largest of the columns', and the program of one column (the transposed network's from ℓ∞, where its
-//! rows allow it) gives multipliers that bound every other column too. So few programs are solved: that of the input whose
-//! bound is the largest, until it is one that has been solved; nothing can then lower the maximum. Inputs that are not
-//! reached in time keep what they have.
+//! The constant is the largest of the columns', and multipliers that are found for some inputs bound every column. Those of
+//! the least largest column (`minimax`) serve all of them well. Then follow programs of one column (the transposed network's from
+//! ℓ∞, where its rows allow it), that of the input whose bound is the largest, until it is one that has been solved; nothing
+//! can then lower the maximum. Inputs that are not reached keep what they have.
 
 use std::cell::RefCell;
 
-use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
-
+use super::blocks::{Blocks, Point};
 use super::certify::{INFLATIONS, grown};
-use super::elimination::for_each_product;
+use super::elimination::feasible;
 use super::engine::{Found, Search};
+use super::minimax;
 use super::pencil::pencil;
 use super::{EngineChoice, is_affordable};
 use crate::bounds::Intervals;
@@ -20,11 +19,16 @@ use crate::certificate::{Inequality, Vector};
 use crate::checker::{form, prove_columns};
 use crate::form::{Form, FormError, Rows, Segment, admit};
 use crate::ir::Network;
+use crate::solver::interior_point;
 use crate::solver::{Candidate, InputNorm, Pencil, Stretch};
 use crate::sound::round::max_or_nan;
 
-/// Programs that are solved at most for one maximum.
-const PROGRAMS: usize = 40;
+/// Seconds that the programs of all maxima together may be predicted to take where nobody limits them.
+const PATIENCE: f64 = 30.0;
+/// Seconds that a program takes beside the interior point, and programs that are solved in any case.
+const LEAST: (f64, usize) = (0.02, 4);
+/// Multipliers that one maximum may write into a certificate.
+const NUMBERS: usize = 1 << 20;
 /// A column that is larger by less than this is not solved for.
 const TOLERANCE: f64 = 1e-6;
 /// Multiplier of an input that changes nothing, relative to the largest.
@@ -72,12 +76,6 @@ pub fn prepare(network: &Network, bounds: Option<&Intervals>, search: &mut Searc
     Ok(Some((form, rows)))
 }
 
-/// Weights of the outputs and multipliers of the groups.
-struct Point {
-    weights: Vec<f64>,
-    multipliers: Vec<f64>,
-}
-
 /// A point that the checker accepted, with multipliers of the inputs, and the bounds of the columns that it proves.
 struct Proved {
     point: Point,
@@ -91,17 +89,22 @@ struct Columns<'a> {
     pencil: Pencil,
 }
 
-/// Bounds all columns; `known` are bounds that need no inequality.
-pub fn bound(form: &Form, rows: &Rows, known: &[f64], search: &mut Search) -> Bounded {
+/// Bounds all columns; `known` are bounds that need no inequality. It is one of so many maxima that are sought.
+pub fn bound(form: &Form, rows: &Rows, known: &[f64], maxima: usize, search: &mut Search) -> Bounded {
     let columns = Columns { form, rows, pencil: pencil(form, rows, InputNorm::Maximum) };
+    let programs = columns.programs(maxima, search);
     let mut best: Vec<f64> = known.to_vec();
-    let mut proved: Vec<Proved> = Vec::new();
+    (search.progress)("all columns");
+    let mut proved: Vec<Proved> = columns.common(maxima, search).into_iter().collect();
+    for one in &proved {
+        best.iter_mut().zip(&one.columns).for_each(|(best, column)| *best = best.min(*column));
+    }
     let mut solved: Vec<(usize, Found)> = Vec::new();
-    let first = || if known.iter().any(|k| k.is_infinite()) { largest(&columns.sizes()) } else { largest(known) };
-    let mut next = first();
+    let mut next =
+        if proved.is_empty() && known.iter().any(|k| k.is_infinite()) { largest(&columns.sizes()) } else { largest(&best) };
     while let Some(input) = next.filter(|input| solved.iter().all(|(known, _)| known != input)) {
         let late = search.remaining().is_some_and(|left| left.is_zero());
-        if solved.len() >= PROGRAMS || late && !solved.is_empty() {
+        if solved.len() >= programs || late && !solved.is_empty() {
             search.notes.push(format!(
                 "the programs of {} columns were solved before the time or their number ran out: the bound is not the best of \
                  the relaxation",
@@ -173,6 +176,32 @@ impl Columns<'_> {
             sizes[i] += value * value;
         }
         sizes
+    }
+
+    /// How many programs of single columns may be solved; no clock says so, for the same question has the same answer.
+    fn programs(&self, maxima: usize, search: &Search) -> usize {
+        let order = self.pencil.dimension - self.pencil.inputs + self.pencil.outputs.len();
+        let numbers = NUMBERS / (self.pencil.inputs + order).max(1);
+        let seconds = interior_point::predicted_seconds(order) + LEAST.0;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // positive; saturates
+        let in_time = (PATIENCE / (seconds * maxima as f64)) as usize;
+        if search.deadline.is_some() { numbers } else { numbers.min(in_time) }.max(LEAST.1)
+    }
+
+    /// Multipliers that bound all columns together: the least largest column, or where that takes too long those of the
+    /// program from ℓ2.
+    fn common(&self, maxima: usize, search: &mut Search) -> Option<Proved> {
+        let seconds = minimax::predicted_seconds(&self.pencil) * maxima as f64;
+        let affordable = search.remaining().map_or(seconds <= PATIENCE, |left| seconds <= left.as_secs_f64());
+        if affordable
+            && let Some(start) = feasible(&self.pencil)
+            && let Some(point) = minimax::solve(&self.pencil, &start.multipliers, search.deadline)
+            && let Some(proved) = self.certify(vec![point])
+        {
+            return Some(proved);
+        }
+        let (candidate, _) = search.find(self.form, self.rows, InputNorm::Euclidean, &[]).candidate?;
+        self.certify(vec![Point { weights: vec![1.0; self.pencil.outputs.len()], multipliers: candidate.multipliers }])
     }
 
     /// Solves the program of one column. Every point that the checker accepts on the way bounds all columns.
@@ -253,7 +282,8 @@ impl Columns<'_> {
 
     /// The least multipliers of the inputs for a point, a little enlarged, where the checker accepts them.
     fn prove(&self, point: Point, inflation: f64) -> Option<Proved> {
-        let least = self.blocks(&point).least()?;
+        let blocks = Blocks::new(&self.pencil, &point);
+        let least = blocks.least(&blocks.solution()?)?;
         let peak = least.iter().copied().fold(0.0, f64::max);
         let enlarged = |tau: f64| tau.max(UNUSED * peak) * (1.0 + 2.0 * inflation) + f64::MIN_POSITIVE;
         let input_multipliers: Vec<f64> = least.into_iter().map(enlarged).collect();
@@ -263,8 +293,7 @@ impl Columns<'_> {
 
     /// The outputs where the form of one column is at its least.
     fn worst_case(&self, input: usize, point: &Point) -> Option<Vec<f64>> {
-        let blocks = self.blocks(point);
-        let bounded = blocks.solution()?;
+        let bounded = Blocks::new(&self.pencil, point).solution()?;
         let inputs = self.pencil.inputs;
         let value = |(i, value): (usize, f64)| match i.checked_sub(inputs) {
             Some(i) => value * bounded[(i, input)],
@@ -272,63 +301,5 @@ impl Columns<'_> {
             None => 0.0,
         };
         Some(self.pencil.outputs.iter().map(|row| row.entries().map(value).sum()).collect())
-    }
-
-    /// `Cᵀ·diag(ω)·C + Σ_g λ_g·Q_g`, as far as the columns need it.
-    fn blocks(&self, point: &Point) -> Blocks {
-        let (inputs, bounded) = (self.pencil.inputs, self.pencil.dimension - self.pencil.inputs);
-        let mut blocks =
-            Blocks { diagonal: vec![0.0; inputs], coupling: Mat::zeros(bounded, inputs), pivot: Mat::zeros(bounded, bounded) };
-        for (row, &weight) in self.pencil.outputs.iter().zip(&point.weights) {
-            blocks.add(row, row, weight);
-        }
-        for (group, &multiplier) in self.pencil.groups.iter().zip(&point.multipliers) {
-            for_each_product(group, multiplier, |left, right, weight| blocks.add(left, right, weight));
-        }
-        blocks
-    }
-}
-
-/// A form as its diagonal on the inputs, what couples these with the other coordinates, and its negative on those.
-struct Blocks {
-    diagonal: Vec<f64>,
-    coupling: Mat<f64>,
-    pivot: Mat<f64>,
-}
-
-impl Blocks {
-    fn add(&mut self, left: &Stretch, right: &Stretch, weight: f64) {
-        if weight == 0.0 {
-            return;
-        }
-        let inputs = self.diagonal.len();
-        let bounded = left.values.get(inputs.saturating_sub(left.start)..).unwrap_or_default();
-        let first = left.start.saturating_sub(inputs);
-        for (j, value) in right.entries() {
-            let (target, weight) = match j.checked_sub(inputs) {
-                Some(j) => (self.pivot.col_as_slice_mut(j), -weight * value),
-                None => {
-                    self.diagonal[j] += weight * value * left.at(j);
-                    (self.coupling.col_as_slice_mut(j), weight * value)
-                }
-            };
-            target[first..].iter_mut().zip(bounded).for_each(|(entry, a)| *entry += weight * a);
-        }
-    }
-
-    /// Where the form is at its largest, per input at one. `None` unless the pivot is positive definite.
-    fn solution(&self) -> Option<Mat<f64>> {
-        if self.pivot.nrows() == 0 {
-            return Some(Mat::zeros(0, self.diagonal.len()));
-        }
-        Some(self.pivot.llt(Side::Lower).ok()?.solve(&self.coupling))
-    }
-
-    /// The form's maximum over all other coordinates, per input at one.
-    fn least(&self) -> Option<Vec<f64>> {
-        let solution = self.solution()?;
-        let gain = |j: usize| (0..solution.nrows()).map(|i| self.coupling[(i, j)] * solution[(i, j)]).sum::<f64>();
-        let least: Vec<f64> = self.diagonal.iter().enumerate().map(|(j, own)| own + gain(j)).collect();
-        least.iter().all(|value| value.is_finite()).then_some(least)
     }
 }

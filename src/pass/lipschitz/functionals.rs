@@ -73,7 +73,7 @@ pub fn from_sums(
         let known = column_growth(network, &functional.absolute(network.output_size()));
         let known = known.unwrap_or_else(|_| vec![f64::INFINITY; network.input_size()]);
         let found = match form.as_ref().zip(rows.as_ref()) {
-            Some((form, rows)) => columns::bound(form, &rows.with_output(position), &known, search),
+            Some((form, rows)) => columns::bound(form, &rows.with_output(position), &known, functionals.len(), search),
             None => Bounded::known(&known),
         };
         let better = found.bound < bound;

@@ -3,10 +3,11 @@
 //! It looks for multipliers of the one exact form (`engine`, `semidefinite`, `elimination`, `equilibrium`), makes them acceptable
 //! (`certify`), finds the norm product (`parts`, `layerwise`) and attained quotients (`attained`), and hands over a claim with its
 //! witness: for the whole network, for its outputs and for differences of two (`functionals`), for
-//! ℓ1 by its columns (`columns`). What the claim is worth, the
+//! ℓ1 by its columns (`columns`, `blocks`, `minimax`). What the claim is worth, the
 //! checker says.
 
 mod attained;
+mod blocks;
 mod certify;
 mod columns;
 mod elimination;
@@ -14,6 +15,7 @@ mod engine;
 mod equilibrium;
 mod functionals;
 mod layerwise;
+mod minimax;
 mod parts;
 mod pencil;
 mod semidefinite;
@@ -277,7 +279,7 @@ fn summed(
     let norm_product = growth.as_ref().ok().map(|growth| growth.iter().copied().fold(0.0, max_or_nan));
     let known = growth.unwrap_or_else(|_| vec![f64::INFINITY; network.input_size()]);
     let whole = match &prepared {
-        Some((form, rows)) => columns::bound(form, rows, &known, search),
+        Some((form, rows)) => columns::bound(form, rows, &known, 1, search),
         None => columns::Bounded::known(&known),
     };
     if !whole.bound.is_finite() {
