@@ -63,4 +63,11 @@ impl Blocks {
         let least: Vec<f64> = self.diagonal.iter().enumerate().map(|(j, own)| own + gain(j)).collect();
         least.iter().all(|value| value.is_finite()).then_some(least)
     }
+
+    /// What each input's least multiplier gains there where the pivot loses `share` of its diagonal, to first order: so much
+    /// rounding may take.
+    pub fn room(&self, solution: &Mat<f64>, share: f64) -> Vec<f64> {
+        let gain = |j: usize| (0..solution.nrows()).map(|i| self.pivot[(i, i)] * solution[(i, j)].powi(2)).sum::<f64>();
+        (0..self.diagonal.len()).map(|j| share * gain(j)).collect()
+    }
 }

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use super::blocks::{Blocks, Point};
 use super::certify::{INFLATIONS, grown};
 use super::elimination::feasible;
-use super::engine::{Found, Search};
+use super::engine::{Engine, Found, Search};
 use super::minimax;
 use super::pencil::pencil;
 use super::{EngineChoice, is_affordable};
@@ -33,6 +33,11 @@ const NUMBERS: usize = 1 << 20;
 const TOLERANCE: f64 = 1e-6;
 /// Multiplier of an input that changes nothing, relative to the largest.
 const UNUSED: f64 = 1e-14;
+/// Told once, whatever the number of maxima.
+const UNFINISHED: &str =
+    "not all columns that decide a bound were solved for within the limits: with `--timeout` the search goes on";
+/// The share of the pivot's diagonal that rounding may take, per square of its order.
+const ROUNDING: f64 = 4.0 * f64::EPSILON;
 /// What the multipliers of the inputs are enlarged by at points that lie deeper inside.
 const INSIDE: f64 = 1e-9;
 /// Rounds in which the weights of the outputs follow from the program's worst case, where they are no variables of it.
@@ -105,11 +110,9 @@ pub fn bound(form: &Form, rows: &Rows, known: &[f64], maxima: usize, search: &mu
     while let Some(input) = next.filter(|input| solved.iter().all(|(known, _)| known != input)) {
         let late = search.remaining().is_some_and(|left| left.is_zero());
         if solved.len() >= programs || late && !solved.is_empty() {
-            search.notes.push(format!(
-                "the programs of {} columns were solved before the time or their number ran out: the bound is not the best of \
-                 the relaxation",
-                solved.len()
-            ));
+            if search.notes.iter().all(|note| note != UNFINISHED) {
+                search.notes.push(UNFINISHED.to_owned());
+            }
             break;
         }
         (search.progress)(&format!("column of input {input}"));
@@ -123,17 +126,21 @@ pub fn bound(form: &Form, rows: &Rows, known: &[f64], maxima: usize, search: &mu
         next = largest(&best).filter(|&other| best[other] > settled);
     }
     let bound = best.iter().copied().fold(0.0, f64::max);
-    let mut found = Found::default();
+    let (mut found, mut reached) = (Found::default(), false);
     // Of the column with the largest bound; where that one was not reached, the optimum of the relaxation is not known.
     if let Some(at) = largest(&solved.iter().map(|(input, _)| best[*input]).collect::<Vec<_>>()) {
         let (input, decisive) = solved.swap_remove(at);
-        let reached = best[input] * (1.0 + TOLERANCE) >= bound;
+        reached = best[input] * (1.0 + TOLERANCE) >= bound;
         found = Found { relaxation: decisive.relaxation.filter(|_| reached), ..decisive };
     }
     let kept = needed(&proved, known, bound);
-    if kept.is_empty() {
-        found.candidate = None;
-    }
+    let engine = match &found.candidate {
+        _ if kept.is_empty() => None,
+        Some((_, engine)) if reached => Some(*engine),
+        _ => Some(Engine::Minimax),
+    };
+    let point = |engine| (Candidate { input_multipliers: vec![bound * bound], multipliers: Vec::new() }, engine);
+    found.candidate = engine.map(point);
     let inequality = |one: &Proved| Inequality {
         sorts: search.options.sorts,
         input_multipliers: Vector::inline(&one.input_multipliers),
@@ -283,10 +290,13 @@ impl Columns<'_> {
     /// The least multipliers of the inputs for a point, a little enlarged, where the checker accepts them.
     fn prove(&self, point: Point, inflation: f64) -> Option<Proved> {
         let blocks = Blocks::new(&self.pencil, &point);
-        let least = blocks.least(&blocks.solution()?)?;
+        let solution = blocks.solution()?;
+        let least = blocks.least(&solution)?;
+        // About what the proof of definiteness takes from a scaled diagonal.
+        let room = blocks.room(&solution, ROUNDING * (blocks.pivot.nrows() as f64).powi(2));
         let peak = least.iter().copied().fold(0.0, f64::max);
-        let enlarged = |tau: f64| tau.max(UNUSED * peak) * (1.0 + 2.0 * inflation) + f64::MIN_POSITIVE;
-        let input_multipliers: Vec<f64> = least.into_iter().map(enlarged).collect();
+        let enlarged = |(tau, room): (f64, f64)| tau.max(UNUSED * peak) * (1.0 + 2.0 * inflation) + room + f64::MIN_POSITIVE;
+        let input_multipliers: Vec<f64> = least.into_iter().zip(room).map(enlarged).collect();
         let columns = prove_columns(self.form, self.rows, &input_multipliers, &point.weights, &point.multipliers).ok()?;
         Some(Proved { point, input_multipliers, columns })
     }

@@ -48,6 +48,8 @@ pub enum Engine {
     PerLayer,
     /// The multipliers that the engines start from.
     Start,
+    /// Newton's method for the columns of all inputs together (ℓ1).
+    Minimax,
     /// Inequalities of segments.
     Layerwise,
     NormProduct,
@@ -61,6 +63,7 @@ impl Engine {
             Self::InteriorPoint => "interior point",
             Self::PerLayer => "one multiplier per layer",
             Self::Start => "feasible start",
+            Self::Minimax => "all columns together",
             Self::Layerwise => "interior point by segments",
             Self::NormProduct => "norm product",
         }

@@ -19,13 +19,13 @@ use super::blocks::{Blocks, Point};
 use crate::solver::Pencil;
 
 /// Newton steps, in all and for one `μ`.
-const STEPS: (usize, usize) = (80, 15);
+const STEPS: (usize, usize) = (60, 15);
 /// A step that gains less, in units of `μ`, ends the search for one `μ`.
-const CENTRED: f64 = 1e-2;
+const CENTRED: f64 = 1.0;
 /// By what `μ` and `T` fall.
-const FALL: (f64, f64) = (0.2, 0.3);
-/// Relative gaps that `μ` and `T` leave at the end.
-const GAPS: (f64, f64) = (1e-4, 2e-3);
+const FALL: (f64, f64) = (0.1, 0.2);
+/// Relative gaps that `μ` and `T` leave at the end: single columns are solved for afterwards.
+const GAPS: (f64, f64) = (1e-3, 5e-3);
 /// Of the way to the boundary, and of the gain that Newton's model promises.
 const LINE: (f64, f64) = (0.95, 0.1);
 /// Added to the scaled Hessian, relative to its mean diagonal.
@@ -65,7 +65,7 @@ pub fn predicted_seconds(pencil: &Pencil) -> f64 {
     let pairs = pencil.groups.iter().map(|group| group.arguments.len()).sum::<usize>() + pencil.outputs.len();
     let (pairs, inputs) = (pairs as f64, pencil.inputs as f64);
     let bounded = (pencil.dimension - pencil.inputs) as f64;
-    60.0 * (6.0 * pairs * pairs * (bounded + inputs) + 10.0 * pairs * bounded * (bounded + inputs)) / 1e10
+    40.0 * (6.0 * pairs * pairs * (bounded + inputs) + 10.0 * pairs * bounded * (bounded + inputs)) / 1e10
 }
 
 /// The best point that Newton's method finds from feasible multipliers. `None` where they are not, or the numbers overflow.
