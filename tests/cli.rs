@@ -292,7 +292,7 @@ fn nodes_that_jump_have_no_lipschitz_constant() {
     for operator in ["Sign", "Floor", "Ceil"] {
         let model = Tiny::new(3, 1).gemm("first", "x", 3, 2).node("jump", operator, &["first"], vec![]).finish("jump");
         std::fs::write(directory.path().join("jump.onnx"), model).unwrap();
-        for norm in ["l2", "linf"] {
+        for norm in ["l1", "l2", "linf"] {
             let (code, _, error) = run(directory.path(), &["jump.onnx", "--lipschitz", norm]);
             assert!(
                 code == 2 && error.contains("`jump`") && error.contains("slope is unbounded"),

@@ -84,6 +84,7 @@ fn feedback(random: &mut Random, n: usize, contraction: bool, uneven: bool) -> V
 
 fn size(norm: Norm, x: &[f64]) -> f64 {
     match norm {
+        Norm::L1 => x.iter().map(|x| x.abs()).sum(),
         Norm::L2 => x.iter().map(|x| x * x).sum::<f64>().sqrt(),
         Norm::Linf => x.iter().fold(0.0, |max: f64, x| max.max(x.abs())),
     }
@@ -111,7 +112,13 @@ fn sampled(network: &Network, norm: Norm, random: &mut Random) -> f64 {
                 break;
             }
             let scale = size(Norm::L2, &pulled);
-            d = pulled.iter().map(|p| if norm == Norm::L2 { p / scale } else { p.signum() }).collect();
+            let peak = size(Norm::Linf, &pulled);
+            let next = |p: &f64| match norm {
+                Norm::L1 => f64::from(u8::from(p.abs() == peak)),
+                Norm::L2 => p / scale,
+                Norm::Linf => p.signum(),
+            };
+            d = pulled.iter().map(next).collect();
         }
         for step in [1.0, 0.1] {
             let y: Vec<f64> = x.iter().zip(&d).map(|(x, d)| x + step * scale * d).collect();
@@ -131,8 +138,8 @@ fn diagonal_equations_have_their_closed_form() {
     };
     let (feedback, input, identity) = (diagonal(&w), diagonal(&u), diagonal(&[1.0; 3]));
     let model = model(&json!({"name": "Relu"}), &feedback, &input, &identity, &[0.5; 3]);
-    // The outputs are apart: both norms have the largest slope, 1/(1 − 0.5) and 8/4.
-    for norm in [Norm::L2, Norm::Linf] {
+    // The outputs are apart: all norms have the largest slope, 1/(1 − 0.5) and 8/4.
+    for norm in [Norm::L1, Norm::L2, Norm::Linf] {
         let outcome = find(&model, norm, EngineChoice::Auto).unwrap();
         let (bound, lower) = (outcome.claim.bound.value(), outcome.claim.lower_bound.as_ref().unwrap().value());
         assert!((2.0..2.0 + 1e-5).contains(&bound) && (2.0 - 1e-9..=2.0).contains(&lower), "{norm:?}: {lower} {bound}");
@@ -165,7 +172,7 @@ fn no_bound_lies_below_what_random_networks_attain() {
         let (u, c) = (random.matrix(n, inputs, 1.0), random.matrix(outputs, n, 1.0));
         let b: Vec<f64> = (0..n).map(|_| random.signed()).collect();
         let model = model(activation, &w, &u, &c, &b);
-        for norm in [Norm::L2, Norm::Linf] {
+        for norm in [Norm::L1, Norm::L2, Norm::Linf] {
             let outcome = find(&model, norm, EngineChoice::Auto).unwrap_or_else(|e| panic!("{seed} {activation}: {e}"));
             let (bound, attained) = (outcome.claim.bound.value(), sampled(&model.network, norm, &mut random));
             assert!(attained <= bound * (1.0 + 1e-9), "{seed} {activation} {norm:?}: {attained} > {bound}");
@@ -192,7 +199,7 @@ fn the_engines_agree() {
         let w = feedback(&mut random, 8, false, seed == 2);
         let (u, c) = (random.matrix(8, 4, 1.0), random.matrix(3, 8, 1.0));
         let model = model(&json!({"name": name}), &w, &u, &c, &[0.0; 8]);
-        for norm in [Norm::L2, Norm::Linf] {
+        for norm in [Norm::L1, Norm::L2, Norm::Linf] {
             let bound = |engine| find(&model, norm, engine).unwrap().claim.bound.value();
             let (clarabel, interior) = (bound(EngineChoice::Clarabel), bound(EngineChoice::InteriorPoint));
             assert!((clarabel / interior - 1.0).abs() < 2e-6, "{name} {norm:?}: {clarabel} {interior}");
@@ -210,7 +217,7 @@ fn equations_that_are_not_well_posed_get_no_bound() {
         (symmetric, vec![vec![1.0], vec![1.0]], vec![vec![1.0, 1.0]]),
     ] {
         let model = model(&json!({"name": "Relu"}), &w, &u, &c, &vec![0.0; w.len()]);
-        for norm in [Norm::L2, Norm::Linf] {
+        for norm in [Norm::L1, Norm::L2, Norm::Linf] {
             for engine in [EngineChoice::Auto, EngineChoice::Clarabel, EngineChoice::InteriorPoint, EngineChoice::Product] {
                 let error = find(&model, norm, engine).unwrap_err();
                 assert_eq!(error, LipschitzError::IllPosed { node: "z".to_owned() }, "{w:?}");

@@ -50,7 +50,7 @@ pub fn prove_inequality(
     let form = form(network, segment, inequality.sorts.into(), bounds)?;
     let name = |id| &network.node(id).name;
     let about = || format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to));
-    let multipliers = Multipliers::resolve(inequality, bundle)?;
+    let multipliers = Multipliers::unweighted(inequality, bundle)?;
     multipliers.admit(&form, &about)?;
     let rows = Rows::new(&form)?;
     multipliers.prove(&form, &rows, Norm::L2, &about)
@@ -79,7 +79,7 @@ pub fn prove_functionals(
             .ok_or(ClaimRefusal::Shape { what: "a functional of outputs that do not exist" })?;
         let mut all = Vec::with_capacity(chosen.len());
         for &i in &chosen {
-            let multipliers = Multipliers::resolve(claims[i].1, bundle)?;
+            let multipliers = Multipliers::unweighted(claims[i].1, bundle)?;
             multipliers.admit(&form, &|| format!("the inequality of {}", claims[i].0))?;
             all.push(multipliers);
         }
@@ -93,18 +93,26 @@ pub fn prove_functionals(
 }
 
 /// The numbers of one inequality.
-struct Multipliers {
-    inputs: Vec<f64>,
-    groups: Vec<f64>,
+pub(super) struct Multipliers {
+    pub inputs: Vec<f64>,
+    pub groups: Vec<f64>,
 }
 
 impl Multipliers {
-    fn resolve(inequality: &Inequality, bundle: &Bundle) -> Result<Self, ClaimRefusal> {
+    pub fn resolve(inequality: &Inequality, bundle: &Bundle) -> Result<Self, ClaimRefusal> {
         let resolve = |vector| bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector);
         Ok(Self { inputs: resolve(&inequality.input_multipliers)?, groups: resolve(&inequality.multipliers)? })
     }
 
-    fn admit(&self, form: &Form, about: &dyn Fn() -> String) -> Result<(), ClaimRefusal> {
+    /// Of an inequality whose outputs have no weights.
+    fn unweighted(inequality: &Inequality, bundle: &Bundle) -> Result<Self, ClaimRefusal> {
+        if inequality.output_weights.is_some() {
+            return Err(ClaimRefusal::Shape { what: "output weights are those of inequalities for ℓ1" });
+        }
+        Self::resolve(inequality, bundle)
+    }
+
+    pub fn admit(&self, form: &Form, about: &dyn Fn() -> String) -> Result<(), ClaimRefusal> {
         admit(form, &self.inputs, &self.groups).map_err(|reason| MatrixRefusal::NoMatrix(reason).about(about()))
     }
 
@@ -146,7 +154,8 @@ pub fn prove_matrix(
     let squared_bound = match (norm, input_multipliers) {
         (Norm::L2, &[squared_bound]) => squared_bound,
         (Norm::Linf, all) if all.len() == form.inputs => sum_up(all.iter().copied()),
-        _ => return Err(MatrixRefusal::NoMatrix(MatrixError::InputMultipliers)),
+        // ℓ1 has a rule of its own (`columns`).
+        (Norm::L1 | Norm::L2 | Norm::Linf, _) => return Err(MatrixRefusal::NoMatrix(MatrixError::InputMultipliers)),
     };
     QuadraticForm::new(form, rows, input_multipliers, multipliers)
         .map_err(MatrixRefusal::NoMatrix)?

@@ -1,5 +1,7 @@
 //! Claims of kind `lipschitz`.
 
+use super::column_growth::column_growth;
+use super::columns::Columns;
 use super::evidence::Evidence;
 use super::growth::{growth, growth_of};
 use super::inequality::{prove_functionals, prove_inequality};
@@ -7,9 +9,10 @@ use super::pair::attained_quotient;
 use super::parts::{product, prove_parts};
 use super::refusal::ClaimRefusal;
 use crate::bounds::{BoxRegion, Intervals, interval_bounds};
-use crate::certificate::{Assurance, Domain, Functional, LipschitzClaim, Norm, Number, Rounding, Semantics};
+use crate::certificate::{Assurance, Domain, Functional, FunctionalBound, LipschitzClaim, Norm, Number, Rounding, Semantics};
 use crate::form::Segment;
-use crate::sound::round::{mul_up, sqrt_up};
+use crate::ir::Network;
+use crate::sound::round::{max_or_nan, mul_up, sqrt_up};
 
 /// A claim about more functionals is refused: each may cost minutes.
 const MAX_FUNCTIONALS: usize = 4096;
@@ -35,7 +38,13 @@ pub fn check(
     }
     let region = region(domain, evidence)?;
     let bounds = region.as_ref().map(|region| interval_bounds(evidence.network, region, semantics)).transpose()?;
+    let columns = claim.functionals.iter().map(|bound| &bound.columns).chain([&claim.witness.columns]).map(Vec::len);
+    let columns: usize = columns.sum();
+    if columns > MAX_FUNCTIONALS || (columns > 0 && claim.norm != Norm::L1) {
+        return Err(ClaimRefusal::Shape { what: "too many inequalities of columns, or such for another norm than ℓ1" });
+    }
     match claim.norm {
+        Norm::L1 => summed(claim, bounds.as_ref(), evidence)?,
         Norm::L2 => euclidean(claim, bounds.as_ref(), evidence)?,
         Norm::Linf => maximum(claim, bounds.as_ref(), evidence)?,
     }
@@ -79,6 +88,33 @@ fn euclidean(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evid
     .map(drop)
 }
 
+fn summed(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+    let (witness, network) = (&claim.witness, evidence.network);
+    let of_another_norm = |bound: &FunctionalBound| bound.inequality.is_some();
+    if witness.inequality.is_some() || !witness.parts.is_empty() || claim.functionals.iter().any(of_another_norm) {
+        return Err(ClaimRefusal::Shape { what: "an ℓ1 bound is proved by inequalities of columns" });
+    }
+    let whole = Columns { functional: None, inequalities: &witness.columns };
+    if let Some(number) = &claim.norm_product {
+        let growth = column_growth(network, &whole.weights(network))?;
+        at_most("norm_product", growth.into_iter().fold(0.0, max_or_nan), number)?;
+    }
+    let bound = whole.prove(network, bounds, evidence.bundle)?;
+    at_most("bound", bound, &claim.bound)?;
+    all_fit(claim, network)?;
+    for stated in &claim.functionals {
+        let columns = Columns { functional: Some(stated.functional), inequalities: &stated.columns };
+        // No output and no difference of two changes by more than all together.
+        let proved = match columns.prove(network, bounds, evidence.bundle) {
+            Ok(proved) if proved < bound => proved,
+            Err(refusal) if !stated.columns.is_empty() => return Err(refusal),
+            _ => bound,
+        };
+        at_most("functionals", proved, &stated.bound)?;
+    }
+    Ok(())
+}
+
 fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
     if claim.witness.inequality.is_some() || !claim.witness.parts.is_empty() {
         return Err(ClaimRefusal::Shape { what: "an ℓ∞ bound is the largest of its functionals'" });
@@ -86,7 +122,7 @@ fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Eviden
     let by_growth = growth(evidence.network);
     if let Some(number) = &claim.norm_product {
         let growth = by_growth.as_ref().map_err(Clone::clone)?;
-        at_most("norm_product", growth.iter().copied().fold(0.0, crate::sound::round::max_or_nan), number)?;
+        at_most("norm_product", growth.iter().copied().fold(0.0, max_or_nan), number)?;
     }
     let proved =
         functionals(claim, bounds, evidence, &|functional| growth_of(functional, by_growth.as_ref().map_err(Clone::clone)?))?;
@@ -103,6 +139,16 @@ fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Eviden
     Ok(())
 }
 
+/// Do all functionals exist, and are there few enough?
+fn all_fit(claim: &LipschitzClaim, network: &Network) -> Result<(), ClaimRefusal> {
+    let exists = |position: u32| (position as usize) < network.output_size();
+    let fits = |f: &Functional| exists(f.plus) && f.minus.is_none_or(exists);
+    if claim.functionals.len() > MAX_FUNCTIONALS || !claim.functionals.iter().all(|bound| fits(&bound.functional)) {
+        return Err(ClaimRefusal::Shape { what: "too many functionals, or of outputs that do not exist" });
+    }
+    Ok(())
+}
+
 /// Proves the bounds of all functionals, those without an inequality by `otherwise`.
 fn functionals(
     claim: &LipschitzClaim,
@@ -110,12 +156,7 @@ fn functionals(
     evidence: &Evidence,
     otherwise: &dyn Fn(&Functional) -> Result<f64, ClaimRefusal>,
 ) -> Result<Vec<f64>, ClaimRefusal> {
-    let outputs = evidence.network.output_size();
-    let exists = |position: u32| (position as usize) < outputs;
-    let fits = |f: &Functional| exists(f.plus) && f.minus.is_none_or(exists);
-    if claim.functionals.len() > MAX_FUNCTIONALS || !claim.functionals.iter().all(|bound| fits(&bound.functional)) {
-        return Err(ClaimRefusal::Shape { what: "too many functionals, or of outputs that do not exist" });
-    }
+    all_fit(claim, evidence.network)?;
     let with_inequality: Vec<_> = claim
         .functionals
         .iter()

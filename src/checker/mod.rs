@@ -6,9 +6,11 @@
 //!
 //! One file per kind of claim (`lipschitz`, `specification`, `robustness`, `hessian_trace`, `stability`,
 //! `inverse_hessian`, `tightness`), on top of what they share: mean losses (`objective`), derivatives in enclosures (`derivative`), matrix inequalities
-//! (`inequality`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`), attained
+//! (`inequality`; of columns for ℓ1: `columns`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`, `column_growth`), attained
 //! quotients (`pair`), refuted boxes (`refutation`, `splits`), certified radii (`margins`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
 
+mod column_growth;
+mod columns;
 mod convolution;
 mod counterexample;
 mod derivative;
@@ -34,6 +36,8 @@ mod tightness;
 
 use std::collections::HashSet;
 
+pub use column_growth::column_growth;
+pub use columns::prove_columns;
 pub use counterexample::{enclosed_outputs, outputs_at, prove_unsafe};
 pub use evidence::{Evidence, Files};
 pub use growth::{growth, growth_of};

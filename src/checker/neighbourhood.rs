@@ -55,6 +55,9 @@ impl Neighbourhoods {
                 .ok_or_else(|| ClaimRefusal::File { detail: format!("`{}` is not a number", text.escape_debug()) })
         };
         let wrong = |what| ClaimRefusal::Shape { what };
+        if perturbation.norm == Norm::L1 {
+            return Err(wrong("perturbations are those of ℓ2 or ℓ∞"));
+        }
         let epsilon = number(&perturbation.epsilon)?;
         if epsilon.lower < 0.0 {
             return Err(wrong("epsilon is negative"));
@@ -146,7 +149,8 @@ impl Neighbourhoods {
                 let reach = corners.zip(&centre).map(farthest).fold(0.0, max_or_nan);
                 (bounds.into(), reach)
             }
-            Norm::L2 => {
+            // ℓ1 has been refused; its balls lie in those of ℓ2.
+            Norm::L1 | Norm::L2 => {
                 let slip = sqrt_up(slips.iter().map(|&slip| mul_up(slip, slip)).fold(0.0, add_up));
                 let radius = add_up(self.radius(&centres), slip);
                 (Region::ball(&centre, radius)?.within(&bounds)?, radius)

@@ -4,7 +4,7 @@ use super::refusal::ClaimRefusal;
 use crate::certificate::Norm;
 use crate::ir::{Network, Values};
 use crate::sound::Enclosure;
-use crate::sound::round::{div_down, max_or_nan, sqrt_down, sqrt_up};
+use crate::sound::round::{add_down, div_down, max_or_nan, sqrt_down, sqrt_up, sum_up};
 
 /// A lower bound of `‖f(x) − f(y)‖/‖x − y‖` in the same norm above and below, evaluated with enclosures.
 ///
@@ -16,6 +16,10 @@ pub fn attained_quotient(network: &Network, norm: Norm, first: &[f64], second: &
     let output = |point: &[Enclosure]| Values::at(network, point).map(|values| values.get(network.output().index()).to_vec());
     let (at_first, at_second) = (output(&first)?, output(&second)?);
     let quotient = match norm {
+        Norm::L1 => {
+            let above = at_first.iter().zip(&at_second).fold(0.0, |sum, (a, b)| add_down(sum, (*a - *b).mignitude()));
+            div_down(above, sum_up(first.iter().zip(&second).map(|(a, b)| (*a - *b).magnitude())))
+        }
         Norm::L2 => {
             let squared =
                 |a: &[Enclosure], b: &[Enclosure]| a.iter().zip(b).fold(Enclosure::ZERO, |sum, (a, b)| sum + (*a - *b).square());

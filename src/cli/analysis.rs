@@ -218,7 +218,7 @@ pub fn find(arguments: &Analysis, context: &Context) -> Result<Vec<Findings>, Fa
     if let (Some(node), Some((pass, _))) = (context.model.network.implicit(), others.iter().find(|(_, asked)| *asked)) {
         let (path, node, operator) = (context.path.display(), &node.name, &node.operator);
         let message = format!("{path}: `{pass}` cannot treat node `{node}` ({operator}), an implicit equation");
-        let hint = "`--lipschitz l2` or `--lipschitz linf` certifies it, and that it is well posed";
+        let hint = "`--lipschitz l2`, `l1` or `linf` certifies it, and that it is well posed";
         return Err(Failure::coded("NV140", message).with_hint(hint));
     }
     if arguments.lipschitz.requested() {

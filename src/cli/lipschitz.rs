@@ -46,6 +46,9 @@ enum Formulation {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Norm {
+    /// Sum of absolute values of inputs and of outputs; single outputs and their differences in absolute value. With it the
+    /// inputs' columns are bounded: how much the outputs change together where one input alone does
+    L1,
     /// Euclidean norm of inputs and outputs
     L2,
     /// Largest absolute value of inputs and outputs
@@ -84,6 +87,7 @@ impl Arguments {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {
     let (norm, name) = match arguments.lipschitz {
+        Some(Norm::L1) => (certificate::Norm::L1, "l1"),
         Some(Norm::L2) => (certificate::Norm::L2, "l2"),
         Some(Norm::Linf) => (certificate::Norm::Linf, "linf"),
         None => return Err(Failure::error("no norm was given")),

@@ -8,7 +8,7 @@
 
 use super::{Form, Rows};
 use crate::sound::Row;
-use crate::sound::cholesky::{NotProved, SymmetricMatrix, prove_positive_definite};
+use crate::sound::cholesky::{NotProved, SymmetricMatrix, prove_each_border, prove_positive_definite};
 use crate::sound::round::{SMALLEST_SUBNORMAL, gamma, mul_up, scale_pow2};
 
 /// Rows that are multiplied together before they are added to the matrix: keeps the sums short.
@@ -54,6 +54,8 @@ pub enum MatrixError {
     Multipliers,
     #[error("the input multipliers are not one number, or one per input, each finite and not negative")]
     InputMultipliers,
+    #[error("the output weights are not one number per output, each positive, finite and not tiny")]
+    OutputWeights,
     #[error("its matrix would have the order {0}, above the limit of {MAX_ORDER}")]
     TooLarge(usize),
     #[error("a group's slopes are too small for the error analysis")]
@@ -77,22 +79,30 @@ impl QuadraticForm {
             return Ok(assemble(order, &vec![input(0); order], &negative_squares(&columns), &[]));
         }
         let inputs: Vec<f64> = (0..form.inputs).map(input).collect();
-        let mut squares = negative_squares(&rows.outputs);
-        let mut crosses = Vec::new();
-        for ((group, group_rows), &multiplier) in form.groups.iter().zip(&rows.groups).zip(multipliers) {
-            let (alpha, beta) = (group.slopes.lower, group.slopes.upper);
-            let product = alpha * beta;
-            if product.abs() < SMALLEST_FACTOR && alpha != 0.0 && beta != 0.0 {
-                return Err(MatrixError::Slopes);
-            }
-            let weight = multiplier * product;
-            squares.extend(group_rows.arguments.iter().filter(|_| weight != 0.0).map(|row| Square { weight, row }));
-            squares.extend(group_rows.results.iter().map(|row| Square { weight: multiplier, row }));
-            let weight = -0.5 * multiplier * (alpha + beta);
-            let pairs = group_rows.arguments.iter().zip(&group_rows.results).filter(|_| weight != 0.0);
-            crosses.extend(pairs.map(|(left, right)| Cross { weight, left, right }));
+        over_coordinates(form, rows, &inputs, negative_squares(&rows.outputs), multipliers)
+    }
+
+    /// `F(τ, λ)` with one multiplier per input and the outputs' squares weighted: `diag(τ)_x − Cᵀ·diag(ω)·C − Σ_g λ_g·Q_g`.
+    ///
+    /// # Errors
+    /// [`MatrixError`], before anything large is allocated.
+    pub fn weighted(
+        form: &Form,
+        rows: &Rows,
+        input_multipliers: &[f64],
+        output_weights: &[f64],
+        multipliers: &[f64],
+    ) -> Result<Self, MatrixError> {
+        admit(form, input_multipliers, multipliers)?;
+        let admissible = |&weight: &f64| weight >= SMALLEST_FACTOR && weight.is_finite();
+        if input_multipliers.len() != form.inputs {
+            return Err(MatrixError::InputMultipliers);
         }
-        Ok(assemble(form.dimension, &inputs, &squares, &crosses))
+        if output_weights.len() != rows.outputs.len() || !output_weights.iter().all(admissible) {
+            return Err(MatrixError::OutputWeights);
+        }
+        let outputs = rows.outputs.iter().zip(output_weights).map(|(row, weight)| Square { weight: -weight, row }).collect();
+        over_coordinates(form, rows, input_multipliers, outputs, multipliers)
     }
 
     /// Proves that the true `F` is positive definite.
@@ -102,6 +112,39 @@ impl QuadraticForm {
     pub fn prove(&self) -> Result<(), NotProved> {
         prove_positive_definite(&self.matrix, &self.radius)
     }
+
+    /// Proves that the true `F` is positive definite wherever at most one of the first `inputs` coordinates is not zero.
+    ///
+    /// # Errors
+    /// Why the proof did not go through for some input.
+    pub fn prove_each_input(&self, inputs: usize) -> Result<(), NotProved> {
+        prove_each_border(&self.matrix, &self.radius, inputs)
+    }
+}
+
+/// The matrix over all coordinates; `squares` are those of the outputs.
+fn over_coordinates<'a>(
+    form: &Form,
+    rows: &'a Rows,
+    inputs: &[f64],
+    mut squares: Vec<Square<'a>>,
+    multipliers: &[f64],
+) -> Result<QuadraticForm, MatrixError> {
+    let mut crosses = Vec::new();
+    for ((group, group_rows), &multiplier) in form.groups.iter().zip(&rows.groups).zip(multipliers) {
+        let (alpha, beta) = (group.slopes.lower, group.slopes.upper);
+        let product = alpha * beta;
+        if product.abs() < SMALLEST_FACTOR && alpha != 0.0 && beta != 0.0 {
+            return Err(MatrixError::Slopes);
+        }
+        let weight = multiplier * product;
+        squares.extend(group_rows.arguments.iter().filter(|_| weight != 0.0).map(|row| Square { weight, row }));
+        squares.extend(group_rows.results.iter().map(|row| Square { weight: multiplier, row }));
+        let weight = -0.5 * multiplier * (alpha + beta);
+        let pairs = group_rows.arguments.iter().zip(&group_rows.results).filter(|_| weight != 0.0);
+        crosses.extend(pairs.map(|(left, right)| Cross { weight, left, right }));
+    }
+    Ok(assemble(form.dimension, inputs, &squares, &crosses))
 }
 
 /// Whether a matrix can be built at all; cheap, so that rows need not be computed for nothing.

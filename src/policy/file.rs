@@ -143,7 +143,7 @@ pub struct RobustnessRule {
     pub labels: Option<PathBuf>,
     /// How many samples, from the first.
     pub samples: u32,
-    /// Norm of the perturbations.
+    /// Norm of the perturbations: `l2` or `linf`.
     pub norm: Norm,
     /// Their size, in the units of the data.
     pub epsilon: f64,

@@ -141,6 +141,9 @@ impl Task {
         line_of: LineOf,
         rule: Rule,
     ) -> Result<Self, Wrong> {
+        if wanted.norm == Norm::L1 {
+            return Err("perturbations are those of `l2` or `linf`: ℓ1 is a norm of Lipschitz bounds alone".to_owned().into());
+        }
         let (norm, symbol) = names(wanted.norm);
         let epsilon = positive("epsilon", wanted.epsilon)?;
         let least = &wanted.min_certified_accuracy;
@@ -279,6 +282,7 @@ const fn loss(loss: LossName) -> &'static str {
 /// The name of a norm in JSON, and its symbol.
 const fn names(norm: Norm) -> (&'static str, &'static str) {
     match norm {
+        Norm::L1 => ("l1", "ℓ1"),
         Norm::L2 => ("l2", "ℓ2"),
         Norm::Linf => ("linf", "ℓ∞"),
     }

@@ -71,6 +71,7 @@ fn domain(domain: &Domain, bundle: &Bundle) -> String {
 
 const fn norm(norm: Norm) -> &'static str {
     match norm {
+        Norm::L1 => "ℓ1",
         Norm::L2 => "ℓ2",
         Norm::Linf => "ℓ∞",
     }

@@ -70,6 +70,7 @@ impl LipschitzBound {
     fn new(suffix: &str, outcome: &Outcome) -> Self {
         let claim = &outcome.claim;
         let norm = match claim.norm {
+            Norm::L1 => "ℓ1",
             Norm::L2 => "ℓ2",
             Norm::Linf => "ℓ∞",
         };
@@ -143,7 +144,7 @@ impl fmt::Display for LipschitzBound {
             let name = match self.norm {
                 Norm::L2 if self.is_layerwise() => "product over segments",
                 Norm::L2 => "norm product",
-                Norm::Linf => "product of absolute values",
+                Norm::L1 | Norm::Linf => "product of absolute values",
             };
             table.push_record([name, product, "proved"]);
         }

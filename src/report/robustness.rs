@@ -74,6 +74,7 @@ fn share(part: usize, whole: usize, up: bool) -> String {
 impl fmt::Display for RobustnessSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let norm = match self.perturbation.norm {
+            Norm::L1 => "ℓ1",
             Norm::L2 => "ℓ2",
             Norm::Linf => "ℓ∞",
         };

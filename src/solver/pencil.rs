@@ -68,6 +68,24 @@ impl Stretch {
         (self.start..).zip(self.values.iter().copied()).filter(|(_, value)| *value != 0.0)
     }
 
+    /// The entry at a coordinate.
+    #[must_use]
+    pub fn at(&self, i: usize) -> f64 {
+        i.checked_sub(self.start).and_then(|i| self.values.get(i)).copied().unwrap_or(0.0)
+    }
+
+    /// The row on one of the inputs, which becomes coordinate 0, and on all that is no input.
+    fn restricted(&self, input: usize, inputs: usize) -> Self {
+        let bounded = self.values.get(inputs.saturating_sub(self.start)..).unwrap_or_default();
+        let start = 1 + self.start.saturating_sub(inputs);
+        let value = if input < inputs { self.at(input) } else { 0.0 };
+        if value == 0.0 {
+            return Self { start, values: bounded.to_vec() };
+        }
+        // A row that reaches an input and something bounded reaches all between them.
+        Self { start: 0, values: std::iter::once(value).chain(bounded.iter().copied()).collect() }
+    }
+
     /// The coordinate of a row that is one coordinate, unscaled.
     #[must_use]
     #[allow(clippy::float_cmp)] // exactly one
@@ -92,6 +110,24 @@ impl Pencil {
         match self.norm {
             InputNorm::Euclidean => 0,
             InputNorm::Maximum => input,
+        }
+    }
+
+    /// The program of one input alone: increments of the others are zero.
+    #[must_use]
+    pub fn column(&self, input: usize) -> Self {
+        let restrict = |rows: &[Stretch]| rows.iter().map(|row| row.restricted(input, self.inputs)).collect::<Vec<_>>();
+        let of_group = |group: &PencilGroup| PencilGroup {
+            arguments: restrict(&group.arguments),
+            results: restrict(&group.results),
+            ..*group
+        };
+        Self {
+            norm: InputNorm::Euclidean,
+            inputs: 1,
+            dimension: 1 + self.dimension - self.inputs,
+            groups: self.groups.iter().map(of_group).collect(),
+            outputs: restrict(&self.outputs),
         }
     }
 

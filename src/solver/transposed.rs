@@ -17,9 +17,21 @@ impl Pencil {
     /// of all inputs, and every other coordinate the result of exactly one pair.
     #[must_use]
     pub fn transposed(&self) -> Option<Self> {
+        let smaller = self.outputs.len() < self.inputs;
+        (self.norm == InputNorm::Euclidean && smaller).then(|| self.with_outputs_as_inputs(InputNorm::Euclidean)).flatten()
+    }
+
+    /// Of a program with one input the transposed one from ℓ∞: its inputs are the outputs here, each with a multiplier of its
+    /// own. `None` where some coordinate is not the result of exactly one pair.
+    #[must_use]
+    pub fn transposed_from_maximum(&self) -> Option<Self> {
+        (self.inputs == 1).then(|| self.with_outputs_as_inputs(InputNorm::Maximum)).flatten()
+    }
+
+    fn with_outputs_as_inputs(&self, norm: InputNorm) -> Option<Self> {
         let (inputs, bounded) = (self.outputs.len(), self.dimension - self.inputs);
         let sloped = self.groups.iter().all(|group| group.alpha < group.beta && group.arguments.len() == group.results.len());
-        if self.norm != InputNorm::Euclidean || inputs == 0 || inputs >= self.inputs || !sloped {
+        if inputs == 0 || !sloped {
             return None;
         }
         // Columns of the transposed map: what each output, and the argument of each bounded coordinate, takes from all.
@@ -51,29 +63,31 @@ impl Pencil {
             })
             .collect();
         let outputs = (0..self.inputs).map(column).collect();
-        Some(Self { norm: self.norm, inputs, dimension: inputs + bounded, groups, outputs })
+        Some(Self { norm, inputs, dimension: inputs + bounded, groups, outputs })
     }
 
     /// A point of one of the two programs as the point of the other that proves the same bound. Twice is the identity.
     #[must_use]
     pub fn transposed_point(&self, point: &Candidate) -> Candidate {
+        Candidate { input_multipliers: point.input_multipliers.clone(), multipliers: self.transposed_multipliers(point) }
+    }
+
+    /// A point of [`Self::transposed_from_maximum`], which this is, as the multipliers of the groups of the program with one
+    /// input and the weights `ω` of its outputs: `Σ 1/ω = 1`, and the input's multiplier is the point's squared bound.
+    #[must_use]
+    pub fn weighted_point(&self, point: &Candidate) -> (Vec<f64>, Vec<f64>) {
+        let tau = point.squared_bound();
+        (point.input_multipliers.iter().map(|multiplier| tau / multiplier).collect(), self.transposed_multipliers(point))
+    }
+
+    fn transposed_multipliers(&self, point: &Candidate) -> Vec<f64> {
         let tau = point.squared_bound();
         let multipliers = self.groups.iter().zip(&point.multipliers);
-        Candidate {
-            input_multipliers: point.input_multipliers.clone(),
-            multipliers: multipliers
-                .map(|(group, multiplier)| 4.0 * tau / ((group.beta - group.alpha).powi(2) * multiplier))
-                .collect(),
-        }
+        multipliers.map(|(group, multiplier)| 4.0 * tau / ((group.beta - group.alpha).powi(2) * multiplier)).collect()
     }
 }
 
 impl Stretch {
-    /// One entry.
-    fn at(&self, i: usize) -> f64 {
-        i.checked_sub(self.start).and_then(|i| self.values.get(i)).copied().unwrap_or(0.0)
-    }
-
     /// A row without the zeros at its ends.
     fn trimmed(values: &[f64]) -> Self {
         let start = values.iter().position(|&value| value != 0.0).unwrap_or(0);

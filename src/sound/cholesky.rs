@@ -50,7 +50,7 @@ use std::fmt;
 
 use factor::Workspace;
 
-use super::round::{SMALLEST_SUBNORMAL, add_up, binary_exponent, div_up, gamma, mul_up, scale_pow2, sub_down};
+use super::round::{SMALLEST_SUBNORMAL, add_up, binary_exponent, div_up, gamma, max_or_nan, mul_up, scale_pow2, sub_down};
 
 /// Largest supported dimension (the underflow bound relies on it).
 const MAX_DIMENSION: usize = 1 << 20;
@@ -160,33 +160,64 @@ impl std::error::Error for NotProved {}
 ///
 /// The reason why the proof did not go through.
 pub fn prove_positive_definite(matrix: &SymmetricMatrix, diagonal_radius: &[f64]) -> Result<(), NotProved> {
+    prove_each_border(matrix, diagonal_radius, 0)
+}
+
+/// The same for many matrices at once: for each of the first `borders` coordinates, A restricted to that one and all
+/// coordinates after the borders is positive definite. Entries between two borders mean nothing. Without borders it is A.
+///
+/// The block that they have in common comes first in the factorisation, so its factor serves all; a border's row of the
+/// factor and its pivot are then those of its own matrix, which needs no larger shift than the one that is used.
+///
+/// # Errors
+///
+/// The reason why the proof did not go through for one of them.
+pub fn prove_each_border(matrix: &SymmetricMatrix, diagonal_radius: &[f64], borders: usize) -> Result<(), NotProved> {
     let n = matrix.dimension();
-    if diagonal_radius.len() != n {
+    if diagonal_radius.len() != n || borders > n {
         return Err(NotProved::DimensionMismatch);
     }
     if n > MAX_DIMENSION {
         return Err(NotProved::TooLarge);
     }
     let exponents = scaling_exponents(matrix)?;
-    let mut work = Workspace::new(n);
-    // Σ gᵢ/(1 − gᵢ)·mᵢᵢ + 2⁻¹⁰⁰⁰ over the scaled diagonal, rounded up.
+    let common = n - borders;
+    let mut work = Workspace::new(common, borders);
+    // Σ gᵢ/(1 − gᵢ)·mᵢᵢ + 2⁻¹⁰⁰⁰ over the scaled diagonal, rounded up; of the borders the largest term.
     let mut shift = scale_pow2(1.0, -1000);
-    for i in 0..n {
-        let row = matrix.row(i);
-        let target = work.row_mut(i);
+    let share = |products: usize, diagonal: f64| {
+        let g = gamma(products + 2);
+        mul_up(div_up(g, sub_down(1.0, g)), diagonal)
+    };
+    let mut of_borders = 0.0;
+    for (border, &exponent) in exponents[..borders].iter().enumerate() {
+        let entry = scaled(matrix.get(border, border), 2 * exponent);
+        of_borders = max_or_nan(of_borders, share(common, entry));
+        let row = work.place_of_border(border);
+        work.row_mut(row)[row] = entry;
+    }
+    for i in 0..common {
+        let exponent = exponents[borders + i];
+        let (with_borders, row) = matrix.row(borders + i).split_at(borders);
         let mut finite = true;
-        for ((entry, &value), &exponent) in target.iter_mut().zip(row).zip(&exponents) {
-            *entry = scaled(value, exponents[i] + exponent);
+        for (border, (&value, &other)) in with_borders.iter().zip(&exponents).enumerate() {
+            let entry = scaled(value, exponent + other);
+            finite &= entry.is_finite();
+            let place = work.place_of_border(border);
+            work.row_mut(place)[i] = entry;
+        }
+        let target = work.row_mut(i);
+        for ((entry, &value), &other) in target.iter_mut().zip(row).zip(&exponents[borders..]) {
+            *entry = scaled(value, exponent + other);
             finite &= entry.is_finite();
         }
         if !finite {
             return Err(NotProved::NotFinite);
         }
         let first = row.iter().position(|&value| value != 0.0).unwrap_or(i);
-        let g = gamma(i - first + 2);
-        let share = mul_up(div_up(g, sub_down(1.0, g)), target[i]);
-        shift = add_up(shift, share);
+        shift = add_up(shift, share(i - first, target[i]));
     }
+    shift = add_up(shift, of_borders);
     for (i, (&radius, &exponent)) in diagonal_radius.iter().zip(&exponents).enumerate() {
         let mut scaled_radius = scale_pow2(radius, 2 * exponent);
         if radius > 0.0 && scaled_radius < f64::MIN_POSITIVE {
@@ -195,10 +226,13 @@ pub fn prove_positive_definite(matrix: &SymmetricMatrix, diagonal_radius: &[f64]
         if !(scaled_radius.is_finite() && scaled_radius >= 0.0) {
             return Err(NotProved::NotFinite);
         }
-        let entry = &mut work.row_mut(i)[i];
+        let place = i.checked_sub(borders).unwrap_or_else(|| work.place_of_border(i));
+        let entry = &mut work.row_mut(place)[place];
         *entry = sub_down(*entry, add_up(shift, scaled_radius));
     }
-    work.factorise().map_err(|index| NotProved::PivotNotPositive { index })
+    work.factorise().map_err(|row| NotProved::PivotNotPositive {
+        index: if row < common { borders + row } else { row - work.place_of_border(0) },
+    })
 }
 
 /// k with 4ᵏ·mᵢᵢ in [1, 4), per row.

@@ -6,7 +6,7 @@ use super::{Norm, Pair, Vector};
 use crate::certificate::number::{Bits, Number};
 
 /// `‖f(x) − f(y)‖ ≤ bound·‖x − y‖` for all `x`, `y` of the domain, and pairs that come close to it; for ℓ∞ the bound is the
-/// largest of those of the outputs. For an implicit network also that `f` is a function: see `well_posed`.
+/// largest of those of the outputs, for ℓ1 of those of the inputs (columns). For an implicit network also that `f` is a function: see `well_posed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -20,7 +20,7 @@ pub struct LipschitzClaim {
     /// A quotient `‖f(x) − f(y)‖/‖x − y‖` that is attained.
     pub lower_bound: Option<Number>,
     /// The product of constants of the network's parts: of norms, or of segments with inequalities of their own; for ℓ∞ the
-    /// largest product of absolute values.
+    /// largest product of absolute values of an output, for ℓ1 of an input.
     pub norm_product: Option<Number>,
     /// Bounds of single outputs and of differences of two.
     pub functionals: Vec<FunctionalBound>,
@@ -37,6 +37,9 @@ pub struct FunctionalBound {
     /// Proves `bound`; without it the bound is that of the whole network (ℓ2, times √2 for a difference), or follows from
     /// absolute values (ℓ∞).
     pub inequality: Option<Inequality>,
+    /// Prove `bound` for ℓ1, as those of the whole network do; it is at most that of the whole network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Inequality>,
 }
 
 /// An output, or the difference of two.
@@ -54,20 +57,29 @@ pub struct Functional {
 pub struct LipschitzWitness {
     /// Proves `bound` for ℓ2; without it `bound` is the norm product.
     pub inequality: Option<Inequality>,
+    /// Prove `bound` for ℓ1: each bounds the column of every input, and an input's bound is the smallest of them and of the
+    /// product of absolute values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Inequality>,
     /// Proves `norm_product` for ℓ2: the parts in order from the input.
     pub parts: Vec<Part>,
     /// Proves `lower_bound`.
     pub pair: Option<Pair>,
 }
 
-/// Multipliers with which the matrix `F(τ, λ)` of a network or a part is positive definite.
+/// Multipliers with which the matrix `F(τ, λ)` of a network or a part is positive definite; for ℓ1 `F(τ, ω, λ)` wherever at
+/// most one input is not zero.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Inequality {
     pub sorts: Sorts,
-    /// `τ`: for ℓ2 one number, the squared bound; for ℓ∞ one per input, whose sum is the squared bound.
+    /// `τ`: for ℓ2 one number, the squared bound; for ℓ∞ one per input, whose sum is the squared bound; for ℓ1 one per input,
+    /// whose column has the bound `√(τ·Σ 1/ω)`.
     pub input_multipliers: Vector,
+    /// `ω`, for ℓ1 and several outputs alone: the weights of their squares, one per output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_weights: Option<Vector>,
     /// `λ`, one per group of the form, in its order.
     pub multipliers: Vector,
 }
@@ -106,8 +118,8 @@ pub enum PartProof {
 }
 
 impl Inequality {
-    fn vectors_mut(&mut self) -> [&mut Vector; 2] {
-        [&mut self.input_multipliers, &mut self.multipliers]
+    fn vectors_mut(&mut self) -> impl Iterator<Item = &mut Vector> {
+        [&mut self.input_multipliers, &mut self.multipliers].into_iter().chain(self.output_weights.as_mut())
     }
 }
 
@@ -118,8 +130,9 @@ impl LipschitzClaim {
             PartProof::Inequality(inequality) => Some(inequality),
             PartProof::Rules { .. } => None,
         });
-        let of_functionals = self.functionals.iter_mut().filter_map(|functional| functional.inequality.as_mut());
-        let inequalities = witness.inequality.iter_mut().chain(of_parts).chain(of_functionals);
+        let of_functionals =
+            self.functionals.iter_mut().flat_map(|functional| functional.inequality.iter_mut().chain(&mut functional.columns));
+        let inequalities = witness.inequality.iter_mut().chain(&mut witness.columns).chain(of_parts).chain(of_functionals);
         let points = witness.pair.iter_mut().flat_map(|pair| [&mut pair.first, &mut pair.second]);
         inequalities.flat_map(Inequality::vectors_mut).chain(points).collect()
     }

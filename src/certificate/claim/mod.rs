@@ -79,6 +79,8 @@ impl Domain {
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
+    /// Sum of absolute values; of Lipschitz constants alone.
+    L1,
     /// Euclidean.
     L2,
     /// Largest absolute value.

@@ -83,6 +83,7 @@ const fn loss(loss: LossName) -> &'static str {
 
 const fn norm(norm: Norm) -> &'static str {
     match norm {
+        Norm::L1 => "l1",
         Norm::L2 => "l2",
         Norm::Linf => "linf",
     }

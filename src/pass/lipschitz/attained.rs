@@ -58,7 +58,7 @@ pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u
     }
     let passes = match norm {
         Norm::L2 => 4 + 2 * QUICK,
-        Norm::Linf => 4 + network.output_size(),
+        Norm::L1 | Norm::Linf => 4 + network.output_size(),
     };
     let steps = (WORK / (2.0 * passes as f64 * (cost + 300.0) * CHAINS as f64)).clamp(5.0, 2500.0) as usize;
     let place = Place { network, constants: Values::constants(network).ok()?, norm, region };
@@ -117,6 +117,7 @@ impl Place<'_> {
         let at = Linearisation::new(self.network, &self.constants, &point).ok()?;
         let (size, direction) = match self.norm {
             Norm::L2 => spectral_norm(&at, start, iterations)?,
+            Norm::L1 => largest_column(&at, self.network)?,
             Norm::Linf => largest_row(&at, self.network.output_size())?,
         };
         Some(Stretched { size, point, direction })
@@ -150,8 +151,9 @@ impl Place<'_> {
     fn uphill(&self, centre: &Stretched, width: f64) -> Option<Vec<f64>> {
         let at = Linearisation::new(self.network, &self.constants, &centre.point).ok()?;
         let image = at.forward(&centre.direction);
-        // What the norm of the image gains: for ℓ∞ its largest element alone.
+        // What the norm of the image gains: for ℓ∞ its largest element alone, for ℓ1 every element alike.
         let cotangent = match self.norm {
+            Norm::L1 => image.iter().map(|y| if *y == 0.0 { 0.0 } else { y.signum() }).collect(),
             Norm::L2 => image,
             Norm::Linf => {
                 let largest = image.iter().fold(0.0, |largest: f64, y| largest.max(y.abs()));
@@ -200,6 +202,22 @@ fn largest_row(at: &Linearisation, outputs: usize) -> Option<(f64, Vec<f64>)> {
     let sized = gradients.map(|gradient| (gradient.iter().map(|g| g.abs()).sum::<f64>(), gradient));
     let (size, gradient) = sized.filter(|(size, _)| size.is_finite()).max_by(|a, b| a.0.total_cmp(&b.0))?;
     Some((size, gradient.iter().map(|g| g.signum()).collect()))
+}
+
+/// The largest sum of absolute values of a Jacobian's column, and that input's direction.
+fn largest_column(at: &Linearisation, network: &Network) -> Option<(f64, Vec<f64>)> {
+    let (inputs, outputs) = (network.input_size(), network.output_size());
+    let mut sums = vec![0.0; inputs];
+    for output in 0..outputs {
+        let mut unit = vec![0.0; outputs];
+        unit[output] = 1.0;
+        sums.iter_mut().zip(at.backward(&unit)).for_each(|(sum, g)| *sum += g.abs());
+    }
+    let finite = (0..inputs).filter(|&input| sums[input].is_finite());
+    let input = finite.max_by(|&a, &b| sums[a].total_cmp(&sums[b]))?;
+    let mut direction = vec![0.0; inputs];
+    direction[input] = 1.0;
+    Some((sums[input], direction))
 }
 
 /// The best certified quotient along a direction: close enough to stay within one linear piece, no closer.

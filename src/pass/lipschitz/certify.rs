@@ -12,7 +12,7 @@ use crate::form::{Form, Rows};
 use crate::solver::{Candidate, InputNorm, Pencil};
 
 /// Inflations `δ` that are tried: a solver's point violates the inequality by about its tolerance.
-const INFLATIONS: [f64; 8] = [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6];
+pub const INFLATIONS: [f64; 8] = [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6];
 /// Inflations beyond which recomputing `ρ` gains nothing.
 const RECOMPUTED: f64 = 1e-10;
 
@@ -42,12 +42,9 @@ pub fn prove(form: &Form, rows: &Rows, norm: InputNorm, candidate: &Candidate) -
 }
 
 fn inflated(pencil: &Pencil, answer: &Candidate) -> Vec<Candidate> {
-    let deepest = pencil.groups.iter().map(|group| group.depth).max().unwrap_or(0);
     let mut proposals = Vec::new();
     for inflation in INFLATIONS {
-        let grow = |depth: u32| 1.0 + inflation * f64::from(deepest + 1 - depth) / f64::from(deepest.max(1));
-        let multipliers: Vec<f64> =
-            pencil.groups.iter().zip(&answer.multipliers).map(|(group, m)| m * grow(group.depth)).collect();
+        let multipliers = grown(pencil, &answer.multipliers, inflation);
         let enlarged = |inputs: &[f64]| inputs.iter().map(|tau| tau * (1.0 + 2.0 * inflation) + f64::MIN_POSITIVE).collect();
         // The answer may lie inside, or outside by its tolerance: the best bound for its multipliers is better or safer.
         if inflation <= RECOMPUTED
@@ -58,4 +55,11 @@ fn inflated(pencil: &Pencil, answer: &Candidate) -> Vec<Candidate> {
         proposals.push(Candidate { input_multipliers: enlarged(&answer.input_multipliers), multipliers });
     }
     proposals
+}
+
+/// The multipliers of the groups, enlarged the more the less deep they are.
+pub fn grown(pencil: &Pencil, multipliers: &[f64], inflation: f64) -> Vec<f64> {
+    let deepest = pencil.groups.iter().map(|group| group.depth).max().unwrap_or(0);
+    let grow = |depth: u32| 1.0 + inflation * f64::from(deepest + 1 - depth) / f64::from(deepest.max(1));
+    pencil.groups.iter().zip(multipliers).map(|(group, m)| m * grow(group.depth)).collect()
 }

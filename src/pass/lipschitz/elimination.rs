@@ -197,16 +197,25 @@ fn squares_of_outputs(pencil: &Pencil) -> Mat<f64> {
 
 /// Adds `λ·(−αβ·VᵀV + (α+β)/2·(VᵀY + YᵀV) − YᵀY)`.
 pub(super) fn add_group(form: &mut Mat<f64>, group: &PencilGroup, multiplier: f64) {
+    for_each_product(group, multiplier, |left, right, weight| add_product(form, left, right, weight));
+}
+
+/// The products `weight·leftᵀ·right` whose sum a group adds to the form.
+pub(super) fn for_each_product<'a>(
+    group: &'a PencilGroup,
+    multiplier: f64,
+    mut visit: impl FnMut(&'a Stretch, &'a Stretch, f64),
+) {
     for row in &group.arguments {
-        add_product(form, row, row, -multiplier * group.alpha * group.beta);
+        visit(row, row, -multiplier * group.alpha * group.beta);
     }
     for row in &group.results {
-        add_product(form, row, row, -multiplier);
+        visit(row, row, -multiplier);
     }
     let weight = 0.5 * multiplier * (group.alpha + group.beta);
     for (v, y) in group.arguments.iter().zip(&group.results) {
-        add_product(form, v, y, weight);
-        add_product(form, y, v, weight);
+        visit(v, y, weight);
+        visit(y, v, weight);
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Engine {
     PerLayer,
     /// The multipliers that the engines start from.
     Start,
+    /// Newton's method for the columns of all inputs together (ℓ1).
+    Minimax,
     /// Inequalities of segments.
     Layerwise,
     NormProduct,
@@ -61,6 +63,7 @@ impl Engine {
             Self::InteriorPoint => "interior point",
             Self::PerLayer => "one multiplier per layer",
             Self::Start => "feasible start",
+            Self::Minimax => "all columns together",
             Self::Layerwise => "interior point by segments",
             Self::NormProduct => "norm product",
         }
@@ -86,6 +89,7 @@ pub fn inequality(candidate: &Candidate, sorts: Sorts) -> Inequality {
     Inequality {
         sorts,
         input_multipliers: Vector::inline(&candidate.input_multipliers),
+        output_weights: None,
         multipliers: Vector::inline(&candidate.multipliers),
     }
 }
@@ -121,41 +125,49 @@ pub struct Search<'a> {
 impl Search<'_> {
     /// Multipliers for a form that the checker accepts; `starts` are tried beside backward elimination.
     pub fn find(&mut self, form: &Form, rows: &Rows, norm: InputNorm, starts: &[Candidate]) -> Found {
-        let mut found = Found::default();
         let transposed = transposed(form, rows, norm);
         let of_transposed = transposed.is_some();
         let pencil = transposed.unwrap_or_else(|| pencil(form, rows, norm));
         let across = |point: &Candidate| if of_transposed { pencil.transposed_point(point) } else { point.clone() };
-        (found.order, found.multipliers) = (pencil.dimension, pencil.groups.len());
-        let mut starts: Vec<Candidate> = starts.iter().map(across).collect();
-        starts.extend(elimination::feasible(&pencil));
+        let certified = |path: &[Candidate]| certify(form, rows, norm, &path.iter().map(across).collect::<Vec<_>>());
+        self.find_in(&pencil, starts.iter().map(across).collect(), &certified)
+    }
+
+    /// The same for a program; `certified` makes of a path of its points one that the checker accepts.
+    pub fn find_in(
+        &mut self,
+        pencil: &Pencil,
+        mut starts: Vec<Candidate>,
+        certified: &dyn Fn(&[Candidate]) -> Option<Candidate>,
+    ) -> Found {
+        let mut found = Found { order: pencil.dimension, multipliers: pencil.groups.len(), ..Found::default() };
+        starts.extend(elimination::feasible(pencil));
         starts.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
         let Some(start) = starts.first() else {
             self.notes.push("no feasible multipliers were found to start from".to_owned());
             return found;
         };
         let choice = self.options.engine;
-        let certified = |path: &[Candidate]| certify(form, rows, norm, &path.iter().map(across).collect::<Vec<_>>());
         // What the checker refuses counts as not found: the next engine is asked.
         if matches!(choice, EngineChoice::Auto | EngineChoice::Clarabel)
-            && let Some(proposal) = self.clarabel(&pencil, start)
+            && let Some(proposal) = self.clarabel(pencil, start)
         {
-            found.accept(proposal, &certified);
+            found.accept(proposal, certified);
         }
         if (found.candidate.is_none() || choice == EngineChoice::Auto && found.is_loose())
             && matches!(choice, EngineChoice::Auto | EngineChoice::InteriorPoint | EngineChoice::Layerwise)
-            && let Some(proposal) = self.interior_point(&pencil, &starts)
+            && let Some(proposal) = self.interior_point(pencil, &starts)
         {
-            found.accept(proposal, &certified);
+            found.accept(proposal, certified);
         }
         if found.candidate.is_none() {
             (self.progress)("one multiplier per layer");
             let mut feasible: Vec<(Candidate, Engine)> = starts.into_iter().map(|start| (start, Engine::Start)).collect();
-            feasible.extend(elimination::per_layer(&pencil).map(|point| (point, Engine::PerLayer)));
+            feasible.extend(elimination::per_layer(pencil).map(|point| (point, Engine::PerLayer)));
             feasible.sort_by(|a, b| a.0.squared_bound().total_cmp(&b.0.squared_bound()));
             for (point, engine) in feasible {
                 if found.candidate.is_none() {
-                    found.accept((vec![point], None, engine), &certified);
+                    found.accept((vec![point], None, engine), certified);
                 }
             }
         }

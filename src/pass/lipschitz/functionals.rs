@@ -1,11 +1,12 @@
-//! Bounds of single outputs and of differences of two: for ℓ∞, and for margins.
+//! Bounds of single outputs and of differences of two: for ℓ1 and ℓ∞, and for margins.
 
+use super::columns::{self, Bounded};
 use super::engine::{Found, Search, inequality};
 use super::{EngineChoice, LipschitzError, is_affordable};
 use crate::bounds::Intervals;
 use crate::certificate::{Functional, FunctionalBound, Number};
-use crate::checker::{form, growth_of};
-use crate::form::{FormError, Rows, Segment};
+use crate::checker::{column_growth, form, growth_of};
+use crate::form::{Form, FormError, Rows, Segment};
 use crate::ir::Network;
 use crate::solver::{Candidate, InputNorm};
 use crate::sound::round::{mul_up, sqrt_up};
@@ -45,13 +46,54 @@ pub fn from_maximum_norm(
     margins: bool,
     search: &mut Search,
 ) -> Result<(Vec<FunctionalBound>, Found), LipschitzError> {
-    let outputs = network.output_size();
+    let functionals = singles(network.output_size(), margins);
+    let otherwise = |functional: &Functional| growth_of(functional, growths?).ok();
+    bounds_of(network, bounds, InputNorm::Maximum, &functionals, None, &otherwise, search)
+}
+
+/// Bounds from ℓ1 of all outputs and, on demand, of all differences, each the largest of its columns' and at most `bound`,
+/// that of the whole network; `form` is the network's, where inequalities are wanted.
+///
+/// # Errors
+/// When the form of the functionals is too large.
+pub fn from_sums(
+    network: &Network,
+    form: Option<&Form>,
+    bound: f64,
+    margins: bool,
+    search: &mut Search,
+) -> Result<Vec<FunctionalBound>, LipschitzError> {
+    let functionals = singles(network.output_size(), margins);
+    let positions: Vec<_> = functionals.iter().map(Functional::positions).collect();
+    let form = form.map(|form| form.with_differences(&positions).ok_or(FormError::TooLarge)).transpose()?;
+    let rows = form.as_ref().map(Rows::new).transpose()?;
+    let mut all = Vec::with_capacity(functionals.len());
+    for (position, functional) in functionals.iter().enumerate() {
+        (search.progress)(&format!("{functional} ({} of {})", position + 1, functionals.len()));
+        let known = column_growth(network, &functional.absolute(network.output_size()));
+        let known = known.unwrap_or_else(|_| vec![f64::INFINITY; network.input_size()]);
+        let found = match form.as_ref().zip(rows.as_ref()) {
+            Some((form, rows)) => columns::bound(form, &rows.with_output(position), &known, functionals.len(), search),
+            None => Bounded::known(&known),
+        };
+        let better = found.bound < bound;
+        all.push(FunctionalBound {
+            functional: *functional,
+            bound: Number::upper(if better { found.bound } else { bound }),
+            inequality: None,
+            columns: if better { found.inequalities } else { Vec::new() },
+        });
+    }
+    Ok(all)
+}
+
+/// All outputs and, on demand, all differences.
+fn singles(outputs: usize, margins: bool) -> Vec<Functional> {
     let mut functionals: Vec<Functional> = (0..outputs as u32).map(|plus| Functional { plus, minus: None }).collect();
     if margins {
         functionals.extend(differences(outputs));
     }
-    let otherwise = |functional: &Functional| growth_of(functional, growths?).ok();
-    bounds_of(network, bounds, InputNorm::Maximum, &functionals, None, &otherwise, search)
+    functionals
 }
 
 fn differences(outputs: usize) -> Vec<Functional> {
@@ -95,6 +137,7 @@ fn bounds_of(
             functional: *functional,
             bound: Number::upper(bound),
             inequality: found.candidate.as_ref().map(|(candidate, _)| inequality(candidate, search.options.sorts)),
+            columns: Vec::new(),
         });
         if bound > largest {
             (largest, of_largest) = (bound, found);
@@ -109,7 +152,7 @@ fn prepare(
     bounds: Option<&Intervals>,
     functionals: &[Functional],
     search: &mut Search,
-) -> Result<Option<(crate::form::Form, Rows)>, FormError> {
+) -> Result<Option<(Form, Rows)>, FormError> {
     if search.options.engine == EngineChoice::Product {
         return Ok(None);
     }

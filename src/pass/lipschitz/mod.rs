@@ -1,17 +1,21 @@
-//! The Lipschitz pass: `verify MODEL --lipschitz l2|linf`.
+//! The Lipschitz pass: `verify MODEL --lipschitz l1|l2|linf`.
 //!
 //! It looks for multipliers of the one exact form (`engine`, `semidefinite`, `elimination`, `equilibrium`), makes them acceptable
 //! (`certify`), finds the norm product (`parts`, `layerwise`) and attained quotients (`attained`), and hands over a claim with its
-//! witness: for the whole network, for its outputs and for differences of two (`functionals`). What the claim is worth, the
+//! witness: for the whole network, for its outputs and for differences of two (`functionals`), for
+//! ℓ1 by its columns (`columns`, `blocks`, `minimax`). What the claim is worth, the
 //! checker says.
 
 mod attained;
+mod blocks;
 mod certify;
+mod columns;
 mod elimination;
 mod engine;
 mod equilibrium;
 mod functionals;
 mod layerwise;
+mod minimax;
 mod parts;
 mod pencil;
 mod semidefinite;
@@ -20,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
 use crate::certificate::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
-use crate::checker::{ClaimRefusal, form, growth, product};
+use crate::checker::{ClaimRefusal, column_growth, form, growth, product};
 use crate::form::{FormError, Rows, Segment};
 use crate::ir::Network;
 use crate::solver::InputNorm;
@@ -140,6 +144,7 @@ pub fn certify(
         let attained = move || attained::search(network, question.norm, question.region.as_ref(), options.seed);
         let attained = scope.spawn(move || on_own_threads(attained));
         let found = match question.norm {
+            Norm::L1 => summed(network, question, bounds.as_ref(), &mut search),
             Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search),
             Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search),
         };
@@ -229,6 +234,7 @@ fn euclidean(
         functionals,
         witness: LipschitzWitness {
             inequality: found.candidate.as_ref().map(|(candidate, _)| engine::inequality(candidate, search.options.sorts)),
+            columns: Vec::new(),
             parts: parts.map(|parts| parts.into_iter().map(|part| part.0).collect::<Vec<Part>>()).unwrap_or_default(),
             pair: None,
         },
@@ -258,9 +264,58 @@ fn maximum(
         lower_bound: None,
         norm_product: growths.ok().map(|growths| Number::upper(growths.into_iter().fold(0.0, max_or_nan))),
         functionals,
-        witness: LipschitzWitness { inequality: None, parts: Vec::new(), pair: None },
+        witness: LipschitzWitness { inequality: None, columns: Vec::new(), parts: Vec::new(), pair: None },
     };
     Ok(Outcome::new(claim, &found))
+}
+
+fn summed(
+    network: &Network,
+    question: &Question,
+    bounds: Option<&Intervals>,
+    search: &mut Search,
+) -> Result<Outcome, LipschitzError> {
+    let outputs = network.output_size();
+    (search.progress)("absolute values");
+    let growth = column_growth(network, &vec![1.0; outputs]);
+    if let Err(refusal) = &growth {
+        search.notes.push(format!("no product of absolute values: {refusal}"));
+    }
+    let prepared = match columns::prepare(network, bounds, search) {
+        Ok(prepared) => prepared,
+        // The node that has neither is what the reader must know.
+        Err(error) if growth.is_err() => return Err(error.into()),
+        Err(error) => {
+            search.notes.push(format!("no matrix inequality: {error}"));
+            None
+        }
+    };
+    let norm_product = growth.as_ref().ok().map(|growth| growth.iter().copied().fold(0.0, max_or_nan));
+    let known = growth.unwrap_or_else(|_| vec![f64::INFINITY; network.input_size()]);
+    let whole = match &prepared {
+        Some((form, rows)) => columns::bound(form, rows, &known, 1, search),
+        None => columns::Bounded::known(&known),
+    };
+    if !whole.bound.is_finite() {
+        return Err(LipschitzError::NoBound("neither an inequality nor absolute values bound every column".to_owned()));
+    }
+    let functionals = if outputs <= FUNCTIONAL_LIMIT {
+        let form = prepared.as_ref().map(|prepared| &prepared.0);
+        functionals::from_sums(network, form, whole.bound, question.margins, search)?
+    } else {
+        search.notes.push(format!("no bounds of single outputs: there are {outputs}, {FUNCTIONAL_LIMIT} are tried"));
+        Vec::new()
+    };
+    let claim = LipschitzClaim {
+        norm: Norm::L1,
+        bound: Number::upper(whole.bound),
+        well_posed: network.implicit().is_some(),
+        lower_bound: None,
+        norm_product: norm_product.map(Number::upper),
+        functionals,
+        witness: LipschitzWitness { inequality: None, columns: whole.inequalities, parts: Vec::new(), pair: None },
+    };
+    Ok(Outcome::new(claim, &whole.found))
 }
 
 impl Outcome {

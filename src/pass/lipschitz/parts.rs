@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::certify::certify;
 use super::elimination::best_inputs;
+use super::engine;
 use super::pencil::pencil;
-use crate::certificate::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts, Vector};
+use crate::certificate::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts};
 use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
 use crate::form::{Form, Rows, Segment, SortForm};
 use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
@@ -91,12 +92,7 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
         certify(&form, &rows, InputNorm::Euclidean, std::slice::from_ref(&candidate))?
     };
     let bound = sqrt_up(accepted.squared_bound());
-    let inequality = Inequality {
-        sorts: Sorts::Comparators,
-        input_multipliers: Vector::inline(&accepted.input_multipliers),
-        multipliers: Vector::inline(&accepted.multipliers),
-    };
-    Some((inequality, bound, linear))
+    Some((engine::inequality(&accepted, Sorts::Comparators), bound, linear))
 }
 
 /// Squared spectral norm of a linear part, from the smaller Gram matrix.

@@ -168,6 +168,7 @@ fn of_robustness(claim: &RobustnessClaim, bundle: &Bundle, model: &Model) -> Vec
 
 fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
     let symbol = match claim.norm {
+        Norm::L1 => "ℓ1",
         Norm::L2 => "ℓ2",
         Norm::Linf => "ℓ∞",
     };

@@ -10,43 +10,55 @@ const PANEL: usize = 64;
 /// Four rows of a panel, one column after another.
 type Column = [f64; TILE];
 
-/// The matrix under factorisation: square, padded with unit rows to a multiple of [`TILE`]. Only
-/// the lower triangle means anything; tiles on the diagonal write beyond it.
+/// The matrix under factorisation: square, a common block and then its borders, each padded with unit rows to a multiple of
+/// [`TILE`]. Only the lower triangle means anything, and of two borders nothing; tiles on the diagonal write beyond it.
 pub(super) struct Workspace {
+    /// Rows of the common block with its padding: where the borders start.
+    common: usize,
+    borders: usize,
     size: usize,
     stride: usize,
     entries: Vec<f64>,
 }
 
 impl Workspace {
-    pub(super) fn new(n: usize) -> Self {
-        let size = n.next_multiple_of(TILE);
+    pub(super) fn new(common: usize, borders: usize) -> Self {
+        let padded = common.next_multiple_of(TILE);
+        let size = (padded + borders).next_multiple_of(TILE);
         // Rows a power of two apart would share cache sets.
         let stride = if size.is_multiple_of(64) { size + TILE } else { size };
-        let mut work = Self { size, stride, entries: vec![0.0; size * stride] };
-        for i in n..size {
+        let mut work = Self { common: padded, borders, size, stride, entries: vec![0.0; size * stride] };
+        for i in (common..padded).chain(padded + borders..size) {
             work.row_mut(i)[i] = 1.0;
         }
         work
+    }
+
+    /// The row of a border.
+    pub(super) const fn place_of_border(&self, border: usize) -> usize {
+        self.common + border
     }
 
     pub(super) fn row_mut(&mut self, i: usize) -> &mut [f64] {
         &mut self.entries[i * self.stride..][..self.size]
     }
 
-    /// Right-looking blocked Cholesky; the factor is used panel by panel and not kept. The error is
-    /// the row of the first pivot that is not a positive number.
+    /// Right-looking blocked Cholesky of the common block with each border by itself; the factor is used panel by panel and
+    /// not kept. The error is the row of the first pivot that is not a positive number.
     pub(super) fn factorise(&mut self) -> Result<(), usize> {
         let mut panel: Vec<Column> = Vec::new();
         let mut groups: Vec<usize> = Vec::new();
         let mut start = 0;
-        while start < self.size {
-            let width = PANEL.min(self.size - start);
+        while start < self.common {
+            let width = PANEL.min(self.common - start);
             self.eliminate(start, width, &mut panel, &mut groups)?;
             self.update(start + width, width, &panel, &groups);
             start += width;
         }
-        Ok(())
+        // What is left on the diagonal of a border is its last pivot.
+        let mut borders = self.common..self.common + self.borders;
+        let is_pivot = |value: f64| value > 0.0 && value.is_finite();
+        borders.find(|&row| !is_pivot(self.entries[row * self.stride + row])).map_or(Ok(()), Err)
     }
 
     /// Computes the factor's columns `start..start + width`. `panel` receives `width` columns for
@@ -106,9 +118,12 @@ impl Workspace {
                 }
                 let left = &panel[i * width..][..width];
                 for &j in chunk.iter().take_while(|&&j| j <= i) {
-                    let sum = product(left, &panel[j * width..][..width]);
                     let row = start + (i - skipped) * TILE;
                     let column = start + (j - skipped) * TILE;
+                    if column >= self.common && i != j {
+                        continue;
+                    }
+                    let sum = product(left, &panel[j * width..][..width]);
                     for (r, line) in sum.iter().enumerate() {
                         let target = &mut self.entries[(row + r) * self.stride + column..][..TILE];
                         for (entry, value) in target.iter_mut().zip(line) {

@@ -276,3 +276,55 @@ fn storage() {
     assert_eq!(matrix.dimension(), 4);
     assert!(rational(1.0) == power_of_two(0));
 }
+
+#[test]
+fn each_border_is_judged_by_itself() {
+    let mut rng = Rng::new(46);
+    let (mut accepted, mut refused) = (0, 0);
+    for round in 0..400 {
+        let (borders, common) = (rng.below(7), rng.below(9));
+        let n = borders + common;
+        let mut matrix = integer_gram(&mut rng, n, if round % 3 == 0 { n } else { common + 1 });
+        let shift = [2.0, 1e-6, 1e-13, 0.0][round % 4];
+        for i in 0..n {
+            matrix.add_assign(i, i, shift);
+        }
+        let mut radius: Vec<f64> = (0..n).map(|_| rng.uniform().abs() * shift * 0.5).collect();
+        let limit = [0, 5, 200][round % 3];
+        let mut matrix = rescale(&mut rng, &matrix, &mut radius, limit);
+        // What stands between two borders means nothing.
+        for i in 0..borders {
+            for j in 0..i {
+                matrix.set(i, j, [f64::NAN, 1e300, -7.0][rng.below(3)]);
+            }
+        }
+        let alone = |border: usize| {
+            let kept: Vec<usize> = std::iter::once(border).chain(borders..n).collect();
+            let restricted = from_fn(kept.len(), |i, j| matrix.get(kept[i], kept[j]));
+            (restricted, kept.iter().map(|&i| radius[i]).collect::<Vec<f64>>())
+        };
+        if prove_each_border(&matrix, &radius, borders).is_ok() {
+            accepted += 1;
+            assert!((0..borders).all(|border| definite(&alone(border).0, &alone(border).1)), "{matrix:?} {radius:?}");
+        } else {
+            refused += 1;
+            let comfortable = shift == 2.0 && (0..borders).all(|border| check(&alone(border).0, &alone(border).1));
+            assert!(!comfortable || borders == 0, "{matrix:?} {radius:?}");
+        }
+    }
+    assert!(accepted > 100 && refused > 50, "{accepted} {refused}");
+    // A border that is not definite is named, and so is a row of what they have in common.
+    for n in [3, 8, 70, 140] {
+        let unit = |i: usize, j: usize| if i == j { n as f64 } else { 0.5 };
+        let mut matrix = from_fn(n, unit);
+        assert_eq!(prove_each_border(&matrix, &vec![0.0; n], n / 2), Ok(()));
+        assert_eq!(prove_each_border(&matrix, &vec![0.0; n], n), Ok(()));
+        assert_eq!(prove_each_border(&matrix, &vec![0.0; n], n + 1), Err(NotProved::DimensionMismatch));
+        matrix.set(0, n - 1, n as f64);
+        assert_eq!(prove_each_border(&matrix, &vec![0.0; n], n / 2), Err(NotProved::PivotNotPositive { index: 0 }));
+        let mut matrix = from_fn(n, unit);
+        matrix.set(n - 1, n - 2, n as f64);
+        let index = n - 1;
+        assert_eq!(prove_each_border(&matrix, &vec![0.0; n], n / 3), Err(NotProved::PivotNotPositive { index }));
+    }
+}
