@@ -157,14 +157,12 @@ fn certified_radii(outcome: &Outcome, data: &Dataset, labels: &[u32], context: &
     let mut radius = |(sample, &label): (usize, &u32)| {
         let point = BoxRegion::around(&data.input(sample), 0.0)?;
         let outputs = match &propagator {
-            Some(propagator) => outputs_at(propagator, &point)?,
-            None => match enclosed_outputs(network, &point) {
-                Some(outputs) => outputs,
-                None => {
-                    not_enclosed += 1;
-                    return Ok(0.0);
-                }
-            },
+            Some(propagator) => Some(outputs_at(propagator, &point)?),
+            None => enclosed_outputs(network, &point),
+        };
+        let Some(outputs) = outputs else {
+            not_enclosed += 1;
+            return Ok(0.0);
         };
         margins.radius(&outputs, label as usize)
     };
