@@ -311,4 +311,10 @@ fn the_command_says_writes_and_exits_as_documented() {
     assert_eq!(std::fs::read_to_string(folder.join("results/1.txt")).unwrap(), "unsat\n");
     assert!(std::fs::read_to_string(folder.join("results/2.txt")).unwrap().starts_with("sat\n((X_0 "));
     assert_eq!(std::fs::read_to_string(folder.join("results/3.txt")).unwrap(), "error\n");
+    // Of the deployed network the same is asked otherwise, and the answer says so.
+    let float32 = ["batch", "instances.csv", "--semantics", "float32", "--only", "holds"];
+    let (code, out, error) = run(&float32);
+    assert!(code == 0 && out.contains("1: unsat (float32)"), "{out}{error}");
+    let (_, out, _) = run(&[&float32[..], &["--output-format", "json"]].concat());
+    assert!(out.contains("\"semantics\": \"float32\""), "{out}");
 }

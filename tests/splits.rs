@@ -3,7 +3,8 @@
 //! | test | what it holds |
 //! |---|---|
 //! | `phases_decide_what_bounds_leave_open` | networks with more inputs than are split: decided both ways, the tree proved again by plain loops, from the certificate's own numbers |
-//! | `no_tree_refutes_what_is_reachable` | thousands of well-formed random trees with random multipliers against specifications that some input violates |
+//! | `no_tree_refutes_what_is_reachable` | thousands of well-formed random trees with random multipliers and slopes against specifications that some input violates |
+//! | `a_sum_refutes_what_no_atom_does` | weights of atoms that exclude each other together; none where one of them is enough |
 //! | `malformed_trees_are_refused` | every kind of code cut short, out of range, twice |
 //! | `a_false_claim_is_refused` | the same through the checker of claims, with a digest made right |
 
@@ -18,8 +19,10 @@ use nnverify::certificate::{
     Assurance, Bundle, Claim, ClaimKind, Domain, FileIdentity, Semantics, SpecificationClaim, SpecificationWitness, Splits,
     Vector, Verdict, digest_of,
 };
-use nnverify::checker::{ALTERNATIVES, ClaimRefusal, Evidence, Files, LEAF, MULTIPLIERS, PHASE, Refuter, check_claim};
-use nnverify::ir::{Function, Network, Op, evaluate};
+use nnverify::checker::{
+    ALTERNATIVES, COMBINED, ClaimRefusal, Evidence, Files, LEAF, MULTIPLIERS, PHASE, Refuter, SLOPES, check_claim,
+};
+use nnverify::ir::{Function, Network, NetworkBuilder, Op, Source, evaluate};
 use nnverify::onnx::{Model, load_bytes};
 use nnverify::pass::robustness::{SpecificationOptions, SpecificationVerdict, verify_specification};
 use nnverify::vnnlib::{Clause, Specification};
@@ -137,9 +140,22 @@ fn phases_decide_what_bounds_leave_open() {
 /// Fixed phases, chosen alternatives, and the codes so far.
 type Path = (Vec<(usize, usize)>, Vec<Option<usize>>, Vec<f64>);
 
+/// ReLUs, and those of them that are unstable without phases.
+struct Relus {
+    all: Vec<(usize, usize)>,
+    unstable: Vec<(usize, usize)>,
+}
+
 /// A tree that is well-formed whatever it says.
-fn random_tree(network: &Network, clauses: &[Arc<Clause>], random: &mut Random) -> Vec<f64> {
-    fn grow(relus: &[(usize, usize)], clauses: &[Arc<Clause>], random: &mut Random, depth: usize, path: &mut Path) {
+fn random_tree(network: &Network, unstable: &[(usize, usize)], clauses: &[Arc<Clause>], random: &mut Random) -> Vec<f64> {
+    fn grow(relus: &Relus, clauses: &[Arc<Clause>], random: &mut Random, depth: usize, path: &mut Path) {
+        let number = |random: &mut Random| match random.below(8) {
+            0 => 0.0,
+            1 => -random.unit(),
+            2 => 1e3 * random.unit(),
+            3 => [f64::NAN, f64::INFINITY, 1e300, -1e300][random.below(4)],
+            _ => random.unit(),
+        };
         let (fixed, chosen, codes) = path;
         let choice = random.below(10);
         let open = chosen.iter().position(Option::is_none);
@@ -151,7 +167,7 @@ fn random_tree(network: &Network, clauses: &[Arc<Clause>], random: &mut Random) 
             }
             path.1[clause] = None;
         } else if depth < 6 && choice < 7 {
-            let relu = relus[random.below(relus.len())];
+            let relu = relus.all[random.below(relus.all.len())];
             if fixed.contains(&relu) {
                 codes.push(LEAF);
                 return;
@@ -166,24 +182,32 @@ fn random_tree(network: &Network, clauses: &[Arc<Clause>], random: &mut Random) 
                 .iter()
                 .zip(chosen.iter())
                 .map(|(clause, chosen)| match chosen {
-                    Some(_) => 1,
-                    None => clause.alternatives.len(),
+                    Some(chosen) => clause.alternatives[*chosen].len(),
+                    None => clause.alternatives.iter().map(Vec::len).sum(),
                 })
                 .sum();
             let count = rows * fixed.len() + usize::from(random.below(8) == 0);
-            codes.extend([MULTIPLIERS, count as f64]);
-            codes.extend((0..count).map(|_| match random.below(8) {
-                0 => 0.0,
-                1 => -random.unit(),
-                2 => 1e3 * random.unit(),
-                3 => [f64::NAN, f64::INFINITY, 1e300, -1e300][random.below(4)],
-                _ => random.unit(),
-            }));
+            let slopes = random.below(2) == 0;
+            if slopes && random.below(if chosen.contains(&None) { 16 } else { 3 }) == 0 {
+                codes.extend([COMBINED, rows as f64]);
+                codes.extend((0..rows).map(|_| number(random)));
+                codes.push(fixed.len() as f64);
+                codes.extend((0..fixed.len()).map(|_| number(random)));
+            } else {
+                codes.extend([if slopes { SLOPES } else { MULTIPLIERS }, count as f64]);
+                codes.extend((0..count).map(|_| number(random)));
+            }
+            if slopes {
+                let left = relus.unstable.iter().filter(|relu| !fixed.contains(relu)).count();
+                codes.push(left as f64);
+                codes.extend((0..left).map(|_| number(random)));
+            }
         }
     }
     let relu = |id: &nnverify::ir::NodeId| network.node(*id).op == Op::Function(Function::Relu);
     let elements = |id: nnverify::ir::NodeId| (0..network.node(id).size()).map(move |element| (id.index(), element));
-    let relus: Vec<(usize, usize)> = network.ids().filter(relu).flat_map(elements).collect();
+    let all = network.ids().filter(relu).flat_map(elements).collect();
+    let relus = Relus { all, unstable: unstable.to_vec() };
     let mut path = (Vec::new(), vec![None; clauses.len()], Vec::new());
     grow(&relus, clauses, random, 0, &mut path);
     path.2
@@ -199,8 +223,10 @@ fn no_tree_refutes_what_is_reachable() {
         let reached = specification(&format!("(assert (or (and (<= Y_0 {value:?})) (and (<= Y_0 -1000.0) (<= Y_1 0))))"));
         let far = specification(&format!("(assert (or (and (<= Y_0 {:?})) (and (<= Y_0 -1000.0))))", value - 40.0));
         let refuter = Refuter::with_vectors(&model.network, Semantics::Real, Loops).unwrap();
+        let analysis = refuter.analyse(&region(&reached).into(), &Hints::default()).unwrap();
+        let unstable: Vec<(usize, usize)> = analysis.flexible().map(|(node, element)| (node.index(), element)).collect();
         for _ in 0..300 {
-            let tree = random_tree(&model.network, &reached.cases[0].clauses, &mut random);
+            let tree = random_tree(&model.network, &unstable, &reached.cases[0].clauses, &mut random);
             let found = refuter.refute(&region(&reached), &reached.cases[0].clauses, &tree, &Hints::default());
             assert_eq!(found, Err(ClaimRefusal::NotRefuted), "{tree:?}");
             tried += 1;
@@ -213,6 +239,48 @@ fn no_tree_refutes_what_is_reachable() {
     assert!(tried == 1200 && refuted > 600, "{refuted}");
 }
 
+/// `y = (x, −x)` for `|x| ≤ 1`.
+#[test]
+fn a_sum_refutes_what_no_atom_does() {
+    let mut builder = NetworkBuilder::new();
+    let input = builder.push("x", "", Op::Input, &[], vec![1]).unwrap();
+    let negative = builder.push("n", "Neg", Op::Function(Function::Neg), &[input], vec![1]).unwrap();
+    let both = [0, 1].map(|operand| Source { operand, element: 0 }).to_vec();
+    let output = builder.push("y", "Concat", Op::Rearrange(both), &[input, negative], vec![2]).unwrap();
+    let network = builder.finish(output).unwrap();
+    let refuter = Refuter::with_vectors(&network, Semantics::Real, Loops).unwrap();
+    let refute = |asserts: &str, weights: [f64; 2]| {
+        let text =
+            "(declare-const X_0 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)(assert (>= X_0 -1))(assert (<= X_0 1))";
+        let specification = Specification::parse(&format!("{text}{asserts}"), std::path::Path::new("s.vnnlib"), "").unwrap();
+        let tree = [COMBINED, 2.0, weights[0], weights[1], 0.0, 0.0];
+        refuter.refute(&region(&specification), &specification.cases[0].clauses, &tree, &Hints::default())
+    };
+    let apart = "(assert (>= Y_0 0.25))(assert (>= Y_1 0.25))";
+    for good in [[1.0, 1.0], [0.3, 0.3], [1e-3, 1.1e-3], [1e100, 1e100]] {
+        assert_eq!(refute(apart, good), Ok(()), "{good:?}");
+    }
+    for bad in
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [-1.0, -1.0], [1.0, 4.0], [f64::NAN, 1.0], [1.0, f64::INFINITY], [1e300, 1e308]]
+    {
+        assert_eq!(refute(apart, bad), Err(ClaimRefusal::NotRefuted), "{bad:?}");
+    }
+    let mut random = Random(11);
+    for _ in 0..200 {
+        let weights = [random.unit(), random.unit()];
+        // Where one of them is enough, both together say nothing; and what can be is not refuted.
+        for asserts in [
+            "(assert (or (>= Y_0 0.25) (>= Y_1 0.25)))",
+            "(assert (or (and (>= Y_0 0.25)) (and (>= Y_1 0.25))))",
+            "(assert (>= Y_0 0))(assert (>= Y_1 0))",
+            "(assert (>= Y_0 -0.5))(assert (>= Y_1 0.5))",
+        ] {
+            assert_eq!(refute(asserts, weights), Err(ClaimRefusal::NotRefuted), "{asserts} {weights:?}");
+        }
+        assert_eq!(refute("(assert (>= Y_0 0))(assert (>= Y_1 0))", [1.0, 1.0]), Err(ClaimRefusal::NotRefuted));
+    }
+}
+
 #[test]
 fn malformed_trees_are_refused() {
     let model = model(0);
@@ -220,6 +288,9 @@ fn malformed_trees_are_refused() {
     let refuter = Refuter::with_vectors(&model.network, Semantics::Real, Loops).unwrap();
     let relu = model.network.ids().find(|&id| model.network.node(id).op == Op::Function(Function::Relu)).unwrap().index() as f64;
     let refute = |tree: &[f64]| refuter.refute(&region(&spec), &spec.cases[0].clauses, tree, &Hints::default());
+    let unstable = refuter.analyse(&region(&spec).into(), &Hints::default()).unwrap().flexible().count();
+    let sloped = |count: usize| [&[SLOPES, 0.0, count as f64][..], &vec![0.5; count]].concat();
+    assert!(unstable > 0 && refute(&sloped(unstable)) == Ok(()));
     for good in [
         &[LEAF][..],
         &[PHASE, relu, 3.0, LEAF, LEAF],
@@ -250,7 +321,16 @@ fn malformed_trees_are_refused() {
         &[ALTERNATIVES, 0.0, LEAF],
         &[ALTERNATIVES, 0.0, LEAF, LEAF, LEAF],
         &[ALTERNATIVES, 0.0, ALTERNATIVES, 0.0, LEAF, LEAF, LEAF],
-        &[-5.0, LEAF, LEAF],
+        &sloped(unstable + 1),
+        &sloped(unstable - 1),
+        &[SLOPES, 0.0],
+        &[SLOPES, 0.0, 3.0, 0.5],
+        &[SLOPES, 1e18, 0.0],
+        &[SLOPES, LEAF, LEAF],
+        &[COMBINED, 1.0, 1.0, 0.0],
+        &[COMBINED, 1.0, 1.0, 0.0, 0.0],
+        &[COMBINED, LEAF, LEAF, LEAF],
+        &[-7.0, LEAF, LEAF],
         &[-1.5],
     ] {
         assert!(matches!(refute(bad), Err(ClaimRefusal::Shape { .. })), "{bad:?} {:?}", refute(bad));

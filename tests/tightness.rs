@@ -4,17 +4,22 @@
 //! |---|---|
 //! | `boxes_and_tightness_agree_with_the_reference` | elided or not: boxes and τ_loc to 1e-9, intervals contain the exact τ, which branching reaches on small nets |
 //! | `trained_nets_agree_with_the_reference` | the digits nets: τ_loc of the first samples, intervals around the exact optima |
+//! | `phases_find_the_smallest_boxes` | 64 inputs: ends enclosed to a millionth around what enumeration of all activation patterns gives (`tests/data/make_optimal.py`) |
 //! | `invariance_finds_what_is_built_in` | a propagation-invariant net has no broken entry, a random one has |
-//! | `the_program_claims_what_the_checker_proves` | `--tightness`, its certificate checked again, and refused where it states too much |
+//! | `the_program_claims_what_the_checker_proves` | `--tightness`, its certificate checked again, and refused where it states too much or its trees and points are changed |
 
 mod common;
 
 use std::path::Path;
 
-use nnverify::bounds::{BoxRegion, LinearBounds, Semantics, Splits};
+use nnverify::bounds::{BoxRegion, Extent, LinearBounds, Semantics, Splits};
+use nnverify::certificate::{Bits, ClaimKind, End, Number, Optimum, TightnessClaim, Vector};
+use nnverify::checker::{LEAF, PHASE};
 use nnverify::onnx::load;
-use nnverify::pass::ibp::{PropagationTightness, SampleFigures, TightnessOptions, measure, propagation_invariance};
+use nnverify::pass::ibp::{PhaseSearch, PropagationTightness, SampleFigures, TightnessOptions, measure, propagation_invariance};
 use serde_json::Value;
+
+const NO_PHASES: PhaseSearch = PhaseSearch { splits: 0, deadline: None };
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
@@ -82,7 +87,7 @@ fn boxes_and_tightness_agree_with_the_reference() {
         let small = point.len() <= 6;
         let splits = Splits(if small { 4000 } else { 0 });
         let figures = |elided: bool| {
-            let options = TightnessOptions { elided, splits };
+            let options = TightnessOptions { elided, splits, phases: NO_PHASES };
             let samples = [(point.clone(), region.clone(), label)];
             measure(&prepared, &samples, options, &|| ()).unwrap().remove(0)
         };
@@ -120,7 +125,7 @@ fn trained_nets_agree_with_the_reference() {
             let region = BoxRegion::around(&point, eps).unwrap().clipped(0.0, 1.0).unwrap();
             (point, region, usize::try_from(y[i]).unwrap())
         };
-        let options = TightnessOptions { elided: true, splits: Splits(0) };
+        let options = TightnessOptions { elided: true, splits: Splits(0), phases: NO_PHASES };
         let samples: Vec<_> = (0..10).map(|i| sample(i, case["eps"].as_f64().unwrap())).collect();
         let all = measure(&prepared, &samples, options, &|| ()).unwrap();
         for (figures, expected) in all.iter().zip(numbers(&case["local_tightness_first10"])) {
@@ -134,12 +139,47 @@ fn trained_nets_agree_with_the_reference() {
             let figures = measure(&prepared, &[sample(index, f64::from(0.1_f32))], options, &|| ()).unwrap().remove(0);
             boxes(&name, &figures, &numbers(&exact["ibp_lo"]), &numbers(&exact["ibp_hi"]));
             optima(&name, &figures, &numbers(&exact["lo"]), &numbers(&exact["hi"]), false);
+            // What a few phases add contains the optima as well, and is narrower.
+            let options = TightnessOptions { phases: PhaseSearch { splits: 4, deadline: None }, ..options };
+            let split = measure(&prepared, &[sample(index, f64::from(0.1_f32))], options, &|| ()).unwrap().remove(0);
+            optima(&name, &split, &numbers(&exact["lo"]), &numbers(&exact["hi"]), false);
+            for (split, figures) in split.extents.iter().zip(&figures.extents) {
+                let width = |extent: &Extent| extent.outer.upper - extent.outer.lower;
+                assert!(width(split) < width(figures), "{name}: {split:?} {figures:?}");
+            }
             let mean = exact["tau_true_mean"].as_f64().unwrap();
             let bounds: Vec<_> = figures.extents.iter().map(|e| e.tightness().unwrap()).collect();
             let ends = [bounds.iter().map(|b| b.lower).sum::<f64>(), bounds.iter().map(|b| b.upper).sum::<f64>()];
             println!("{name} {index}: τ {mean:.4} in [{:.4}, {:.4}]", ends[0] / 9.0, ends[1] / 9.0);
         }
     }
+}
+
+#[test]
+fn phases_find_the_smallest_boxes() {
+    let reference = object(&common::repository("tests/data/optimal.json"));
+    let model = load(&common::repository("models/digits_relu.onnx")).unwrap();
+    let prepared = LinearBounds::new(&model.network, Semantics::Real).unwrap();
+    let data = nnverify::data::Dataset::open(&common::repository("models/digits_test.npz"), None).unwrap();
+    let mut found = 0;
+    for case in reference["samples"].as_array().unwrap() {
+        let index = case["sample"].as_u64().unwrap() as usize;
+        let point = data.input(index);
+        let region = BoxRegion::around(&point, reference["epsilon"].as_f64().unwrap()).unwrap().clipped(0.0, 1.0).unwrap();
+        let samples = [(point, region, case["label"].as_u64().unwrap() as usize)];
+        let phases = PhaseSearch { splits: 200, deadline: None };
+        let options = TightnessOptions { elided: true, splits: Splits(0), phases };
+        let figures = measure(&prepared, &samples, options, &|| ()).unwrap().remove(0);
+        optima(&index.to_string(), &figures, &numbers(&case["lower"]), &numbers(&case["upper"]), true);
+        assert_eq!(nnverify::checker::exact(&[figures.extents.clone()]), (9, 1), "{index}");
+        found += figures.ends.len();
+        for extent in &figures.extents {
+            let tightness = extent.tightness().unwrap();
+            assert!(tightness.upper - tightness.lower < 1e-5 * tightness.lower, "{index}: {tightness:?}");
+        }
+    }
+    // Backward bounds and corners alone do not get there.
+    assert!(found > 10, "{found}");
 }
 
 #[test]
@@ -169,22 +209,64 @@ fn the_program_claims_what_the_checker_proves() {
     let file = directory.path().join("t.json");
     let certificate = file.display().to_string();
     let asked =
-        ["--tightness", "--data", &data, "--eps", "0.01", "--clip", "0,1", "--samples", "3", "--certificate", &certificate];
+        ["--tightness", "--data", &data, "--eps", "0.03", "--clip", "0,1", "--samples", "2", "--certificate", &certificate];
     let (code, out, error) = verify(&[&[model.as_str()][..], &asked].concat());
     assert_eq!(code, 0, "{out}{error}");
-    for word in ["tightness τ, mean", "proved", "propagation tightness", "descriptive", "dead"] {
+    for word in ["tightness τ, mean", "proved", "18 of 18 rows", "2 of 2 samples", "propagation tightness", "descriptive", "dead"]
+    {
         assert!(out.contains(word), "`{word}` is missing in\n{out}");
     }
     let check = ["check", &certificate, "--model", &model, "--file", &data];
     let (code, out, error) = verify(&check);
     assert_eq!(code, 0, "{out}{error}");
     assert!(out.contains("mean tightness"), "{out}");
-    // One box narrower than it is: with a digest of its own the certificate is whole, and refused for what it says.
-    let (mut certificate, bundle) = nnverify::certificate::Certificate::read(&file).unwrap();
-    let nnverify::certificate::ClaimKind::Tightness(claim) = &mut certificate.claims[0].kind else { panic!("another kind") };
-    claim.tightness.lower = nnverify::certificate::Number::lower(claim.tightness.upper.value() + 1e-9);
-    certificate.digest = certificate.computed_digest();
-    certificate.write(&bundle, &file).unwrap();
-    let (code, out, error) = verify(&check);
-    assert_eq!(code, 4, "{out}{error}");
+    // What says too much: with a digest of its own the certificate is whole, and refused for what it says.
+    let (whole, bundle) = nnverify::certificate::Certificate::read(&file).unwrap();
+    let forge = |change: &dyn Fn(&mut TightnessClaim)| {
+        let mut forged = whole.clone();
+        let ClaimKind::Tightness(claim) = &mut forged.claims[0].kind else { panic!("another kind") };
+        change(claim);
+        forged.digest = forged.computed_digest();
+        forged.write(&bundle, &file).unwrap();
+        let (code, out, error) = verify(&check);
+        assert_eq!(code, 4, "{out}{error}");
+        out
+    };
+    forge(&|claim| claim.tightness.lower = Number::lower(claim.tightness.upper.value() + 1e-9));
+    forge(&|claim| claim.exact_rows += 1);
+    forge(&|claim| claim.exact_samples += 1);
+    // Without its ends the interval is not as narrow.
+    forge(&|claim| claim.optima.clear());
+    let ClaimKind::Tightness(claim) = &whole.claims[0].kind else { panic!("another kind") };
+    let whole_optima = &claim.optima;
+    assert!(whole_optima.len() > 5);
+    let resolved = |vector: &Vector| bundle.resolve(vector).unwrap();
+    let split = |optimum: &Optimum| resolved(&optimum.tree)[0] == PHASE;
+    let at = claim.optima.iter().position(split).unwrap();
+    // Nothing beyond a bound that is farther in than the point.
+    forge(&|claim| {
+        let optimum = &mut claim.optima[at];
+        let inward = if optimum.end == End::Lower { 1e-3 } else { -1e-3 };
+        optimum.bound = Bits::of(optimum.bound.value() + inward);
+    });
+    forge(&|claim| claim.optima[at].bound = Bits::of(f64::NAN));
+    forge(&|claim| claim.optima[at].tree = Vector::inline(&[LEAF]));
+    forge(&|claim| claim.optima[at].sample = 2);
+    forge(&|claim| claim.optima[at].row = 9);
+    forge(&|claim| {
+        let mut tree = resolved(&claim.optima[at].tree);
+        tree.pop();
+        claim.optima[at].tree = Vector::inline(&tree);
+    });
+    let out = forge(&|claim| {
+        let mut point = resolved(&claim.optima[at].point);
+        point[0] += 1.0;
+        claim.optima[at].point = Vector::inline(&point);
+    });
+    assert!(out.contains("outside"), "{out}");
+    // With one point for all ends of a sample less is attained.
+    forge(&|claim| {
+        let first = |sample: u32| whole_optima.iter().find(|optimum| optimum.sample == sample).unwrap().point.clone();
+        claim.optima.iter_mut().for_each(|optimum| optimum.point = first(optimum.sample));
+    });
 }

@@ -3,6 +3,8 @@
 //! Only elements that a nonlinear node cannot do without are refined: unstable ReLUs, curved functions. Nodes are taken in
 //! order, so that every backward pass stands on refined bounds of all nodes before it.
 
+use std::collections::BTreeMap;
+
 use super::adjoint::Adjoint;
 use super::backward::{Backward, Scratch, Slopes, Trace};
 use super::error::{BoundsError, Reason};
@@ -99,6 +101,34 @@ impl<'a, 'n> Analysis<'a, 'n> {
     #[must_use]
     pub fn relaxed(&self, id: NodeId) -> Option<&Relaxed> {
         self.relaxed[id.index()].as_ref()
+    }
+
+    /// Elements whose lower lines are flexible (unstable ReLUs and the like), in the order of the network.
+    pub fn flexible(&self) -> impl Iterator<Item = (NodeId, usize)> + '_ {
+        self.network().ids().flat_map(move |id| {
+            let least_slope = match self.relaxed(id).map(|relaxed| &relaxed.relaxation) {
+                Some(Relaxation::Elementwise(lines)) => &lines.least_slope[..],
+                _ => &[],
+            };
+            least_slope.iter().enumerate().filter(|(_, least)| !least.is_nan()).map(move |(element, _)| (id, element))
+        })
+    }
+
+    /// Slopes, shared by all rows, from one position for each flexible element; `None` for another number of them.
+    #[must_use]
+    pub fn slopes(&self, positions: &[f64]) -> Option<Slopes> {
+        let mut by_node: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
+        let mut count = 0;
+        for ((node, element), &position) in self.flexible().zip(positions) {
+            by_node.entry(node).or_insert_with(|| vec![0.0; self.node(node).len()])[element] = position;
+            count += 1;
+        }
+        if count != positions.len() || self.flexible().count() != count {
+            return None;
+        }
+        let mut slopes = Slopes::default();
+        by_node.into_iter().for_each(|(node, positions)| slopes.set(node, positions));
+        Some(slopes)
     }
 
     pub(super) fn additions(&self) -> f64 {

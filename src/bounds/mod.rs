@@ -70,5 +70,5 @@ pub use problem::{Advisor, Hints, LinearRows, Phases, Refinement, Side, Subprobl
 pub use propagate::{Intervals, Propagator, interval_bounds};
 pub use region::{Ball, BoxRegion, Region};
 pub use relaxation::{Elementwise, Groups, Relaxation, Relaxed};
-pub use tightness::{Extent, Splits, extents, mean_tightness};
+pub use tightness::{Extent, Splits, attained, extents, mean_tightness};
 pub use values::NodeBounds;

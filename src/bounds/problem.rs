@@ -27,6 +27,21 @@ impl LinearRows {
         Self { coefficients, constants: vec![0.0; outputs.saturating_sub(1)] }
     }
 
+    /// One of the rows.
+    #[must_use]
+    pub fn row(&self, row: usize) -> Self {
+        let outputs = self.coefficients.len() / self.constants.len().max(1);
+        let coefficients = self.coefficients[row * outputs..(row + 1) * outputs].to_vec();
+        Self { coefficients, constants: vec![self.constants[row]] }
+    }
+
+    /// The rows with the other sign.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        let negate = |values: &[f64]| values.iter().map(|x| -x).collect();
+        Self { coefficients: negate(&self.coefficients), constants: negate(&self.constants) }
+    }
+
     /// Every output, then the negative of every output.
     #[must_use]
     pub fn outputs(outputs: usize) -> Self {

@@ -62,22 +62,17 @@ pub fn extents(
     rows: &LinearRows,
     splits: Splits,
 ) -> Result<Vec<Extent>, BoundsError> {
-    let outputs = prepared.network().output_size().max(1);
     let region = Region::from(region.clone());
     let boxes = prepared.analyse(&region, &Phases::new(), Refinement::Boxes, &Hints::default(), &Loops)?;
     let refined = prepared.analyse(&region, &Phases::new(), Refinement::Backward, &Hints::default(), &Loops)?;
-    let negated = LinearRows {
-        coefficients: rows.coefficients.iter().map(|c| -c).collect(),
-        constants: rows.constants.iter().map(|c| -c).collect(),
-    };
+    let negated = rows.negated();
     let mut extents = Vec::with_capacity(rows.constants.len());
     let mut sides = Vec::with_capacity(2);
     for rows in [rows, &negated] {
         let propagated = boxes.lower_bounds(rows, &Hints::default(), &Loops);
         let mut side = Vec::with_capacity(propagated.len());
         for (row, propagated) in propagated.into_iter().enumerate() {
-            let coefficients = &rows.coefficients[row * outputs..(row + 1) * outputs];
-            let row = LinearRows { coefficients: coefficients.to_vec(), constants: vec![rows.constants[row]] };
+            let row = rows.row(row);
             let (least, attained) = Minimum { prepared, row: &row }.search(&refined, region.bounds(), propagated, splits)?;
             side.push((propagated, least, attained));
         }
@@ -91,6 +86,14 @@ pub fn extents(
         });
     }
     Ok(extents)
+}
+
+/// A value of one row that is attained, at a point of the inputs, rounded up.
+///
+/// # Errors
+/// [`BoundsError`], naming the node.
+pub fn attained(prepared: &LinearBounds, row: &LinearRows, point: &[f64]) -> Result<f64, BoundsError> {
+    Minimum { prepared, row }.value(point)
 }
 
 /// The least value of one row.
@@ -155,12 +158,8 @@ impl Minimum<'_, '_> {
     fn value(&self, point: &[f64]) -> Result<f64, BoundsError> {
         let region = BoxRegion::around(point, 0.0).map_err(|_| self.not_a_point())?;
         let region = Region::from(region);
-        let negated = LinearRows {
-            coefficients: self.row.coefficients.iter().map(|c| -c).collect(),
-            constants: vec![-self.row.constants[0]],
-        };
         let analysis = self.prepared.analyse(&region, &Phases::new(), Refinement::Intervals, &Hints::default(), &Loops)?;
-        Ok(-analysis.lower_bounds(&negated, &Hints::default(), &Loops).first().copied().unwrap_or(f64::NEG_INFINITY))
+        Ok(-analysis.lower_bounds(&self.row.negated(), &Hints::default(), &Loops).first().copied().unwrap_or(f64::NEG_INFINITY))
     }
 
     fn not_a_point(&self) -> BoundsError {

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
-    Assurance, CaseSlopes, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Functional, FunctionalBound,
+    Assurance, CaseSlopes, Claim, ClaimKind, CurvatureMatrix, Domain, End, FileIdentity, Functional, FunctionalBound,
     HessianTraceClaim, Inequality, Interval, InverseHessianClaim, InverseHessianWitness, LipschitzClaim, LipschitzWitness,
-    LossName, NodeSlopes, Norm, Objective, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim,
+    LossName, NodeSlopes, Norm, Objective, Optimum, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim,
     RobustnessWitness, Semantics, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits, StabilityClaim,
     StabilityVerdict, StabilityWitness, TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
 };

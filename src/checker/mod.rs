@@ -50,12 +50,12 @@ pub use objective::Objective;
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
-pub use refutation::{Bounded, Method, Refuter, atoms};
+pub use refutation::{Bounded, Combination, Method, Refuter, atoms};
 pub use robustness::{is_within_radius, prove_misclassified};
 pub use rules::{Rules, linear_layers};
-pub use splits::{ALTERNATIVES, LEAF, MULTIPLIERS, Narrowed, PHASE};
+pub use splits::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, Narrowed, PHASE, SLOPES};
 pub use stability::{Gram, MAX_ORDER};
-pub use tightness::{is_certified, most_splits, rows as tightness_rows, stated_boxes};
+pub use tightness::{exact, is_certified, most_splits, rows as tightness_rows, stated_boxes};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ModelIdentity, SCHEMA, Semantics, digest_of};
 

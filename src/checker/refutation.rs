@@ -10,7 +10,7 @@ use crate::bounds::{
 };
 use crate::certificate::Semantics;
 use crate::ir::{Network, Op};
-use crate::sound::round::add_down;
+use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, gamma, mul_down, mul_up};
 use crate::vnnlib::{Atom, Clause};
 
 /// Coefficients of all rows of a case: 1 GB.
@@ -42,6 +42,39 @@ pub struct Bounded {
     pub refuted: bool,
     /// A lower bound of the left side of every atom, clause by clause and alternative by alternative.
     pub lower: Vec<f64>,
+}
+
+/// A sum of atoms: a row over the outputs, and what is beside it.
+#[derive(Clone, Debug)]
+pub struct Combination {
+    pub row: LinearRows,
+    /// `Σ weight·|coefficient|` for each output, rounded up: what the row's own rounding is measured by.
+    magnitudes: Vec<f64>,
+    /// What the atoms say of inputs.
+    inputs: Vec<(f64, Atom)>,
+    right: f64,
+    terms: usize,
+}
+
+impl Combination {
+    /// Is the sum above its right side, with this lower bound of its row?
+    #[must_use]
+    pub fn is_refuted(&self, analysis: &Analysis, bound: f64) -> bool {
+        let region = analysis.region().bounds();
+        let inputs = ends(region.lower(), region.upper());
+        let on_inputs = self.inputs.iter().map(|(weight, atom)| mul_down(*weight, atom.range(&inputs, &[]).0));
+        let lower = on_inputs.fold(bound, add_down);
+        // Every coefficient of the row is a sum of rounded products.
+        let relative = gamma(2 * self.terms + 2);
+        let outputs = analysis.node(analysis.network().output());
+        let lost = self.magnitudes.iter().zip(outputs.iter()).map(|(&size, y)| {
+            let rounding = add_up(mul_up(relative, size), mul_up(self.terms as f64, SMALLEST_SUBNORMAL));
+            mul_up(rounding, y.magnitude())
+        });
+        let lost = lost.fold(0.0, add_up);
+        // Written so that a NaN refutes nothing.
+        self.terms > 0 && add_down(lower, -lost) > self.right
+    }
 }
 
 impl<'n> Refuter<'n> {
@@ -138,6 +171,55 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
             }
         }
         Bounded { method: Method::Backward, refuted: contradicted(clauses, &lower), lower }
+    }
+
+    /// The atoms that these rows are about, as positions in [`atoms`].
+    #[must_use]
+    pub fn usable(&self, clauses: &[Arc<Clause>]) -> Vec<usize> {
+        usable_rows(clauses, self.bounds.network().output_size())
+    }
+
+    /// The sum of the atoms that all hold (those of clauses with one alternative), each times its weight, one for every usable
+    /// atom; others than positive numbers count as zero. Refuted where the sum of the left sides stays above that of the
+    /// right ones, whatever each is by itself (Farkas).
+    #[must_use]
+    pub fn combination(&self, clauses: &[Arc<Clause>], weights: &[f64]) -> Combination {
+        let outputs = self.bounds.network().output_size();
+        let mut sum = Combination {
+            row: LinearRows { coefficients: vec![0.0; outputs], constants: vec![0.0] },
+            magnitudes: vec![0.0; outputs],
+            inputs: Vec::new(),
+            right: 0.0,
+            terms: 0,
+        };
+        let alone = clauses.iter().flat_map(|clause| {
+            let count: usize = clause.alternatives.iter().map(Vec::len).sum();
+            std::iter::repeat_n(clause.alternatives.len() == 1, count)
+        });
+        let alone: Vec<bool> = alone.collect();
+        for ((position, atom), &weight) in usable(clauses, outputs).zip(weights) {
+            if !(alone[position] && weight > 0.0 && weight.is_finite()) {
+                continue;
+            }
+            sum.terms += 1;
+            sum.right = add_up(sum.right, mul_up(weight, atom.bound.upper));
+            for term in &atom.outputs {
+                sum.row.coefficients[term.index] += weight * term.coefficient.lower;
+                let size = mul_up(weight, term.coefficient.lower.abs());
+                sum.magnitudes[term.index] = add_up(sum.magnitudes[term.index], size);
+            }
+            if !atom.inputs.is_empty() {
+                sum.inputs.push((weight, Atom { outputs: Vec::new(), ..atom.clone() }));
+            }
+        }
+        sum
+    }
+
+    /// Is a combination refuted inside the phases of an analysis?
+    #[must_use]
+    pub fn refutes(&self, analysis: &Analysis, combination: &Combination, hints: &Hints) -> bool {
+        let bound = analysis.lower_bounds(&combination.row, hints, &self.vectors).first().copied().unwrap_or(f64::NEG_INFINITY);
+        combination.is_refuted(analysis, bound)
     }
 
     /// How loops are run.

@@ -9,6 +9,8 @@
 //! | [`LEAF`] | nothing: bounds refute the case here |
 //! | [`PHASE`] | a node and an element of it, a ReLU, then two subtrees: its operand not positive, not negative |
 //! | [`MULTIPLIERS`] | a number, and as many multipliers, one for each row and phase: a leaf whose bounds use them |
+//! | [`SLOPES`] | the same as [`MULTIPLIERS`], then a number, and as many positions of slopes, one for each unstable ReLU: a leaf whose bounds use both |
+//! | [`COMBINED`] | a number, and as many weights, one for each row; then multipliers and slopes as after [`SLOPES`]: a leaf where the sum of the atoms that all hold is refuted, each times its weight |
 //! | [`ALTERNATIVES`] | a clause, then a subtree for each of its alternatives |
 //!
 //! Leaves below splits of phases stand on the bounds of all nodes on their box without phases, which are computed once.
@@ -26,6 +28,8 @@ pub const LEAF: f64 = -1.0;
 pub const PHASE: f64 = -2.0;
 pub const MULTIPLIERS: f64 = -3.0;
 pub const ALTERNATIVES: f64 = -4.0;
+pub const SLOPES: f64 = -5.0;
+pub const COMBINED: f64 = -6.0;
 
 impl<V: Vectorise> Refuter<'_, V> {
     /// Refutes a case on a box along a tree of splits. The hints are for the whole case.
@@ -122,6 +126,14 @@ impl<'c> Narrowed<'c> {
     }
 }
 
+/// What a leaf gives for its bounds.
+#[derive(Default)]
+struct Given {
+    weights: Option<Vec<f64>>,
+    multipliers: Vec<f64>,
+    positions: Option<Vec<f64>>,
+}
+
 /// An inner node on the path, and how many of its subtrees were entered.
 struct Frame {
     split: Split,
@@ -152,14 +164,17 @@ impl<V: Vectorise> Walk<'_, '_, V> {
     fn node(&mut self) -> Result<(), ClaimRefusal> {
         let code = self.number()?;
         let split = if code == LEAF {
-            return self.leaf(Vec::new());
+            return self.leaf(Given::default());
         } else if code == MULTIPLIERS {
-            let count = self.index()?;
-            if count > self.codes.len() {
-                return Err(malformed("a tree of splits ends before its leaves"));
-            }
-            let multipliers = self.codes.by_ref().take(count).copied().collect();
-            return self.leaf(multipliers);
+            let multipliers = self.numbers()?;
+            return self.leaf(Given { multipliers, ..Given::default() });
+        } else if code == SLOPES {
+            let (multipliers, positions) = (self.numbers()?, Some(self.numbers()?));
+            return self.leaf(Given { weights: None, multipliers, positions });
+        } else if code == COMBINED {
+            let (weights, multipliers) = (Some(self.numbers()?), self.numbers()?);
+            let positions = Some(self.numbers()?);
+            return self.leaf(Given { weights, multipliers, positions });
         } else if code == PHASE {
             let (node, element) = (self.index()?, self.index()?);
             let network = self.refuter.linear_bounds().network();
@@ -192,6 +207,15 @@ impl<V: Vectorise> Walk<'_, '_, V> {
 
     fn number(&mut self) -> Result<f64, ClaimRefusal> {
         self.codes.next().copied().ok_or_else(|| malformed("a tree of splits ends before its leaves"))
+    }
+
+    /// How many numbers, and the numbers.
+    fn numbers(&mut self) -> Result<Vec<f64>, ClaimRefusal> {
+        let count = self.index()?;
+        if count > self.codes.len() {
+            return Err(malformed("a tree of splits ends before its leaves"));
+        }
+        Ok(self.codes.by_ref().take(count).copied().collect())
     }
 
     fn index(&mut self) -> Result<usize, ClaimRefusal> {
@@ -236,11 +260,12 @@ impl<V: Vectorise> Walk<'_, '_, V> {
     }
 
     /// Bounds refute what is left of the case in this part.
-    fn leaf(&mut self, multipliers: Vec<f64>) -> Result<(), ClaimRefusal> {
+    fn leaf(&mut self, given: Given) -> Result<(), ClaimRefusal> {
         let region = BoxRegion::new(self.lower.clone(), self.upper.clone()).map_err(|_| malformed("a split leaves no box"))?;
         let clauses = self.case.clauses();
         let region = region.into();
-        if self.phases.is_empty() && self.refuter.bound_by_intervals(&region, &clauses)?.refuted {
+        let plain = self.phases.is_empty() && given.positions.is_none();
+        if plain && self.refuter.bound_by_intervals(&region, &clauses)?.refuted {
             return Ok(());
         }
         let base = match self.base.take() {
@@ -254,7 +279,15 @@ impl<V: Vectorise> Walk<'_, '_, V> {
             Err(error) => return Err(error.into()),
         };
         let outputs = self.refuter.linear_bounds().network().output_size();
-        let hints = self.case.hints(self.hints, multipliers, outputs);
-        if self.refuter.bound_from(&narrower, &clauses, &hints).refuted { Ok(()) } else { Err(ClaimRefusal::NotRefuted) }
+        let mut hints = self.case.hints(self.hints, given.multipliers, outputs);
+        if let Some(positions) = given.positions {
+            let wrong = || malformed("a leaf has not one slope for each unstable ReLU");
+            hints.rows = narrower.slopes(&positions).ok_or_else(wrong)?;
+        }
+        let refuted = match given.weights {
+            Some(weights) => self.refuter.refutes(&narrower, &self.refuter.combination(&clauses, &weights), &hints),
+            None => self.refuter.bound_from(&narrower, &clauses, &hints).refuted,
+        };
+        if refuted { Ok(()) } else { Err(ClaimRefusal::NotRefuted) }
     }
 }

@@ -1,17 +1,24 @@
 //! Claims of kind `tightness`.
 
+use std::sync::Arc;
+
 use super::evidence::Evidence;
 use super::neighbourhood::Neighbourhoods;
 use super::refusal::ClaimRefusal;
-use crate::bounds::{Extent, Interval, LinearBounds, LinearRows, Splits, extents, mean_tightness};
-use crate::certificate::{Assurance, Domain, Norm, Rounding, Semantics, TightnessClaim};
+use super::refutation::Refuter;
+use crate::bounds::{BoxRegion, Extent, Hints, Interval, LinearRows, Splits, attained, extents, mean_tightness};
+use crate::certificate::{Assurance, Domain, End, Norm, Optimum, Rounding, Semantics, TightnessClaim};
+use crate::sound::round::add_up;
+use crate::vnnlib::{Atom, Clause, Constant, Term};
 
 /// Rows that a claim may have, times the boxes that it may split for each.
 const MOST_WORK: u64 = 1 << 18;
 /// Outputs of a network whose rows are built.
 const MOST_OUTPUTS: usize = 1 << 12;
+/// A smallest box is exact where it is known to this part of its width.
+const EXACT: f64 = 1e-6;
 
-/// Propagates every box again, searches as far as the claim says, and compares.
+/// Propagates every box again, searches as far as the claim says, proves what it knows of ends, and compares.
 ///
 /// # Errors
 /// The first thing that is not proved.
@@ -52,13 +59,21 @@ pub fn check(
     if (0..samples).any(|sample| neighbourhoods.outside_clip(&data.input(sample)).is_some()) {
         return Err(ClaimRefusal::Shape { what: "a sample lies outside the clip range" });
     }
-    let prepared = LinearBounds::new(network, semantics)?;
+    if claim.optima.len() > boxes.len() || claim.optima.iter().any(|optimum| optimum.sample >= claim.samples) {
+        return Err(ClaimRefusal::Shape { what: "it knows of more ends than there are" });
+    }
+    let refuter = Refuter::new(network, semantics)?;
     let mut found = Vec::with_capacity(samples);
     let mut certified = 0;
     for (sample, stated) in boxes.chunks_exact((2 * count).max(1)).enumerate().take(samples) {
         let region = neighbourhoods.of(&data.input(sample))?.region;
         let rows = rows(network.output_size(), labels[sample] as usize, claim.elided);
-        let extents = extents(&prepared, region.bounds(), &rows, Splits(claim.splits))?;
+        let mut extents = extents(refuter.linear_bounds(), region.bounds(), &rows, Splits(claim.splits))?;
+        for optimum in claim.optima.iter().filter(|optimum| optimum.sample as usize == sample) {
+            let row = optimum.row as usize;
+            let extent = extents.get_mut(row).ok_or(ClaimRefusal::Shape { what: "it knows of more ends than there are" })?;
+            enclose(extent, optimum, &rows.row(row), region.bounds(), &refuter, evidence)?;
+        }
         for (extent, stated) in extents.iter().zip(stated.chunks_exact(2)) {
             let proved = extent.propagated;
             // NaN is within nothing.
@@ -71,6 +86,10 @@ pub fn check(
     }
     if claim.certified.is_some_and(|stated| !claim.elided || stated > certified) {
         return Err(ClaimRefusal::Shape { what: "interval propagation certifies fewer samples than it states" });
+    }
+    let (exact_rows, exact_samples) = exact(&found);
+    if claim.exact_rows > exact_rows || claim.exact_samples > exact_samples {
+        return Err(ClaimRefusal::Shape { what: "fewer smallest boxes are exact than it states" });
     }
     let proved = mean_tightness(&found).ok_or(ClaimRefusal::Shape { what: "no sample has a tightness" })?;
     let (lower, upper) = (&claim.tightness.lower, &claim.tightness.upper);
@@ -87,6 +106,64 @@ pub fn check(
         }
     }
     Ok(Assurance::Proved)
+}
+
+/// Narrows what is known of one end of a row by its tree and its point.
+fn enclose(
+    extent: &mut Extent,
+    optimum: &Optimum,
+    row: &LinearRows,
+    region: &BoxRegion,
+    refuter: &Refuter,
+    evidence: &Evidence,
+) -> Result<(), ClaimRefusal> {
+    let (sign, row) = match optimum.end {
+        End::Lower => (1.0, row.clone()),
+        End::Upper => (-1.0, row.negated()),
+    };
+    let least = sign * optimum.bound.value();
+    if !least.is_finite() {
+        return Err(ClaimRefusal::Number { field: "bound" });
+    }
+    refuter.refute(region, &[beyond(&row, least)], &evidence.vector(&optimum.tree)?, &Hints::default())?;
+    let point = evidence.vector(&optimum.point)?;
+    if !region.contains(&point) {
+        return Err(ClaimRefusal::Outside);
+    }
+    let met = attained(refuter.linear_bounds(), &row, &point)?;
+    match optimum.end {
+        End::Lower => {
+            extent.outer.lower = extent.outer.lower.max(least);
+            extent.attained.lower = extent.attained.lower.min(met);
+        }
+        End::Upper => {
+            extent.outer.upper = extent.outer.upper.min(-least);
+            extent.attained.upper = extent.attained.upper.max(-met);
+        }
+    }
+    Ok(())
+}
+
+/// The values of a row below a number, as what has to be refuted.
+fn beyond(row: &LinearRows, least: f64) -> Arc<Clause> {
+    let nonzero = row.coefficients.iter().enumerate().filter(|(_, coefficient)| **coefficient != 0.0);
+    let outputs = nonzero.map(|(index, &coefficient)| Term { index, coefficient: Constant::exact(coefficient) }).collect();
+    let atom = Atom { inputs: Vec::new(), outputs, bound: Constant::exact(least), strict: true };
+    Arc::new(Clause { alternatives: vec![vec![atom]] })
+}
+
+/// How many rows, and how many samples with all their rows, have a smallest box that is known to a millionth of its width.
+#[must_use]
+pub fn exact(samples: &[Vec<Extent>]) -> (u32, u32) {
+    // Written so that a NaN is not exact.
+    let is_exact = |extent: &&Extent| {
+        let (outer, attained) = (extent.outer, extent.attained);
+        let unknown = add_up(add_up(attained.lower, -outer.lower).max(0.0), add_up(outer.upper, -attained.upper).max(0.0));
+        unknown <= EXACT * (attained.upper - attained.lower) / (1.0 + 4.0 * f64::EPSILON)
+    };
+    let rows = samples.iter().flatten().filter(is_exact).count();
+    let whole = samples.iter().filter(|rows| !rows.is_empty() && rows.iter().all(|row| is_exact(&row))).count();
+    (u32::try_from(rows).unwrap_or(u32::MAX), u32::try_from(whole).unwrap_or(u32::MAX))
 }
 
 /// The most boxes that a search for each of so many samples and rows may split; `None` where they are too many as it is.

@@ -65,7 +65,7 @@ pub struct CommonArguments {
     /// Where to write the certificate [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Seconds for the search of a pass (tightness takes what it needs); what was found until then is reported, and what was not
+    /// Seconds for the search of a pass (tightness: the search over phases; the rest takes what it needs); what was found until then is reported, and what was not
     /// done is named
     #[arg(long, value_name = "SECONDS", value_parser = seconds, env = "VERIFY_TIMEOUT")]
     timeout: Option<Duration>,
@@ -85,9 +85,18 @@ pub struct CommonArguments {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Arithmetic {
+pub enum Arithmetic {
     Real,
     Float32,
+}
+
+impl From<Arithmetic> for Semantics {
+    fn from(arithmetic: Arithmetic) -> Self {
+        match arithmetic {
+            Arithmetic::Real => Self::Real,
+            Arithmetic::Float32 => Self::Float32,
+        }
+    }
 }
 
 /// What a pass is given.
@@ -176,10 +185,7 @@ impl Analysis {
         Context {
             path,
             model,
-            semantics: common.semantics.map(|arithmetic| match arithmetic {
-                Arithmetic::Real => Semantics::Real,
-                Arithmetic::Float32 => Semantics::Float32,
-            }),
+            semantics: common.semantics.map(Semantics::from),
             timeout: common.timeout,
             memory: (common.memory * 1e9) as u64,
             seed: common.seed,

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::progress::Progress;
 use super::specification;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
-use crate::certificate::Bundle;
+use crate::certificate::{Bundle, Semantics};
 use crate::checker::{Evidence, Files, check_claim};
 use crate::data::Source;
 use crate::onnx::Model;
@@ -29,6 +29,10 @@ pub struct Arguments {
     /// Only rows that contain this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Arithmetic of the networks: exact on the files' weights, or float32 as deployed, with sums in any order [default: as each
+    /// specification says]
+    #[arg(long, value_enum, value_name = "ARITHMETIC")]
+    semantics: Option<super::analysis::Arithmetic>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -45,6 +49,13 @@ struct Row {
     specification: String,
     timeout: Duration,
     expected: Option<String>,
+}
+
+/// What became of a row: the verdict, in which arithmetic, and the competition's file.
+struct Decided {
+    verdict: SpecificationVerdict,
+    semantics: Semantics,
+    file: String,
 }
 
 /// Rows of one file are limited as everything that is read.
@@ -71,15 +82,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         progress.step(&format!("{} of {}: {} {}", position + 1, rows.len(), row.model, row.specification));
         let start = Instant::now();
         let decided = decide(row, folder, &mut last, arguments);
-        let (verdict, file, message) = match decided {
-            Ok((verdict, file)) => {
+        let (verdict, file, message, semantics) = match decided {
+            Ok(Decided { verdict, semantics, file }) => {
                 status = status.worse(specification::status(&verdict));
-                (file.lines().next().unwrap_or_default().to_owned(), file, None)
+                (file.lines().next().unwrap_or_default().to_owned(), file, None, Some(semantics))
             }
             Err(failure) => {
                 status = status.worse(ExitStatus::Error);
                 output.note(&format!("row {}: {failure}", row.number));
-                ("error".to_owned(), "error\n".to_owned(), Some(failure.to_string()))
+                ("error".to_owned(), "error\n".to_owned(), Some(failure.to_string()), None)
             }
         };
         if let Some(results) = &arguments.results {
@@ -92,6 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
             model: row.model.clone(),
             specification: row.specification.clone(),
             verdict,
+            semantics,
             expected: row.expected.clone(),
             seconds: start.elapsed().as_secs_f64(),
             message,
@@ -108,12 +120,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 }
 
 /// Decides one row; what is found counts only where the checker proves it again from the files.
-fn decide(
-    row: &Row,
-    folder: &Path,
-    last: &mut Option<(String, Model)>,
-    arguments: &Arguments,
-) -> Result<(SpecificationVerdict, String), Failure> {
+fn decide(row: &Row, folder: &Path, last: &mut Option<(String, Model)>, arguments: &Arguments) -> Result<Decided, Failure> {
     let start = Instant::now();
     if last.as_ref().is_none_or(|(name, _)| *name != row.model) {
         let path = existing(folder, &row.model);
@@ -125,9 +132,11 @@ fn decide(
     let spec = specification::open(&path, model)?;
     let limit = arguments.timeout.map_or(row.timeout, |timeout| timeout.min(row.timeout));
     let timeout = Some(limit.saturating_sub(start.elapsed()));
-    let options = SpecificationOptions { semantics: None, timeout, seed: arguments.seed };
+    let asked = arguments.semantics.map(Semantics::from);
+    let options = SpecificationOptions { semantics: asked, timeout, seed: arguments.seed };
     let verdict = verify_specification(&model.network, &spec, &options, &mut |_| ()).map_err(Failure::error)?;
-    if let Some(claim) = specification::claim(&spec, semantics(&spec), &verdict) {
+    let semantics = asked.unwrap_or_else(|| semantics(&spec));
+    if let Some(claim) = specification::claim(&spec, semantics, &verdict) {
         let mut files = Files::default();
         super::check::add_file(&mut files, &path)?;
         let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &Bundle::default(), files: &files };
@@ -135,7 +144,7 @@ fn decide(
             .map_err(|refusal| Failure::coded("NV604", format_args!("the checker refused the verdict: {refusal}")))?;
     }
     let file = result_file(&spec, &verdict);
-    Ok((verdict, file))
+    Ok(Decided { verdict, semantics, file })
 }
 
 /// The file, or the same with `.gz`, which benchmarks are often stored as.

@@ -9,11 +9,12 @@ use super::robustness::{self, check_clip};
 use super::{ExitStatus, Failure};
 use crate::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
 use crate::certificate::{
-    Assurance, Bits, Claim, ClaimKind, Domain, Norm, Number, TightnessClaim, TightnessFigures, TightnessInterval, Vector,
+    Assurance, Bits, Claim, ClaimKind, Domain, Norm, Number, Optimum, TightnessClaim, TightnessFigures, TightnessInterval, Vector,
 };
-use crate::checker::{Neighbourhoods, is_certified, most_splits, stated_boxes, tightness_rows};
+use crate::checker::{Neighbourhoods, exact, is_certified, most_splits, stated_boxes, tightness_rows};
 use crate::pass::ibp::{
-    PropagationTightness, SampleFigures, TightnessOptions, measure, predicted_tightness, propagation_invariance,
+    FoundEnd, PhaseSearch, PropagationTightness, SampleFigures, TightnessOptions, measure, predicted_tightness,
+    propagation_invariance,
 };
 use crate::report::{Section, TightnessSection};
 
@@ -30,11 +31,18 @@ pub struct Arguments {
     /// Boxes that the search for the smallest box may split, for every row and side [default: by the number of inputs]
     #[arg(long, value_name = "N", requires = "tightness")]
     splits: Option<u32>,
+    /// Phases of ReLUs that the search for the smallest box may fix after that, for every row and side; 0: none [default: by the
+    /// number of inputs and of samples]
+    #[arg(long, value_name = "N", requires = "tightness")]
+    phase_splits: Option<u32>,
 }
 
 /// Splitting inputs pays where there are few of them.
 const FEW_INPUTS: usize = 8;
 const SPLITS: u32 = 2000;
+/// Splits of phases, for every row and side; fewer where there are many of them.
+const PHASE_SPLITS: u32 = 400;
+const ALL_PHASE_SPLITS: usize = 10_000;
 
 impl Arguments {
     pub const fn requested(&self) -> bool {
@@ -74,7 +82,12 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         let message = format!("`--splits {splits}` is more than the checker makes for {count} samples with {rows} rows each");
         return Err(Failure::error(message).with_hint(format!("at most `--splits {most}`, or fewer samples")));
     }
-    let options = TightnessOptions { elided, splits: Splits(splits) };
+    let fair = u32::try_from(ALL_PHASE_SPLITS / (2 * rows * count).max(1)).unwrap_or(PHASE_SPLITS);
+    let phases = PhaseSearch {
+        splits: arguments.phase_splits.unwrap_or(PHASE_SPLITS.min(fair)),
+        deadline: context.timeout.and_then(|timeout| start.checked_add(timeout)),
+    };
+    let options = TightnessOptions { elided, splits: Splits(splits), phases };
     let finished = AtomicUsize::new(0);
     let told = || {
         let finished = finished.fetch_add(1, Ordering::Relaxed) + 1;
@@ -86,6 +99,16 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         let why = "no sample has a tightness: interval propagation gives every row a box without width, as for ε = 0";
         Failure::coded("NV140", why).at(context.path)
     })?;
+    let (exact_rows, exact_samples) = exact(&extents);
+    let optimum = |(sample, found): (usize, &FoundEnd)| Optimum {
+        sample: sample as u32,
+        row: found.row as u32,
+        end: found.end,
+        bound: Bits::of(found.bound),
+        tree: Vector::inline(&found.tree),
+        point: Vector::inline(&found.point),
+    };
+    let ends = figures.iter().enumerate().flat_map(|(sample, figures)| figures.ends.iter().map(move |end| (sample, end)));
     let claim = TightnessClaim {
         data: identities(&data),
         perturbation,
@@ -95,6 +118,9 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         tightness: TightnessInterval { lower: Number::lower(tightness.lower), upper: Number::upper(tightness.upper) },
         certified: options.elided.then(|| extents.iter().filter(|extents| is_certified(extents)).count() as u32),
         boxes: Vector::inline(&stated_boxes(&extents)),
+        optima: ends.map(optimum).collect(),
+        exact_rows,
+        exact_samples,
         descriptive: TightnessFigures {
             propagation_tightness: mean(&figures, |figures| figures.at_sample.as_ref()),
             propagation_tightness_at_centre: mean(&figures, |figures| figures.at_centre.as_ref()),
@@ -116,7 +142,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
             kind: ClaimKind::Tightness(claim),
         }],
         section: Section::Tightness(section),
-        engine: "intervals, backward bounds, corners".to_owned(),
+        engine: "intervals, backward bounds, corners, linear programs over phases".to_owned(),
         status: ExitStatus::Established,
         files: paths(&data),
         result_file: None,

@@ -7,6 +7,8 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
+use crate::certificate::Semantics;
+
 /// One row of a benchmark and what became of it.
 #[derive(Debug, Serialize)]
 pub struct Instance {
@@ -16,6 +18,8 @@ pub struct Instance {
     pub specification: String,
     /// `sat`, `unsat`, `unknown`, `timeout`, `error`.
     pub verdict: String,
+    /// In which arithmetic; none of an error.
+    pub semantics: Option<Semantics>,
     /// What the file says that it is.
     pub expected: Option<String>,
     pub seconds: f64,
@@ -87,7 +91,9 @@ impl fmt::Display for BatchReport {
         for instance in &self.instances {
             let Instance { number, model, specification, verdict, seconds, .. } = instance;
             let expected = if instance.contradicts() { ", CONTRADICTS what is expected" } else { "" };
-            writeln!(f, "{number}: {verdict} in {seconds:.2} s{expected}: {model} {specification}")?;
+            // Real arithmetic is what a benchmark means.
+            let arithmetic = if instance.semantics == Some(Semantics::Float32) { " (float32)" } else { "" };
+            writeln!(f, "{number}: {verdict}{arithmetic} in {seconds:.2} s{expected}: {model} {specification}")?;
         }
         let mut table = Builder::default();
         table.push_record([

@@ -109,9 +109,17 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
         ClaimKind::Tightness(claim) => {
             let terms = terms(&claim.perturbation, &claim.data);
             let rows = if claim.elided { "margins" } else { "outputs" };
+            let exact = match (claim.exact_rows, claim.exact_samples) {
+                (0, _) => String::new(),
+                (count, samples) => {
+                    format!(
+                        "; the smallest boxes of {count} {rows}, all of {samples} samples, are known to a millionth of their width"
+                    )
+                }
+            };
             format!(
                 "of {} samples for ℓ∞ {terms} the {rows} lie in the boxes of interval propagation, whose mean tightness \
-                 lies in [{}, {}]",
+                 lies in [{}, {}]{exact}",
                 claim.samples, claim.tightness.lower, claim.tightness.upper
             )
         }

@@ -9,6 +9,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`clarabel`] | semidefinite programs with one matrix inequality, by the interior-point method of the Clarabel crate; size prediction |
+//! | [`linear`] | linear programs with their duals, by the same crate |
 //! | [`blas`] | the eight BLAS/LAPACK symbols that Clarabel links against, on faer; the only unsafe code of the project |
 //! | [`interior_point`] | Lipschitz programs by a structured primal–dual interior-point method |
 //! | [`pencil`] | the data of a Lipschitz program |
@@ -18,6 +19,7 @@
 pub mod blas;
 pub mod clarabel;
 pub mod interior_point;
+pub mod linear;
 pub mod pencil;
 pub mod quiet;
 pub mod transposed;
@@ -25,4 +27,5 @@ pub mod transposed;
 pub use clarabel::{
     ClarabelError, ClarabelOptions, ClarabelSolution, MatrixInequality, Prediction, SparseSymmetric, predict, solve,
 };
+pub use linear::{LinearProgram, LinearSolution};
 pub use pencil::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};

@@ -18,7 +18,7 @@ pub use specification::{
     CaseSlopes, NodeSlopes, SlopesTarget, SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict,
 };
 pub use stability::{StabilityClaim, StabilityVerdict, StabilityWitness};
-pub use tightness::{TightnessClaim, TightnessFigures, TightnessInterval};
+pub use tightness::{End, Optimum, TightnessClaim, TightnessFigures, TightnessInterval};
 
 use serde::{Deserialize, Serialize};
 

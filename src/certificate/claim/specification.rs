@@ -38,7 +38,9 @@ pub struct SpecificationWitness {
 
 /// A tree in pre-order. An input and a cut: the halves of its range; −2, a node and an element: a ReLU, inactive and active;
 /// −4 and a clause: one subtree for each of its alternatives. −1: a leaf; −3, a number and as many multipliers of the fixed
-/// phases, row by row: a leaf whose bounds use them.
+/// phases, row by row: a leaf whose bounds use them; −5, such multipliers, and in the same way one position of a slope for each
+/// unstable ReLU: a leaf whose bounds use both; −6, in the same way one weight for each row, then such multipliers and slopes: a
+/// leaf that the sum of the rows refutes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

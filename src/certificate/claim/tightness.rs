@@ -28,8 +28,42 @@ pub struct TightnessClaim {
     pub certified: Option<u32>,
     /// Proved: all values of the rows lie within; `[samples, rows, 2]`, lower bounds first.
     pub boxes: Vector,
+    /// What else is known of the ends of smallest boxes, each at most once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub optima: Vec<Optimum>,
+    /// Proved: rows, over all samples, and samples with all their rows, whose smallest box is known to one millionth of its
+    /// width.
+    #[serde(default)]
+    pub exact_rows: u32,
+    #[serde(default)]
+    pub exact_samples: u32,
     /// Descriptive figures: nobody checks them.
     pub descriptive: TightnessFigures,
+}
+
+/// One end of the smallest box of one row, enclosed: nothing is beyond a bound, and a point comes close to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Optimum {
+    pub sample: u32,
+    pub row: u32,
+    pub end: End,
+    /// No value of the row is beyond.
+    pub bound: Bits,
+    /// Splits whose leaves prove that, as in a specification.
+    pub tree: Vector,
+    /// An input in the sample's box, row-major: what the row is there is attained.
+    pub point: Vector,
+}
+
+/// An end of an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    Lower,
+    Upper,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +87,7 @@ pub struct TightnessFigures {
 
 impl TightnessClaim {
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
-        vec![&mut self.boxes]
+        let optima = self.optima.iter_mut().flat_map(|optimum| [&mut optimum.tree, &mut optimum.point]);
+        std::iter::once(&mut self.boxes).chain(optima).collect()
     }
 }

@@ -4,8 +4,10 @@
 
 mod frozen;
 mod invariance;
+mod optimal;
 mod samples;
 
 pub use frozen::{Frozen, Pattern, PropagationTightness, Unfrozen};
 pub use invariance::{Break, Invariance, predicted_tightness, propagation_invariance};
+pub use optimal::{FoundEnd, PhaseSearch, enclose_ends};
 pub use samples::{LayerStates, LayerWidth, SampleFigures, TightnessError, TightnessOptions, measure};

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::frozen::{Frozen, Pattern, PropagationTightness, Unfrozen};
+use super::optimal::{FoundEnd, PhaseSearch, enclose_ends};
 use crate::bounds::{BoundsError, BoxRegion, Extent, LinearBounds, NodeBounds, Splits, extents};
 use crate::checker::tightness_rows;
 use crate::ir::{Function, Op};
@@ -13,6 +14,8 @@ pub struct TightnessOptions {
     /// Merge the last linear layer with the rows `y_label − y_j`; otherwise the outputs are looked at one by one.
     pub elided: bool,
     pub splits: Splits,
+    /// Afterwards, the search over phases.
+    pub phases: PhaseSearch,
 }
 
 /// One ReLU layer over the box of interval propagation: `upper < 0`, `lower > 0`, neither.
@@ -40,6 +43,8 @@ pub struct LayerWidth {
 pub struct SampleFigures {
     /// Proved.
     pub extents: Vec<Extent>,
+    /// What proves the extents where splits of inputs do not.
+    pub ends: Vec<FoundEnd>,
     /// Descriptive: at the sample, at the centre of its box, and with all slopes one.
     pub at_sample: Option<PropagationTightness>,
     pub at_centre: Option<PropagationTightness>,
@@ -93,7 +98,8 @@ fn sample(
         return Err(TightnessError::Label { label, outputs });
     }
     let rows = tightness_rows(outputs, label, options.elided);
-    let extents = extents(prepared, region, &rows, options.splits)?;
+    let mut extents = extents(prepared, region, &rows, options.splits)?;
+    let ends = enclose_ends(prepared, region, &rows, &mut extents, options.phases);
     let radius: Vec<f64> = region.lower().iter().zip(region.upper()).map(|(l, u)| (u - l) / 2.0).collect();
     let frozen = |point: &[f64]| -> Result<PropagationTightness, Unfrozen> {
         Ok(Frozen::new(prepared, Pattern::At(point))?.tightness(&rows, &radius))
@@ -125,6 +131,7 @@ fn sample(
     let margin = values.first().zip(values.get(1)).map(|(first, second)| first - second);
     Ok(SampleFigures {
         extents,
+        ends,
         at_sample: frozen(point).ok(),
         at_centre: frozen(&region.centre()).ok(),
         linear: linear.map(|linear| linear.tightness(&rows, &radius)),

@@ -1,13 +1,14 @@
 //! Branch and bound over the inputs, for networks with few of them: boxes that bounds cannot close are halved where the
-//! output reacts most, and the tree of halves is the witness.
+//! output reacts most, or closed over the phases that are left there, and the tree of both is the witness.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::attack::{Attack, Effort};
+use super::closing::Closing;
 use super::problem::{Problem, Subproblem};
-use super::proof::{Branched, Tree};
-use crate::bounds::BoxRegion;
+use super::proof::{Branched, Leaf, Tree};
+use crate::bounds::{BoxRegion, Hints};
 use crate::checker::Refuter;
 use crate::pass::bounds::Wide;
 
@@ -33,6 +34,18 @@ struct Shared<T> {
     stop: AtomicBool,
     found: std::sync::Mutex<Option<T>>,
     nodes: AtomicUsize,
+}
+
+impl<T> Shared<T> {
+    /// The search is over.
+    fn settle(&self, found: T) -> bool {
+        self.stop.store(true, Ordering::Relaxed);
+        // Another thread may have panicked only while the program ends.
+        if let Ok(mut slot) = self.found.lock() {
+            slot.get_or_insert(found);
+        }
+        true
+    }
 }
 
 impl<T: Send> Branching<'_, T> {
@@ -61,10 +74,14 @@ impl<T: Send> Branching<'_, T> {
             return Tree::Open;
         }
         let number = shared.nodes.fetch_add(1, Ordering::Relaxed);
-        match self.refuter.bound(&node.region.clone().into(), &self.problem.clauses) {
-            Ok(bounded) if bounded.refuted => return Tree::Leaf(Vec::new()),
-            // Undefined here says nothing about the halves.
-            _ => {}
+        let (region, clauses) = (node.region.clone().into(), &self.problem.clauses);
+        // Undefined here says nothing about the halves.
+        if self.refuter.bound_by_intervals(&region, clauses).is_ok_and(|bounded| bounded.refuted) {
+            return Tree::Leaf(Leaf::default());
+        }
+        let analysis = self.refuter.analyse(&region, &Hints::default()).ok();
+        if analysis.as_ref().is_some_and(|analysis| self.refuter.bound_from(analysis, clauses, &Hints::default()).refuted) {
+            return Tree::Leaf(Leaf::default());
         }
         let here = Problem {
             region: node.region.clone(),
@@ -75,12 +92,14 @@ impl<T: Send> Branching<'_, T> {
         };
         let seed = self.seed ^ number as u64;
         if let Some(found) = self.attack.run(&here, NODE_EFFORT, seed, self.deadline, |point| (self.accept)(point)) {
-            shared.stop.store(true, Ordering::Relaxed);
-            // Another thread may have panicked only while the program ends.
-            if let Ok(mut slot) = shared.found.lock() {
-                slot.get_or_insert(found);
-            }
+            shared.settle(found);
             return Tree::Open;
+        }
+        if let Some(closing) = analysis.as_ref().and_then(|analysis| Closing::new(self.refuter, analysis, &here)) {
+            let tree = closing.run(&mut |point| (self.accept)(point).is_some_and(|found| shared.settle(found)));
+            if tree.is_closed() || shared.stop.load(Ordering::Relaxed) {
+                return tree;
+            }
         }
         let Some((input, cut)) = self.split(&here) else { return Tree::Open };
         let half = |lower: bool| {

@@ -8,6 +8,7 @@
 //! | `attack` | projected gradient descent with restarts |
 //! | `float32` | the forward pass of the deployed network |
 //! | `branching` | input splitting |
+//! | `closing` | boxes with few unstable ReLUs, closed by linear programs over their phases |
 //! | `phases` | splitting of the phases of ReLUs |
 //! | `proof` | the trees of splits that both give |
 //! | `specification` | a VNN-LIB file, case by case |
@@ -15,6 +16,7 @@
 
 mod attack;
 mod branching;
+mod closing;
 mod dataset;
 mod float32;
 mod phases;
@@ -25,7 +27,7 @@ mod specification;
 pub use dataset::{DatasetOptions, SampleOutcome, verify_dataset};
 pub use float32::{Deployed, Single};
 pub use problem::{Ball, Lattice, Problem, Subproblem};
-pub use proof::Proof;
+pub use proof::{Leaf, Proof, Tree};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
 use crate::bounds::BoundsError;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::problem::Problem;
-use super::proof::{Branched, Tree};
+use super::proof::{Branched, Leaf, Tree};
 use crate::bounds::{Analysis, Hints, LinearRows, Phases};
 use crate::checker::{Narrowed, Refuter};
 use crate::ir::NodeId;
@@ -81,7 +81,7 @@ impl<T: Send> PhaseBranching<'_, T> {
         }
         let analysis = match base.with_phases(&node.phases) {
             Ok(analysis) => analysis,
-            Err(error) if error.is_empty() => return Tree::Leaf(Vec::new()),
+            Err(error) if error.is_empty() => return Tree::Leaf(Leaf::default()),
             Err(_) => return Tree::Open,
         };
         let clauses = node.case.clauses();
@@ -90,13 +90,13 @@ impl<T: Send> PhaseBranching<'_, T> {
         let hints = node.case.hints(self.hints, node.multipliers.clone(), outputs);
         let plain = Hints { multipliers: Vec::new(), ..hints.clone() };
         if self.refuter.bound_from(&analysis, &clauses, &plain).refuted {
-            return Tree::Leaf(Vec::new());
+            return Tree::Leaf(Leaf::default());
         }
         let rows = self.refuter.rows(&clauses);
         let enough = |bounds: &[f64]| self.refuter.judge(&analysis, &clauses, bounds).refuted;
         let raised = raise(&analysis, &rows, &hints, STEPS, enough, vectors);
         if enough(&raised.bounds) {
-            return Tree::Leaf(raised.multipliers);
+            return Tree::Leaf(Leaf::with_multipliers(raised.multipliers));
         }
         // The row that is nearest to a contradiction.
         let nearest = (0..raised.bounds.len()).max_by(|&i, &j| raised.bounds[i].total_cmp(&raised.bounds[j]));

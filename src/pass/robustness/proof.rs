@@ -1,12 +1,13 @@
 //! Proof trees while they grow, and as the checker reads them.
 
-use crate::checker::{ALTERNATIVES, LEAF, MULTIPLIERS, PHASE};
+use crate::bounds::{Analysis, Hints};
+use crate::checker::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, PHASE, SLOPES};
 use crate::ir::NodeId;
 
 /// What became of a part of a case.
 pub enum Tree {
-    /// Bounds close it, with multipliers of the phases that are fixed.
-    Leaf(Vec<f64>),
+    /// Bounds close it.
+    Leaf(Leaf),
     Input {
         input: usize,
         cut: f64,
@@ -24,6 +25,17 @@ pub enum Tree {
     },
     /// Out of time, or found unsafe.
     Open,
+}
+
+/// What bounds need to close a part.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Leaf {
+    /// Of the rows whose atoms are added; `None`: every row for itself.
+    pub weights: Option<Vec<f64>>,
+    /// Of the phases that are fixed, row by row.
+    pub multipliers: Vec<f64>,
+    /// One position for each flexible element; `None`: those of the whole case.
+    pub positions: Option<Vec<f64>>,
 }
 
 /// A tree in pre-order, as [`crate::checker::Refuter::refute`] reads it.
@@ -48,6 +60,47 @@ impl Proof {
     }
 }
 
+impl Leaf {
+    #[must_use]
+    pub const fn with_multipliers(multipliers: Vec<f64>) -> Self {
+        Self { weights: None, multipliers, positions: None }
+    }
+
+    /// With the multipliers and the slopes of hints for one row, or for one sum of them.
+    #[must_use]
+    pub fn of(analysis: &Analysis, hints: &Hints) -> Self {
+        let position =
+            |(node, element)| hints.rows.get(node).and_then(|positions| positions.get(element)).copied().unwrap_or(0.0);
+        let positions = Some(analysis.flexible().map(position).collect());
+        Self { weights: None, multipliers: hints.multipliers.clone(), positions }
+    }
+
+    fn encode(&self, codes: &mut Vec<f64>) {
+        let put = |codes: &mut Vec<f64>, numbers: &[f64]| {
+            codes.push(numbers.len() as f64);
+            codes.extend(numbers);
+        };
+        match &self.positions {
+            Some(positions) => {
+                match &self.weights {
+                    Some(weights) => {
+                        codes.push(COMBINED);
+                        put(codes, weights);
+                    }
+                    None => codes.push(SLOPES),
+                }
+                put(codes, &self.multipliers);
+                put(codes, positions);
+            }
+            None if self.multipliers.iter().all(|&multiplier| multiplier == 0.0) => codes.push(LEAF),
+            None => {
+                codes.push(MULTIPLIERS);
+                put(codes, &self.multipliers);
+            }
+        }
+    }
+}
+
 impl Tree {
     /// Whether nothing of it is open; only the top is looked at, for a tree with an open part is replaced by it.
     #[must_use]
@@ -65,13 +118,8 @@ impl Tree {
     fn encode(&self, proof: &mut Proof) -> bool {
         let halves = match self {
             Self::Open => return false,
-            Self::Leaf(multipliers) => {
-                if multipliers.iter().all(|&multiplier| multiplier == 0.0) {
-                    proof.codes.push(LEAF);
-                } else {
-                    proof.codes.extend([MULTIPLIERS, multipliers.len() as f64]);
-                    proof.codes.extend(multipliers);
-                }
+            Self::Leaf(leaf) => {
+                leaf.encode(&mut proof.codes);
                 proof.leaves += 1;
                 return true;
             }
