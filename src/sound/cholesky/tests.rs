@@ -281,16 +281,17 @@ fn storage() {
 fn each_border_is_judged_by_itself() {
     let mut rng = Rng::new(46);
     let (mut accepted, mut refused) = (0, 0);
-    for round in 0..400 {
+    for round in 0..500 {
         let (borders, common) = (rng.below(7), rng.below(9));
         let n = borders + common;
-        let mut matrix = integer_gram(&mut rng, n, if round % 3 == 0 { n } else { common + 1 });
-        let shift = [2.0, 1e-6, 1e-13, 0.0][round % 4];
+        // Of the rank of the common block every border is singular with it.
+        let mut matrix = integer_gram(&mut rng, n, [n, common + 1, common][round % 3]);
+        let shift: f64 = [2.0, 1e-6, 1e-13, 0.0, -1e-6][round % 5];
         for i in 0..n {
             matrix.add_assign(i, i, shift);
         }
-        let mut radius: Vec<f64> = (0..n).map(|_| rng.uniform().abs() * shift * 0.5).collect();
-        let limit = [0, 5, 200][round % 3];
+        let mut radius: Vec<f64> = (0..n).map(|_| rng.uniform().abs() * shift.abs() * 0.5).collect();
+        let limit = [0, 5, 200][round / 15 % 3];
         let mut matrix = rescale(&mut rng, &matrix, &mut radius, limit);
         // What stands between two borders means nothing.
         for i in 0..borders {
