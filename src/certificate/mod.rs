@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The schema that this version writes, and its major version.
-pub const SCHEMA: &str = "nnverify-certificate/1.0";
+pub const SCHEMA: &str = "nnverify-certificate/1.1";
 const MAJOR: &str = "nnverify-certificate/1.";
 /// A certificate larger than this is refused unread.
 pub const CERTIFICATE_LIMIT: u64 = 1 << 24;

@@ -102,7 +102,8 @@ impl Columns<'_> {
         }
         let largest = least.into_iter().fold(0.0, max_or_nan);
         match growth {
-            Err(refusal) if largest == f64::INFINITY => Err(refusal),
+            // Without inputs nothing is infinite; an implicit equation is not well posed for that.
+            Err(refusal) if largest == f64::INFINITY || self.inequalities.is_empty() => Err(refusal),
             _ => Ok(largest),
         }
     }

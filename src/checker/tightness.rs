@@ -8,7 +8,7 @@ use super::refusal::ClaimRefusal;
 use super::refutation::Refuter;
 use crate::bounds::{BoxRegion, Extent, Hints, Interval, LinearRows, Splits, attained, extents, mean_tightness};
 use crate::certificate::{Assurance, Domain, End, Norm, Optimum, Rounding, Semantics, TightnessClaim};
-use crate::sound::round::add_up;
+use crate::sound::round::{add_up, mul_down, sub_down};
 use crate::vnnlib::{Atom, Clause, Constant, Term};
 
 /// Rows that a claim may have, times the boxes that it may split for each.
@@ -87,7 +87,7 @@ pub fn check(
     if claim.certified.is_some_and(|stated| !claim.elided || stated > certified) {
         return Err(ClaimRefusal::Shape { what: "interval propagation certifies fewer samples than it states" });
     }
-    let (exact_rows, exact_samples) = exact(&found);
+    let (exact_rows, exact_samples) = exact_boxes(&found);
     if claim.exact_rows > exact_rows || claim.exact_samples > exact_samples {
         return Err(ClaimRefusal::Shape { what: "fewer smallest boxes are exact than it states" });
     }
@@ -144,7 +144,7 @@ fn enclose(
     Ok(())
 }
 
-/// The values of a row below a number, as what has to be refuted.
+/// The values of a row (one without a constant, as all of [`rows`]) below a number, as what has to be refuted.
 fn beyond(row: &LinearRows, least: f64) -> Arc<Clause> {
     let nonzero = row.coefficients.iter().enumerate().filter(|(_, coefficient)| **coefficient != 0.0);
     let outputs = nonzero.map(|(index, &coefficient)| Term { index, coefficient: Constant::exact(coefficient) }).collect();
@@ -154,12 +154,13 @@ fn beyond(row: &LinearRows, least: f64) -> Arc<Clause> {
 
 /// How many rows, and how many samples with all their rows, have a smallest box that is known to a millionth of its width.
 #[must_use]
-pub fn exact(samples: &[Vec<Extent>]) -> (u32, u32) {
+pub fn exact_boxes(samples: &[Vec<Extent>]) -> (u32, u32) {
     // Written so that a NaN is not exact.
     let is_exact = |extent: &&Extent| {
         let (outer, attained) = (extent.outer, extent.attained);
-        let unknown = add_up(add_up(attained.lower, -outer.lower).max(0.0), add_up(outer.upper, -attained.upper).max(0.0));
-        unknown <= EXACT * (attained.upper - attained.lower) / (1.0 + 4.0 * f64::EPSILON)
+        // What is attained lies within what is possible: neither difference is negative.
+        let unknown = add_up(add_up(attained.lower, -outer.lower), add_up(outer.upper, -attained.upper));
+        unknown <= mul_down(EXACT, sub_down(attained.upper, attained.lower))
     };
     let rows = samples.iter().flatten().filter(is_exact).count();
     let whole = samples.iter().filter(|rows| !rows.is_empty() && rows.iter().all(|row| is_exact(&row))).count();
@@ -195,4 +196,33 @@ pub fn rows(outputs: usize, label: usize, elided: bool) -> LinearRows {
 pub fn stated_boxes(samples: &[Vec<Extent>]) -> Vec<f64> {
     let ends = |x: Interval| [x.lower, x.upper];
     samples.iter().flatten().flat_map(|extent| ends(extent.propagated)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_exact_to_a_millionth_and_never_for_a_nan() {
+        let interval = |lower, upper| Interval { lower, upper };
+        let extent = |outer: (f64, f64), attained: (f64, f64)| Extent {
+            propagated: interval(-10.0, 10.0),
+            outer: interval(outer.0, outer.1),
+            attained: interval(attained.0, attained.1),
+        };
+        let (close, far) = (extent((0.0, 1.0 + 9e-7), (0.0, 1.0)), extent((0.0, 1.0 + 1.1e-6), (0.0, 1.0)));
+        assert_eq!(exact_boxes(&[vec![close], vec![close, far], vec![]]), (2, 1));
+        let (nan, infinity) = (f64::NAN, f64::INFINITY);
+        for unknown in [
+            extent((nan, 1.0), (0.0, 1.0)),
+            extent((0.0, nan), (0.0, 1.0)),
+            extent((0.0, 1.0), (nan, 1.0)),
+            extent((0.0, 1.0), (0.0, nan)),
+            extent((-infinity, 1.0), (0.0, 1.0)),
+            extent((0.0, infinity), (0.0, 1.0)),
+            extent((-infinity, infinity), (infinity, -infinity)),
+        ] {
+            assert_eq!(exact_boxes(&[vec![unknown]]), (0, 0), "{unknown:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
 use crate::certificate::{
     Assurance, Bits, Claim, ClaimKind, Domain, Norm, Number, Optimum, TightnessClaim, TightnessFigures, TightnessInterval, Vector,
 };
-use crate::checker::{Neighbourhoods, exact, is_certified, most_splits, stated_boxes, tightness_rows};
+use crate::checker::{Neighbourhoods, exact_boxes, is_certified, most_splits, stated_boxes, tightness_rows};
 use crate::pass::ibp::{
     FoundEnd, PhaseSearch, PropagationTightness, SampleFigures, TightnessOptions, measure, predicted_tightness,
     propagation_invariance,
@@ -99,7 +99,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         let why = "no sample has a tightness: interval propagation gives every row a box without width, as for ε = 0";
         Failure::coded("NV140", why).at(context.path)
     })?;
-    let (exact_rows, exact_samples) = exact(&extents);
+    let (exact_rows, exact_samples) = exact_boxes(&extents);
     let optimum = |(sample, found): (usize, &FoundEnd)| Optimum {
         sample: sample as u32,
         row: found.row as u32,

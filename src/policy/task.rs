@@ -67,7 +67,7 @@ impl Task {
         line_of: LineOf,
         rule: Rule,
     ) -> Result<Self, Wrong> {
-        let (norm, symbol) = names(wanted.norm);
+        let (norm, symbol) = (wanted.norm.name(), wanted.norm.symbol());
         let mut limits = Vec::new();
         if let Some(bound) = &wanted.max_bound {
             limits.push(("max-bound", Limit::AtMost(spanned("max-bound", bound)?), line_of(bound.span().start)));
@@ -144,7 +144,7 @@ impl Task {
         if wanted.norm == Norm::L1 {
             return Err("perturbations are those of `l2` or `linf`: ℓ1 is a norm of Lipschitz bounds alone".to_owned().into());
         }
-        let (norm, symbol) = names(wanted.norm);
+        let (norm, symbol) = (wanted.norm.name(), wanted.norm.symbol());
         let epsilon = positive("epsilon", wanted.epsilon)?;
         let least = &wanted.min_certified_accuracy;
         let accuracy = *least.get_ref();
@@ -276,15 +276,6 @@ const fn loss(loss: LossName) -> &'static str {
     match loss {
         LossName::CrossEntropy => "cross-entropy",
         LossName::Mse => "mse",
-    }
-}
-
-/// The name of a norm in JSON, and its symbol.
-const fn names(norm: Norm) -> (&'static str, &'static str) {
-    match norm {
-        Norm::L1 => ("l1", "ℓ1"),
-        Norm::L2 => ("l2", "ℓ2"),
-        Norm::Linf => ("linf", "ℓ∞"),
     }
 }
 

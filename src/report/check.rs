@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::certificate::{
-    Assurance, Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Norm, Objective, Perturbation,
-    Semantics, StabilityVerdict, Verdict,
+    Assurance, Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Objective, Perturbation, Semantics,
+    StabilityVerdict, Verdict,
 };
 use crate::sound::round::sub_up;
 use crate::sound::upper_decimal;
@@ -69,14 +69,6 @@ fn domain(domain: &Domain, bundle: &Bundle) -> String {
     }
 }
 
-const fn norm(norm: Norm) -> &'static str {
-    match norm {
-        Norm::L1 => "ℓ1",
-        Norm::L2 => "ℓ2",
-        Norm::Linf => "ℓ∞",
-    }
-}
-
 /// What a perturbation is and on which data, in full: without it, a claim could say anything.
 fn terms(perturbation: &Perturbation, data: &[FileIdentity]) -> String {
     let list = |values: &[String]| values.iter().map(|value| value.escape_debug().to_string()).collect::<Vec<_>>().join(",");
@@ -101,7 +93,7 @@ pub(super) const EVERYWHERE: &str = "everywhere";
 pub(super) fn statement(kind: &ClaimKind) -> String {
     match kind {
         ClaimKind::Robustness(claim) => {
-            let norm = norm(claim.perturbation.norm);
+            let norm = claim.perturbation.norm.symbol();
             let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
             let terms = terms(&claim.perturbation, &claim.data);
             format!("of {} samples {robust} are robust for {norm} {terms}, {falsified} are not", claim.samples)
@@ -161,7 +153,7 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
             }
         }
         ClaimKind::Lipschitz(claim) => {
-            let norm = norm(claim.norm);
+            let norm = claim.norm.symbol();
             let lower = claim.lower_bound.as_ref().map_or(String::new(), |lower| format!(", and at least {lower}"));
             let functionals = match claim.functionals.len() {
                 0 => String::new(),

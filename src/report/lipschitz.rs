@@ -69,11 +69,7 @@ impl LipschitzSection {
 impl LipschitzBound {
     fn new(suffix: &str, outcome: &Outcome) -> Self {
         let claim = &outcome.claim;
-        let norm = match claim.norm {
-            Norm::L1 => "ℓ1",
-            Norm::L2 => "ℓ2",
-            Norm::Linf => "ℓ∞",
-        };
+        let norm = claim.norm.symbol();
         let place = match suffix.strip_prefix("-sample-") {
             _ if suffix.is_empty() => String::new(),
             Some(sample) => format!(" around sample {sample}"),

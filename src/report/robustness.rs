@@ -6,7 +6,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use crate::certificate::{Norm, Perturbation, RobustnessClaim, Semantics};
+use crate::certificate::{Perturbation, RobustnessClaim, Semantics};
 use crate::checker::Method;
 use crate::pass::robustness::SampleOutcome;
 
@@ -73,11 +73,7 @@ fn share(part: usize, whole: usize, up: bool) -> String {
 
 impl fmt::Display for RobustnessSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let norm = match self.perturbation.norm {
-            Norm::L1 => "ℓ1",
-            Norm::L2 => "ℓ2",
-            Norm::Linf => "ℓ∞",
-        };
+        let norm = self.perturbation.norm.symbol();
         let mut table = Builder::default();
         table.push_record([
             format!("robustness, {norm}, ε = {}", self.perturbation.epsilon),

@@ -87,6 +87,28 @@ pub enum Norm {
     Linf,
 }
 
+impl Norm {
+    /// As in JSON and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::L1 => "l1",
+            Self::L2 => "l2",
+            Self::Linf => "linf",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::L1 => "ℓ1",
+            Self::L2 => "ℓ2",
+            Self::Linf => "ℓ∞",
+        }
+    }
+}
+
 /// One claim. `assurance` is what the checker found when the certificate was written; checking finds it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]

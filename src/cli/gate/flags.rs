@@ -3,19 +3,19 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::certificate::{LossName, Norm};
+use crate::certificate::LossName;
 use crate::policy::{Input, Limits, ModelPolicy, Rule, decimal};
 
 /// Everything after the model. Paths of the policy are relative to `folder`.
 pub fn flags(rule: &Rule, model: &ModelPolicy, limits: &Limits, folder: &Path) -> Vec<OsString> {
     let mut flags = Flags(Vec::new());
     match rule {
-        Rule::Lipschitz(rule) => flags.pair("--lipschitz", norm(rule.norm)),
+        Rule::Lipschitz(rule) => flags.pair("--lipschitz", rule.norm.name()),
         Rule::Specification(rule) => flags.pair("--spec", folder.join(&rule.file)),
         Rule::Robustness(rule) => {
             flags.0.push("--robust".into());
             flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
-            flags.pair("--norm", norm(rule.norm));
+            flags.pair("--norm", rule.norm.name());
             flags.pair("--eps", decimal(rule.epsilon));
             flags.input(&model.input);
         }
@@ -78,13 +78,5 @@ const fn loss(loss: LossName) -> &'static str {
     match loss {
         LossName::CrossEntropy => "cross-entropy",
         LossName::Mse => "mse",
-    }
-}
-
-const fn norm(norm: Norm) -> &'static str {
-    match norm {
-        Norm::L1 => "l1",
-        Norm::L2 => "l2",
-        Norm::Linf => "linf",
     }
 }

@@ -54,8 +54,6 @@ pub struct Combined {
     pub weights: Vec<f64>,
     pub hints: Hints,
     pub refuted: bool,
-    /// The greatest of the rows, where it is least, in units of their sizes.
-    pub value: f64,
     pub input: Option<Vec<f64>>,
     pub losses: Vec<(f64, (NodeId, usize))>,
 }
@@ -71,8 +69,7 @@ impl Program {
         let bounds = analysis.region().bounds();
         let varying = bounds.lower().iter().zip(bounds.upper()).enumerate().filter(|(_, (l, u))| l < u);
         let inputs: Vec<(usize, f64)> = varying.map(|(i, (l, u))| (i, (u - l) / 2.0)).collect();
-        let flexible = |id: &NodeId| analysis.relaxed(*id).map_or(0, |relaxed| unstable(&relaxed.relaxation).count());
-        let variables = inputs.len() + network.ids().map(|id| flexible(&id)).sum::<usize>();
+        let variables = inputs.len() + analysis.flexible().count();
         if variables > MOST_VARIABLES {
             return None;
         }
@@ -229,15 +226,13 @@ impl Program {
                 let hints = hints(analysis, &kinds, &duals);
                 let refuted = judge(&weights, &hints);
                 let losses = self.losses(&kinds, &duals, &variables);
-                let (value, input) = (variables[greatest], Some(self.input(&variables)));
-                Some(Combined { weights, hints, refuted, value, input, losses })
+                Some(Combined { weights, hints, refuted, input: Some(self.input(&variables)), losses })
             }
             LinearSolution::Infeasible { duals } => {
                 let weights: Vec<f64> = units.iter().map(|unit| 1.0 / unit).collect();
                 let mut tried = FACTORS.into_iter().map(|factor| hints(analysis, &kinds, &multiple(&duals, factor)));
                 let hints = tried.find(|hints| judge(&weights, hints))?;
-                let (value, losses) = (f64::INFINITY, Vec::new());
-                Some(Combined { weights, hints, refuted: true, value, input: None, losses })
+                Some(Combined { weights, hints, refuted: true, input: None, losses: Vec::new() })
             }
         }
     }
@@ -336,14 +331,6 @@ impl LinearProgram {
 fn size(affine: &[f64]) -> f64 {
     let size = affine[1..].iter().map(|c| c.abs()).fold(0.0, f64::max);
     if size > 0.0 { size } else { 1.0 }
-}
-
-fn unstable(relaxation: &Relaxation) -> impl Iterator<Item = usize> {
-    let flexible = match relaxation {
-        Relaxation::Elementwise(lines) => &lines.least_slope[..],
-        _ => &[],
-    };
-    flexible.iter().enumerate().filter(|(_, least)| !least.is_nan()).map(|(element, _)| element)
 }
 
 /// Sums and means.

@@ -83,6 +83,10 @@ fn factor_block(matrix: &mut Mat<f64>, first: usize) -> Option<()> {
     let mut block = rest.as_ref().submatrix(first, 0, width, width).to_owned();
     matmul(block.as_mut(), Accum::Add, of_block, of_block.transpose(), -1.0, threads);
     let block = block.llt(Side::Lower).ok()?;
+    // Products that overflow leave NaN, which does not fail.
+    if !(0..width).all(|j| block.L()[(j, j)] > 0.0 && block.L()[(j, j)].is_finite()) {
+        return None;
+    }
     for j in 0..width {
         (j..width).for_each(|i| rest[(first + i, j)] = block.L()[(i, j)]);
     }

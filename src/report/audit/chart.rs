@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::CertificateSection;
 use super::claims::POSSIBLE_ACCURACY;
-use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, Norm, PartProof, RobustnessClaim};
+use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, RobustnessClaim};
 use crate::checker::prove_parts;
 use crate::onnx::Model;
 use crate::report::check::EVERYWHERE;
@@ -167,11 +167,7 @@ fn of_robustness(claim: &RobustnessClaim, bundle: &Bundle, model: &Model) -> Vec
 }
 
 fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
-    let symbol = match claim.norm {
-        Norm::L1 => "ℓ1",
-        Norm::L2 => "ℓ2",
-        Norm::Linf => "ℓ∞",
-    };
+    let symbol = claim.norm.symbol();
     let mut charts = Vec::new();
     let mark = |label: &str, number: &crate::certificate::Number| Mark {
         label: label.to_owned(),
