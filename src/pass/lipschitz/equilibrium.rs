@@ -62,7 +62,7 @@ impl Equations {
         let factor = self.block(&multipliers).llt(Side::Lower).ok()?;
         // λ_max(B⁻¹F), whose eigenvalues are those of the symmetric L⁻¹FL⁻ᵀ.
         let half = factor.solve(form);
-        let size = half.eigenvalues_from_real().ok()?.into_iter().fold(0.0, |largest: f64, value| largest.max(value.re));
+        let size = half.eigenvalues().ok()?.into_iter().fold(0.0, |largest: f64, value| largest.max(value.re));
         let scale = (DOMINANCE * size).max(floor);
         scale.is_finite().then(|| multipliers.into_iter().map(|multiplier| scale * multiplier).collect())
     }

@@ -170,9 +170,9 @@ pub fn certify(
     Ok(outcome)
 }
 
-/// In the common pool a solver's products would wait for whole searches.
+/// In the common pool a solver's products would wait for whole searches; on as many threads they would share its processors.
 fn on_own_threads<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    match rayon::ThreadPoolBuilder::new().build() {
+    match rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().div_ceil(2)).build() {
         Ok(pool) => pool.install(work),
         Err(_) => work(),
     }
