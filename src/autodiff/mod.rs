@@ -11,7 +11,7 @@ mod structure;
 
 pub use gradient::{Differentiable, Reverse};
 pub use second::second_derivative;
-pub use structure::{Structure, logits, needed};
+pub use structure::{Structure, logits, needed, piecewise_linear};
 
 use std::collections::HashMap;
 

@@ -79,7 +79,8 @@ pub fn needed(network: &Network, output: NodeId) -> Vec<bool> {
     needed
 }
 
-const fn piecewise_linear(function: &Function) -> bool {
+/// Is the function piecewise linear? Then its second derivative is zero, but at kinks.
+pub const fn piecewise_linear(function: &Function) -> bool {
     matches!(
         function,
         Function::Neg

@@ -1,7 +1,8 @@
 //! Convolutions as matrix products: one table of taps per geometry, windows gathered sample by sample.
 
-use super::gemm::{Factor, accumulate};
+use super::gemm::{Factor, accumulate, multiply};
 use super::real::Real;
+use super::tape::View;
 use crate::ir::ConvGeometry;
 
 /// Consecutive elements of a window matrix that are consecutive elements of a plane.
@@ -68,8 +69,8 @@ impl Convolution {
         }
     }
 
+    /// Writes what runs cover; the rest of `windows` must be zero, and stays so.
     fn windows<T: Real>(&self, input: &[T], windows: &mut [T]) {
-        windows.fill(T::ZERO);
         let rows = windows.chunks_exact_mut(self.kernel * self.positions);
         for (plane, rows) in input.chunks_exact(self.plane).zip(rows) {
             for run in &self.runs {
@@ -115,61 +116,79 @@ impl Convolution {
         }
     }
 
-    /// `output += weights ∗ input`, one sample.
-    pub fn forward<T: Real>(&self, weights: &[T], input: &[T], output: &mut [T]) {
-        let weights = self.matrices(weights);
-        let mut windows = vec![T::ZERO; self.depth() * self.positions];
-        self.blocks(|group, from, to| {
-            self.windows(&input[from], &mut windows);
-            let matrix = &weights[group * self.outputs * self.depth()..];
-            let windows = Factor::new(&windows, self.depth(), self.positions);
-            accumulate(&mut output[to], Factor::new(matrix, self.outputs, self.depth()), windows);
-        });
+    /// Numbers of one sample's input and output, at least one.
+    fn sizes(&self) -> (usize, usize) {
+        let blocks = self.batch * self.groups;
+        ((blocks * self.inputs * self.plane).max(1), (blocks * self.outputs * self.positions).max(1))
     }
 
-    /// The adjoint with respect to the input, one sample: `targets(seed)` grows by what `adjoint(seed)` pulls back.
-    pub fn to_input<T: Real>(&self, weights: &[T], adjoint: &[T], input: &mut [T]) {
+    /// `output += weights ∗ input`, row by row.
+    pub fn forward<T: Real>(&self, weights: &[T], inputs: &[T], outputs: &mut [T]) {
         let weights = self.matrices(weights);
         let mut windows = vec![T::ZERO; self.depth() * self.positions];
-        self.blocks(|group, from, to| {
-            windows.fill(T::ZERO);
-            let matrix = &weights[group * self.outputs * self.depth()..];
-            let adjoint = Factor::new(&adjoint[to], self.outputs, self.positions);
-            accumulate(&mut windows, Factor::new(matrix, self.outputs, self.depth()).transposed(), adjoint);
-            self.fold(&windows, &mut input[from]);
-        });
+        let (input, output) = self.sizes();
+        for (input, output) in inputs.chunks_exact(input).zip(outputs.chunks_exact_mut(output)) {
+            self.blocks(|group, from, to| {
+                self.windows(&input[from], &mut windows);
+                let matrix = &weights[group * self.outputs * self.depth()..];
+                let windows = Factor::new(&windows, self.depth(), self.positions);
+                accumulate(&mut output[to], Factor::new(matrix, self.outputs, self.depth()), windows);
+            });
+        }
     }
 
-    /// The adjoint with respect to the weights, one sample with several seeds: `visit(seed, contribution)`, in the order of
-    /// the weights in the network.
-    pub fn to_weights<T: Real>(&self, input: &[T], adjoints: &[T], seeds: usize, mut visit: impl FnMut(usize, &[T])) {
-        let outputs = adjoints.len() / seeds.max(1);
+    /// The adjoint with respect to the input: rows of `inputs` grow by what those of `adjoints` pull back.
+    pub fn to_input<T: Real>(&self, weights: &[T], adjoints: &[T], inputs: &mut [T]) {
+        let weights = self.matrices(weights);
+        let mut windows = vec![T::ZERO; self.depth() * self.positions];
+        let (input, output) = self.sizes();
+        for (adjoint, input) in adjoints.chunks_exact(output).zip(inputs.chunks_exact_mut(input)) {
+            self.blocks(|group, from, to| {
+                let matrix = &weights[group * self.outputs * self.depth()..];
+                let adjoint = Factor::new(&adjoint[to], self.outputs, self.positions);
+                multiply(&mut windows, Factor::new(matrix, self.outputs, self.depth()).transposed(), adjoint);
+                self.fold(&windows, &mut input[from]);
+            });
+        }
+    }
+
+    /// The adjoint with respect to the weights, for several seeds a sample: `visit(sample, seed, contribution)`, in the order
+    /// of the weights in the network.
+    pub fn to_weights<T: Real>(
+        &self,
+        inputs: View<'_, T>,
+        adjoints: &[T],
+        seeds: usize,
+        mut visit: impl FnMut(usize, usize, &[T]),
+    ) {
         let count = self.groups * self.outputs * self.depth();
         // The windows of all blocks, gathered once for all seeds.
         let block = self.depth() * self.positions;
         let mut windows = vec![T::ZERO; self.batch * self.groups * block];
-        let mut index = 0;
-        self.blocks(|_, from, _| {
-            self.windows(&input[from], &mut windows[index * block..(index + 1) * block]);
-            index += 1;
-        });
         let mut gradient = vec![T::ZERO; count];
         let mut reordered = vec![T::ZERO; if self.transposed { count } else { 0 }];
-        for seed in 0..seeds {
-            let adjoint = &adjoints[seed * outputs..(seed + 1) * outputs];
-            gradient.fill(T::ZERO);
+        let output = self.sizes().1;
+        for (sample, adjoints) in adjoints.chunks_exact((seeds * output).max(1)).enumerate() {
             let mut index = 0;
-            self.blocks(|group, _, to| {
-                let target = &mut gradient[group * self.outputs * self.depth()..][..self.outputs * self.depth()];
-                let windows = Factor::new(&windows[index * block..], self.depth(), self.positions).transposed();
-                accumulate(target, Factor::new(&adjoint[to], self.outputs, self.positions), windows);
+            self.blocks(|_, from, _| {
+                self.windows(&inputs.at(sample)[from], &mut windows[index * block..(index + 1) * block]);
                 index += 1;
             });
-            if self.transposed {
-                self.for_each_transposed(|file, matrix| reordered[file] = gradient[matrix]);
-                visit(seed, &reordered);
-            } else {
-                visit(seed, &gradient);
+            for (seed, adjoint) in adjoints.chunks_exact(output).enumerate() {
+                gradient.fill(T::ZERO);
+                let mut index = 0;
+                self.blocks(|group, _, to| {
+                    let target = &mut gradient[group * self.outputs * self.depth()..][..self.outputs * self.depth()];
+                    let windows = Factor::new(&windows[index * block..], self.depth(), self.positions).transposed();
+                    accumulate(target, Factor::new(&adjoint[to], self.outputs, self.positions), windows);
+                    index += 1;
+                });
+                if self.transposed {
+                    self.for_each_transposed(|file, matrix| reordered[file] = gradient[matrix]);
+                    visit(sample, seed, &reordered);
+                } else {
+                    visit(sample, seed, &gradient);
+                }
             }
         }
     }

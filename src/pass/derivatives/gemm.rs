@@ -1,6 +1,6 @@
 //! Matrix products on row-major slices, on one thread: the callers are parallel over samples.
 
-use faer::{MatMut, MatRef};
+use faer::{Accum, MatMut, MatRef};
 
 use super::real::Real;
 
@@ -54,8 +54,17 @@ pub fn accumulate<T: Real>(target: &mut [T], a: Factor<'_, T>, b: Factor<'_, T>)
         }
         return;
     }
-    let target = MatMut::from_row_major_slice_mut(&mut target[..m * n], m, n);
-    T::multiply(target, a.view(), b.view());
+    T::multiply(MatMut::from_row_major_slice_mut(&mut target[..m * n], m, n), Accum::Add, a.view(), b.view());
+}
+
+/// `target = a·b`, the target row-major.
+pub fn multiply<T: Real>(target: &mut [T], a: Factor<'_, T>, b: Factor<'_, T>) {
+    let (m, k, n) = (a.rows, a.columns, b.columns);
+    if m * k * n <= SMALL {
+        target[..m * n].fill(T::ZERO);
+        return accumulate(target, a, b);
+    }
+    T::multiply(MatMut::from_row_major_slice_mut(&mut target[..m * n], m, n), Accum::Replace, a.view(), b.view());
 }
 
 /// `Σ xᵢyᵢ`, summed in `f64`, in independent parts so that it runs at the speed of memory.

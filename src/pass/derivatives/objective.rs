@@ -9,7 +9,7 @@ use super::circuit::Circuit;
 use super::kinks::{self, Kinks};
 use super::loss::{Loss, Targets};
 use super::real::{Real, convert};
-use super::reverse::{Keep, pull, pull_change};
+use super::reverse::{Keep, Pulled, pull, pull_change};
 use super::tape::Tape;
 use crate::pass::deadline::{Deadline, TimedOut};
 
@@ -55,9 +55,9 @@ pub struct Evaluation {
 
 /// Bytes of the forward and backward passes of one batch.
 const BATCH_BYTES: usize = 48 << 20;
-/// Groups of batches that sums are taken over, whatever the number of threads.
-const GROUPS: usize = 8;
-/// Parameters from which a sum over them costs as much as a few samples: half as many groups.
+/// Batches at least, whatever the number of threads.
+const BATCHES: usize = 8;
+/// Parameters from which a sum over them costs as much as a few samples: half as many batches.
 const LARGE: usize = 1 << 17;
 /// Largest number of samples in one batch.
 const BATCH_SAMPLES: usize = 64;
@@ -71,7 +71,6 @@ pub struct Objective<'a, T = f64> {
     /// Forward passes of the batches, kept where they fit.
     tapes: Vec<Option<Tape<T>>>,
     batch: usize,
-    groups: usize,
 }
 
 impl<'a, T: Real> Objective<'a, T> {
@@ -85,9 +84,9 @@ impl<'a, T: Real> Objective<'a, T> {
         let per_sample = size_of::<T>() * circuit.width() * (3 + circuit.outputs().min(10));
         let batch = (BATCH_BYTES / per_sample.max(1)).clamp(1, BATCH_SAMPLES);
         // Work for several threads; how many there are must not change the order of summation.
-        let groups = if circuit.dimension() < LARGE { GROUPS } else { GROUPS / 2 };
-        let batch = batch.min(samples.count.div_ceil(groups)).max(1);
-        let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch, groups };
+        let least = if circuit.dimension() < LARGE { BATCHES } else { BATCHES / 2 };
+        let batch = batch.min(samples.count.div_ceil(least)).max(1);
+        let mut objective = Self { circuit, loss, samples, tapes: Vec::new(), batch };
         let batches = samples.count.div_ceil(batch);
         if samples.count.saturating_mul(size_of::<T>() * circuit.width()) <= memory {
             objective.tapes = (0..batches).into_par_iter().map(|index| Some(objective.evaluate(index))).collect();
@@ -166,22 +165,15 @@ impl<'a, T: Real> Objective<'a, T> {
         })
     }
 
-    /// As [`map`](Self::map), adding up vectors over θ and dividing by the number of samples. Batches are combined in
-    /// groups of fixed size, so that the result does not depend on the threads.
-    fn mean(&self, compute: impl Fn(usize, &Tape<T>, &mut [f64]) + Sync) -> Vec<f64> {
-        let batches = self.batches();
-        let per_group = batches.div_ceil(self.groups);
-        let group = |group: usize| {
-            let mut sum = vec![0.0; self.circuit.dimension()];
-            for index in group * per_group..((group + 1) * per_group).min(batches) {
-                self.at_batch(index, |first, tape| compute(first, tape, &mut sum));
-            }
-            sum
-        };
-        let sums: Vec<Vec<f64>> = (0..batches.div_ceil(per_group.max(1))).into_par_iter().map(group).collect();
+    /// The mean over samples of what batches leave at the parameters. As many are computed at a time as there are threads, and
+    /// added in their order: the result does not depend on the threads.
+    fn mean(&self, compute: impl Fn(usize, &Tape<T>) -> Pulled<T> + Sync) -> Vec<f64> {
         let mut total = vec![0.0; self.circuit.dimension()];
-        for sum in sums {
-            total.iter_mut().zip(sum).for_each(|(total, value)| *total += value);
+        let (batches, together) = (self.batches(), rayon::current_num_threads());
+        for start in (0..batches).step_by(together) {
+            let batches = (start..(start + together).min(batches)).into_par_iter();
+            let parts: Vec<Pulled<T>> = batches.map(|index| self.at_batch(index, &compute)).collect();
+            Pulled::add_to(&parts, self.circuit, &mut total);
         }
         total.iter_mut().for_each(|value| *value /= self.count() as f64);
         total
@@ -246,9 +238,7 @@ impl<'a, T: Real> Objective<'a, T> {
     /// Gradient of the mean loss.
     #[must_use]
     pub fn gradient(&self) -> Vec<f64> {
-        self.mean(|first, tape, sum| {
-            pull(self.circuit, tape, convert(&self.gradients(first, tape)), 1, Keep::Sum).add_to(self.circuit, sum);
-        })
+        self.mean(|first, tape| pull(self.circuit, tape, convert(&self.gradients(first, tape)), 1, Keep::Sum))
     }
 
     /// Calls `visit(first sample, rows)` with the gradients `g_i`, one row over θ per sample; batches in any order.
@@ -294,24 +284,28 @@ impl<'a, T: Real> Objective<'a, T> {
     /// Gauss–Newton matrix times a vector.
     #[must_use]
     pub fn gauss_newton_product(&self, direction: &[f64]) -> Vec<f64> {
-        let direction = convert(direction);
-        self.mean(|_, tape, sum| {
+        let direction = self.by_node(direction);
+        self.mean(|_, tape| {
             let tangents = tape.tangents(self.circuit, &direction);
             let seeds = self.curvatures(tape, tangents.output(self.circuit));
-            pull(self.circuit, tape, seeds, 1, Keep::Sum).add_to(self.circuit, sum);
+            pull(self.circuit, tape, seeds, 1, Keep::Sum)
         })
     }
 
     /// Hessian of the mean loss times a vector.
     #[must_use]
     pub fn hessian_product(&self, direction: &[f64]) -> Vec<f64> {
-        let direction = convert(direction);
-        self.mean(|first, tape, sum| {
+        let direction = self.by_node(direction);
+        self.mean(|first, tape| {
             let tangents = tape.tangents(self.circuit, &direction);
             let change = self.curvatures(tape, tangents.output(self.circuit));
             let seeds = convert(&self.gradients(first, tape));
-            pull_change(self.circuit, tape, &tangents, seeds, change).add_to(self.circuit, sum);
+            pull_change(self.circuit, tape, &tangents, seeds, change)
         })
+    }
+
+    fn by_node(&self, direction: &[f64]) -> Vec<Vec<T>> {
+        self.circuit.parameters.gather(direction, self.circuit.network.nodes().len())
     }
 
     /// `∂²ℓ/∂z²` times the derivatives of the outputs.

@@ -1,6 +1,6 @@
 //! Which tensors of the file are parameters, where they stand in the network, and why the others are not.
 
-use super::real::Real;
+use super::real::{Real, convert};
 use crate::ir::{Binary, Network, NodeId, Op};
 use crate::onnx::{Model, StoredConstant, StoredTensor};
 
@@ -99,6 +99,18 @@ impl Parameters {
         }
         theta
     }
+
+    /// A vector over θ as the constants of a network of so many nodes, by node.
+    #[must_use]
+    pub fn gather<T: Real>(&self, theta: &[f64], nodes: usize) -> Vec<Vec<T>> {
+        let mut constants = vec![Vec::new(); nodes];
+        for parameter in &self.list {
+            for constant in &parameter.constants {
+                constants[constant.node.index()] = parameter.gather(constant, theta);
+            }
+        }
+        constants
+    }
 }
 
 impl Parameter {
@@ -114,12 +126,11 @@ impl Parameter {
     }
 
     /// The elements of a vector over θ in the order of a node.
-    #[must_use]
-    pub fn gather<T: Real>(&self, constant: &StoredConstant, theta: &[T]) -> Vec<T> {
+    fn gather<T: Real>(&self, constant: &StoredConstant, theta: &[f64]) -> Vec<T> {
         let own = &theta[self.offset..self.offset + self.size];
         match &constant.elements {
-            None => own.to_vec(),
-            Some(elements) => elements.iter().map(|&element| own[element as usize]).collect(),
+            None => convert(own),
+            Some(elements) => elements.iter().map(|&element| T::of(own[element as usize])).collect(),
         }
     }
 }

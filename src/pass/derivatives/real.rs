@@ -29,8 +29,8 @@ pub trait Real:
     const ONE: Self;
     const PRECISION: Precision;
 
-    /// `target += a·b`, on one thread.
-    fn multiply(target: MatMut<'_, Self>, a: MatRef<'_, Self>, b: MatRef<'_, Self>);
+    /// `target = a·b` or `target += a·b`, on one thread.
+    fn multiply(target: MatMut<'_, Self>, accum: Accum, a: MatRef<'_, Self>, b: MatRef<'_, Self>);
 
     /// The nearest number of this type.
     fn of(value: f64) -> Self;
@@ -46,8 +46,8 @@ impl Real for f64 {
     const ONE: Self = 1.0;
     const PRECISION: Precision = Precision::Double;
 
-    fn multiply(target: MatMut<'_, Self>, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
-        matmul(target, Accum::Add, a, b, 1.0, Par::Seq);
+    fn multiply(target: MatMut<'_, Self>, accum: Accum, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
+        matmul(target, accum, a, b, 1.0, Par::Seq);
     }
 
     fn of(value: f64) -> Self {
@@ -68,8 +68,8 @@ impl Real for f32 {
     const ONE: Self = 1.0;
     const PRECISION: Precision = Precision::Single;
 
-    fn multiply(target: MatMut<'_, Self>, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
-        matmul(target, Accum::Add, a, b, 1.0, Par::Seq);
+    fn multiply(target: MatMut<'_, Self>, accum: Accum, a: MatRef<'_, Self>, b: MatRef<'_, Self>) {
+        matmul(target, accum, a, b, 1.0, Par::Seq);
     }
 
     fn of(value: f64) -> Self {

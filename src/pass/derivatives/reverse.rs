@@ -6,9 +6,12 @@
 use super::circuit::Circuit;
 use super::gemm::{Factor, accumulate, dot, squared_norm};
 use super::real::Real;
-use super::scalar::{derivative, derivative_change, extreme, order};
+use super::scalar::{derivative_changes, derivatives, extreme, order};
 use super::tape::{Tangents, Tape, View, row_length};
-use crate::ir::{Node, NodeId, Op, Reduction};
+use crate::ir::{Binary, Node, NodeId, Op, Reduction};
+use crate::onnx::StoredConstant;
+
+use rayon::prelude::*;
 
 /// What is kept of the gradients of shared nodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub struct Pulled<T> {
 #[derive(Clone, Copy)]
 enum Order<'t, T> {
     First,
-    Second(&'t Tangents<T>),
+    Second(&'t Tangents<'t, T>),
 }
 
 struct Reverse<'a, T> {
@@ -51,7 +54,7 @@ pub fn pull<T: Real>(circuit: &Circuit<'_>, tape: &Tape<T>, cotangents: Vec<T>, 
     adjoints[circuit.output.index()] = cotangents;
     for id in reverse.order() {
         let adjoint = std::mem::take(&mut adjoints[id.index()]);
-        reverse.step(id, &adjoint, Order::First, &mut adjoints);
+        reverse.last_step(id, adjoint, &mut adjoints);
     }
     Pulled { keep, rows: tape.samples * seeds, adjoints }
 }
@@ -61,7 +64,7 @@ pub fn pull<T: Real>(circuit: &Circuit<'_>, tape: &Tape<T>, cotangents: Vec<T>, 
 pub fn pull_change<T: Real>(
     circuit: &Circuit<'_>,
     tape: &Tape<T>,
-    tangents: &Tangents<T>,
+    tangents: &Tangents<'_, T>,
     cotangents: Vec<T>,
     change: Vec<T>,
 ) -> Pulled<T> {
@@ -76,18 +79,32 @@ pub fn pull_change<T: Real>(
         let adjoint = std::mem::take(&mut adjoints[id.index()]);
         let change = std::mem::take(&mut changes[id.index()]);
         reverse.step(id, &adjoint, Order::Second(tangents), &mut changes);
-        reverse.step(id, &change, Order::First, &mut changes);
-        inner.step(id, &adjoint, Order::First, &mut adjoints);
+        reverse.last_step(id, change, &mut changes);
+        inner.last_step(id, adjoint, &mut adjoints);
     }
     Pulled { keep: Keep::Sum, rows: 1, adjoints: changes }
 }
 
 impl<T: Real> Pulled<T> {
-    /// The sum over θ; for [`Keep::Sum`].
-    pub fn add_to(&self, circuit: &Circuit<'_>, theta: &mut [f64]) {
+    /// Adds sums over θ, those of [`Keep::Sum`], in their order.
+    pub fn add_to(parts: &[Self], circuit: &Circuit<'_>, theta: &mut [f64]) {
+        /// Numbers that one thread adds to.
+        const PIECE: usize = 1 << 14;
         for parameter in &circuit.parameters.list {
-            for constant in &parameter.constants {
-                parameter.scatter(constant, &self.adjoints[constant.node.index()], theta);
+            match &parameter.constants[..] {
+                [StoredConstant { node, elements: None }] => {
+                    let own = &mut theta[parameter.offset..parameter.offset + parameter.size];
+                    own.par_chunks_mut(PIECE).enumerate().for_each(|(index, own)| {
+                        for values in parts.iter().filter_map(|part| part.adjoints[node.index()].chunks(PIECE).nth(index)) {
+                            own.iter_mut().zip(values).for_each(|(sum, value)| *sum += value.to_f64());
+                        }
+                    });
+                }
+                constants => {
+                    for (part, constant) in parts.iter().flat_map(|part| constants.iter().map(move |constant| (part, constant))) {
+                        parameter.scatter(constant, &part.adjoints[constant.node.index()], theta);
+                    }
+                }
             }
         }
     }
@@ -160,32 +177,67 @@ impl<T: Real> Reverse<'_, T> {
         if node.variable || self.keep != Keep::Sum { (self.tape.samples, self.seeds) } else { (1, 1) }
     }
 
+    /// Is anything pulled back to the node?
+    fn is_wanted(&self, id: NodeId) -> bool {
+        self.circuit.active[id.index()] && (self.leaves || !self.circuit.network.node(id).operands.is_empty())
+    }
+
     fn step(&self, id: NodeId, adjoint: &[T], order: Order<'_, T>, adjoints: &mut [Vec<T>]) {
-        if adjoint.is_empty() {
+        (0..self.circuit.network.node(id).operands.len()).for_each(|p| self.step_to(id, p, adjoint, order, adjoints));
+    }
+
+    /// As a [`step`](Self::step) of first order; an operand inherits the adjoint, where one can, instead of a copy.
+    fn last_step(&self, id: NodeId, mut adjoint: Vec<T>, adjoints: &mut [Vec<T>]) {
+        let node = self.circuit.network.node(id);
+        let variable = |id: NodeId| self.circuit.network.node(id).variable;
+        let heir = match node.op {
+            Op::Reshape | Op::Function(_) | Op::Binary(Binary::Add) => {
+                node.operands.iter().position(|&operand| variable(operand) && self.is_wanted(operand))
+            }
+            _ => None,
+        };
+        let others = (0..node.operands.len()).filter(|&position| Some(position) != heir);
+        others.for_each(|position| self.step_to(id, position, &adjoint, Order::First, adjoints));
+        let Some(position) = heir else { return };
+        let operand = node.operands[position];
+        if !adjoints[operand.index()].is_empty() {
+            return self.step_to(id, position, &adjoint, Order::First, adjoints);
+        }
+        if matches!(node.op, Op::Function(_)) {
+            let (size, x) = (node.size().max(1), self.tape.value(self.circuit, operand));
+            let mut slopes = vec![T::ZERO; size];
+            for (s, rows) in adjoint.chunks_exact_mut(self.seeds * size).enumerate() {
+                derivatives(&node.op, 0, (x.at(s), &[]), &mut slopes);
+                for row in rows.chunks_exact_mut(size) {
+                    row.iter_mut().zip(&slopes).for_each(|(adjoint, slope)| *adjoint = *adjoint * *slope);
+                }
+            }
+        }
+        adjoints[operand.index()] = adjoint;
+    }
+
+    fn step_to(&self, id: NodeId, position: usize, adjoint: &[T], order: Order<'_, T>, adjoints: &mut [Vec<T>]) {
+        let node = self.circuit.network.node(id);
+        let operand = node.operands[position];
+        if adjoint.is_empty() || !self.is_wanted(operand) {
             return;
         }
-        let node = self.circuit.network.node(id);
-        for position in 0..node.operands.len() {
-            let operand = node.operands[position];
-            let is_leaf = self.circuit.network.node(operand).operands.is_empty();
-            if !self.circuit.active[operand.index()] || (is_leaf && !self.leaves) {
-                continue;
-            }
-            let mut data = std::mem::take(&mut adjoints[operand.index()]);
-            let only_norm = self.keep == Keep::Norms && self.circuit.layers[operand.index()];
-            let target_node = self.circuit.network.node(operand);
-            let (samples, seeds) = self.rows(target_node);
-            let size = if only_norm { 1 } else { target_node.size() };
-            data.resize(samples * seeds * size, T::ZERO);
-            let shared = !target_node.variable && self.keep == Keep::Sum;
-            let target = Target { data: &mut data, size, shared, seeds };
-            if only_norm {
-                self.weight_norms(id, node, adjoint, target);
-            } else {
-                self.pull_to(id, position, adjoint, order, target);
-            }
-            adjoints[operand.index()] = data;
+        let mut data = std::mem::take(&mut adjoints[operand.index()]);
+        let only_norm = self.keep == Keep::Norms && self.circuit.layers[operand.index()];
+        let target_node = self.circuit.network.node(operand);
+        let (samples, seeds) = self.rows(target_node);
+        let size = if only_norm { 1 } else { target_node.size() };
+        if data.is_empty() {
+            data = vec![T::ZERO; samples * seeds * size];
         }
+        let shared = !target_node.variable && self.keep == Keep::Sum;
+        let target = Target { data: &mut data, size, shared, seeds };
+        if only_norm {
+            self.weight_norms(id, node, adjoint, target);
+        } else {
+            self.pull_to(id, position, adjoint, order, target);
+        }
+        adjoints[operand.index()] = data;
     }
 
     fn pull_to(&self, id: NodeId, position: usize, adjoint: &[T], order_of: Order<'_, T>, mut target: Target<'_, T>) {
@@ -216,25 +268,23 @@ impl<T: Real> Reverse<'_, T> {
                 }
             }
             op => {
-                let second = |s: usize, i: usize| node.operands.get(1).map_or(T::ZERO, |_| value(1).at(s)[i]);
-                let change = |tangents: &Tangents<T>, p: usize, s: usize, i: usize| {
-                    let operand = node.operands.get(p).and_then(|&operand| tangents.get(self.circuit, operand));
-                    operand.map_or(T::ZERO, |view| view.at(s)[i])
+                let operand = |p: usize| node.operands.get(p).map(|&operand| self.tape.value(self.circuit, operand));
+                let moved = |p: usize| match order_of {
+                    Order::First => None,
+                    Order::Second(tangents) => node.operands.get(p).and_then(|&operand| tangents.get(self.circuit, operand)),
                 };
-                let first = value(0);
+                let (operands, moved) = ([operand(0), operand(1)], [moved(0), moved(1)]);
+                let mut coefficients = vec![T::ZERO; size];
                 for s in 0..samples {
-                    let coefficients: Vec<T> = (0..size)
-                        .map(|i| {
-                            let (a, b) = (first.at(s)[i], second(s, i));
-                            match order_of {
-                                Order::First => derivative(op, position, a, b),
-                                Order::Second(tangents) => {
-                                    let moved = (change(tangents, 0, s, i), change(tangents, 1, s, i));
-                                    derivative_change(op, position, (a, b), moved)
-                                }
+                    let given = pair(operands, s);
+                    match order_of {
+                        Order::First => derivatives(op, position, given, &mut coefficients),
+                        Order::Second(_) => {
+                            if !derivative_changes(op, position, given, pair(moved, s), &mut coefficients) {
+                                return;
                             }
-                        })
-                        .collect();
+                        }
+                    }
                     for r in 0..seeds {
                         let terms = row(s, r).iter().zip(&coefficients);
                         target.at(s, r).iter_mut().zip(terms).for_each(|(target, (adjoint, c))| *target += *adjoint * *c);
@@ -257,15 +307,15 @@ impl<T: Real> Reverse<'_, T> {
         let size = node.size();
         let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
         if let Some(convolution) = &self.circuit.convolutions[id.index()] {
-            for s in 0..samples {
-                if position == 0 {
-                    (0..seeds).for_each(|r| convolution.to_input(factor.at(s), row(s, r), target.at(s, r)));
-                } else {
-                    let rows = &adjoint[s * seeds * size..(s + 1) * seeds * size];
-                    convolution.to_weights(factor.at(s), rows, seeds, |r, gradient| {
-                        target.at(s, r).iter_mut().zip(gradient).for_each(|(target, value)| *target += *value);
-                    });
-                }
+            if position == 1 {
+                convolution.to_weights(factor, adjoint, seeds, |s, r, gradient| {
+                    target.at(s, r).iter_mut().zip(gradient).for_each(|(target, value)| *target += *value);
+                });
+            } else if factor.is_shared() && !target.shared {
+                convolution.to_input(factor.data, adjoint, target.data);
+            } else {
+                let rows = (0..samples).flat_map(|s| (0..seeds).map(move |r| (s, r)));
+                rows.for_each(|(s, r)| convolution.to_input(factor.at(s), row(s, r), target.at(s, r)));
             }
             return;
         }
@@ -300,12 +350,9 @@ impl<T: Real> Reverse<'_, T> {
         let input = self.tape.value(self.circuit, node.operands[0]);
         let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
         if let Some(convolution) = &self.circuit.convolutions[id.index()] {
-            for s in 0..samples {
-                let rows = &adjoint[s * seeds * size..(s + 1) * seeds * size];
-                convolution.to_weights(input.at(s), rows, seeds, |r, gradient| {
-                    target.at(s, r)[0] += T::of(squared_norm(gradient));
-                });
-            }
+            convolution.to_weights(input, adjoint, seeds, |s, r, gradient| {
+                target.at(s, r)[0] += T::of(squared_norm(gradient));
+            });
             return;
         }
         let [batch, m, n] = node.shape[..] else { return };
@@ -360,6 +407,12 @@ impl<T: Real> Reverse<'_, T> {
             }
         }
     }
+}
+
+/// The rows of one sample; empty where there is no view.
+fn pair<'v, T>([first, second]: [Option<View<'v, T>>; 2], sample: usize) -> (&'v [T], &'v [T]) {
+    let at = |view: Option<View<'v, T>>| view.map_or(&[][..], |view| view.at(sample));
+    (at(first), at(second))
 }
 
 /// Adjoints of operations that only move, add up or select elements.

@@ -1,60 +1,81 @@
-//! Partial derivatives of the elementwise operations, first and second, and which element a selection takes.
+//! The elementwise operations and their partial derivatives, first and second, row by row, and which element a selection takes.
 //!
 //! Conventions at a kink: `relu′(0) = 0`; a tie goes to the first element.
 
 use super::real::Real;
-use crate::autodiff::second_derivative;
-use crate::ir::{Binary, Op, Reduction};
+use crate::autodiff::{piecewise_linear, second_derivative};
+use crate::ir::{Binary, Function, Op, Reduction};
 
-/// `∂op/∂operand` at one element, whose operands are `a` and `b`.
-pub fn derivative<T: Real>(op: &Op, position: usize, a: T, b: T) -> T {
-    T::of(partial(op, position, a.to_f64(), b.to_f64()))
+/// The values of a function.
+pub fn values<T: Real>(function: &Function, x: &[T], out: &mut [T]) {
+    match function {
+        Function::Relu => unary(x, out, |x| if x < T::ZERO { T::ZERO } else { x }),
+        _ => unary(x, out, |x| T::of(function.value(x.to_f64()))),
+    }
 }
 
-fn partial(op: &Op, position: usize, a: f64, b: f64) -> f64 {
+/// `∂op/∂operand`, where the operands are `a` and `b`; `b` is empty where there is only one.
+pub fn derivatives<T: Real>(op: &Op, position: usize, (a, b): (&[T], &[T]), out: &mut [T]) {
+    let selected = |first: bool| if first == (position == 0) { T::ONE } else { T::ZERO };
     match (op, position) {
-        (Op::Function(function), _) => function.derivative(a),
-        (Op::Binary(Binary::Add), _) | (Op::Binary(Binary::Sub), 0) => 1.0,
-        (Op::Binary(Binary::Sub), _) => -1.0,
-        (Op::Binary(Binary::Mul), 0) => b,
-        (Op::Binary(Binary::Mul), _) => a,
-        (Op::Binary(Binary::Div), 0) => b.recip(),
-        (Op::Binary(Binary::Div), _) => -a / (b * b),
-        (Op::Binary(Binary::Max), _) => selected(a >= b, position),
-        (Op::Binary(Binary::Min), _) => selected(a <= b, position),
-        (Op::PRelu, 0) => {
-            if a > 0.0 {
-                1.0
-            } else {
-                b
+        (Op::Function(Function::Relu), _) => unary(a, out, |a| if a > T::ZERO { T::ONE } else { T::ZERO }),
+        (Op::Function(function), _) => unary(a, out, |a| T::of(function.derivative(a.to_f64()))),
+        (Op::Binary(Binary::Add), _) | (Op::Binary(Binary::Sub), 0) => out.fill(T::ONE),
+        (Op::Binary(Binary::Sub), _) => out.fill(T::ZERO - T::ONE),
+        (Op::Binary(Binary::Mul), 0) => out.copy_from_slice(b),
+        (Op::Binary(Binary::Mul), _) => out.copy_from_slice(a),
+        (Op::Binary(Binary::Div), 0) => unary(b, out, |b| T::ONE / b),
+        (Op::Binary(Binary::Div), _) => binary(a, b, out, |a, b| T::ZERO - a / (b * b)),
+        (Op::Binary(Binary::Max), _) => binary(a, b, out, |a, b| selected(a >= b)),
+        (Op::Binary(Binary::Min), _) => binary(a, b, out, |a, b| selected(a <= b)),
+        (Op::PRelu, 0) => binary(a, b, out, |a, b| if a > T::ZERO { T::ONE } else { b }),
+        (Op::PRelu, _) => unary(a, out, |a| if a < T::ZERO { a } else { T::ZERO }),
+        _ => out.fill(T::ZERO),
+    }
+}
+
+/// The derivative of [`derivatives`] where the operands move by `da` and `db`, which are empty where they rest. `false` where
+/// all of it vanishes.
+pub fn derivative_changes<T: Real>(
+    op: &Op,
+    position: usize,
+    (a, b): (&[T], &[T]),
+    (da, db): (&[T], &[T]),
+    out: &mut [T],
+) -> bool {
+    let curved = |x: f64, function: &Function| T::of(second_derivative(function, x));
+    match (op, position) {
+        (Op::Function(function), _) if !piecewise_linear(function) && !da.is_empty() => {
+            binary(a, da, out, |a, da| curved(a.to_f64(), function) * da);
+        }
+        (Op::Binary(Binary::Mul), 0) if !db.is_empty() => out.copy_from_slice(db),
+        (Op::Binary(Binary::Mul), 1) if !da.is_empty() => out.copy_from_slice(da),
+        (Op::Binary(Binary::Div), 0) if !db.is_empty() => binary(b, db, out, |b, db| T::ZERO - db / (b * b)),
+        (Op::Binary(Binary::Div), 1) if !(da.is_empty() && db.is_empty()) => {
+            out.fill(T::ZERO);
+            for (i, out) in out.iter_mut().enumerate() {
+                let (a, b) = (a[i], b[i]);
+                if let Some(db) = db.get(i) {
+                    *out += (a + a) * *db / (b * b * b);
+                }
+                if let Some(da) = da.get(i) {
+                    *out += T::ZERO - *da / (b * b);
+                }
             }
         }
-        (Op::PRelu, _) => a.min(0.0),
-        _ => 0.0,
+        (Op::PRelu, 0) if !db.is_empty() => binary(a, db, out, |a, db| if a > T::ZERO { T::ZERO } else { db }),
+        (Op::PRelu, 1) if !da.is_empty() => binary(a, da, out, |a, da| if a < T::ZERO { da } else { T::ZERO }),
+        _ => return false,
     }
+    true
 }
 
-/// The derivative of [`derivative`] where the operands move by `da` and `db`.
-pub fn derivative_change<T: Real>(op: &Op, position: usize, (a, b): (T, T), (da, db): (T, T)) -> T {
-    let both = |a: T, b: T| (a.to_f64(), b.to_f64());
-    T::of(partial_change(op, position, both(a, b), both(da, db)))
+fn unary<T: Real>(x: &[T], out: &mut [T], f: impl Fn(T) -> T) {
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out = f(x));
 }
 
-fn partial_change(op: &Op, position: usize, (a, b): (f64, f64), (da, db): (f64, f64)) -> f64 {
-    match (op, position) {
-        (Op::Function(function), _) => second_derivative(function, a) * da,
-        (Op::Binary(Binary::Mul), 0) => db,
-        (Op::Binary(Binary::Mul), _) => da,
-        (Op::Binary(Binary::Div), 0) => -db / (b * b),
-        (Op::Binary(Binary::Div), _) => (2.0 * a * db / b - da) / (b * b),
-        (Op::PRelu, 0) if a <= 0.0 => db,
-        (Op::PRelu, 1) if a < 0.0 => da,
-        _ => 0.0,
-    }
-}
-
-fn selected(first: bool, position: usize) -> f64 {
-    f64::from(u8::from(first == (position == 0)))
+fn binary<T: Real>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
+    out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (&a, &b))| *out = f(a, b));
 }
 
 /// The first largest or smallest element.

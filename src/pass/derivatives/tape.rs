@@ -5,7 +5,7 @@
 use super::circuit::Circuit;
 use super::gemm::{Factor, accumulate};
 use super::real::Real;
-use super::scalar::{derivative, extreme, order};
+use super::scalar::{derivatives, extreme, order, values};
 use crate::ir::{Binary, Node, NodeId, Op, Reduction};
 
 /// One row per sample, or one for all.
@@ -34,7 +34,9 @@ pub struct Tape<T> {
 }
 
 /// The derivatives of all nodes along one direction; empty where they vanish.
-pub struct Tangents<T> {
+pub struct Tangents<'d, T> {
+    /// Of the constants: the direction itself.
+    direction: &'d [Vec<T>],
     rows: Vec<Vec<T>>,
 }
 
@@ -80,7 +82,7 @@ impl<T: Real> Tape<T> {
                 out.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = combine(*binary, a, b));
             }),
             (Op::Function(function), &[x]) => elementwise(self.samples, &mut out, |s, out| {
-                out.iter_mut().zip(x.at(s)).for_each(|(out, &x)| *out = T::of(function.value(x.to_f64())));
+                values(function, x.at(s), out);
             }),
             (Op::PRelu, &[x, slope]) => elementwise(self.samples, &mut out, |s, out| {
                 let pairs = x.at(s).iter().zip(slope.at(s));
@@ -110,22 +112,17 @@ impl<T: Real> Tape<T> {
         out
     }
 
-    /// Derivatives of all nodes along a direction in θ.
-    pub fn tangents(&self, circuit: &Circuit<'_>, direction: &[T]) -> Tangents<T> {
+    /// Derivatives of all nodes along a direction in θ, which is given by node: [`Parameters::gather`](super::Parameters::gather).
+    pub fn tangents<'d>(&self, circuit: &Circuit<'_>, direction: &'d [Vec<T>]) -> Tangents<'d, T> {
         let network = circuit.network;
-        let mut tangents = Tangents { rows: vec![Vec::new(); network.nodes().len()] };
-        for parameter in &circuit.parameters.list {
-            for constant in &parameter.constants {
-                tangents.rows[constant.node.index()] = parameter.gather(constant, direction);
-            }
-        }
+        let mut tangents = Tangents { direction, rows: vec![Vec::new(); network.nodes().len()] };
         for id in network.ids().filter(|id| circuit.active[id.index()] && !network.node(*id).operands.is_empty()) {
             tangents.rows[id.index()] = self.tangent(circuit, id, &tangents);
         }
         tangents
     }
 
-    fn tangent(&self, circuit: &Circuit<'_>, id: NodeId, tangents: &Tangents<T>) -> Vec<T> {
+    fn tangent(&self, circuit: &Circuit<'_>, id: NodeId, tangents: &Tangents<'_, T>) -> Vec<T> {
         let node = circuit.network.node(id);
         let samples = if node.variable { self.samples } else { 1 };
         let value = |position: usize| self.value(circuit, node.operands[position]);
@@ -181,14 +178,15 @@ impl<T: Real> Tape<T> {
                 }
             }
             _ => {
+                let views: Vec<View<'_, T>> = (0..node.operands.len()).map(value).collect();
+                let mut partials = vec![T::ZERO; node.size()];
                 for position in 0..node.operands.len() {
                     let Some(dx) = tangent(position) else { continue };
-                    let views: Vec<View<'_, T>> = (0..node.operands.len()).map(value).collect();
                     elementwise(samples, &mut out, |s, out| {
-                        for (i, (out, dx)) in out.iter_mut().zip(dx.at(s)).enumerate() {
-                            let second = views.get(1).map_or(T::ZERO, |view| view.at(s)[i]);
-                            *out += derivative(&node.op, position, views[0].at(s)[i], second) * *dx;
-                        }
+                        let second = views.get(1).map_or(&[][..], |view| view.at(s));
+                        derivatives(&node.op, position, (views[0].at(s), second), &mut partials);
+                        let terms = partials.iter().zip(dx.at(s));
+                        out.iter_mut().zip(terms).for_each(|(out, (partial, dx))| *out += *partial * *dx);
                     });
                 }
             }
@@ -197,10 +195,10 @@ impl<T: Real> Tape<T> {
     }
 }
 
-impl<T> Tangents<T> {
+impl<T> Tangents<'_, T> {
     pub fn get<'s>(&'s self, circuit: &Circuit<'_>, id: NodeId) -> Option<View<'s, T>> {
-        let rows = &self.rows[id.index()];
         let node = circuit.network.node(id);
+        let rows = if node.operands.is_empty() { &self.direction[id.index()] } else { &self.rows[id.index()] };
         let size = node.size();
         circuit.active[id.index()].then_some(View { data: rows, stride: if node.variable { size } else { 0 }, size })
     }
@@ -239,7 +237,11 @@ fn linear<T: Real>(node: &Node, samples: usize, operands: &[View<'_, T>], out: &
 fn bilinear<T: Real>(circuit: &Circuit<'_>, id: NodeId, samples: usize, a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let node = circuit.network.node(id);
     if let Some(convolution) = &circuit.convolutions[id.index()] {
-        elementwise(samples, out, |s, out| convolution.forward(b.at(s), a.at(s), out));
+        if b.is_shared() && !a.is_shared() {
+            convolution.forward(b.data, a.data, out);
+        } else {
+            elementwise(samples, out, |s, out| convolution.forward(b.at(s), a.at(s), out));
+        }
         return;
     }
     let [batch, m, n] = node.shape[..] else { return };

@@ -1,6 +1,7 @@
 //! Eigenvalues of symmetric operators: dense, and by Lanczos with full reorthogonalisation.
 
 use faer::{Mat, Side};
+use rayon::prelude::*;
 
 use crate::pass::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::dot;
@@ -35,6 +36,22 @@ pub struct Ritz {
     pub residual: f64,
 }
 
+/// Takes from a vector what lies in the span of orthonormal ones: classical Gram–Schmidt, in two passes over memory.
+fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) {
+    /// Numbers of a piece, which stay in cache while the basis goes by.
+    const PIECE: usize = 1 << 13;
+    let of_piece = |(index, piece): (usize, &[f64])| -> Vec<f64> {
+        basis.iter().map(|base| dot(piece, &base[index * PIECE..][..piece.len()])).collect()
+    };
+    let parts: Vec<Vec<f64>> = vector.par_chunks(PIECE).enumerate().map(of_piece).collect();
+    let overlaps: Vec<f64> = (0..basis.len()).map(|i| parts.iter().map(|part| part[i]).sum()).collect();
+    vector.par_chunks_mut(PIECE).enumerate().for_each(|(index, piece)| {
+        for (base, overlap) in basis.iter().zip(&overlaps) {
+            piece.iter_mut().zip(&base[index * PIECE..]).for_each(|(x, v)| *x -= overlap * v);
+        }
+    });
+}
+
 impl Lanczos {
     /// Runs until `steps` steps are made, the space is exhausted, or `done` says so of the extreme Ritz values.
     pub fn run(
@@ -52,13 +69,8 @@ impl Lanczos {
             let along = dot(&image, &next);
             space.diagonal.push(along);
             space.basis.push(next);
-            // Twice is enough (Parlett, The Symmetric Eigenvalue Problem, section 6.9).
-            for _ in 0..2 {
-                for vector in &space.basis {
-                    let overlap = dot(&image, vector);
-                    image.iter_mut().zip(vector).for_each(|(x, v)| *x -= overlap * v);
-                }
-            }
+            // Twice is enough (Giraud, Langou, Rozložník, Computers & Mathematics with Applications 2005).
+            (0..2).for_each(|_| orthogonalise(&mut image, &space.basis));
             let rest = dot(&image, &image).sqrt();
             scale = scale.max(along.abs()).max(rest);
             space.off_diagonal.push(rest);
