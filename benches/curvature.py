@@ -43,9 +43,10 @@ def enter_venv():
 def executable():
     command = ["cargo", "bench", "-q", "--locked", "--bench", "curvature", "--no-run", "--message-format=json"]
     for line in subprocess.check_output(command, cwd=ROOT, text=True).splitlines():
-        path = json.loads(line).get("executable")
-        if path:
-            return path
+        message = json.loads(line)
+        # The program itself is built too.
+        if message.get("executable") and message["target"]["name"] == "curvature":
+            return message["executable"]
     sys.exit("cargo built no benchmark")
 
 

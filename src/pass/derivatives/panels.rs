@@ -14,7 +14,7 @@ use super::real::{Real, convert};
 use super::vectors::{add_transposed_times, times, widen};
 
 /// Most columns of a panel.
-const WIDTH: usize = 1024;
+const WIDTH: usize = 960;
 /// Bytes of a panel in `f64`, as far as whole columns allow.
 const PANEL_BYTES: usize = 8 << 20;
 /// Panels of a matrix that is wide enough: what each thread widens is little beside the matrix itself.
