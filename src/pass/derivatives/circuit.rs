@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::convolution::Convolution;
+use super::moves::{Move, moves};
 use super::parameters::Parameters;
 use super::real::convert;
 use crate::autodiff::Structure;
@@ -23,6 +24,8 @@ pub struct Circuit<'a> {
     /// Is the node needed for the output?
     pub(super) needed: Vec<bool>,
     pub(super) convolutions: Vec<Option<Convolution>>,
+    /// Of the rearrangements.
+    pub(super) moves: Vec<Vec<Move>>,
     /// Constants whose gradient for one sample is a product of two factors: read once, as the weights of a layer.
     pub(super) layers: Vec<bool>,
     pub structure: Structure,
@@ -70,6 +73,11 @@ impl<'a> Circuit<'a> {
                 layers[right.index()] = constant && network.node(left).variable && readers[right.index()] == 1;
             }
         }
+        let moves = network.ids().map(|id| match &network.node(id).op {
+            Op::Rearrange(sources) if needed[id.index()] => moves(sources),
+            _ => Vec::new(),
+        });
+        let moves = moves.collect();
         let groups: Vec<Vec<NodeId>> =
             parameters.list.iter().map(|parameter| parameter.constants.iter().map(|constant| constant.node).collect()).collect();
         let structure = Structure::of(network, output, &groups);
@@ -82,6 +90,7 @@ impl<'a> Circuit<'a> {
             active,
             needed,
             convolutions,
+            moves,
             layers,
             structure,
         })

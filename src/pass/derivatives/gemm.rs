@@ -81,6 +81,19 @@ pub fn dot<T: Real, U: Real>(x: &[T], y: &[U]) -> f64 {
     sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x.to_f64() * y.to_f64()).sum::<f64>()
 }
 
+/// `Σ xᵢ`, likewise.
+pub fn sum<T: Real>(x: &[T]) -> f64 {
+    const LANES: usize = 16;
+    let mut sums = [0.0; LANES];
+    let (xs, rest) = x.as_chunks::<LANES>();
+    for x in xs {
+        for lane in 0..LANES {
+            sums[lane] += x[lane].to_f64();
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|x| x.to_f64()).sum::<f64>()
+}
+
 /// `‖x‖²`, summed in `f64`.
 pub fn squared_norm<T: Real>(x: &[T]) -> f64 {
     dot(x, x)

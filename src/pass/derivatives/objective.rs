@@ -8,8 +8,9 @@ use rayon::prelude::*;
 use super::circuit::Circuit;
 use super::kinks::{self, Kinks};
 use super::loss::{Loss, Targets};
+use super::pulled::{Keep, Pulled};
 use super::real::{Real, convert};
-use super::reverse::{Keep, Pulled, pull, pull_change};
+use super::reverse::{pull, pull_change};
 use super::tape::Tape;
 use crate::pass::deadline::{Deadline, TimedOut};
 

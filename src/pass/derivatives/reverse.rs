@@ -5,31 +5,11 @@
 
 use super::circuit::Circuit;
 use super::gemm::{Factor, accumulate, dot, squared_norm};
+use super::pulled::{Keep, Pulled};
 use super::real::Real;
 use super::scalar::{derivative_changes, derivatives, extreme, order};
 use super::tape::{Tangents, Tape, View, row_length};
 use crate::ir::{Binary, Node, NodeId, Op, Reduction};
-use crate::onnx::StoredConstant;
-
-use rayon::prelude::*;
-
-/// What is kept of the gradients of shared nodes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// Their sum over samples and seeds.
-    Sum,
-    /// One row per sample and seed.
-    Rows,
-    /// As rows, but of a layer's weights only the squared norm.
-    Norms,
-}
-
-/// What a reverse pass leaves at the parameters.
-pub struct Pulled<T> {
-    keep: Keep,
-    rows: usize,
-    adjoints: Vec<Vec<T>>,
-}
 
 /// Are the partial derivatives themselves meant, or how they change along a direction?
 #[derive(Clone, Copy)]
@@ -83,68 +63,6 @@ pub fn pull_change<T: Real>(
         inner.last_step(id, adjoint, &mut adjoints);
     }
     Pulled { keep: Keep::Sum, rows: 1, adjoints: changes }
-}
-
-impl<T: Real> Pulled<T> {
-    /// Adds sums over θ, those of [`Keep::Sum`], in their order.
-    pub fn add_to(parts: &[Self], circuit: &Circuit<'_>, theta: &mut [f64]) {
-        /// Numbers that one thread adds to.
-        const PIECE: usize = 1 << 14;
-        for parameter in &circuit.parameters.list {
-            match &parameter.constants[..] {
-                [StoredConstant { node, elements: None }] => {
-                    let own = &mut theta[parameter.offset..parameter.offset + parameter.size];
-                    own.par_chunks_mut(PIECE).enumerate().for_each(|(index, own)| {
-                        for values in parts.iter().filter_map(|part| part.adjoints[node.index()].chunks(PIECE).nth(index)) {
-                            own.iter_mut().zip(values).for_each(|(sum, value)| *sum += value.to_f64());
-                        }
-                    });
-                }
-                constants => {
-                    for (part, constant) in parts.iter().flat_map(|part| constants.iter().map(move |constant| (part, constant))) {
-                        parameter.scatter(constant, &part.adjoints[constant.node.index()], theta);
-                    }
-                }
-            }
-        }
-    }
-
-    /// One row over θ per sample and seed; for [`Keep::Rows`].
-    pub fn rows(&self, circuit: &Circuit<'_>) -> Vec<T> {
-        let d = circuit.dimension();
-        let mut rows = vec![T::ZERO; self.rows * d];
-        for parameter in &circuit.parameters.list {
-            for constant in &parameter.constants {
-                let adjoint = &self.adjoints[constant.node.index()];
-                let size = adjoint.len() / self.rows.max(1);
-                if size > 0 {
-                    let pairs = rows.chunks_exact_mut(d).zip(adjoint.chunks_exact(size));
-                    pairs.for_each(|(row, adjoint)| parameter.scatter(constant, adjoint, row));
-                }
-            }
-        }
-        rows
-    }
-
-    /// Squared norms `[parameter][sample and seed]`; for [`Keep::Norms`].
-    pub fn squared_norms(&self, circuit: &Circuit<'_>) -> Vec<Vec<f64>> {
-        debug_assert!(self.keep == Keep::Norms);
-        let mut norms = Vec::new();
-        for parameter in &circuit.parameters.list {
-            let mut own = vec![0.0; self.rows];
-            for constant in &parameter.constants {
-                let adjoint = &self.adjoints[constant.node.index()];
-                if circuit.layers[constant.node.index()] {
-                    own.iter_mut().zip(adjoint).for_each(|(own, norm)| *own += norm.to_f64());
-                } else if !adjoint.is_empty() {
-                    let size = adjoint.len() / self.rows.max(1);
-                    own.iter_mut().zip(adjoint.chunks_exact(size)).for_each(|(own, row)| *own += squared_norm(row));
-                }
-            }
-            norms.push(own);
-        }
-        norms
-    }
 }
 
 /// Where adjoints are added up: a row per sample and seed, or one row.
@@ -259,12 +177,15 @@ impl<T: Real> Reverse<'_, T> {
                 }
             }
             Op::Softmax => self.softmax(id, adjoint, order_of, &mut target),
-            Op::Reshape | Op::Rearrange(_) | Op::Reduce(_) | Op::Sort { .. } => {
-                if matches!(order_of, Order::Second(_)) {
-                    return;
-                }
+            // They have no second derivatives.
+            Op::Reshape | Op::Rearrange(_) | Op::Reduce(_) | Op::Sort { .. } if matches!(order_of, Order::Second(_)) => {}
+            Op::Rearrange(_) => {
+                let moves = &self.circuit.moves[id.index()];
+                each().for_each(|(s, r)| moves.iter().for_each(|part| part.pull(position, row(s, r), target.at(s, r))));
+            }
+            Op::Reshape | Op::Reduce(_) | Op::Sort { .. } => {
                 for (s, r) in each() {
-                    route(node, position, value(0).at(s), row(s, r), target.at(s, r));
+                    route(node, value(0).at(s), row(s, r), target.at(s, r));
                 }
             }
             op => {
@@ -416,13 +337,8 @@ fn pair<'v, T>([first, second]: [Option<View<'v, T>>; 2], sample: usize) -> (&'v
 }
 
 /// Adjoints of operations that only move, add up or select elements.
-fn route<T: Real>(node: &Node, position: usize, value: &[T], adjoint: &[T], target: &mut [T]) {
+fn route<T: Real>(node: &Node, value: &[T], adjoint: &[T], target: &mut [T]) {
     match &node.op {
-        Op::Rearrange(sources) => {
-            for (source, adjoint) in sources.iter().zip(adjoint).filter(|(source, _)| source.operand as usize == position) {
-                target[source.element as usize] += *adjoint;
-            }
-        }
         Op::Reduce(reduction) => {
             let width = (target.len() / adjoint.len().max(1)).max(1);
             for ((target, value), adjoint) in target.chunks_mut(width).zip(value.chunks(width)).zip(adjoint) {

@@ -75,7 +75,7 @@ impl<T: Real> Tape<T> {
         match (&node.op, &operands[..]) {
             (Op::MatMul | Op::Conv(_), &[a, b]) => bilinear(circuit, id, self.samples, a, b, &mut out),
             (Op::Reshape | Op::Rearrange(_) | Op::Reduce(Reduction::Sum | Reduction::Mean), _) => {
-                linear(node, self.samples, &operands, &mut out);
+                linear(circuit, id, self.samples, &operands, &mut out);
             }
             (Op::Binary(binary), &[a, b]) => elementwise(self.samples, &mut out, |s, out| {
                 let pairs = a.at(s).iter().zip(b.at(s));
@@ -134,7 +134,7 @@ impl<T: Real> Tape<T> {
                 let operands: Vec<View<'_, T>> = (0..node.operands.len())
                     .map(|p| tangent(p).unwrap_or(View { data: &zeros[p], stride: 0, size: zeros[p].len() }))
                     .collect();
-                linear(node, samples, &operands, &mut out);
+                linear(circuit, id, samples, &operands, &mut out);
             }
             Op::MatMul | Op::Conv(_) => {
                 if let Some(da) = tangent(0) {
@@ -215,13 +215,9 @@ fn elementwise<T>(samples: usize, out: &mut [T], mut compute: impl FnMut(usize, 
 }
 
 /// The operations that are linear in all their operands together.
-fn linear<T: Real>(node: &Node, samples: usize, operands: &[View<'_, T>], out: &mut [T]) {
-    elementwise(samples, out, |s, out| match &node.op {
-        Op::Rearrange(sources) => {
-            for (out, source) in out.iter_mut().zip(sources) {
-                *out = operands[source.operand as usize].at(s)[source.element as usize];
-            }
-        }
+fn linear<T: Real>(circuit: &Circuit<'_>, id: NodeId, samples: usize, operands: &[View<'_, T>], out: &mut [T]) {
+    elementwise(samples, out, |s, out| match &circuit.network.node(id).op {
+        Op::Rearrange(_) => circuit.moves[id.index()].iter().for_each(|part| part.carry(|operand| operands[operand].at(s), out)),
         Op::Reduce(reduction) => {
             let width = (operands[0].size / out.len().max(1)).max(1);
             let scale = T::of(if *reduction == Reduction::Mean { width as f64 } else { 1.0 });
