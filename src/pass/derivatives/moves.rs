@@ -72,7 +72,7 @@ mod tests {
         let expected: Vec<f64> =
             elements.iter().map(|&(operand, element)| operands[operand as usize][element as usize]).collect();
         assert_eq!(out, expected);
-        let adjoint: Vec<f64> = (0..sources.len()).map(|i| (1 << i) as f64).collect();
+        let adjoint: Vec<f64> = (0..sources.len()).map(|i| f64::from(1u32 << i)).collect();
         for (position, operand) in operands.iter().enumerate() {
             let mut target = vec![0.0; operand.len()];
             moves.iter().for_each(|m| m.pull(position, &adjoint, &mut target));
