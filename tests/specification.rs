@@ -6,6 +6,7 @@
 //! | `no_verdict_contradicts_what_is_known` | attacks and bounds on the corpus against replayed counterexamples and the peers' consensus |
 //! | `verdicts_name_the_arithmetic…` to `large_weights…` | adversarial arithmetic: the right answer or `unknown` |
 //! | `trees_of_splits_are_proved_leaf_by_leaf` | the checker reads trees and refuses malformed ones |
+//! | `the_sample_specifications_are_answered` | those of `specs/`, one robust and one not |
 //! | `the_command_says_writes_and_exits_as_documented` | `--spec`, `-o`, `check`, `batch` |
 
 mod common;
@@ -49,6 +50,19 @@ fn every_specification_of_the_corpus_is_read() {
     }
     assert!(seen.len() > 200, "{}", seen.len());
     println!("{} specifications in {:?}", seen.len(), start.elapsed());
+}
+
+#[test]
+fn the_sample_specifications_are_answered() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = load(&folder.join("models/digits_relu.onnx")).unwrap();
+    let decide = |file: &str| {
+        let specification = Specification::open(&folder.join("specs").join(file)).unwrap();
+        let options = SpecificationOptions { semantics: None, timeout: None, seed: 0 };
+        verify_specification(&model.network, &specification, &options, &mut |_| ()).unwrap()
+    };
+    assert!(matches!(decide("digit_0_within_0.05.vnnlib"), SpecificationVerdict::Holds { .. }));
+    assert!(matches!(decide("digit_5_within_0.2.vnnlib"), SpecificationVerdict::Violated(_)));
 }
 
 #[test]
