@@ -240,6 +240,30 @@ fn every_operation_agrees_with_differences_in_higher_precision() {
     assert!(2 * rounded > count, "{rounded} of {count}");
 }
 
+/// Batches are added in their order, however many are computed at a time.
+#[test]
+fn threads_do_not_change_a_bit() {
+    const COUNT: usize = 40;
+    let middle = Middle::MatMul;
+    let all = grid(64, 0.3, 2.5);
+    let dimension = build(&middle, &all).1.dimension;
+    let (network, parameters) = build(&middle, &all[..dimension]);
+    let circuit = Circuit::new(&network, network.output(), parameters).unwrap();
+    let targets = Targets::Values(grid(COUNT * OUTPUTS, 0.1, 1.0));
+    let samples = Samples { inputs: grid(COUNT * SIZE, 0.8, 1.5), targets, count: COUNT };
+    let direction = grid(dimension, 1.1, 1.0);
+    let bits = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let objective = Objective::<f32>::new(&circuit, Loss::Mse, &samples, 0).unwrap();
+            let found = [objective.gradient(), objective.hessian_product(&direction), objective.gauss_newton_product(&direction)];
+            found.map(|vector| vector.into_iter().map(f64::to_bits).collect::<Vec<_>>())
+        })
+    };
+    let alone = bits(1);
+    [2, 3, 5].into_iter().for_each(|threads| assert_eq!(bits(threads), alone, "{threads} threads"));
+}
+
 struct Figures {
     slope: f64,
     bend: f64,

@@ -79,7 +79,7 @@ pub fn needed(network: &Network, output: NodeId) -> Vec<bool> {
     needed
 }
 
-/// Is the function piecewise linear? Then its second derivative is zero, but at kinks.
+/// Is the function continuous and piecewise linear? Then its second derivative is zero, but at kinks.
 pub const fn piecewise_linear(function: &Function) -> bool {
     matches!(
         function,

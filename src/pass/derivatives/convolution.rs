@@ -2,7 +2,6 @@
 
 use super::gemm::{Factor, accumulate, multiply};
 use super::real::Real;
-use super::tape::View;
 use crate::ir::ConvGeometry;
 
 /// Consecutive elements of a window matrix that are consecutive elements of a plane.
@@ -152,11 +151,11 @@ impl Convolution {
         }
     }
 
-    /// The adjoint with respect to the weights, for several seeds a sample: `visit(sample, seed, contribution)`, in the order
+    /// The adjoint with respect to the weights, for several seeds a sample, whose inputs are `input(sample)`: `visit(sample, seed, contribution)`, in the order
     /// of the weights in the network.
-    pub fn to_weights<T: Real>(
+    pub fn to_weights<'i, T: Real>(
         &self,
-        inputs: View<'_, T>,
+        input: impl Fn(usize) -> &'i [T],
         adjoints: &[T],
         seeds: usize,
         mut visit: impl FnMut(usize, usize, &[T]),
@@ -171,7 +170,7 @@ impl Convolution {
         for (sample, adjoints) in adjoints.chunks_exact((seeds * output).max(1)).enumerate() {
             let mut index = 0;
             self.blocks(|_, from, _| {
-                self.windows(&inputs.at(sample)[from], &mut windows[index * block..(index + 1) * block]);
+                self.windows(&input(sample)[from], &mut windows[index * block..(index + 1) * block]);
                 index += 1;
             });
             for (seed, adjoint) in adjoints.chunks_exact(output).enumerate() {

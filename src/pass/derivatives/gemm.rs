@@ -67,9 +67,11 @@ pub fn multiply<T: Real>(target: &mut [T], a: Factor<'_, T>, b: Factor<'_, T>) {
     T::multiply(MatMut::from_row_major_slice_mut(&mut target[..m * n], m, n), Accum::Replace, a.view(), b.view());
 }
 
+/// Independent parts of a sum.
+const LANES: usize = 16;
+
 /// `Σ xᵢyᵢ`, summed in `f64`, in independent parts so that it runs at the speed of memory.
 pub fn dot<T: Real, U: Real>(x: &[T], y: &[U]) -> f64 {
-    const LANES: usize = 16;
     let mut sums = [0.0; LANES];
     let (xs, x_rest) = x.as_chunks::<LANES>();
     let (ys, y_rest) = y.as_chunks::<LANES>();
@@ -83,7 +85,6 @@ pub fn dot<T: Real, U: Real>(x: &[T], y: &[U]) -> f64 {
 
 /// `Σ xᵢ`, likewise.
 pub fn sum<T: Real>(x: &[T]) -> f64 {
-    const LANES: usize = 16;
     let mut sums = [0.0; LANES];
     let (xs, rest) = x.as_chunks::<LANES>();
     for x in xs {

@@ -60,6 +60,8 @@ const BATCH_BYTES: usize = 48 << 20;
 const BATCHES: usize = 8;
 /// Parameters from which a sum over them costs as much as a few samples: half as many batches.
 const LARGE: usize = 1 << 17;
+/// Bytes of the sums over θ that are held at once, beyond the first.
+const SUM_BYTES: usize = 1 << 30;
 /// Largest number of samples in one batch.
 const BATCH_SAMPLES: usize = 64;
 
@@ -166,11 +168,12 @@ impl<'a, T: Real> Objective<'a, T> {
         })
     }
 
-    /// The mean over samples of what batches leave at the parameters. As many are computed at a time as there are threads, and
-    /// added in their order: the result does not depend on the threads.
+    /// The mean over samples of what batches leave at the parameters. As many are computed at a time as there are threads, if
+    /// memory allows, and added in their order: the result does not depend on the threads.
     fn mean(&self, compute: impl Fn(usize, &Tape<T>) -> Pulled<T> + Sync) -> Vec<f64> {
         let mut total = vec![0.0; self.circuit.dimension()];
-        let (batches, together) = (self.batches(), rayon::current_num_threads());
+        let batches = self.batches();
+        let together = (SUM_BYTES / (size_of::<T>() * total.len()).max(1)).clamp(1, rayon::current_num_threads());
         for start in (0..batches).step_by(together) {
             let batches = (start..(start + together).min(batches)).into_par_iter();
             let parts: Vec<Pulled<T>> = batches.map(|index| self.at_batch(index, &compute)).collect();

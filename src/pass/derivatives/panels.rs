@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::real::{Real, convert};
 use super::vectors::{add_transposed_times, times, widen};
 
-/// Most columns of a panel.
+/// Most columns of a panel: one of 32 gradients in `f32` stays below 128 KiB, from which on memory comes by whole pages.
 const WIDTH: usize = 960;
 /// Bytes of a panel in `f64`, as far as whole columns allow.
 const PANEL_BYTES: usize = 8 << 20;

@@ -229,9 +229,14 @@ impl<T: Real> Reverse<'_, T> {
         let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
         if let Some(convolution) = &self.circuit.convolutions[id.index()] {
             if position == 1 {
-                convolution.to_weights(factor, adjoint, seeds, |s, r, gradient| {
-                    target.at(s, r).iter_mut().zip(gradient).for_each(|(target, value)| *target += *value);
-                });
+                convolution.to_weights(
+                    |s| factor.at(s),
+                    adjoint,
+                    seeds,
+                    |s, r, gradient| {
+                        target.at(s, r).iter_mut().zip(gradient).for_each(|(target, value)| *target += *value);
+                    },
+                );
             } else if factor.is_shared() && !target.shared {
                 convolution.to_input(factor.data, adjoint, target.data);
             } else {
@@ -271,9 +276,14 @@ impl<T: Real> Reverse<'_, T> {
         let input = self.tape.value(self.circuit, node.operands[0]);
         let row = |s: usize, r: usize| &adjoint[(s * seeds + r) * size..(s * seeds + r + 1) * size];
         if let Some(convolution) = &self.circuit.convolutions[id.index()] {
-            convolution.to_weights(input, adjoint, seeds, |s, r, gradient| {
-                target.at(s, r)[0] += T::of(squared_norm(gradient));
-            });
+            convolution.to_weights(
+                |s| input.at(s),
+                adjoint,
+                seeds,
+                |s, r, gradient| {
+                    target.at(s, r)[0] += T::of(squared_norm(gradient));
+                },
+            );
             return;
         }
         let [batch, m, n] = node.shape[..] else { return };
