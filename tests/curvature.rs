@@ -596,7 +596,7 @@ fn flipped_labels_have_the_largest_leverage() {
         flipped.iter().for_each(|&i| labels[i] = (labels[i] + 3) % 10);
         let circuit = case.circuit();
         let inverse = inverse_of(&case.objective(&circuit), n, false, 1e-3);
-        let influence = Influence::of(&inverse);
+        let influence = Influence::of(&inverse).unwrap();
         let found = influence.ranking()[..flips].iter().filter(|i| flipped.contains(i)).count();
         let share = found as f64 / flips as f64;
         println!("{:18} {flips} of {n} labels flipped: precision = recall = {share:.2} at the top {flips}", case.name);

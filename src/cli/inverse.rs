@@ -159,7 +159,7 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
     };
     let suspects = if arguments.influence && !deadline.has_passed() {
         context.step("influence");
-        suspects(&inverse, setting, rows.per_sample(&objective))
+        suspects(&inverse, setting, rows.per_sample(&objective))?
     } else {
         not_done.extend(arguments.influence.then(|| "influence".to_owned()));
         Vec::new()
@@ -345,8 +345,8 @@ fn pruned_path(model: &Path) -> PathBuf {
     model.with_extension("pruned.onnx")
 }
 
-fn suspects(inverse: &Inverse, setting: &Setting, per_sample: usize) -> Vec<SuspectRow> {
-    let influence = Influence::of(inverse);
+fn suspects(inverse: &Inverse, setting: &Setting, per_sample: usize) -> Result<Vec<SuspectRow>, Failure> {
+    let influence = Influence::of(inverse).map_err(Failure::error)?;
     let leverages: Vec<f64> = influence.leverages().chunks(per_sample).map(|own| own.iter().sum()).collect();
     let mut order: Vec<usize> = (0..leverages.len()).collect();
     order.sort_by(|&i, &j| leverages[j].total_cmp(&leverages[i]).then(i.cmp(&j)));
@@ -355,9 +355,6 @@ fn suspects(inverse: &Inverse, setting: &Setting, per_sample: usize) -> Vec<Susp
         crate::pass::derivatives::Targets::Labels(labels) => Some(labels[sample]),
         crate::pass::derivatives::Targets::Values(_) => None,
     };
-    order
-        .into_iter()
-        .take(SUSPECTS.max(count.div_ceil(20)))
-        .map(|sample| SuspectRow { sample, label: label(sample), leverage: leverages[sample] })
-        .collect()
+    let first = order.into_iter().take(SUSPECTS.max(count.div_ceil(20)));
+    Ok(first.map(|sample| SuspectRow { sample, label: label(sample), leverage: leverages[sample] }).collect())
 }

@@ -19,6 +19,7 @@ mod real;
 mod reverse;
 mod scalar;
 mod tape;
+mod triangle;
 mod vectors;
 
 pub use crate::autodiff::Structure;
@@ -30,3 +31,4 @@ pub use objective::{DataError, Evaluation, Objective, Samples};
 pub use panels::{Panels, Precision};
 pub use parameters::{Excluded, Parameter, ParameterError, Parameters, Selection};
 pub use real::Real;
+pub use triangle::{BLOCK, Triangle};

@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::{Accum, Mat, MatRef, Par};
+use faer::MatRef;
 use rayon::prelude::*;
 
 use super::real::{Real, convert};
+use super::triangle::Triangle;
 use super::vectors::{add_transposed_times, times, widen};
 
 /// Most columns of a panel: one of 32 gradients in `f32` stays below 128 KiB, from which on memory comes by whole pages.
@@ -221,11 +221,11 @@ impl Panels {
         })
     }
 
-    /// `G·Gᵀ`, both triangles. Panels are combined in groups of fixed size, so that the result does not depend on the threads.
+    /// `G·Gᵀ`. Panels are combined in groups of fixed size, so that the result does not depend on the threads.
     ///
     /// # Errors
     /// Of the file.
-    pub fn gram(&self) -> io::Result<Mat<f64>> {
+    pub fn gram(&self) -> io::Result<Triangle> {
         self.gram_of(|_| true)
     }
 
@@ -233,15 +233,13 @@ impl Panels {
     ///
     /// # Errors
     /// Of the file.
-    pub fn gram_of(&self, counts: impl Fn(usize) -> bool + Sync) -> io::Result<Mat<f64>> {
+    pub fn gram_of(&self, counts: impl Fn(usize) -> bool + Sync) -> io::Result<Triangle> {
         let (m, panels) = (self.rows, self.panels());
         // The sums of the groups stay within a twentieth of G.
-        let affordable = self.columns * self.precision.bytes() / (m.max(1) * 8 * 20);
+        let affordable = self.columns * self.precision.bytes() / (m.max(1) * 4 * 20);
         let per_group = panels.div_ceil(affordable.clamp(1, GROUPS)).max(1);
-        let groups = panels.div_ceil(per_group);
-        let parallelism = if groups > 1 { Par::Seq } else { faer::get_global_parallelism() };
-        let group = |group: usize| -> io::Result<Mat<f64>> {
-            let mut sum = Mat::<f64>::zeros(m, m);
+        let group = |group: usize| -> io::Result<Triangle> {
+            let mut sum = Triangle::zeros(m);
             let mut wide = Vec::new();
             for panel in group * per_group..((group + 1) * per_group).min(panels) {
                 let (start, width) = self.place(panel);
@@ -249,29 +247,13 @@ impl Panels {
                 for column in (0..width).filter(|column| !counts(start + column)) {
                     (0..m).for_each(|row| wide[row * width + column] = 0.0);
                 }
-                let rows = MatRef::from_row_major_slice(&wide, m, width);
-                matmul(
-                    sum.as_mut(),
-                    BlockStructure::TriangularLower,
-                    Accum::Add,
-                    rows,
-                    BlockStructure::Rectangular,
-                    rows.transpose(),
-                    BlockStructure::Rectangular,
-                    1.0,
-                    parallelism,
-                );
+                sum.add_gram(MatRef::from_row_major_slice(&wide, m, width));
             }
             Ok(sum)
         };
-        let mut sums = (0..groups).into_par_iter().map(group).collect::<io::Result<Vec<_>>>()?.into_iter();
-        let mut gram = sums.next().unwrap_or_else(|| Mat::zeros(m, m));
-        sums.for_each(|sum| gram += sum);
-        for row in 0..m {
-            for column in row + 1..m {
-                gram[(row, column)] = gram[(column, row)];
-            }
-        }
+        let mut sums = (0..panels.div_ceil(per_group)).into_par_iter().map(group).collect::<io::Result<Vec<_>>>()?.into_iter();
+        let mut gram = sums.next().unwrap_or_else(|| Triangle::zeros(m));
+        sums.for_each(|sum| gram.add(&sum));
         Ok(gram)
     }
 
@@ -296,20 +278,20 @@ impl Panels {
     /// Of the file.
     pub fn transposed_times(&self, a: &[f64]) -> io::Result<Vec<f64>> {
         let mut out = vec![0.0; self.columns];
-        self.transposed_times_to(a, &mut out, |_, value| value)?;
+        self.combine_transposed(a, &mut out, |_, product| product)?;
         Ok(out)
     }
 
-    /// `out[j] = finish(j, (Gᵀ·a)_j)` for every column j, in one pass over memory.
+    /// Replaces `x_j` by `combine(x_j, (Gᵀ·a)_j)` for every column j, in one pass over memory.
     ///
     /// # Errors
     /// Of the file.
-    pub fn transposed_times_to(&self, a: &[f64], out: &mut [f64], finish: impl Fn(usize, f64) -> f64 + Sync) -> io::Result<()> {
-        out.par_chunks_mut(self.width).enumerate().try_for_each(|(panel, out)| {
-            out.fill(0.0);
-            self.with(panel, |panel| panel.add_transposed_times(a, out))?;
-            let (start, _) = self.place(panel);
-            out.iter_mut().enumerate().for_each(|(j, value)| *value = finish(start + j, *value));
+    pub fn combine_transposed(&self, a: &[f64], x: &mut [f64], combine: impl Fn(f64, f64) -> f64 + Sync) -> io::Result<()> {
+        x.par_chunks_mut(self.width).enumerate().try_for_each_init(Vec::new, |product: &mut Vec<f64>, (panel, x)| {
+            product.clear();
+            product.resize(x.len(), 0.0);
+            self.with(panel, |panel| panel.add_transposed_times(a, product))?;
+            x.iter_mut().zip(product).for_each(|(x, product)| *x = combine(*x, *product));
             Ok(())
         })
     }
@@ -416,7 +398,7 @@ mod tests {
             assert_eq!(panels.on_disk(), memory == 0);
             panels.write(1, &data[d..]).unwrap();
             panels.write(0, &data[..d]).unwrap();
-            let (gram, product) = (panels.gram().unwrap(), panels.times(&x).unwrap());
+            let (gram, product) = (panels.gram().unwrap().symmetric(), panels.times(&x).unwrap());
             for i in 0..m {
                 assert!((product[i] - dot(&data[i * d..(i + 1) * d], &x)).abs() < 1e-9);
                 for j in 0..m {

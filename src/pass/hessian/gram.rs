@@ -65,7 +65,7 @@ impl Gram {
             return Err(error.into());
         }
         deadline.check()?;
-        let gram = rows.gram()?;
+        let gram = rows.gram()?.symmetric();
         drop(rows);
         deadline.check()?;
         Ok(Self::from_matrix(gram, samples, outputs)?)

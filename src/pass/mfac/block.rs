@@ -5,7 +5,7 @@ use faer::{ColMut, Mat, MatRef, Side};
 
 use super::factor::Factor;
 use super::inverse::InverseError;
-use crate::pass::derivatives::{Panels, dot};
+use crate::pass::derivatives::{Panels, Triangle, dot};
 
 /// `F⁻¹` for the block diagonal of `F`. A block of at most m coordinates is inverted itself, a longer one through its
 /// gradients.
@@ -43,7 +43,9 @@ impl BlockInverse {
                 let cholesky = matrix.llt(Side::Lower).map_err(|_| InverseError::NotDefinite { damping })?;
                 Ok(Block::Primal(cholesky))
             } else {
-                let factor = Factor::new(rows * rows.transpose(), damping)?;
+                let mut gram = Triangle::zeros(m);
+                gram.add_gram(rows);
+                let factor = Factor::new(gram, damping)?;
                 Ok(Block::Dual { gradients: own, factor, damping })
             }
         };

@@ -12,16 +12,14 @@ pub struct Influence {
 }
 
 impl Influence {
-    #[must_use]
-    pub fn of(inverse: &Inverse) -> Self {
+    /// # Errors
+    /// Of the file that holds the gradients.
+    pub fn of(inverse: &Inverse) -> io::Result<Self> {
         let m = inverse.count();
         let scale = m as f64 / inverse.damping();
-        let mut pairs = Mat::zeros(m, m);
-        for j in 0..m {
-            let column: Vec<f64> = (0..m).map(|i| inverse.gram(i, j)).collect();
-            inverse.solve(&column).into_iter().enumerate().for_each(|(i, x)| pairs[(i, j)] = scale * x);
-        }
-        Self { pairs: Mat::from_fn(m, m, |i, j| 0.5 * (pairs[(i, j)] + pairs[(j, i)])) }
+        let mut pairs = inverse.gradients().gram()?.symmetric();
+        inverse.factor().solve_in_place(pairs.as_mut(), faer::get_global_parallelism());
+        Ok(Self { pairs: Mat::from_fn(m, m, |i, j| 0.5 * scale * (pairs[(i, j)] + pairs[(j, i)])) })
     }
 
     /// `g_iᵀF⁻¹g_i`: the leverage of a sample, and, up to sign, its influence on its own loss.

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
-use faer::{Mat, MatMut, Par};
+use faer::{MatMut, Par};
 
 use super::factor::Factor;
 use crate::pass::derivatives::{Panels, dot};
+use crate::pass::hessian::spectrum::eigenvalues;
 
 /// Why there is no inverse.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum InverseError {
     File(#[from] io::Error),
 }
 
-/// `F⁻¹` for `F = λI + (1/m)GᵀG`, as `M = mI + GGᵀ/λ` and its Cholesky factor. Memory: `G` and `m²`.
+/// `F⁻¹` for `F = λI + (1/m)GᵀG`, as `M = mI + GGᵀ/λ` and its Cholesky factor. Memory: `G` and `m²/2`.
 pub struct Inverse {
     gradients: Panels,
     damping: f64,
@@ -66,12 +66,6 @@ impl Inverse {
         &self.gradients
     }
 
-    /// An entry of `GGᵀ`.
-    #[must_use]
-    pub fn gram(&self, i: usize, j: usize) -> f64 {
-        self.factor.gram(i, j)
-    }
-
     /// Squared norms of the gradients.
     #[must_use]
     pub fn squared_norms(&self) -> &[f64] {
@@ -81,21 +75,29 @@ impl Inverse {
     /// The denominators of the paper's recursion, `m + g_iᵀv_i`: the diagonal of `D` in `M = L̃DL̃ᵀ`.
     #[must_use]
     pub fn denominators(&self) -> Vec<f64> {
-        let l = self.factor.lower();
-        (0..self.count()).map(|i| l[(i, i)] * l[(i, i)]).collect()
+        self.factor.lower().diagonal().into_iter().map(|l| l * l).collect()
     }
 
     /// `κ = λ_max(GGᵀ)/(mλ)`: a product with a vector in the span of the gradients loses `ε·κ`.
     #[must_use]
     pub fn condition(&self) -> f64 {
-        let gram = Mat::from_fn(self.count(), self.count(), |i, j| self.gram(i, j));
-        let top = crate::pass::hessian::spectrum::eigenvalues(&gram).and_then(|values| values.last().copied());
-        top.map_or(f64::NAN, |top| top / (self.count() as f64 * self.damping))
+        // K/λ is LLᵀ − mI; on the diagonal, where that cancels, K itself is known.
+        let lower = self.factor.lower().lower();
+        let mut scaled = &lower * lower.transpose();
+        for (i, norm) in self.squared_norms().iter().enumerate() {
+            scaled[(i, i)] = norm / self.damping;
+        }
+        let top = eigenvalues(&scaled).and_then(|values| values.last().copied());
+        top.map_or(f64::NAN, |top| top.max(0.0) / self.count() as f64)
     }
 
     /// `M⁻¹a`.
-    pub(super) fn solve(&self, a: &[f64]) -> Vec<f64> {
+    fn solve(&self, a: &[f64]) -> Vec<f64> {
         self.factor.solve(a)
+    }
+
+    pub(super) const fn factor(&self) -> &Factor {
+        &self.factor
     }
 
     /// `F⁻¹x = x/λ − Gᵀ M⁻¹(Gx)/λ²`: reads `G` twice.
@@ -103,19 +105,19 @@ impl Inverse {
     /// # Errors
     /// Of the file that holds `G`.
     pub fn product(&self, x: &[f64]) -> io::Result<Vec<f64>> {
-        let mut out = vec![0.0; self.dimension()];
-        self.product_to(x, &mut out)?;
-        Ok(out)
+        let mut product = x.to_vec();
+        self.product_in_place(&mut product)?;
+        Ok(product)
     }
 
-    /// [`product`](Self::product) into memory that is there.
+    /// [`product`](Self::product) in the place of `x`, which means nothing after an error.
     ///
     /// # Errors
     /// Of the file that holds `G`.
-    pub fn product_to(&self, x: &[f64], out: &mut [f64]) -> io::Result<()> {
+    pub fn product_in_place(&self, x: &mut [f64]) -> io::Result<()> {
         let weights = self.solve(&self.gradients.times(x)?);
         let square = self.damping * self.damping;
-        self.gradients.transposed_times_to(&weights, out, |j, back| x[j] / self.damping - back / square)
+        self.gradients.combine_transposed(&weights, x, |x, back| x / self.damping - back / square)
     }
 
     /// [`product`](Self::product), then steps of iterative refinement while they shrink the residual. Returns the product and
@@ -162,9 +164,9 @@ impl Inverse {
     pub fn forward(&self, y: &[f64]) -> io::Result<Vec<f64>> {
         let m = self.count() as f64;
         let inner: Vec<f64> = self.gradients.times(y)?.into_iter().map(|value| value / m).collect();
-        let mut out = vec![0.0; self.dimension()];
-        self.gradients.transposed_times_to(&inner, &mut out, |j, back| self.damping * y[j] + back)?;
-        Ok(out)
+        let mut product = y.to_vec();
+        self.gradients.combine_transposed(&inner, &mut product, |y, back| self.damping * y + back)?;
+        Ok(product)
     }
 
     /// `F⁻¹Gᵀa = Gᵀ(λI + GGᵀ/m)⁻¹a`: the dual form, accurate for vectors in the span of the gradients, where
@@ -210,7 +212,7 @@ impl Inverse {
     fn whiten(&self, panel: &mut [f64], width: usize) {
         panel.iter_mut().for_each(|value| *value /= self.damping);
         let target = MatMut::from_row_major_slice_mut(panel, self.count(), width);
-        solve_lower_triangular_in_place(self.factor.lower(), target, Par::Seq);
+        self.factor.solve_lower_in_place(target, Par::Seq);
     }
 
     /// Replaces `G` by the paper's `V` (each row divided by the root of its denominator), so that elements cost `O(m)`.
