@@ -1,27 +1,29 @@
 //! Dense symmetric matrices: passes over memory, by columns, on all threads.
 
+use std::array;
+
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{LltParams, LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
-use faer::{Mat, Par, Spec};
+use faer::{Mat, MatMut, Par, Spec};
 use rayon::prelude::*;
 
+use super::pool::{Lent, Pool};
 use crate::sound::gram::dot;
 
 /// Threads of the matrix products.
 #[allow(non_upper_case_globals)]
 pub const PARALLEL: fn() -> Par = faer::get_global_parallelism;
 
-/// Columns and rows of a tile of a transposition.
+/// Columns of a transposed matrix that are filled together.
 const TILE: usize = 32;
+/// Side of what is transposed in registers.
+const SQUARE: usize = 8;
 
 /// The columns of a matrix as slices, in parallel.
-pub fn columns_mut(matrix: &mut Mat<f64>) -> impl IndexedParallelIterator<Item = (usize, &mut [f64])> {
+pub fn columns_mut(matrix: MatMut<'_, f64>) -> impl IndexedParallelIterator<Item = (usize, &mut [f64])> {
     let (rows, columns) = (matrix.nrows(), matrix.ncols());
-    let slices: Vec<&mut [f64]> = matrix
-        .as_mut()
-        .col_iter_mut()
-        .map(|column| column.try_as_col_major_mut().map_or(&mut [][..], |c| c.as_slice_mut()))
-        .collect();
+    let slices: Vec<&mut [f64]> =
+        matrix.col_iter_mut().map(|column| column.try_as_col_major_mut().map_or(&mut [][..], |c| c.as_slice_mut())).collect();
     debug_assert!(slices.len() == columns && slices.iter().all(|slice| slice.len() == rows));
     slices.into_par_iter().enumerate()
 }
@@ -31,47 +33,64 @@ pub fn inner(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
     (0..a.ncols()).into_par_iter().map(|j| dot(a.col_as_slice(j), b.col_as_slice(j))).sum()
 }
 
-pub fn transposed(matrix: &Mat<f64>) -> Mat<f64> {
+pub fn transposed<'a>(matrix: &Mat<f64>, pool: &'a Pool) -> Lent<'a> {
     let (rows, columns) = (matrix.nrows(), matrix.ncols());
-    let mut result = Mat::zeros(columns, rows);
-    let mut targets: Vec<(usize, &mut [f64])> = columns_mut(&mut result).collect();
-    targets.par_chunks_mut(TILE).for_each(|chunk| {
-        for block in (0..columns).step_by(TILE) {
-            for j in block..(block + TILE).min(columns) {
-                let source = matrix.col_as_slice(j);
-                for (i, target) in &mut *chunk {
-                    target[j] = source[*i];
-                }
+    let mut result = pool.take(columns, rows);
+    let sources: Vec<&[f64]> = (0..columns).map(|j| matrix.col_as_slice(j)).collect();
+    let mut targets: Vec<&mut [f64]> = columns_mut(result.as_mut()).map(|(_, target)| target).collect();
+    targets.par_chunks_mut(TILE).enumerate().for_each(|(chunk, targets)| {
+        for (j, sources) in sources.chunks(SQUARE).enumerate().map(|(block, sources)| (block * SQUARE, sources)) {
+            for (i, targets) in targets.chunks_mut(SQUARE).enumerate().map(|(i, targets)| (chunk * TILE + i * SQUARE, targets)) {
+                transpose_square(sources, i, targets, j);
             }
         }
     });
     result
 }
 
-/// `(A + Aᵀ)/2`.
-pub fn symmetric(matrix: &Mat<f64>) -> Mat<f64> {
-    let mut result = transposed(matrix);
-    columns_mut(&mut result).for_each(|(j, column)| {
-        column.iter_mut().zip(matrix.col_as_slice(j)).for_each(|(t, a)| *t = 0.5 * (*t + a));
-    });
-    result
+/// Entries `row..` of the sources, as many as there are targets, into entries `column..` of the targets.
+fn transpose_square(sources: &[&[f64]], row: usize, targets: &mut [&mut [f64]], column: usize) {
+    if sources.len() == SQUARE && targets.len() == SQUARE {
+        // Of known lengths: no checks, no copies.
+        let square: [&[f64; SQUARE]; SQUARE] = array::from_fn(|j| sources[j][row..].first_chunk().unwrap_or(&[0.0; SQUARE]));
+        for (i, target) in targets.iter_mut().enumerate() {
+            if let Some(target) = target[column..].first_chunk_mut::<SQUARE>() {
+                (0..SQUARE).for_each(|j| target[j] = square[j][i]);
+            }
+        }
+        return;
+    }
+    for (i, target) in targets.iter_mut().enumerate() {
+        target[column..column + sources.len()].iter_mut().zip(sources).for_each(|(t, source)| *t = source[row + i]);
+    }
 }
 
-/// `A + step·B`.
-pub fn moved(matrix: &Mat<f64>, change: &Mat<f64>, step: f64) -> Mat<f64> {
-    let mut result = matrix.clone();
-    columns_mut(&mut result).for_each(|(j, column)| {
-        column.iter_mut().zip(change.col_as_slice(j)).for_each(|(r, c)| *r += step * c);
+/// `A += factor·B`.
+pub fn add_scaled(matrix: &mut Mat<f64>, factor: f64, other: &Mat<f64>) {
+    columns_mut(matrix.as_mut()).for_each(|(j, column)| {
+        column.iter_mut().zip(other.col_as_slice(j)).for_each(|(a, b)| *a += factor * b);
     });
-    result
 }
 
-/// The lower Cholesky factor of the lower triangle of a matrix, or `None` where a pivot is not a positive number.
-pub fn cholesky(mut matrix: Mat<f64>, threads: Par) -> Option<Mat<f64>> {
+/// The lower triangle of `A + step·B` into that of `target`.
+pub fn move_lower(target: &mut Mat<f64>, matrix: &Mat<f64>, step: f64, change: &Mat<f64>) {
+    columns_mut(target.as_mut()).for_each(|(j, column)| {
+        let moved = matrix.col_as_slice(j)[j..].iter().zip(&change.col_as_slice(j)[j..]);
+        column[j..].iter_mut().zip(moved).for_each(|(t, (a, b))| *t = a + step * b);
+    });
+}
+
+/// Copies a lower triangle.
+pub fn copy_lower(target: &mut Mat<f64>, matrix: &Mat<f64>) {
+    columns_mut(target.as_mut()).for_each(|(j, column)| column[j..].copy_from_slice(&matrix.col_as_slice(j)[j..]));
+}
+
+/// Turns a lower triangle into that of its Cholesky factor; `None` where a pivot is not a positive number.
+pub fn cholesky(mut matrix: MatMut<f64>, threads: Par) -> Option<()> {
     let order = matrix.nrows();
     let parameters = Spec::<LltParams, f64>::default();
     let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(order, threads, parameters));
     let stack = MemStack::new(&mut memory);
     cholesky_in_place(matrix.as_mut(), LltRegularization::default(), threads, stack, parameters).ok()?;
-    (0..order).all(|i| matrix[(i, i)] > 0.0 && matrix[(i, i)].is_finite()).then_some(matrix)
+    (0..order).all(|i| matrix[(i, i)] > 0.0 && matrix[(i, i)].is_finite()).then_some(())
 }

@@ -10,6 +10,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::dense::{PARALLEL, cholesky, columns_mut, transposed};
+use super::pool::{Lent, Pool};
 
 /// An envelope that covers more than this share of the matrix is not worth its smaller products.
 const WORTH: f64 = 0.6;
@@ -58,11 +59,11 @@ impl Envelope {
         self.blocks.iter().map(of_block).sum()
     }
 
-    /// The lower Cholesky factor of the lower triangle of a matrix within the envelope, or `None` where a pivot is not a
-    /// positive number. What stands above the diagonal is left.
-    pub fn cholesky(&self, mut matrix: Mat<f64>, threads: Par) -> Option<Mat<f64>> {
+    /// Turns the lower triangle of a matrix within the envelope into that of its Cholesky factor; `None` where a pivot is not
+    /// a positive number. What stands above the diagonal blocks is neither read nor changed.
+    pub fn cholesky(&self, matrix: &mut Mat<f64>, threads: Par) -> Option<()> {
         if self.is_full() {
-            return cholesky(matrix, threads);
+            return cholesky(matrix.as_mut(), threads);
         }
         for (k, block) in self.blocks.iter().enumerate() {
             let (own, reach) = (&block.rows, block.reach);
@@ -79,23 +80,22 @@ impl Envelope {
                     known.transpose(),
                     threads,
                 );
-                solve_lower_triangular_in_place(diagonal(&matrix, left), target.transpose_mut(), threads);
+                solve_lower_triangular_in_place(diagonal(matrix, left), target.transpose_mut(), threads);
             }
-            let mut pivot = diagonal(&matrix, block).to_owned();
-            subtract(pivot.as_mut(), row.as_ref(), row.transpose(), threads);
-            let pivot = cholesky(pivot, threads)?;
             matrix.as_mut().submatrix_mut(own.start, reach, own.len(), row.ncols()).copy_from(&row);
-            matrix.as_mut().submatrix_mut(own.start, own.start, own.len(), own.len()).copy_from(&pivot);
+            let mut pivot = matrix.as_mut().submatrix_mut(own.start, own.start, own.len(), own.len());
+            subtract(pivot.as_mut(), row.as_ref(), row.transpose(), threads);
+            cholesky(pivot, threads)?;
         }
-        Some(matrix)
+        Some(())
     }
 
     /// The inverse from a lower Cholesky factor.
-    pub fn inverse(&self, factor: &Mat<f64>) -> Mat<f64> {
+    pub fn inverse<'a>(&self, factor: &Mat<f64>, pool: &'a Pool) -> Lent<'a> {
         // The inverse of the factor first; then, from the last rows to the first, that of the matrix.
-        let mut result = Mat::<f64>::zeros(self.order, self.order);
+        let mut result = pool.zeros(self.order, self.order);
         if self.is_full() {
-            inverse_of_full(factor, &mut result);
+            inverse_of_full(factor, &mut result, pool);
         } else {
             for block in &self.blocks {
                 let (own, reach) = (&block.rows, block.reach);
@@ -120,19 +120,19 @@ impl Envelope {
             }
         }
         // Only the lower triangle is right.
-        let lower = transposed(&result);
-        columns_mut(&mut result).for_each(|(j, column)| column[..j].copy_from_slice(&lower.col_as_slice(j)[..j]));
+        let lower = transposed(&result, pool);
+        columns_mut(result.as_mut()).for_each(|(j, column)| column[..j].copy_from_slice(&lower.col_as_slice(j)[..j]));
         result
     }
 
     /// `M·Z⁻¹`, from a lower Cholesky factor of `Z` and the inverse itself, whichever is the cheaper way.
-    pub fn divide(&self, left: &Mat<f64>, factor: &Mat<f64>, inverse: &Mat<f64>) -> Mat<f64> {
+    pub fn divide<'a>(&self, left: Lent<'a>, factor: &Mat<f64>, inverse: &Mat<f64>, pool: &'a Pool) -> Lent<'a> {
         if self.is_full() {
-            let mut product = Mat::zeros(left.nrows(), left.ncols());
-            matmul(product.as_mut(), Accum::Replace, left, inverse, 1.0, PARALLEL());
+            let mut product = pool.take(left.nrows(), left.ncols());
+            matmul(product.as_mut(), Accum::Replace, left.as_ref(), inverse, 1.0, PARALLEL());
             return product;
         }
-        let mut result = left.clone();
+        let mut result = left;
         for block in &self.blocks {
             let (own, reach) = (&block.rows, block.reach);
             let (done, rest) = result.as_mut().split_at_col_mut(own.start);
@@ -168,9 +168,9 @@ fn diagonal<'a>(matrix: &'a Mat<f64>, block: &Block) -> MatRef<'a, f64> {
 }
 
 /// The lower triangle of `L⁻ᵀL⁻¹`.
-fn inverse_of_full(factor: &Mat<f64>, result: &mut Mat<f64>) {
+fn inverse_of_full(factor: &Mat<f64>, result: &mut Mat<f64>, pool: &Pool) {
     use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-    let mut of_factor = Mat::<f64>::zeros(factor.nrows(), factor.ncols());
+    let mut of_factor = pool.zeros(factor.nrows(), factor.ncols());
     invert_lower_triangular(of_factor.as_mut(), factor.as_ref(), PARALLEL());
     matmul(
         result.as_mut(),
@@ -222,13 +222,18 @@ mod tests {
         assert_eq!(chain.blocks.iter().map(|block| block.reach).collect::<Vec<_>>(), [0, 0, 3, 9, 13]);
         for envelope in [chain, skip, Envelope::full(9)] {
             let z = matrix(&envelope);
-            let factor = envelope.cholesky(z.clone(), Par::Seq).unwrap();
+            let mut factor = z.clone();
+            envelope.cholesky(&mut factor, Par::Seq).unwrap();
             let lower = Mat::from_fn(z.nrows(), z.ncols(), |i, j| if i >= j { factor[(i, j)] } else { 0.0 });
             assert!(largest(&(&lower * lower.transpose() - &z)) < 1e-12);
-            let inverse = envelope.inverse(&factor);
-            assert!(largest(&(&inverse * &z - Mat::<f64>::identity(z.nrows(), z.ncols()))) < 1e-12);
+            let pool = Pool::default();
+            let inverse = envelope.inverse(&factor, &pool);
+            assert!(largest(&(&*inverse * &z - Mat::<f64>::identity(z.nrows(), z.ncols()))) < 1e-12);
             let left = Mat::from_fn(z.nrows(), z.ncols(), |i, j| (i as f64 - 2.0 * j as f64).cos());
-            assert!(largest(&(envelope.divide(&left, &factor, &inverse) * &z - &left)) < 1e-11);
+            let mut numerator = pool.take(z.nrows(), z.ncols());
+            numerator.copy_from(&left);
+            let quotient = envelope.divide(numerator, &factor, &inverse, &pool);
+            assert!(largest(&(&*quotient * &z - &left)) < 1e-11);
         }
     }
 
@@ -238,9 +243,9 @@ mod tests {
         assert!(!envelope.is_full());
         let mut z = matrix(&envelope);
         z[(5, 5)] = -1.0;
-        assert!(envelope.cholesky(z.clone(), Par::Seq).is_none());
+        assert!(envelope.cholesky(&mut z.clone(), Par::Seq).is_none());
         z[(5, 5)] = f64::NAN;
-        assert!(envelope.cholesky(z, Par::Seq).is_none());
+        assert!(envelope.cholesky(&mut z, Par::Seq).is_none());
     }
 
     #[test]

@@ -7,10 +7,13 @@ use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef};
+use rayon::prelude::*;
 
 use super::super::pencil::{Candidate, Pencil, Stretch};
-use super::dense::PARALLEL;
+use super::dense::{PARALLEL, columns_mut};
 use super::envelope::Envelope;
+use super::pool::{Lent, Pool};
+use crate::sound::gram::dot;
 
 /// One pair of rows of a group: contributes `a·vvᵀ + c·(vyᵀ + yvᵀ) + yyᵀ` per unit of its multiplier.
 pub struct Pair {
@@ -28,6 +31,18 @@ struct Layer {
     rows: Mat<f64>,
 }
 
+impl Pair {
+    /// What its matrix is beside `vᵀ`, in terms of `v` and `y`.
+    const fn beside_argument(&self) -> [f64; 2] {
+        [self.a, self.c]
+    }
+
+    /// The same beside `yᵀ`.
+    const fn beside_result(&self) -> [f64; 2] {
+        [self.c, 1.0]
+    }
+}
+
 /// `Z(t, τ) = Σ t_j·D_j − cost + Σ τ_g·A_g`, all near one at the start.
 pub struct Program {
     pub inputs: usize,
@@ -41,27 +56,29 @@ pub struct Program {
     pub pairs: Vec<Pair>,
     arguments: Vec<Layer>,
     others: Vec<Layer>,
-    pub cost: Mat<f64>,
+    /// The part of the cost that is not zero, from its first coordinate on.
+    cost: (usize, Mat<f64>),
     /// Of `Z`.
     pub envelope: Envelope,
     /// What one unit of `t` and of each `τ` stands for.
     units: Candidate,
+    pub pool: Pool,
 }
 
 /// A point `(t, τ)`, or a direction: the multipliers of the inputs first.
 pub type Variables = Vec<f64>;
 
 /// The images of the rows under a matrix `S`: `S·v` and `S·y` for every pair, as columns.
-pub struct Images {
+pub struct Images<'a> {
     /// `S·v` of every pair.
-    pub arguments: Mat<f64>,
+    pub arguments: Lent<'a>,
     /// `S·y` of the pairs whose result is no coordinate.
-    others: Mat<f64>,
+    others: Lent<'a>,
 }
 
-impl Images {
+impl Images<'_> {
     /// `S·y` of a pair.
-    pub fn result<'a>(&'a self, program: &Program, matrix: &'a Mat<f64>, pair: usize) -> &'a [f64] {
+    pub fn result<'b>(&'b self, program: &Program, matrix: &'b Mat<f64>, pair: usize) -> &'b [f64] {
         let coordinate = program.inputs + pair;
         if coordinate < program.dimension {
             matrix.col_as_slice(coordinate)
@@ -72,7 +89,7 @@ impl Images {
 }
 
 impl Program {
-    /// `None` where a result is neither a coordinate of its own nor without one.
+    /// `None` where a result is neither a coordinate of its own nor without one, or an argument reaches results of deeper groups.
     pub fn new(pencil: &Pencil, start: &Candidate) -> Option<Self> {
         let scales = pencil.scales(start);
         let mut listed: Vec<(u32, Pair, &Stretch, &Stretch)> = Vec::new();
@@ -118,13 +135,14 @@ impl Program {
         let others = layers(coordinates, listed.len(), true);
         let rows: Vec<(&Stretch, f64)> = pencil.outputs.iter().map(|row| (row, 1.0)).collect();
         let outputs = Layer::new(0, &rows, &scales, &place);
-        let mut cost = Mat::zeros(pencil.dimension, pencil.dimension);
         let reach = outputs.reach.clone();
-        let target = cost.as_mut().submatrix_mut(reach.start, reach.start, reach.len(), reach.len());
-        matmul(target, Accum::Replace, &outputs.rows, outputs.rows.transpose(), 1.0, PARALLEL());
+        let cost = (reach.start, &outputs.rows * outputs.rows.transpose());
         // Where a result is a coordinate, a layer's arguments meet its own coordinates.
         let (of_coordinates, of_others) = arguments.split_at(arguments.len() - others.len());
         let own = |layer: &Layer| pencil.inputs + layer.pairs.start..pencil.inputs + layer.pairs.end;
+        if of_coordinates.iter().any(|layer| layer.reach.end > own(layer).end) {
+            return None;
+        }
         let mut couplings: Vec<_> = of_coordinates.iter().map(|layer| [layer.reach.clone(), own(layer)]).collect();
         couplings.extend(of_others.iter().zip(&others).map(|(v, y)| [v.reach.clone(), y.reach.clone()]));
         couplings.push([reach.clone(), reach]);
@@ -143,6 +161,7 @@ impl Program {
             cost,
             envelope,
             units: start.clone(),
+            pool: Pool::default(),
         })
     }
 
@@ -177,17 +196,18 @@ impl Program {
     }
 
     /// The images of all rows under a matrix.
-    pub fn images(&self, matrix: &Mat<f64>) -> Images {
-        let mut arguments = Mat::zeros(self.dimension, self.pairs.len());
+    pub fn images(&self, matrix: &Mat<f64>) -> Images<'_> {
+        let mut arguments = self.pool.take(self.dimension, self.pairs.len());
         self.arguments.iter().for_each(|layer| layer.image(matrix, arguments.as_mut()));
-        let mut others = Mat::zeros(self.dimension, self.pairs.len() - (self.dimension - self.inputs));
+        let mut others = self.pool.take(self.dimension, self.pairs.len() - (self.dimension - self.inputs));
         self.others.iter().for_each(|layer| layer.image(matrix, others.as_mut()));
         Images { arguments, others }
     }
 
-    /// `vᵀ·w` for every argument row `v` and every column `w`, in the blocks of layers on and below the diagonal.
-    pub fn lower_products(&self, columns: &Mat<f64>) -> Mat<f64> {
-        let mut products = Mat::zeros(self.pairs.len(), self.pairs.len());
+    /// `vᵀ·w` for every argument row `v` and every column `w`, in the blocks of layers on and below the diagonal; the other
+    /// blocks mean nothing.
+    pub fn lower_products(&self, columns: &Mat<f64>) -> Lent<'_> {
+        let mut products = self.pool.take(self.pairs.len(), self.pairs.len());
         for layer in &self.arguments {
             let (rows, reach) = (&layer.pairs, &layer.reach);
             let target = products.as_mut().submatrix_mut(rows.start, 0, rows.len(), rows.end);
@@ -208,35 +228,50 @@ impl Program {
     }
 
     /// `S·(Σ t_j D_j + Σ τ_g A_g)`, where the images of the rows under `S` are known.
-    pub fn times_combination(&self, matrix: &Mat<f64>, images: &Images, variables: &[f64]) -> Mat<f64> {
+    pub fn times_combination(&self, matrix: &Mat<f64>, images: &Images, variables: &[f64]) -> Lent<'_> {
         let n = self.dimension;
-        let mut result = Mat::zeros(n, n);
+        let mut result = self.pool.take(n, n);
         for j in 0..self.inputs {
             let weight = variables[self.input_multiplier[j]];
             let source = matrix.col_as_slice(j);
             result.col_as_slice_mut(j).iter_mut().zip(source).for_each(|(r, s)| *r = weight * s);
         }
-        let mut left = Mat::zeros(n, self.pairs.len());
-        let mut left_others = Mat::zeros(n, self.pairs.len() - (n - self.inputs));
-        for (t, pair) in self.pairs.iter().enumerate() {
+        let widest = self.arguments.iter().map(|layer| layer.pairs.len()).max().unwrap_or(0);
+        let mut left = self.pool.take(n, widest);
+        let (of_coordinates, of_others) = self.arguments.split_at(self.arguments.len() - self.others.len());
+        let weigh = |t: usize, [of_argument, of_result]: [f64; 2], target: &mut [f64]| {
             let weight = self.weight(variables, t);
-            let (argument, image) = (images.arguments.col_as_slice(t), images.result(self, matrix, t));
-            let column = left.col_as_slice_mut(t);
-            column.iter_mut().zip(argument).zip(image).for_each(|((l, v), y)| *l = weight * (pair.a * v + pair.c * y));
-            let coordinate = self.inputs + t;
-            let column =
-                if coordinate < n { result.col_as_slice_mut(coordinate) } else { left_others.col_as_slice_mut(coordinate - n) };
-            column.iter_mut().zip(argument).zip(image).for_each(|((r, v), y)| *r = weight * (pair.c * v + y));
+            let (v, y) = (images.arguments.col_as_slice(t), images.result(self, matrix, t));
+            target.iter_mut().zip(v).zip(y).for_each(|((target, v), y)| *target = weight * (of_argument * v + of_result * y));
+        };
+        // A layer's arguments reach no later coordinates than its own: the columns are there when it adds to them.
+        for layer in of_coordinates {
+            let (first, count) = (layer.pairs.start, layer.pairs.len());
+            let own = result.as_mut().subcols_mut(self.inputs + first, count);
+            columns_mut(left.as_mut().subcols_mut(0, count)).zip(columns_mut(own)).for_each(|((j, left), (_, own))| {
+                let pair = &self.pairs[first + j];
+                weigh(first + j, pair.beside_argument(), left);
+                weigh(first + j, pair.beside_result(), own);
+            });
+            layer.expand(&left, result.as_mut());
         }
-        self.arguments.iter().for_each(|layer| layer.expand(&left, result.as_mut()));
-        self.others.iter().for_each(|layer| layer.expand(&left_others, result.as_mut()));
+        for (arguments, results) in of_others.iter().zip(&self.others) {
+            let (first, count) = (arguments.pairs.start, arguments.pairs.len());
+            let sides: [(&Layer, fn(&Pair) -> [f64; 2]); 2] =
+                [(arguments, Pair::beside_argument), (results, Pair::beside_result)];
+            for (layer, weights) in sides {
+                columns_mut(left.as_mut().subcols_mut(0, count))
+                    .for_each(|(j, left)| weigh(first + j, weights(&self.pairs[first + j]), left));
+                layer.expand(&left, result.as_mut());
+            }
+        }
         result
     }
 
     /// `Σ t_j D_j + Σ τ_g A_g`: the matrix without its constant part.
-    pub fn combine(&self, variables: &[f64]) -> Mat<f64> {
+    pub fn combine(&self, variables: &[f64]) -> Lent<'_> {
         let n = self.dimension;
-        let mut matrix: Mat<f64> = Mat::zeros(n, n);
+        let mut matrix = self.pool.zeros(n, n);
         (0..self.inputs).for_each(|i| matrix[(i, i)] += variables[self.input_multiplier[i]]);
         let plain = n - self.inputs;
         for t in 0..plain {
@@ -269,8 +304,19 @@ impl Program {
     }
 
     /// `Z` at a point.
-    pub fn matrix(&self, point: &[f64]) -> Mat<f64> {
-        self.combine(point) - &self.cost
+    pub fn matrix(&self, point: &[f64]) -> Lent<'_> {
+        let mut matrix = self.combine(point);
+        let (start, cost) = &self.cost;
+        let mut target = matrix.as_mut().submatrix_mut(*start, *start, cost.nrows(), cost.ncols());
+        target -= cost;
+        matrix
+    }
+
+    /// `⟨cost, X⟩`.
+    pub fn times_cost(&self, x: &Mat<f64>) -> f64 {
+        let (start, cost) = &self.cost;
+        let of_column = |j: usize| dot(cost.col_as_slice(j), &x.col_as_slice(start + j)[*start..start + cost.nrows()]);
+        (0..cost.ncols()).map(of_column).sum()
     }
 
     fn argument(&self, pair: usize) -> Vec<f64> {
@@ -310,10 +356,10 @@ impl Layer {
         matmul(columns, Accum::Replace, left, &self.rows, 1.0, PARALLEL());
     }
 
-    /// Adds `left·rowsᵀ`.
+    /// Adds `left·rowsᵀ` for the first columns of `left`, one for each row.
     fn expand(&self, left: &Mat<f64>, target: MatMut<f64>) {
         let columns = target.subcols_mut(self.reach.start, self.reach.len());
-        let left = left.subcols(self.pairs.start, self.pairs.len());
+        let left = left.subcols(0, self.pairs.len());
         matmul(columns, Accum::Add, left, self.rows.transpose(), 1.0, PARALLEL());
     }
 
@@ -323,9 +369,10 @@ impl Layer {
         if weights.iter().all(|&weight| weight == 0.0) {
             return;
         }
-        let mut scaled = self.rows.clone();
+        let mut scaled = Mat::zeros(self.rows.nrows(), self.rows.ncols());
         for (j, weight) in weights.into_iter().enumerate() {
-            scaled.col_as_slice_mut(j).iter_mut().for_each(|entry| *entry *= weight);
+            let row = self.rows.col_as_slice(j);
+            scaled.col_as_slice_mut(j).iter_mut().zip(row).for_each(|(entry, value)| *entry = weight * value);
         }
         let (start, width) = (self.reach.start, self.reach.len());
         let target = matrix.as_mut().submatrix_mut(start, start, width, width);

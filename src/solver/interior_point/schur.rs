@@ -1,10 +1,13 @@
 //! The Schur matrix and the inner products with the constraint matrices, from Gram matrices of the rows: every multiplier's
 //! matrix has rank at most twice its group's size, so nothing of the size of the cone is formed.
 
+use std::borrow::Cow;
+
 use faer::Mat;
 use rayon::prelude::*;
 
 use super::dense::{columns_mut, transposed};
+use super::pool::Lent;
 use super::program::{Images, Program, Variables};
 use crate::sound::gram::dot;
 
@@ -13,41 +16,50 @@ use crate::sound::gram::dot;
 pub struct Gram<'a> {
     program: &'a Program,
     matrix: &'a Mat<f64>,
-    images: &'a Images,
-    vv: Mat<f64>,
+    images: &'a Images<'a>,
+    vv: Lent<'a>,
     /// `S·v` by coordinates.
-    by_coordinate: Mat<f64>,
+    by_coordinate: Lent<'a>,
 }
 
 /// One column of the four Gram matrices, from the diagonal down.
-struct Column {
-    vv: Vec<f64>,
-    vy: Vec<f64>,
-    yv: Vec<f64>,
-    yy: Vec<f64>,
+struct Column<'a> {
+    vv: &'a [f64],
+    vy: Cow<'a, [f64]>,
+    yv: Cow<'a, [f64]>,
+    yy: Cow<'a, [f64]>,
 }
 
 impl<'a> Gram<'a> {
     pub fn new(program: &'a Program, matrix: &'a Mat<f64>, images: &'a Images) -> Self {
         let vv = program.lower_products(&images.arguments);
-        Self { program, matrix, images, vv, by_coordinate: transposed(&images.arguments) }
+        Self { program, matrix, images, vv, by_coordinate: transposed(&images.arguments, &program.pool) }
     }
 
-    fn column(&self, u: usize) -> Column {
+    fn column(&self, u: usize) -> Column<'_> {
         let program = self.program;
         let (pairs, inputs) = (program.pairs.len(), program.inputs);
         let plain = program.dimension - inputs;
         let (argument, result) = (self.images.arguments.col_as_slice(u), self.images.result(program, self.matrix, u));
-        let with_results = |column: &[f64]| -> Vec<f64> {
-            let coordinates = column[(inputs + u).min(program.dimension)..].iter().copied();
-            coordinates.chain((plain.max(u)..pairs).map(|t| program.with_result(t, column))).collect()
-        };
         let vy = if u < plain {
-            self.by_coordinate.col_as_slice(inputs + u)[u..].to_vec()
+            Cow::Borrowed(&self.by_coordinate.col_as_slice(inputs + u)[u..])
         } else {
             (u..pairs).map(|t| program.with_result(u, self.images.arguments.col_as_slice(t))).collect()
         };
-        Column { vv: self.vv.col_as_slice(u)[u..].to_vec(), vy, yv: with_results(argument), yy: with_results(result) }
+        let (yv, yy) = (self.with_results(argument, u), self.with_results(result, u));
+        Column { vv: &self.vv.col_as_slice(u)[u..], vy, yv, yy }
+    }
+
+    /// The results of the pairs from `first` on with a column.
+    fn with_results<'b>(&self, column: &'b [f64], first: usize) -> Cow<'b, [f64]> {
+        let program = self.program;
+        let (pairs, plain) = (program.pairs.len(), program.dimension - program.inputs);
+        let coordinates = &column[(program.inputs + first).min(program.dimension)..];
+        if plain == pairs {
+            return Cow::Borrowed(coordinates);
+        }
+        let others = (plain.max(first)..pairs).map(|t| program.with_result(t, column));
+        coordinates.iter().copied().chain(others).collect()
     }
 
     /// `⟨D_j, S⟩` for every multiplier of inputs, `⟨A_g, S⟩` for every group.
@@ -68,18 +80,22 @@ impl<'a> Gram<'a> {
 }
 
 /// `H_ij = tr(A_i X A_j Z⁻¹)`, the lower triangle.
-pub fn schur(program: &Program, of_x: &Gram, of_inverse: &Gram) -> Mat<f64> {
+pub fn schur<'a>(program: &'a Program, of_x: &Gram, of_inverse: &Gram) -> Lent<'a> {
     let (first, order) = (program.objective.len(), program.order());
-    let mut schur = Mat::zeros(order, order);
+    let mut schur = program.pool.zeros(order, order);
     if program.multipliers == program.pairs.len() && program.pairs.iter().enumerate().all(|(t, pair)| pair.group == t) {
-        columns_mut(&mut schur).skip(first).for_each(|(i, target)| {
+        columns_mut(schur.as_mut()).skip(first).for_each(|(i, target)| {
             let u = i - first;
-            target[i..].copy_from_slice(&column(program, &of_x.column(u), &of_inverse.column(u), u));
+            fill_column(program, &of_x.column(u), &of_inverse.column(u), u, &mut target[i..]);
         });
     } else {
         let columns: Vec<Vec<f64>> = (0..program.pairs.len())
             .into_par_iter()
-            .map(|u| column(program, &of_x.column(u), &of_inverse.column(u), u))
+            .map(|u| {
+                let mut values = vec![0.0; program.pairs.len() - u];
+                fill_column(program, &of_x.column(u), &of_inverse.column(u), u, &mut values);
+                values
+            })
             .collect();
         for (u, (pair, column)) in program.pairs.iter().zip(&columns).enumerate() {
             for (t, (other, value)) in (u..).zip(program.pairs[u..].iter().zip(column)) {
@@ -106,21 +122,21 @@ pub fn schur(program: &Program, of_x: &Gram, of_inverse: &Gram) -> Mat<f64> {
 }
 
 /// `⟨M_t G_tu M_u, K_tu⟩` for the pairs `t ≥ u`: the two-by-two blocks of the Gram matrices.
-fn column(program: &Program, g: &Column, k: &Column, u: usize) -> Vec<f64> {
+fn fill_column(program: &Program, g: &Column, k: &Column, u: usize, target: &mut [f64]) {
     let right = &program.pairs[u];
-    program.pairs[u..]
-        .iter()
-        .enumerate()
-        .map(|(t, left)| {
-            // G·M_u, then M_t·(G·M_u).
-            let (vv, vy) = (g.vv[t] * right.a + g.vy[t] * right.c, g.vv[t] * right.c + g.vy[t]);
-            let (yv, yy) = (g.yv[t] * right.a + g.yy[t] * right.c, g.yv[t] * right.c + g.yy[t]);
-            (left.a * vv + left.c * yv) * k.vv[t]
-                + (left.a * vy + left.c * yy) * k.vy[t]
-                + (left.c * vv + yv) * k.yv[t]
-                + (left.c * vy + yy) * k.yy[t]
-        })
-        .collect()
+    let of_g = g.vv.iter().zip(&*g.vy).zip(g.yv.iter().zip(&*g.yy));
+    let of_k = k.vv.iter().zip(&*k.vy).zip(k.yv.iter().zip(&*k.yy));
+    for (((target, left), ((gvv, gvy), (gyv, gyy))), ((kvv, kvy), (kyv, kyy))) in
+        target.iter_mut().zip(&program.pairs[u..]).zip(of_g).zip(of_k)
+    {
+        // G·M_u, then M_t·(G·M_u).
+        let (vv, vy) = (gvv * right.a + gvy * right.c, gvv * right.c + gvy);
+        let (yv, yy) = (gyv * right.a + gyy * right.c, gyv * right.c + gyy);
+        *target = (left.a * vv + left.c * yv) * kvv
+            + (left.a * vy + left.c * yy) * kvy
+            + (left.c * vv + yv) * kyv
+            + (left.c * vy + yy) * kyy;
+    }
 }
 
 /// Adds `tr(D_j X A_g Z⁻¹)`.
