@@ -4,6 +4,7 @@
 //! At a kink the derivative of [`Function::derivative`](crate::ir::Function::derivative) is used; ties in a maximum or a sort go to the first element.
 //! Nothing here is a proof.
 
+mod elementwise;
 mod gradient;
 mod kinks;
 mod second;
@@ -15,13 +16,17 @@ pub use structure::{Structure, logits, needed, piecewise_linear};
 
 use std::collections::HashMap;
 
-use crate::ir::{Binary, EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Run, Values, arguments};
+use elementwise::Partial;
+
+use crate::ir::{EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Run, Values, arguments};
 use crate::sound::gram::dot;
 
 /// A network linearised at a point.
 pub struct Linearisation<'a> {
     network: &'a Network,
     values: Values<f64>,
+    /// Of the operations that act on each element by itself, by node.
+    partials: Vec<Vec<Partial>>,
     /// Of the implicit equations, by node.
     loops: HashMap<usize, Loop>,
 }
@@ -42,13 +47,38 @@ struct RightFactor<'a> {
 }
 
 impl RightFactor<'_> {
-    /// Calls `visit(element of the left operand, its row of weights, elements of the result that it reaches)`.
-    fn for_each_row(&self, mut visit: impl FnMut(usize, &[f64], std::ops::Range<usize>)) {
-        for row in 0..self.batch * self.m {
-            for inner in 0..self.k {
-                let start = (row / self.m * self.k + inner) * self.n;
-                visit(row * self.k + inner, &self.weights[start..start + self.n], row * self.n..(row + 1) * self.n);
+    /// The weights of element `inner` of row `row` of the left operand.
+    fn weights(&self, row: usize, inner: usize) -> &[f64] {
+        &self.weights[(row / self.m * self.k + inner) * self.n..][..self.n]
+    }
+
+    /// `left·weights`. Most rows are sparse: a rectifier's derivative vanishes for half of its units.
+    fn times(&self, left: &[f64]) -> Vec<f64> {
+        let mut result = vec![0.0; self.batch * self.m * self.n];
+        let mut scales: Vec<(f64, &[f64])> = Vec::with_capacity(self.k);
+        for (row, result) in result.chunks_exact_mut(self.n.max(1)).enumerate() {
+            let scaled = left[row * self.k..][..self.k].iter().enumerate().filter(|(_, scale)| **scale != 0.0);
+            scales.clear();
+            scales.extend(scaled.map(|(inner, &scale)| (scale, self.weights(row, inner))));
+            // Four at once read and write the sums a quarter as often.
+            let (groups, rest) = scales.as_chunks::<4>();
+            for [(a, u), (b, v), (c, w), (d, x)] in groups {
+                let weights = u.iter().zip(*v).zip(w.iter().zip(*x));
+                result.iter_mut().zip(weights).for_each(|(r, ((u, v), (w, x)))| *r += (a * u + b * v) + (c * w + d * x));
             }
+            for (scale, weights) in rest {
+                result.iter_mut().zip(*weights).for_each(|(r, w)| *r += scale * w);
+            }
+        }
+        result
+    }
+
+    /// Adds `right·weightsᵀ`.
+    fn add_transposed_times(&self, right: &[f64], target: &mut [f64]) {
+        for row in 0..self.batch * self.m {
+            let right = &right[row * self.n..][..self.n];
+            let target = target[row * self.k..][..self.k].iter_mut();
+            target.enumerate().for_each(|(inner, target)| *target += dot(right, self.weights(row, inner)));
         }
     }
 }
@@ -84,7 +114,8 @@ impl<'a> Linearisation<'a> {
                 loops.insert(id.index(), Loop { slopes, resolvent });
             }
         }
-        Ok(Self { network, values, loops })
+        let partials = network.ids().map(|id| elementwise::partials(network, id, &values)).collect();
+        Ok(Self { network, values, partials, loops })
     }
 
     /// The network's output at the point.
@@ -132,15 +163,13 @@ impl<'a> Linearisation<'a> {
                 tangents[id.index()] = equation.resolvent.solve(&moved.collect::<Vec<_>>());
                 continue;
             }
-            let mut tangent = vec![0.0; node.size()];
             if let Some(factor) = self.right_factor(node) {
-                let operand = &tangents[node.operands[0].index()];
-                factor.for_each_row(|k, weights, row| {
-                    let scale = operand[k];
-                    tangent[row].iter_mut().zip(weights).for_each(|(t, w)| *t += scale * w);
-                });
-                tangents[id.index()] = tangent;
+                tangents[id.index()] = factor.times(&tangents[node.operands[0].index()]);
                 continue;
+            }
+            let mut tangent = vec![0.0; node.size()];
+            for partial in &self.partials[id.index()] {
+                partial.add_product(&tangents[partial.operand().index()], &mut tangent);
             }
             self.for_each_partial(id, node, |operand, from, to, partial| {
                 if let Some(value) = tangents[operand.index()].get(from) {
@@ -170,8 +199,7 @@ impl<'a> Linearisation<'a> {
                 let operand = &mut adjoints[node.operands[0].index()];
                 operand.iter_mut().zip(solved.iter().zip(&equation.slopes)).for_each(|(o, (s, d))| *o += s * d);
             } else if let Some(factor) = self.right_factor(node) {
-                let operand = &mut adjoints[node.operands[0].index()];
-                factor.for_each_row(|k, weights, row| operand[k] += dot(&adjoint[row], weights));
+                factor.add_transposed_times(&adjoint, &mut adjoints[node.operands[0].index()]);
             } else if let (Op::Conv(geometry), false) =
                 (&node.op, node.operands.get(1).is_none_or(|&w| self.network.node(w).variable))
             {
@@ -179,6 +207,9 @@ impl<'a> Linearisation<'a> {
                 let operand = &mut adjoints[node.operands[0].index()];
                 geometry.for_each_run(|weight, run| pull_back_run(weights[weight], run, &adjoint, operand));
             } else {
+                for partial in &self.partials[id.index()] {
+                    partial.add_product(&adjoint, &mut adjoints[partial.operand().index()]);
+                }
                 self.for_each_partial(id, node, |operand, from, to, partial| {
                     if let Some(target) = adjoints[operand.index()].get_mut(from) {
                         *target += partial * adjoint[to];
@@ -190,7 +221,7 @@ impl<'a> Linearisation<'a> {
     }
 
     /// Calls `visit(operand, element of the operand, element of the result, ∂result/∂operand)` for every partial
-    /// derivative with respect to a variable operand that is not known to vanish.
+    /// derivative with respect to a variable operand that is not known to vanish, where an operation mixes elements.
     fn for_each_partial(&self, id: NodeId, node: &Node, mut visit: impl FnMut(NodeId, usize, usize, f64)) {
         let operands = &node.operands;
         let variable = |position: usize| self.network.node(operands[position]).variable;
@@ -198,7 +229,8 @@ impl<'a> Linearisation<'a> {
         match &node.op {
             // Implicit equations have no partial derivatives of their own: their loops are solved.
             Op::Input | Op::Constant(_) | Op::Equilibrium(_) => {}
-            Op::Reshape => (0..node.size()).for_each(|i| visit(operands[0], i, i, 1.0)),
+            // These act on each element by itself.
+            Op::Reshape | Op::Binary(_) | Op::Function(_) | Op::PRelu => {}
             Op::Rearrange(sources) => {
                 for (to, source) in sources.iter().enumerate() {
                     let operand = source.operand as usize;
@@ -218,31 +250,6 @@ impl<'a> Linearisation<'a> {
                     }
                 }
             }),
-            Op::Binary(binary) => {
-                let (a, b) = (value(0), value(1));
-                for i in 0..node.size() {
-                    let partials = match binary {
-                        Binary::Add => (1.0, 1.0),
-                        Binary::Sub => (1.0, -1.0),
-                        Binary::Mul => (b[i], a[i]),
-                        Binary::Div => (1.0 / b[i], -a[i] / (b[i] * b[i])),
-                        Binary::Max if a[i] >= b[i] => (1.0, 0.0),
-                        Binary::Min if a[i] <= b[i] => (1.0, 0.0),
-                        Binary::Max | Binary::Min => (0.0, 1.0),
-                    };
-                    visit(operands[0], i, i, partials.0);
-                    visit(operands[1], i, i, partials.1);
-                }
-            }
-            Op::Function(function) => {
-                value(0).iter().enumerate().for_each(|(i, &x)| visit(operands[0], i, i, function.derivative(x)));
-            }
-            Op::PRelu => {
-                for (i, (&x, &slope)) in value(0).iter().zip(value(1)).enumerate() {
-                    visit(operands[0], i, i, if x > 0.0 { 1.0 } else { slope });
-                    visit(operands[1], i, i, x.min(0.0));
-                }
-            }
             Op::Reduce(reduction) => {
                 let size = value(0).len() / node.size().max(1);
                 for (to, row) in value(0).chunks(size.max(1)).enumerate() {
@@ -307,7 +314,7 @@ impl<'a> Linearisation<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{ConvAxis, ConvGeometry, Function, NetworkBuilder, Source, Tensor, evaluate};
+    use crate::ir::{Binary, ConvAxis, ConvGeometry, Function, NetworkBuilder, Source, Tensor, evaluate};
 
     /// One network with every differentiable operation in it.
     fn everything() -> Network {
