@@ -326,7 +326,7 @@ def mfac(bench, machine, quick, everything):
                 continue
             flops = d * m * m / own["gram"] / 1e9 / machine["gigaflops"]
             # G and x are read twice, y is written.
-            read = (8.0 * d * m + 24.0 * d) / own["product"] / 1e9 / machine["read"]
+            read = (8.0 * d * m + 24.0 * d) / own["product"] / 1e9 / own["read"]
             share = lambda peak: peak / (4.0 * d * m)
             print(
                 f"  {d:8} {m:5} {own['precompute']:10.4f} {theirs['precompute']:10.4f}"

@@ -94,12 +94,16 @@ fn status(key: &str) -> f64 {
     kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024.0)
 }
 
-/// What the memory and the processor give at best, on all threads.
-fn machine() {
-    let words: Vec<u64> = (0..1 << 27).into_par_iter().map(|i| i).collect();
+/// Bytes per second that are read from memory at best, on all threads.
+fn read_rate() -> f64 {
+    let words: Vec<u64> = (0..1 << 26).into_par_iter().map(|i| i).collect();
     let pieces = words.len() / rayon::current_num_threads();
     let sum = |piece: &[u64]| piece.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
-    let seconds = best(7, || drop(black_box(words.par_chunks(pieces).map(sum).collect::<Vec<_>>())));
+    8.0 * words.len() as f64 / best(7, || drop(black_box(words.par_chunks(pieces).map(sum).collect::<Vec<_>>())))
+}
+
+/// What the memory and the processor give at best, on all threads.
+fn machine() {
     let rate = |n: usize, seconds: f64| 2.0 * (n as f64).powi(3) / seconds / 1e9;
     let n = 1536;
     let parallelism = faer::get_global_parallelism();
@@ -110,7 +114,7 @@ fn machine() {
     println!(
         "{{\"threads\": {}, \"read\": {}, \"gigaflops\": {}, \"gigaflops_single\": {}}}",
         rayon::current_num_threads(),
-        8.0 * words.len() as f64 / seconds / 1e9,
+        read_rate() / 1e9,
         rate(n, double),
         rate(n, single)
     );
@@ -146,14 +150,17 @@ fn mfac(d: usize, m: usize) {
     let ((), first) = timed(|| inverse.product_in_place(black_box(&mut out)).expect("memory"));
     let peak = status("VmHWM") - before;
     let form = dot(&x(), &out);
-    let product = best(6, || inverse.product_in_place(black_box(&mut out)).expect("memory")).min(first);
+    // Short ones more often, whatever the vector grows to; the memory is asked at the same time, since others may use it too.
+    let repetitions = ((0.5 / first) as usize).clamp(6, 1000);
+    let product = best(repetitions, || inverse.product_in_place(black_box(&mut out)).expect("memory")).min(first);
+    let read = read_rate() / 1e9;
     // The factor again, on memory that is there: what precomputing costs once the process is warm.
     let warm = best(3, || drop(black_box(inverse.gradients().gram())));
     let diagonal = best(1, || drop(black_box(inverse.diagonal())));
     let x = x();
     let residual = inverse.relative_residual(&inverse.product(&x).expect("memory"), &x).expect("memory");
     println!(
-        "{{\"d\": {d}, \"m\": {m}, \"precompute\": {precompute}, \"gram\": {warm}, \"product\": {product}, \"diagonal\": {diagonal}, \
+        "{{\"d\": {d}, \"m\": {m}, \"precompute\": {precompute}, \"gram\": {warm}, \"product\": {product}, \"read\": {read}, \"diagonal\": {diagonal}, \
          \"residual\": {residual}, \"form\": {form}, \"peak\": {peak}}}"
     );
 }

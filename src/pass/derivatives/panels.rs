@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use faer::MatRef;
@@ -11,18 +12,18 @@ use rayon::prelude::*;
 
 use super::real::{Real, convert};
 use super::triangle::Triangle;
-use super::vectors::{add_transposed_times, times, widen};
+use super::vectors::{add_times, add_transposed_times, widen};
 
 /// Most columns of a panel: one of 32 gradients in `f32` stays below 128 KiB, from which on memory comes by whole pages.
 const WIDTH: usize = 960;
 /// Bytes of a panel in `f64`, as far as whole columns allow.
 const PANEL_BYTES: usize = 8 << 20;
 /// Panels of a matrix that is wide enough: what each thread widens is little beside the matrix itself.
-const LEAST_PANELS: usize = 64;
+const LEAST_PANELS: usize = 128;
 /// Columns below which panels are not made narrower for that.
 const NARROW: usize = 64;
-/// Groups of panels that the Gram matrix is summed over, where they take little beside the matrix itself.
-const GROUPS: usize = 8;
+/// Groups of panels that sums go over, fixed, so that no sum depends on the threads.
+const GROUPS: usize = 32;
 
 /// How a gradient is stored. Sums over gradients are in `f64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Panels {
     pub fn new(rows: usize, columns: usize, precision: Precision, memory: usize) -> io::Result<Self> {
         let bytes = rows.saturating_mul(columns).saturating_mul(precision.bytes());
         let width = (PANEL_BYTES / rows.saturating_mul(8).max(1)).clamp(1, WIDTH);
-        let width = width.min((columns / LEAST_PANELS).next_multiple_of(NARROW).max(NARROW));
+        let width = width.min((columns / LEAST_PANELS / NARROW * NARROW).max(NARROW));
         let store = if bytes <= memory {
             let panels = (0..columns).step_by(width).map(|start| {
                 let size = rows * width.min(columns - start);
@@ -119,6 +120,12 @@ impl Panels {
 
     fn panels(&self) -> usize {
         self.columns.div_ceil(self.width)
+    }
+
+    /// So many groups of panels that follow one another, or as many as there are panels.
+    fn groups(&self, count: usize) -> Vec<Range<usize>> {
+        let (panels, size) = (self.panels(), self.panels().div_ceil(count).max(1));
+        (0..panels).step_by(size).map(|first| first..(first + size).min(panels)).collect()
     }
 
     /// First column and number of columns.
@@ -221,7 +228,7 @@ impl Panels {
         })
     }
 
-    /// `G·Gᵀ`. Panels are combined in groups of fixed size, so that the result does not depend on the threads.
+    /// `G·Gᵀ`.
     ///
     /// # Errors
     /// Of the file.
@@ -234,14 +241,13 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn gram_of(&self, counts: impl Fn(usize) -> bool + Sync) -> io::Result<Triangle> {
-        let (m, panels) = (self.rows, self.panels());
-        // The sums of the groups stay within a twentieth of G.
-        let affordable = self.columns * self.precision.bytes() / (m.max(1) * 4 * 20);
-        let per_group = panels.div_ceil(affordable.clamp(1, GROUPS)).max(1);
-        let group = |group: usize| -> io::Result<Triangle> {
+        let m = self.rows;
+        // The sums of the groups stay within a thirtieth of G.
+        let affordable = self.columns * self.precision.bytes() / (m.max(1) * 4 * 30);
+        let group = |panels: Range<usize>| -> io::Result<Triangle> {
             let mut sum = Triangle::zeros(m);
             let mut wide = Vec::new();
-            for panel in group * per_group..((group + 1) * per_group).min(panels) {
+            for panel in panels {
                 let (start, width) = self.place(panel);
                 self.with(panel, |panel| panel.widen(&mut wide))?;
                 for column in (0..width).filter(|column| !counts(start + column)) {
@@ -251,7 +257,8 @@ impl Panels {
             }
             Ok(sum)
         };
-        let mut sums = (0..panels.div_ceil(per_group)).into_par_iter().map(group).collect::<io::Result<Vec<_>>>()?.into_iter();
+        let sums = self.groups(affordable.clamp(1, GROUPS)).into_par_iter().map(group).collect::<io::Result<Vec<_>>>()?;
+        let mut sums = sums.into_iter();
         let mut gram = sums.next().unwrap_or_else(|| Triangle::zeros(m));
         sums.for_each(|sum| gram.add(&sum));
         Ok(gram)
@@ -262,11 +269,15 @@ impl Panels {
     /// # Errors
     /// Of the file.
     pub fn times(&self, x: &[f64]) -> io::Result<Vec<f64>> {
-        let one = |panel: usize| {
-            let (start, width) = self.place(panel);
-            self.with(panel, |panel| panel.times(&x[start..start + width]))
+        let group = |panels: Range<usize>| -> io::Result<Vec<f64>> {
+            let mut sum = vec![0.0; self.rows];
+            for panel in panels {
+                let (start, width) = self.place(panel);
+                self.with(panel, |panel| panel.add_times(&x[start..start + width], &mut sum))?;
+            }
+            Ok(sum)
         };
-        let parts = (0..self.panels()).into_par_iter().map(one).collect::<io::Result<Vec<_>>>()?;
+        let parts = self.groups(GROUPS).into_par_iter().map(group).collect::<io::Result<Vec<_>>>()?;
         let mut total = vec![0.0; self.rows];
         parts.into_iter().for_each(|part| total.iter_mut().zip(part).for_each(|(total, value)| *total += value));
         Ok(total)
@@ -300,7 +311,7 @@ impl Panels {
     ///
     /// # Errors
     /// Of the file.
-    pub fn columns_at(&self, range: std::ops::Range<usize>) -> io::Result<Vec<f64>> {
+    pub fn columns_at(&self, range: Range<usize>) -> io::Result<Vec<f64>> {
         let mut found = vec![0.0; self.rows * range.len()];
         for panel in range.start / self.width..range.end.div_ceil(self.width) {
             let (start, width) = self.place(panel);
@@ -340,10 +351,10 @@ impl Panel {
         }
     }
 
-    fn times(&self, x: &[f64]) -> Vec<f64> {
+    fn add_times(&self, x: &[f64], out: &mut [f64]) {
         match self {
-            Self::Single(data) => times(data, x),
-            Self::Double(data) => times(data, x),
+            Self::Single(data) => add_times(data, x, out),
+            Self::Double(data) => add_times(data, x, out),
         }
     }
 

@@ -7,7 +7,7 @@ use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
 /// Columns of a block; the last may have fewer.
-pub const BLOCK: usize = 128;
+pub const BLOCK: usize = 64;
 
 /// A symmetric matrix, or a lower triangular one.
 pub struct Triangle {

@@ -9,15 +9,11 @@ use pulp::{Arch, Simd, WithSimd};
 use super::real::Real;
 
 /// Columns of one step: their sums stay in the first cache.
-const STEP: usize = 512;
-/// Rows that are combined at once.
-const TOGETHER: usize = 4;
+const STEP: usize = 1024;
 
-/// `R·x` for the rows `R`, stored one after another.
-pub fn times<T: Real>(rows: &[T], x: &[f64]) -> Vec<f64> {
-    let mut out = vec![0.0; rows.len() / x.len().max(1)];
-    Arch::new().dispatch(Times { rows, x, out: &mut out });
-    out
+/// `out += R·x` for the rows `R`, stored one after another, which are as long as `x`.
+pub fn add_times<T: Real>(rows: &[T], x: &[f64], out: &mut [f64]) {
+    Arch::new().dispatch(Times { rows, x, out });
 }
 
 /// `out += Rᵀ·a` for the rows `R`, which are as long as `out`.
@@ -52,7 +48,14 @@ impl<T: Real> WithSimd for Times<'_, T> {
                     sums[lane] += row[lane].to_f64() * x[lane];
                 }
             }
-            *out = sums.iter().sum::<f64>() + rest.iter().zip(x_rest).map(|(r, x)| r.to_f64() * x).sum::<f64>();
+            // In halves, which are vectors too; one after another would take as long as a short row.
+            let mut half = LANES / 2;
+            while half > 0 {
+                let (left, right) = sums.split_at_mut(half);
+                left.iter_mut().zip(right).for_each(|(left, right)| *left += *right);
+                half /= 2;
+            }
+            *out += sums[0] + rest.iter().zip(x_rest).map(|(r, x)| r.to_f64() * x).sum::<f64>();
         }
     }
 }
@@ -68,21 +71,12 @@ impl<T: Real> WithSimd for Transposed<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
+        // Rows as they lie in memory: several at once take fewer operations and read it slower.
         let width = self.out.len();
         for (step, out) in self.out.chunks_mut(STEP).enumerate() {
-            let length = out.len();
-            let piece = |row: usize| &self.rows[row * width + step * STEP..][..length];
-            let (groups, rest) = self.a.as_chunks::<TOGETHER>();
-            for (group, a) in groups.iter().enumerate() {
-                let [r0, r1, r2, r3] = [0, 1, 2, 3].map(|i| piece(group * TOGETHER + i));
-                let rows = r0.iter().zip(r1).zip(r2).zip(r3);
-                for (out, (((x0, x1), x2), x3)) in out.iter_mut().zip(rows) {
-                    *out += (a[0] * x0.to_f64() + a[1] * x1.to_f64()) + (a[2] * x2.to_f64() + a[3] * x3.to_f64());
-                }
-            }
-            for (index, a) in rest.iter().enumerate() {
-                let row = piece(groups.len() * TOGETHER + index);
-                out.iter_mut().zip(row).for_each(|(out, x)| *out += a * x.to_f64());
+            for (row, a) in self.rows.chunks_exact(width).zip(self.a) {
+                let piece = &row[step * STEP..][..out.len()];
+                out.iter_mut().zip(piece).for_each(|(out, x)| *out += a * x.to_f64());
             }
         }
     }
@@ -113,7 +107,9 @@ mod tests {
         let x: Vec<f64> = (0..width).map(|i| (i as f64 * 0.7).cos()).collect();
         let a: Vec<f64> = (0..m).map(|i| (i as f64 * 1.9).sin()).collect();
         let entry = |i: usize, j: usize| f64::from(rows[i * width + j]);
-        for (i, found) in times(&rows, &x).into_iter().enumerate() {
+        let mut product = vec![0.0; m];
+        add_times(&rows, &x, &mut product);
+        for (i, found) in product.into_iter().enumerate() {
             let expected: f64 = (0..width).map(|j| entry(i, j) * x[j]).sum();
             assert!((found - expected).abs() < 1e-12, "{i}: {found} {expected}");
         }
