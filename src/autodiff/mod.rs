@@ -227,10 +227,9 @@ impl<'a> Linearisation<'a> {
         let variable = |position: usize| self.network.node(operands[position]).variable;
         let value = |position: usize| self.value(operands[position]);
         match &node.op {
-            // Implicit equations have no partial derivatives of their own: their loops are solved.
-            Op::Input | Op::Constant(_) | Op::Equilibrium(_) => {}
-            // These act on each element by itself.
-            Op::Reshape | Op::Binary(_) | Op::Function(_) | Op::PRelu => {}
+            // Implicit equations have no partial derivatives of their own: their loops are solved. The others act on each element
+            // by itself.
+            Op::Input | Op::Constant(_) | Op::Equilibrium(_) | Op::Reshape | Op::Binary(_) | Op::Function(_) | Op::PRelu => {}
             Op::Rearrange(sources) => {
                 for (to, source) in sources.iter().enumerate() {
                     let operand = source.operand as usize;

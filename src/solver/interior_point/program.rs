@@ -257,11 +257,11 @@ impl Program {
         }
         for (arguments, results) in of_others.iter().zip(&self.others) {
             let (first, count) = (arguments.pairs.start, arguments.pairs.len());
-            let sides: [(&Layer, fn(&Pair) -> [f64; 2]); 2] =
-                [(arguments, Pair::beside_argument), (results, Pair::beside_result)];
-            for (layer, weights) in sides {
-                columns_mut(left.as_mut().subcols_mut(0, count))
-                    .for_each(|(j, left)| weigh(first + j, weights(&self.pairs[first + j]), left));
+            for (layer, of_argument) in [(arguments, true), (results, false)] {
+                columns_mut(left.as_mut().subcols_mut(0, count)).for_each(|(j, left)| {
+                    let pair = &self.pairs[first + j];
+                    weigh(first + j, if of_argument { pair.beside_argument() } else { pair.beside_result() }, left);
+                });
                 layer.expand(&left, result.as_mut());
             }
         }
