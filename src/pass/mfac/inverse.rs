@@ -88,12 +88,8 @@ impl Inverse {
             scaled[(i, i)] = norm / self.damping;
         }
         let top = eigenvalues(&scaled).and_then(|values| values.last().copied());
-        top.map_or(f64::NAN, |top| top.max(0.0) / self.count() as f64)
-    }
-
-    /// `M⁻¹a`.
-    fn solve(&self, a: &[f64]) -> Vec<f64> {
-        self.factor.solve(a)
+        // Not `max`, which would take NaN for zero.
+        top.map_or(f64::NAN, |top| if top < 0.0 { 0.0 } else { top / self.count() as f64 })
     }
 
     pub(super) const fn factor(&self) -> &Factor {
@@ -115,7 +111,7 @@ impl Inverse {
     /// # Errors
     /// Of the file that holds `G`.
     pub fn product_in_place(&self, x: &mut [f64]) -> io::Result<()> {
-        let weights = self.solve(&self.gradients.times(x)?);
+        let weights = self.factor.solve(&self.gradients.times(x)?);
         let square = self.damping * self.damping;
         self.gradients.combine_transposed(&weights, x, |x, back| x / self.damping - back / square)
     }
@@ -176,7 +172,7 @@ impl Inverse {
     /// Of the file that holds `G`.
     pub fn product_in_span(&self, a: &[f64]) -> io::Result<Vec<f64>> {
         let scale = self.count() as f64 / self.damping;
-        let weights: Vec<f64> = self.solve(a).into_iter().map(|value| value * scale).collect();
+        let weights: Vec<f64> = self.factor.solve(a).into_iter().map(|value| value * scale).collect();
         self.gradients.transposed_times(&weights)
     }
 
@@ -185,7 +181,7 @@ impl Inverse {
     /// # Errors
     /// Of the file that holds `G`.
     pub fn column(&self, q: usize) -> io::Result<Vec<f64>> {
-        let weights = self.solve(&self.gradients.columns_at(q..q + 1)?);
+        let weights = self.factor.solve(&self.gradients.columns_at(q..q + 1)?);
         let square = self.damping * self.damping;
         let mut column: Vec<f64> = self.gradients.transposed_times(&weights)?.into_iter().map(|b| -b / square).collect();
         column[q] += 1.0 / self.damping;

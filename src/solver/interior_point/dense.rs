@@ -94,3 +94,17 @@ pub fn cholesky(mut matrix: MatMut<f64>, threads: Par) -> Option<()> {
     cholesky_in_place(matrix.as_mut(), LltRegularization::default(), threads, stack, parameters).ok()?;
     (0..order).all(|i| matrix[(i, i)] > 0.0 && matrix[(i, i)].is_finite()).then_some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposition_holds_for_whole_squares_and_for_what_is_left() {
+        for (rows, columns) in [(1, 1), (SQUARE, SQUARE), (TILE + 3, 2 * SQUARE), (5, TILE + SQUARE), (41, 67)] {
+            let matrix = Mat::from_fn(rows, columns, |i, j| (100 * i + j) as f64);
+            let pool = Pool::default();
+            assert_eq!(*transposed(&matrix, &pool), matrix.transpose().to_owned(), "{rows} × {columns}");
+        }
+    }
+}

@@ -100,12 +100,13 @@ fn run(pencil: &Pencil, start: &Candidate, options: &InteriorPointOptions) -> Op
     let program = Program::new(pencil, start)?;
     let mut state = State::new(&program)?;
     let mut path = vec![program.candidate(&state.point)];
-    let (mut iterations, mut converged) = (0, false);
+    let (mut iterations, mut converged, mut mu) = (0, false, state.mu());
     while iterations < MAX_ITERATIONS && options.deadline.is_none_or(|deadline| Instant::now() < deadline) {
-        let Some(progress) = state.step(&program) else { break };
+        let Some(progress) = state.step(&program, mu) else { break };
         iterations += 1;
         path.push(program.candidate(&state.point));
-        let gap = state.relative_gap(&program);
+        mu = state.mu();
+        let gap = state.relative_gap(&program, mu);
         converged = gap <= options.tolerance;
         if converged || progress < STALLED {
             break;
@@ -122,8 +123,6 @@ struct State<'a> {
     slack: Vec<f64>,
     x: Lent<'a>,
     z: Lent<'a>,
-    /// The mean complementarity.
-    mu: f64,
     /// Of `z`, on and below the diagonal.
     factor: Lent<'a>,
     /// Indices of the last steps, primal and dual.
@@ -169,15 +168,7 @@ impl<'a> State<'a> {
         let trace: f64 = (0..program.inputs).map(|i| x[(i, i)]).sum();
         let mu = 1.0 / trace;
         columns_mut(x.as_mut()).for_each(|(_, column)| column.iter_mut().for_each(|entry| *entry *= mu));
-        (mu.is_finite() && mu > 0.0).then(|| Self {
-            slack: vec![mu; program.multipliers],
-            point,
-            x,
-            z,
-            mu,
-            factor,
-            longest: [0; 2],
-        })
+        (mu.is_finite() && mu > 0.0).then(|| Self { slack: vec![mu; program.multipliers], point, x, z, factor, longest: [0; 2] })
     }
 
     fn multipliers(&self) -> &[f64] {
@@ -198,21 +189,20 @@ impl<'a> State<'a> {
         order
     }
 
-    fn complementarity(&self) -> f64 {
+    fn mu(&self) -> f64 {
         (inner(&self.x, &self.z) + dot(&self.slack, self.multipliers())) / self.order()
     }
 
     /// The larger of the complementarity gap and the difference of the two values.
-    fn relative_gap(&self, program: &Program) -> f64 {
+    fn relative_gap(&self, program: &Program, mu: f64) -> f64 {
         let value = program.value(&self.point);
         let difference = (value - self.primal_value(program)).abs();
-        (self.mu * self.order()).max(difference) / value.abs().max(f64::MIN_POSITIVE)
+        (mu * self.order()).max(difference) / value.abs().max(f64::MIN_POSITIVE)
     }
 
     /// One predictor–corrector step; the larger of the two step lengths, or `None` when the arithmetic gives out.
-    fn step(&mut self, program: &'a Program) -> Option<f64> {
+    fn step(&mut self, program: &'a Program, mu: f64) -> Option<f64> {
         let system = self.system(program)?;
-        let mu = self.mu;
         let predictor = self.direction(&system, 0.0, None)?;
         let (centering, second) = self.second_order(&system, &predictor, mu);
         drop(predictor);
@@ -327,7 +317,6 @@ impl<'a> State<'a> {
         self.point = point;
         add_scaled(&mut self.x, primal, &direction.x);
         self.slack.iter_mut().zip(&direction.slack).for_each(|(s, d)| *s += primal * d);
-        self.mu = self.complementarity();
         Some(primal.max(dual))
     }
 }
@@ -367,4 +356,17 @@ fn divide(factor: &Mat<f64>, values: &mut [f64]) {
     let mut column = ColMut::from_slice_mut(values).as_mat_mut();
     solve_lower_triangular_in_place(factor.as_ref(), column.as_mut(), Par::Seq);
     solve_upper_triangular_in_place(factor.transpose(), column, Par::Seq);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_step_is_found_from_wherever_the_search_starts() {
+        for (last, expected) in (0..=STEPS.len()).flat_map(|last| (0..=STEPS.len()).map(move |expected| (last, expected))) {
+            let reach = STEPS.get(expected).map_or(0.0, |step| MARGIN * step);
+            assert_eq!(longest(last, |step| step <= reach), expected, "from {last}");
+        }
+    }
 }

@@ -20,17 +20,22 @@ pub struct Lent<'a> {
 impl Pool {
     /// A matrix whose entries mean nothing.
     pub fn take(&self, rows: usize, columns: usize) -> Lent<'_> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = free.iter().position(|matrix| (matrix.nrows(), matrix.ncols()) == (rows, columns));
-        let matrix = found.map(|at| free.swap_remove(at));
-        drop(free);
-        Lent { matrix: matrix.unwrap_or_else(|| Mat::zeros(rows, columns)), pool: self }
+        let matrix = self.reused(rows, columns).unwrap_or_else(|| Mat::zeros(rows, columns));
+        Lent { matrix, pool: self }
     }
 
     pub fn zeros(&self, rows: usize, columns: usize) -> Lent<'_> {
-        let mut matrix = self.take(rows, columns);
-        matrix.fill(0.0);
-        matrix
+        let cleared = self.reused(rows, columns).map(|mut matrix| {
+            matrix.fill(0.0);
+            matrix
+        });
+        Lent { matrix: cleared.unwrap_or_else(|| Mat::zeros(rows, columns)), pool: self }
+    }
+
+    fn reused(&self, rows: usize, columns: usize) -> Option<Mat<f64>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = free.iter().position(|matrix| (matrix.nrows(), matrix.ncols()) == (rows, columns))?;
+        Some(free.swap_remove(found))
     }
 }
 
