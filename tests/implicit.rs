@@ -271,6 +271,15 @@ fn altered_certificates_are_refused() {
         lipschitz.witness.parts.clear();
     }
     assert!(accepted(&model, generous.clone()) && !accepted(&other, generous));
+    // For ℓ1 it is the inequalities of the columns that show it well posed: without them no bound holds, however large.
+    let mut columns = find(&model, Norm::L1, EngineChoice::InteriorPoint).unwrap();
+    assert!(accepted(&model, claim(&columns)));
+    columns.claim.bound = Number::upper(1e9);
+    (columns.claim.norm_product, columns.claim.lower_bound, columns.claim.witness.pair) = (None, None, None);
+    columns.claim.functionals.clear();
+    assert!(accepted(&model, claim(&columns)));
+    columns.claim.witness.columns.clear();
+    assert!(!accepted(&model, claim(&columns)));
 }
 
 /// `verify` with arguments; its exit code, output and errors.
