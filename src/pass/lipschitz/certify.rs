@@ -16,19 +16,41 @@ pub const INFLATIONS: [f64; 8] = [1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 
 /// Inflations beyond which recomputing `ρ` gains nothing.
 const RECOMPUTED: f64 = 1e-10;
 
-/// The best candidate that the checker accepts on or near a path of candidates, the last of which is the solver's answer.
+/// A candidate that the checker accepts on or near a path of candidates, the last of which is the solver's answer: the best
+/// one, as far as what is accepted lies above what is refused.
 #[must_use]
 pub fn certify(form: &Form, rows: &Rows, norm: InputNorm, path: &[Candidate]) -> Option<Candidate> {
     let accepts = |candidate: &Candidate| prove(form, rows, norm, candidate).is_some();
     let (answer, earlier) = path.split_last()?;
     // A path comes from an engine that stays inside: its answer needs no room.
-    if !earlier.is_empty() && accepts(answer) {
+    let inside = !earlier.is_empty();
+    if inside && accepts(answer) {
         return Some(answer.clone());
     }
-    let mut proposals = inflated(&pencil(form, rows, norm), answer);
+    let mut proposals = inflated(&pencil(form, rows, norm), answer, !inside);
     proposals.extend(earlier.iter().cloned());
     proposals.sort_by(|a, b| a.squared_bound().total_cmp(&b.squared_bound()));
-    proposals.into_iter().find(accepts)
+    let accepted = first_accepted(proposals.len(), |index| accepts(&proposals[index]))?;
+    proposals.into_iter().nth(accepted)
+}
+
+/// The first of `count` indices that is accepted, where what is accepted lies behind what is refused; in any case one that
+/// was. Proofs of large matrices take seconds: the search gallops from the front until one goes through, then bisects.
+fn first_accepted(count: usize, mut accepts: impl FnMut(usize) -> bool) -> Option<usize> {
+    let (mut first, mut accepted, mut stride) = (0, None, 1);
+    while first < accepted.unwrap_or(count) {
+        let next = match accepted {
+            Some(end) => usize::midpoint(first, end),
+            None => (first + stride - 1).min(count - 1),
+        };
+        if accepts(next) {
+            accepted = Some(next);
+        } else {
+            first = next + 1;
+            stride *= 2;
+        }
+    }
+    accepted
 }
 
 /// The constant that the checker finds for a candidate.
@@ -41,13 +63,16 @@ pub fn prove(form: &Form, rows: &Rows, norm: InputNorm, candidate: &Candidate) -
     prove_matrix(form, rows, norm, &candidate.input_multipliers, &candidate.multipliers).ok()
 }
 
-fn inflated(pencil: &Pencil, answer: &Candidate) -> Vec<Candidate> {
+/// An answer moved inside by each inflation; where it may lie outside by its solver's tolerance, also with inputs' multipliers
+/// of its own.
+fn inflated(pencil: &Pencil, answer: &Candidate, recompute: bool) -> Vec<Candidate> {
     let mut proposals = Vec::new();
     for inflation in INFLATIONS {
         let multipliers = grown(pencil, &answer.multipliers, inflation);
         let enlarged = |inputs: &[f64]| inputs.iter().map(|tau| tau * (1.0 + 2.0 * inflation) + f64::MIN_POSITIVE).collect();
-        // The answer may lie inside, or outside by its tolerance: the best bound for its multipliers is better or safer.
-        if inflation <= RECOMPUTED
+        // The best bound for the answer's multipliers is better or safer than the answer's own.
+        if recompute
+            && inflation <= RECOMPUTED
             && let Some(best) = best_inputs(pencil, &multipliers, Some(&answer.input_multipliers))
         {
             proposals.push(Candidate { input_multipliers: enlarged(&best), multipliers: multipliers.clone() });
@@ -62,4 +87,27 @@ pub fn grown(pencil: &Pencil, multipliers: &[f64], inflation: f64) -> Vec<f64> {
     let deepest = pencil.groups.iter().map(|group| group.depth).max().unwrap_or(0);
     let grow = |depth: u32| 1.0 + inflation * f64::from(deepest + 1 - depth) / f64::from(deepest.max(1));
     pencil.groups.iter().zip(multipliers).map(|(group, m)| m * grow(group.depth)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_accepted_proposal_is_found_with_few_proofs() {
+        for count in 0..40 {
+            for first in 0..=count {
+                let mut proofs = 0;
+                let found = first_accepted(count, |index| {
+                    proofs += 1;
+                    index >= first
+                });
+                assert_eq!(found, (first < count).then_some(first), "of {count}");
+                assert!(proofs <= 10, "{proofs} proofs for {first} of {count}");
+            }
+        }
+        // Whatever the order, nothing that was refused is taken.
+        assert_eq!(first_accepted(9, |index| index == 3), Some(3));
+        assert_eq!(first_accepted(9, |index| index == 2), None);
+    }
 }

@@ -32,8 +32,10 @@ pub enum EngineChoice {
 const QUICK: f64 = 0.1;
 /// Order of a matrix beyond which Clarabel is not considered where the choice is free.
 const QUICK_ORDER: usize = 250;
-/// Seconds that the interior point may be predicted to take where nobody asked for it and nobody limits it.
-pub const PATIENCE: f64 = 100.0;
+/// Seconds after which a program's or the segments' search ends where nobody limits it and nobody asked for an engine.
+pub const PATIENCE: f64 = 80.0;
+/// Where the interior point is predicted to take this many times its time, it would be interrupted too early to be of use.
+const HOPELESS: f64 = 3.0;
 /// A bound that is larger than the optimum by this factor is not the last word.
 const LOOSE: f64 = 1.0001;
 /// Relative gap at which the interior point stops.
@@ -234,7 +236,8 @@ impl Search<'_> {
             return None;
         }
         let seconds = interior_point::predicted_seconds(pencil.dimension);
-        if self.options.engine == EngineChoice::Auto && self.options.timeout.is_none() && seconds > PATIENCE {
+        let free = self.options.engine == EngineChoice::Auto && self.options.timeout.is_none();
+        if free && seconds > HOPELESS * PATIENCE {
             let needs =
                 format!("it is predicted to need {seconds:.0} s; ask for it with `--engine interior-point` or `--timeout`");
             self.notes.push(not_solved(pencil, "the interior point", &needs));
@@ -245,8 +248,9 @@ impl Search<'_> {
             "semidefinite program (interior point): order {order}, {multipliers} multipliers, predicted {seconds:.1} s and {:.2} GB",
             gigabytes(bytes)
         ));
-        let settings = InteriorPointOptions { tolerance: GAP, deadline: self.deadline };
         let begun = Instant::now();
+        let patience = free.then(|| begun + Duration::from_secs_f64(PATIENCE));
+        let settings = InteriorPointOptions { tolerance: GAP, deadline: self.deadline.into_iter().chain(patience).min() };
         let solution = starts.iter().find_map(|start| interior_point::solve(pencil, start, &settings));
         if solution.is_none() {
             self.notes.push("the interior point found no feasible start".to_owned());
@@ -255,8 +259,10 @@ impl Search<'_> {
         (self.progress)(&format!("interior point: {} iterations in {:.2} s", solution.iterations, begun.elapsed().as_secs_f64()));
         if !solution.converged {
             let after = solution.iterations;
+            let late = settings.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let remedy = if late { "; a longer `--timeout` gives a smaller one" } else { "" };
             self.notes.push(format!(
-                "the interior point stopped after {after} iterations: the bound is not the best of the relaxation"
+                "the interior point stopped after {after} iterations: the bound is not the best of the relaxation{remedy}"
             ));
         }
         let optimum = solution.converged.then_some(solution.dual_bound);

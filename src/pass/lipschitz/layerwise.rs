@@ -25,7 +25,7 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
     let seconds = search.remaining().map_or(PATIENCE, |left| left.as_secs_f64());
     // A prediction may be wrong: where nobody limits it, the search ends where it should have ended.
     let asked = search.deadline;
-    search.deadline = asked.or_else(|| Instant::now().checked_add(Duration::from_secs_f64(UNASKED)));
+    search.deadline = asked.or_else(|| Instant::now().checked_add(Duration::from_secs_f64(PATIENCE)));
     let mut improved = Vec::with_capacity(parts.len());
     let mut position = 0;
     while position < parts.len() {
@@ -62,8 +62,6 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
     improved
 }
 
-/// Seconds for all segments together, where nobody limits them.
-const UNASKED: f64 = 80.0;
 /// Multiplications that a segment's rows may cost.
 const WORK: f64 = 3e11;
 
