@@ -11,11 +11,10 @@ impl Linearisation<'_> {
     /// times their root mean square: slopes of functions, also in implicit equations, and of maxima of two, and exchanges of neighbours in a sort.
     #[must_use]
     pub fn slope_gradient(&self, direction: &[f64], cotangent: &[f64], width: f64) -> Vec<f64> {
-        let tangents = self.tangents(direction);
-        let mut adjoints = self.no_adjoints();
+        let [mut tangents, mut adjoints, mut seeds] = [(); 3].map(|()| self.room());
+        self.push_forward(direction, &mut tangents);
         adjoints[self.network.output().index()] = cotangent.to_vec();
         self.pull_back(&mut adjoints);
-        let mut seeds = self.no_adjoints();
         for id in self.network.ids().filter(|&id| self.network.node(id).variable) {
             let (node, adjoint) = (self.network.node(id), &adjoints[id.index()]);
             let mut seed = |operand: usize, element: usize, value: f64| {
@@ -91,7 +90,7 @@ impl Linearisation<'_> {
             }
         }
         self.pull_back(&mut seeds);
-        std::mem::take(&mut seeds[self.network.input().index()])
+        seeds.swap_remove(self.network.input().index())
     }
 }
 

@@ -21,6 +21,9 @@ use elementwise::Partial;
 use crate::ir::{EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Run, Values, arguments};
 use crate::sound::gram::dot;
 
+/// Change of a singular value from one power iteration to the next, relative to it, at which it counts as found.
+const SETTLED: f64 = 1e-8;
+
 /// A network linearised at a point.
 pub struct Linearisation<'a> {
     network: &'a Network,
@@ -52,25 +55,27 @@ impl RightFactor<'_> {
         &self.weights[(row / self.m * self.k + inner) * self.n..][..self.n]
     }
 
-    /// `left·weights`. Most rows are sparse: a rectifier's derivative vanishes for half of its units.
-    fn times(&self, left: &[f64]) -> Vec<f64> {
-        let mut result = vec![0.0; self.batch * self.m * self.n];
-        let mut scales: Vec<(f64, &[f64])> = Vec::with_capacity(self.k);
-        for (row, result) in result.chunks_exact_mut(self.n.max(1)).enumerate() {
-            let scaled = left[row * self.k..][..self.k].iter().enumerate().filter(|(_, scale)| **scale != 0.0);
-            scales.clear();
-            scales.extend(scaled.map(|(inner, &scale)| (scale, self.weights(row, inner))));
-            // Four at once read and write the sums a quarter as often.
-            let (groups, rest) = scales.as_chunks::<4>();
-            for [(a, u), (b, v), (c, w), (d, x)] in groups {
-                let weights = u.iter().zip(*v).zip(w.iter().zip(*x));
-                result.iter_mut().zip(weights).for_each(|(r, ((u, v), (w, x)))| *r += (a * u + b * v) + (c * w + d * x));
+    /// Adds `left·weights`. Most rows are sparse: a rectifier's derivative vanishes for half of its units.
+    fn add_times(&self, left: &[f64], target: &mut [f64]) {
+        for (row, target) in target.chunks_exact_mut(self.n.max(1)).enumerate() {
+            let scales = left[row * self.k..][..self.k].iter().enumerate().filter(|(_, scale)| **scale != 0.0);
+            let mut gathered = [(0.0, &[][..]); 4];
+            let mut count = 0;
+            for (inner, &scale) in scales {
+                gathered[count] = (scale, self.weights(row, inner));
+                count += 1;
+                // Four at once read and write the sums a quarter as often.
+                if count == 4 {
+                    let [(a, u), (b, v), (c, w), (d, x)] = gathered;
+                    let weights = u.iter().zip(v).zip(w.iter().zip(x));
+                    target.iter_mut().zip(weights).for_each(|(t, ((u, v), (w, x)))| *t += (a * u + b * v) + (c * w + d * x));
+                    count = 0;
+                }
             }
-            for (scale, weights) in rest {
-                result.iter_mut().zip(*weights).for_each(|(r, w)| *r += scale * w);
+            for (scale, weights) in &gathered[..count] {
+                target.iter_mut().zip(*weights).for_each(|(t, w)| *t += scale * w);
             }
         }
-        result
     }
 
     /// Adds `right·weightsᵀ`.
@@ -140,55 +145,85 @@ impl<'a> Linearisation<'a> {
     /// `J·direction`: forward mode.
     #[must_use]
     pub fn forward(&self, direction: &[f64]) -> Vec<f64> {
-        std::mem::take(&mut self.tangents(direction)[self.network.output().index()])
+        let mut tangents = self.room();
+        self.push_forward(direction, &mut tangents);
+        tangents.swap_remove(self.network.output().index())
     }
 
     /// `Jᵀ·cotangent`: reverse mode.
     #[must_use]
     pub fn backward(&self, cotangent: &[f64]) -> Vec<f64> {
-        let mut adjoints = self.no_adjoints();
+        let mut adjoints = self.room();
         adjoints[self.network.output().index()] = cotangent.to_vec();
         self.pull_back(&mut adjoints);
-        std::mem::take(&mut adjoints[self.network.input().index()])
+        adjoints.swap_remove(self.network.input().index())
     }
 
-    /// The derivatives of all variable nodes along a direction of the input.
-    fn tangents(&self, direction: &[f64]) -> Vec<Vec<f64>> {
-        let mut tangents: Vec<Vec<f64>> = vec![Vec::new(); self.network.nodes().len()];
-        tangents[self.network.input().index()] = direction.to_vec();
-        for id in self.network.ids().filter(|&id| self.network.node(id).variable && id != self.network.input()) {
-            let node = self.network.node(id);
-            if let Some(equation) = self.loops.get(&id.index()) {
-                let moved = tangents[node.operands[0].index()].iter().zip(&equation.slopes).map(|(t, d)| t * d);
-                tangents[id.index()] = equation.resolvent.solve(&moved.collect::<Vec<_>>());
-                continue;
+    /// The largest singular value of `J` from below and its right singular vector, by as many power iterations from a start.
+    #[must_use]
+    pub fn stretch(&self, start: Vec<f64>, iterations: usize) -> Option<(f64, Vec<f64>)> {
+        let norm = |vector: &[f64]| dot(vector, vector).sqrt();
+        let (input, output) = (self.network.input().index(), self.network.output().index());
+        let (mut direction, mut size, mut room) = (start, 0.0, self.room());
+        for _ in 0..iterations {
+            let length = norm(&direction);
+            if !(length > 0.0 && length.is_finite()) {
+                return None;
             }
-            if let Some(factor) = self.right_factor(node) {
-                tangents[id.index()] = factor.times(&tangents[node.operands[0].index()]);
-                continue;
+            direction.iter_mut().for_each(|d| *d /= length);
+            self.push_forward(&direction, &mut room);
+            let next = norm(&room[output]);
+            let settled = (next - size).abs() <= SETTLED * next;
+            size = next;
+            if settled {
+                break;
             }
-            let mut tangent = vec![0.0; node.size()];
-            for partial in &self.partials[id.index()] {
-                partial.add_product(&tangents[partial.operand().index()], &mut tangent);
-            }
-            self.for_each_partial(id, node, |operand, from, to, partial| {
-                if let Some(value) = tangents[operand.index()].get(from) {
-                    tangent[to] += partial * value;
-                }
-            });
-            tangents[id.index()] = tangent;
+            // The image stays where it is; elsewhere the room is needed anew.
+            room.iter_mut().enumerate().filter(|(node, _)| *node != output).for_each(|(_, adjoint)| adjoint.fill(0.0));
+            self.pull_back(&mut room);
+            direction.copy_from_slice(&room[input]);
         }
-        tangents
+        let length = norm(&direction);
+        direction.iter_mut().for_each(|d| *d /= length);
+        (size.is_finite() && length > 0.0).then_some((size, direction))
     }
 
     /// Zero for every element of every variable node.
-    fn no_adjoints(&self) -> Vec<Vec<f64>> {
+    fn room(&self) -> Vec<Vec<f64>> {
         self.network.nodes().iter().map(|node| if node.variable { vec![0.0; node.size()] } else { Vec::new() }).collect()
+    }
+
+    /// The derivatives of all variable nodes along a direction of the input.
+    fn push_forward(&self, direction: &[f64], tangents: &mut [Vec<f64>]) {
+        tangents[self.network.input().index()].copy_from_slice(direction);
+        for id in self.network.ids().filter(|&id| self.network.node(id).variable && id != self.network.input()) {
+            let node = self.network.node(id);
+            let mut tangent = std::mem::take(&mut tangents[id.index()]);
+            if let Some(equation) = self.loops.get(&id.index()) {
+                let moved = tangents[node.operands[0].index()].iter().zip(&equation.slopes).map(|(t, d)| t * d);
+                tangent = equation.resolvent.solve(&moved.collect::<Vec<_>>());
+            } else {
+                tangent.fill(0.0);
+                if let Some(factor) = self.right_factor(node) {
+                    factor.add_times(&tangents[node.operands[0].index()], &mut tangent);
+                } else {
+                    for partial in &self.partials[id.index()] {
+                        partial.add_product(&tangents[partial.operand().index()], &mut tangent);
+                    }
+                    self.for_each_partial(id, node, |operand, from, to, partial| {
+                        if let Some(value) = tangents[operand.index()].get(from) {
+                            tangent[to] += partial * value;
+                        }
+                    });
+                }
+            }
+            tangents[id.index()] = tangent;
+        }
     }
 
     /// Adds to every node's adjoint what the nodes after it pass back.
     fn pull_back(&self, adjoints: &mut [Vec<f64>]) {
-        for id in self.network.ids().collect::<Vec<_>>().into_iter().rev() {
+        for id in self.network.ids().rev() {
             let node = self.network.node(id);
             if !node.variable || id == self.network.input() {
                 continue;
@@ -266,8 +301,10 @@ impl<'a> Linearisation<'a> {
             }
             Op::Sort { descending } => {
                 let size = node.shape.last().copied().unwrap_or(1).max(1);
+                let mut order: Vec<usize> = Vec::with_capacity(size);
                 for (row, values) in value(0).chunks(size).enumerate() {
-                    let mut order: Vec<usize> = (0..values.len()).collect();
+                    order.clear();
+                    order.extend(0..values.len());
                     order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
                     if *descending {
                         order.reverse();

@@ -166,7 +166,7 @@ fn apply<A: Arithmetic>(node: &Node, operands: &[&[A]]) -> Option<Vec<A>> {
             let size = x.len() / node.size().max(1);
             x.chunks(size.max(1)).map(|row| reduce(*reduction, row)).collect::<Option<_>>()?
         }
-        (Op::Sort { descending }, [x]) => x.chunks(row_length(node)).flat_map(|row| sorted(row, *descending)).collect(),
+        (Op::Sort { descending }, [x]) => sorted(x, row_length(node), *descending),
         (Op::Softmax, [x]) => {
             x.chunks(row_length(node)).map(softmax).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()
         }
@@ -228,16 +228,19 @@ fn reduce<A: Arithmetic>(reduction: Reduction, row: &[A]) -> Option<A> {
     })
 }
 
-/// A sorting network of minima and maxima: correct for enclosures too, whose order may be unknown.
-fn sorted<A: Arithmetic>(row: &[A], descending: bool) -> Vec<A> {
-    let mut row = row.to_vec();
-    for (i, j) in comparators(row.len()) {
-        (row[i], row[j]) = (row[i].min(&row[j]), row[i].max(&row[j]));
+/// Every row by a sorting network of minima and maxima: correct for enclosures too, whose order may be unknown.
+fn sorted<A: Arithmetic>(rows: &[A], length: usize, descending: bool) -> Vec<A> {
+    let comparators = comparators(length);
+    let mut sorted = rows.to_vec();
+    for row in sorted.chunks_exact_mut(length) {
+        for &(i, j) in &comparators {
+            (row[i], row[j]) = (row[i].min(&row[j]), row[i].max(&row[j]));
+        }
+        if descending {
+            row.reverse();
+        }
     }
-    if descending {
-        row.reverse();
-    }
-    row
+    sorted
 }
 
 fn softmax<A: Arithmetic>(row: &[A]) -> Option<Vec<A>> {

@@ -118,7 +118,7 @@ impl Place<'_> {
         let point = within(self.region, point);
         let at = Linearisation::new(self.network, &self.constants, &point).ok()?;
         let (size, direction) = match self.norm {
-            Norm::L2 => spectral_norm(&at, start, iterations)?,
+            Norm::L2 => at.stretch(start, iterations)?,
             Norm::L1 => largest_column(&at, self.network)?,
             Norm::Linf => largest_row(&at, self.network.output_size())?,
         };
@@ -263,30 +263,6 @@ fn plain_quotient(network: &Network, norm: Norm, first: &[f64], second: &[f64]) 
     };
     let quotient = length(&evaluate(network, first).ok()?, &evaluate(network, second).ok()?) / length(first, second);
     quotient.is_finite().then_some(quotient)
-}
-
-/// Largest singular value of a Jacobian and its right singular vector, by power iteration.
-fn spectral_norm(at: &Linearisation, start: Vec<f64>, iterations: usize) -> Option<(f64, Vec<f64>)> {
-    let mut direction = start;
-    let mut size = 0.0;
-    for _ in 0..iterations {
-        let length = euclidean(&direction);
-        if !(length > 0.0 && length.is_finite()) {
-            return None;
-        }
-        direction.iter_mut().for_each(|d| *d /= length);
-        let image = at.forward(&direction);
-        let next = euclidean(&image);
-        let settled = (next - size).abs() <= 1e-8 * next;
-        size = next;
-        if settled {
-            break;
-        }
-        direction = at.backward(&image);
-    }
-    let length = euclidean(&direction);
-    direction.iter_mut().for_each(|d| *d /= length);
-    (size.is_finite() && length > 0.0).then_some((size, direction))
 }
 
 /// Multiplications of one evaluation.

@@ -15,7 +15,7 @@ use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 /// Which engine looks for multipliers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineChoice {
-    /// Clarabel for small programs, the interior point for larger ones, one multiplier per layer or segments beyond it, by predicted time and memory
+    /// Clarabel for small programs, the interior point for larger ones, one multiplier per layer or segments beyond it, by predicted time and memory; without `--timeout` the interior point ends with what it has after 80 s
     #[default]
     Auto,
     /// Clarabel, a general conic solver
