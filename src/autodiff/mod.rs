@@ -159,9 +159,10 @@ impl<'a> Linearisation<'a> {
         adjoints.swap_remove(self.network.input().index())
     }
 
-    /// The largest singular value of `J` from below and its right singular vector, by as many power iterations from a start.
+    /// The largest singular value of `J`, from below, and its right singular vector, by power iterations from a start. `None`
+    /// where `J` maps the start to zero or overflows.
     #[must_use]
-    pub fn stretch(&self, start: Vec<f64>, iterations: usize) -> Option<(f64, Vec<f64>)> {
+    pub fn spectral_norm(&self, start: Vec<f64>, iterations: usize) -> Option<(f64, Vec<f64>)> {
         let norm = |vector: &[f64]| dot(vector, vector).sqrt();
         let (input, output) = (self.network.input().index(), self.network.output().index());
         let (mut direction, mut size, mut room) = (start, 0.0, self.room());
@@ -404,5 +405,25 @@ mod tests {
         let u = [0.4, -1.3, 0.8];
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         assert!((dot(&forward, &u) - dot(&at.backward(&u), &d)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_spectral_norm_is_the_largest_singular_value() {
+        let network = everything();
+        let constants = Values::constants(&network).unwrap();
+        let at = Linearisation::new(&network, &constants, &[0.3, -1.1, 0.7, 0.2, -0.4, 0.9]).unwrap();
+        let norm = |vector: &[f64]| dot(vector, vector).sqrt();
+        let (size, direction) = at.spectral_norm(vec![1.0, -0.3, 0.2, 0.5, 0.1, -0.7], 500).unwrap();
+        assert!((norm(&direction) - 1.0).abs() < 1e-12);
+        let image = at.forward(&direction);
+        assert!((norm(&image) - size).abs() < 1e-7 * size, "{size}");
+        for (pulled, d) in at.backward(&image).iter().zip(&direction) {
+            assert!((pulled - size * size * d).abs() < 1e-3 * size * size, "a singular vector: {pulled} {d}");
+        }
+        for k in 0..200 {
+            let other: Vec<f64> = (0..6).map(|i| f64::from(17 * k + 5 * i).sin()).collect();
+            assert!(norm(&at.forward(&other)) <= size * norm(&other) * (1.0 + 1e-6));
+        }
+        assert!(at.spectral_norm(vec![0.0; 6], 3).is_none());
     }
 }

@@ -118,7 +118,7 @@ impl Place<'_> {
         let point = within(self.region, point);
         let at = Linearisation::new(self.network, &self.constants, &point).ok()?;
         let (size, direction) = match self.norm {
-            Norm::L2 => at.stretch(start, iterations)?,
+            Norm::L2 => at.spectral_norm(start, iterations)?,
             Norm::L1 => largest_column(&at, self.network)?,
             Norm::Linf => largest_row(&at, self.network.output_size())?,
         };

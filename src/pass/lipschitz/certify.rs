@@ -107,7 +107,7 @@ mod tests {
             }
         }
         // Whatever the order, nothing that was refused is taken.
-        assert_eq!(first_accepted(9, |index| index == 3), Some(3));
-        assert_eq!(first_accepted(9, |index| index == 2), None);
+        assert_eq!(first_accepted(9, |index| index == 6), Some(6));
+        assert_eq!(first_accepted(9, |index| index == 3), None);
     }
 }

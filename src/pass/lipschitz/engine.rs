@@ -15,7 +15,7 @@ use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 /// Which engine looks for multipliers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineChoice {
-    /// Clarabel for small programs, the interior point for larger ones, one multiplier per layer or segments beyond it, by predicted time and memory; without `--timeout` the interior point ends with what it has after 80 s
+    /// The interior point, Clarabel where a small program does not converge, one multiplier per layer or segments beyond its reach, by predicted time and memory; without `--timeout` the interior point ends with what it has after 80 s
     #[default]
     Auto,
     /// Clarabel, a general conic solver
@@ -29,7 +29,7 @@ pub enum EngineChoice {
 }
 
 /// Seconds that Clarabel may be predicted to take where the choice is free.
-const QUICK: f64 = 0.1;
+const QUICK: f64 = 1.0;
 /// Order of a matrix beyond which Clarabel is not considered where the choice is free.
 const QUICK_ORDER: usize = 250;
 /// Seconds after which a program's or the segments' search ends where nobody limits it and nobody asked for an engine.
@@ -97,10 +97,10 @@ pub fn inequality(candidate: &Candidate, sorts: Sorts) -> Inequality {
 }
 
 impl Found {
-    /// Is what the checker accepted far above the optimum of the relaxation?
-    fn is_loose(&self) -> bool {
+    /// Did the checker accept something close to the optimum of the relaxation?
+    fn is_tight(&self) -> bool {
         let bound = self.candidate.as_ref().map(|(candidate, _)| candidate.squared_bound().sqrt());
-        bound.zip(self.relaxation).is_some_and(|(bound, relaxation)| bound > LOOSE * relaxation)
+        bound.zip(self.relaxation).is_some_and(|(bound, relaxation)| bound <= LOOSE * relaxation)
     }
 
     /// Takes what an engine proposes, where the checker accepts it and it is better than what is known.
@@ -151,14 +151,15 @@ impl Search<'_> {
         };
         let choice = self.options.engine;
         // What the checker refuses counts as not found: the next engine is asked.
-        if matches!(choice, EngineChoice::Auto | EngineChoice::Clarabel)
-            && let Some(proposal) = self.clarabel(pencil, start)
+        if matches!(choice, EngineChoice::Auto | EngineChoice::InteriorPoint | EngineChoice::Layerwise)
+            && let Some(proposal) = self.interior_point(pencil, &starts)
         {
             found.accept(proposal, certified);
         }
-        if (found.candidate.is_none() || choice == EngineChoice::Auto && found.is_loose())
-            && matches!(choice, EngineChoice::Auto | EngineChoice::InteriorPoint | EngineChoice::Layerwise)
-            && let Some(proposal) = self.interior_point(pencil, &starts)
+        let in_time = self.remaining().is_none_or(|left| !left.is_zero());
+        let second = choice == EngineChoice::Auto && in_time && !found.is_tight();
+        if (second || choice == EngineChoice::Clarabel)
+            && let Some(proposal) = self.clarabel(pencil, start)
         {
             found.accept(proposal, certified);
         }
