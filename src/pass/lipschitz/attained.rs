@@ -1,5 +1,7 @@
 //! Lower bounds: pairs of points between which the network changes as much as it can be made to.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 
 use super::pencil::norm as euclidean;
@@ -39,6 +41,7 @@ struct Place<'a> {
     constants: Values<f64>,
     norm: Norm,
     region: Option<&'a BoxRegion>,
+    abandoned: &'a AtomicBool,
 }
 
 /// A point, a direction, and how much the network stretches it there.
@@ -50,10 +53,15 @@ struct Stretched {
 
 /// Searches for points where the Jacobian's norm is large: local search from many random starts, over
 /// kinks that add to it ([`Linearisation::slope_gradient`]), along singular directions and random ones, keeping what improves,
-/// all within the region. `None` when the network is too large or an operator cannot
-/// be enclosed.
+/// all within the region. `None` when the network is too large, an operator cannot be enclosed, or the search is abandoned.
 #[must_use]
-pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u64) -> Option<AttainedPair> {
+pub fn search(
+    network: &Network,
+    norm: Norm,
+    region: Option<&BoxRegion>,
+    seed: u64,
+    abandoned: &AtomicBool,
+) -> Option<AttainedPair> {
     let cost = evaluation_cost(network);
     if cost > EVALUATION_LIMIT {
         return None;
@@ -63,13 +71,16 @@ pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u
         Norm::L1 | Norm::Linf => 4 + network.output_size(),
     };
     let steps = (WORK / (2.0 * passes as f64 * (cost + 300.0) * CHAINS as f64)).clamp(5.0, 2500.0) as usize;
-    let place = Place { network, constants: Values::constants(network).ok()?, norm, region };
+    let place = Place { network, constants: Values::constants(network).ok()?, norm, region, abandoned };
     let chains = (0..CHAINS).into_par_iter().map(|number| place.chain(steps, Random::new(seed, number)));
     let found: Vec<Option<Stretched>> = chains.collect();
     // The first of the largest, whatever the number of threads.
     let mut best = found.into_iter().flatten().reduce(|best, next| if next.size > best.size { next } else { best })?;
     let mut random = Random::new(seed, CHAINS);
     for _ in 0..steps {
+        if place.is_abandoned() {
+            return None;
+        }
         let next = place.best_near(&best, &mut random);
         best = larger(Some(best), next)?;
     }
@@ -78,10 +89,14 @@ pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u
 }
 
 impl Place<'_> {
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
     fn chain(&self, steps: usize, mut random: Random) -> Option<Stretched> {
         let (mut best, mut current): (Option<Stretched>, Option<Stretched>) = (None, None);
         let (mut failures, mut left) = (0, steps);
-        while left > 0 {
+        while left > 0 && !self.is_abandoned() {
             if failures > PATIENCE {
                 let ended = current.take();
                 best = larger(best, ended);

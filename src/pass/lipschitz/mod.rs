@@ -20,6 +20,7 @@ mod parts;
 mod pencil;
 mod semidefinite;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
@@ -140,14 +141,17 @@ pub fn certify(
     let deadline = options.timeout.and_then(|limit| start.checked_add(limit));
     let mut search = Search { options, deadline, progress, notes: &mut notes, short_of_memory: false };
     // Small programs leave cores to the search for an attained quotient, which needs nothing of them.
+    let abandoned = AtomicBool::new(false);
     let (found, pair) = std::thread::scope(|scope| {
-        let attained = move || attained::search(network, question.norm, question.region.as_ref(), options.seed);
+        let attained = || attained::search(network, question.norm, question.region.as_ref(), options.seed, &abandoned);
         let attained = scope.spawn(move || on_own_threads(attained));
         let found = match question.norm {
             Norm::L1 => summed(network, question, bounds.as_ref(), &mut search),
             Norm::L2 => euclidean(network, question, bounds.as_ref(), &mut search),
             Norm::Linf => maximum(network, question, bounds.as_ref(), &mut search),
         };
+        // Without a bound nobody wants the quotient.
+        abandoned.store(found.is_err(), Ordering::Relaxed);
         (search.progress)("attained quotient");
         (found, attained.join())
     });
