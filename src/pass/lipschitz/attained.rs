@@ -292,8 +292,8 @@ fn evaluation_cost(network: &Network) -> f64 {
             let weights: usize = geometry.weight_shape().iter().product();
             weights as f64 * (node.size() / geometry.out_channels.max(1)) as f64
         }
-        // A few factorisations.
-        Op::Equilibrium(_) => 4.0 * (node.size() as f64).powi(3),
+        // A few factorisations, and what is around them in each iteration.
+        Op::Equilibrium(_) => 4.0 * (node.size() as f64).powi(3) + 2000.0,
         _ => node.size() as f64,
     };
     network.nodes().iter().filter(|node| node.variable).map(of_node).sum()
