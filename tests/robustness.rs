@@ -149,6 +149,10 @@ fn lipschitz_margins_prove_what_other_bounds_do_not() {
     let radii: Vec<f64> = serde_json::from_value(section(&radii)["certified_radii"].clone()).unwrap();
     assert!(radii.len() == 12 && radii.iter().filter(|radius| **radius > 0.05).count() >= 10, "{radii:?}");
 
+    // What a size of perturbations means there is not guessed.
+    let (code, _, error) = run(folder, &[&common[..], &["--lipschitz", "l2", "--per-margin", "--eps", "0.25"]].concat());
+    assert!(code == 2 && error.contains("--robust"), "{error}");
+
     let query = ["--robust", "--norm", "l2", "--eps", "0.25", "--csv", "s.csv"];
     let (_, out, error) = run(folder, &[&common[..], &query[..]].concat());
     let section = section(&out);

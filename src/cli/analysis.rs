@@ -25,6 +25,7 @@ use crate::report::{AnalysisReport, Section, json};
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("pass").required(true).multiple(true)))]
+#[command(group(clap::ArgGroup::new("perturbing").multiple(true)))]
 pub struct Analysis {
     /// The network: an ONNX file, or an implicit network as JSON; possibly gzipped
     #[arg(value_name = "MODEL", required = true)]

@@ -28,22 +28,22 @@ use crate::vnnlib::Constant;
 #[command(next_help_heading = "Robustness")]
 pub struct Arguments {
     /// Decide for every sample of the data whether perturbations change its class
-    #[arg(long, group = "pass", requires_all = ["data", "eps"])]
+    #[arg(long, groups = ["pass", "perturbing"], requires_all = ["data", "eps"])]
     robust: bool,
     /// Size of the perturbations, in the units of the data
-    #[arg(long, value_name = "EPS", value_parser = decimal)]
+    #[arg(long, value_name = "EPS", value_parser = decimal, requires = "perturbing")]
     eps: Option<String>,
     /// Norm of the perturbations
     #[arg(long, value_enum, value_name = "NORM", default_value_t = PerturbationNorm::Linf, requires = "robust")]
     norm: PerturbationNorm,
     /// The network's input is (sample − mean)/deviation: one number, or one for each channel
-    #[arg(long, value_name = "M,…", value_delimiter = ',', value_parser = decimal, allow_hyphen_values = true)]
+    #[arg(long, value_name = "M,…", value_delimiter = ',', value_parser = decimal, allow_hyphen_values = true, requires = "perturbing")]
     input_mean: Vec<String>,
     /// See `--input-mean`
-    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = decimal)]
+    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = decimal, requires = "perturbing")]
     input_std: Vec<String>,
     /// Perturbed samples stay between these two
-    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', value_parser = decimal, num_args = 1, allow_hyphen_values = true)]
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', value_parser = decimal, num_args = 1, allow_hyphen_values = true, requires = "perturbing")]
     clip: Vec<String>,
     /// Finished samples are kept in this file; a run that was stopped goes on from there
     #[arg(long, value_name = "FILE", requires = "robust")]

@@ -23,7 +23,7 @@ use crate::report::{Section, TightnessSection};
 #[command(next_help_heading = "Tightness of interval propagation")]
 pub struct Arguments {
     /// Measure how much wider interval propagation makes the boxes around the samples than they need be
-    #[arg(long, group = "pass", requires_all = ["data", "eps"])]
+    #[arg(long, groups = ["pass", "perturbing"], requires_all = ["data", "eps"])]
     tightness: bool,
     /// Look at the outputs themselves, not at the margins of the label merged with the last layer
     #[arg(long, requires = "tightness")]
