@@ -32,7 +32,7 @@ pub enum EngineChoice {
 const QUICK: f64 = 1.0;
 /// Order of a matrix beyond which Clarabel is not considered where the choice is free.
 const QUICK_ORDER: usize = 250;
-/// Seconds after which a program's or the segments' search ends where nobody limits it and nobody asked for an engine.
+/// Seconds after which the search over segments, and the interior point where nobody asked for it, end unless there is a limit.
 pub const PATIENCE: f64 = 80.0;
 /// Where the interior point is predicted to take this many times its time, it would be interrupted too early to be of use.
 const HOPELESS: f64 = 3.0;
