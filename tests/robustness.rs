@@ -151,7 +151,7 @@ fn lipschitz_margins_prove_what_other_bounds_do_not() {
 
     // What a size of perturbations means there is not guessed.
     let (code, _, error) = run(folder, &[&common[..], &["--lipschitz", "l2", "--per-margin", "--eps", "0.25"]].concat());
-    assert!(code == 2 && error.contains("--robust"), "{error}");
+    assert!(code == 2 && error.contains("<--robust|--tightness>"), "{error}");
 
     let query = ["--robust", "--norm", "l2", "--eps", "0.25", "--csv", "s.csv"];
     let (_, out, error) = run(folder, &[&common[..], &query[..]].concat());

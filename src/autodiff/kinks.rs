@@ -11,7 +11,7 @@ impl Linearisation<'_> {
     /// times their root mean square: slopes of functions, also in implicit equations, and of maxima of two, and exchanges of neighbours in a sort.
     #[must_use]
     pub fn slope_gradient(&self, direction: &[f64], cotangent: &[f64], width: f64) -> Vec<f64> {
-        let [mut tangents, mut adjoints, mut seeds] = [(); 3].map(|()| self.room());
+        let [mut tangents, mut adjoints, mut seeds] = std::array::from_fn(|_| self.room());
         self.push_forward(direction, &mut tangents);
         adjoints[self.network.output().index()] = cotangent.to_vec();
         self.pull_back(&mut adjoints);

@@ -160,7 +160,7 @@ impl<'a> Linearisation<'a> {
     }
 
     /// The largest singular value of `J`, from below, and its right singular vector, by power iterations from a start. `None`
-    /// where `J` maps the start to zero or overflows.
+    /// where the start is zero or something overflows.
     #[must_use]
     pub fn spectral_norm(&self, start: Vec<f64>, iterations: usize) -> Option<(f64, Vec<f64>)> {
         let norm = |vector: &[f64]| dot(vector, vector).sqrt();
@@ -194,7 +194,7 @@ impl<'a> Linearisation<'a> {
         self.network.nodes().iter().map(|node| if node.variable { vec![0.0; node.size()] } else { Vec::new() }).collect()
     }
 
-    /// The derivatives of all variable nodes along a direction of the input.
+    /// The derivatives of all variable nodes along a direction of the input, in place of whatever the room held.
     fn push_forward(&self, direction: &[f64], tangents: &mut [Vec<f64>]) {
         tangents[self.network.input().index()].copy_from_slice(direction);
         for id in self.network.ids().filter(|&id| self.network.node(id).variable && id != self.network.input()) {
@@ -417,6 +417,7 @@ mod tests {
         assert!((norm(&direction) - 1.0).abs() < 1e-12);
         let image = at.forward(&direction);
         assert!((norm(&image) - size).abs() < 1e-7 * size, "{size}");
+        // A value that has settled to 1e-8 leaves its vector the square root of that.
         for (pulled, d) in at.backward(&image).iter().zip(&direction) {
             assert!((pulled - size * size * d).abs() < 1e-3 * size * size, "a singular vector: {pulled} {d}");
         }

@@ -41,6 +41,7 @@ struct Place<'a> {
     constants: Values<f64>,
     norm: Norm,
     region: Option<&'a BoxRegion>,
+    /// Raised when nobody wants the pair any more.
     abandoned: &'a AtomicBool,
 }
 

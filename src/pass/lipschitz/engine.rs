@@ -15,7 +15,7 @@ use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 /// Which engine looks for multipliers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineChoice {
-    /// The interior point, Clarabel where a small program does not converge, one multiplier per layer or segments beyond its reach, by predicted time and memory; without `--timeout` the interior point ends with what it has after 80 s
+    /// The interior point, Clarabel where a small program does not converge, one multiplier per layer or segments beyond its reach, by predicted time and memory; without `--timeout` the interior point ends after 80 s on each program with what it has
     #[default]
     Auto,
     /// Clarabel, a general conic solver
@@ -150,6 +150,7 @@ impl Search<'_> {
             return found;
         };
         let choice = self.options.engine;
+        let (notes, short_of_memory) = (self.notes.len(), self.short_of_memory);
         // What the checker refuses counts as not found: the next engine is asked.
         if matches!(choice, EngineChoice::Auto | EngineChoice::InteriorPoint | EngineChoice::Layerwise)
             && let Some(proposal) = self.interior_point(pencil, &starts)
@@ -162,6 +163,11 @@ impl Search<'_> {
             && let Some(proposal) = self.clarabel(pencil, start)
         {
             found.accept(proposal, certified);
+            // What the second engine made good is no shortcoming.
+            if found.is_tight() {
+                self.notes.truncate(notes);
+                self.short_of_memory = short_of_memory;
+            }
         }
         if found.candidate.is_none() {
             (self.progress)("one multiplier per layer");
@@ -261,7 +267,7 @@ impl Search<'_> {
         if !solution.converged {
             let after = solution.iterations;
             let late = settings.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            let remedy = if late { "; a longer `--timeout` gives a smaller one" } else { "" };
+            let remedy = if late { "; a longer `--timeout` may give a smaller one" } else { "" };
             self.notes.push(format!(
                 "the interior point stopped after {after} iterations: the bound is not the best of the relaxation{remedy}"
             ));
