@@ -80,8 +80,12 @@ impl<'a> Objective<'a> {
             let tensor = rest.find(|tensor| tensor.name == *name);
             let tensor =
                 tensor.ok_or(ClaimRefusal::Shape { what: "a parameter is not a tensor of the model, or out of order" })?;
-            if tensor.may_be_structural(network) {
-                return Err(ClaimRefusal::Shape { what: "a parameter may be a bound, an exponent or a gate's constant" });
+            if let Some(by) = &tensor.frozen_by {
+                let (tensor, node, operator) = (name.clone(), by.name.clone(), by.operator.clone());
+                return Err(ClaimRefusal::Frozen { tensor, node, operator });
+            }
+            if !tensor.is_differentiable() {
+                return Err(ClaimRefusal::Shape { what: "a parameter does not stand in the network" });
             }
             parameters.push((dimension, tensor));
             dimension += tensor.shape.iter().product::<usize>();

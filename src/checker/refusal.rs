@@ -49,6 +49,11 @@ pub enum ClaimRefusal {
     MissingFile { name: String, digest: String },
     #[error("the data that it names: {0}")]
     Data(String),
+    #[error(
+        "`{tensor}` is no parameter: its values decide what node `{node}` ({operator}) computes, so the network's derivatives \
+         with respect to it are not those of the file's function; leave it out (`--exclude`)"
+    )]
+    Frozen { tensor: String, node: String, operator: String },
     #[error("checking it would take more than {limit:e} multiplications")]
     Work { limit: f64 },
     #[error("the witness does not fit the network: {what}")]

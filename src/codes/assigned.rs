@@ -133,6 +133,7 @@ impl Coded for ClaimRefusal {
             | Self::Implicit { .. }
             | Self::Evaluation(_)
             | Self::Bounds(_) => "NV517",
+            Self::Frozen { .. } => "NV519",
             Self::NotRefuted | Self::Outside | Self::NotUnsafe => "NV518",
         }
     }

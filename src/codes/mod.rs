@@ -272,6 +272,12 @@ pub const ALL: &[Diagnostic] = &[
         "Make the certificate again; where a pass made this one, please report it.",
     ),
     diagnostic(
+        "NV519",
+        "a tensor that is no parameter",
+        "The claim differentiates with respect to a tensor whose values decide what a node computes: a bound of a clip, an exponent, the angle of a reflection, a number that was cast to an integer. The network as it is read does not follow them, so its derivatives are not those of the file's function.",
+        "Make the certificate again: the tensor is left out of the parameters.",
+    ),
+    diagnostic(
         "NV601",
         "a rule of the policy is violated",
         "A claim that the checker established breaks the limit, or no better one was found with the whole effort. The table says by how much.",

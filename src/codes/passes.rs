@@ -105,7 +105,7 @@ impl Coded for ParameterError {
     fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) => USAGE,
-            Self::None(_) => QUESTION,
+            Self::Frozen { .. } | Self::None(_) => QUESTION,
         }
     }
 }

@@ -58,7 +58,7 @@ struct ParameterRow {
 #[derive(Debug, Serialize)]
 struct ExcludedRow {
     name: String,
-    reason: &'static str,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -175,7 +175,7 @@ impl HessianSection {
                 .parameters
                 .excluded
                 .iter()
-                .map(|excluded| ExcludedRow { name: excluded.name.clone(), reason: excluded.reason })
+                .map(|excluded| ExcludedRow { name: excluded.name.clone(), reason: excluded.reason.clone() })
                 .collect(),
             loss: analysis.evaluation.loss,
             accuracy: analysis.evaluation.accuracy,

@@ -1,9 +1,9 @@
 //! Scalar activations. Default parameters are the `f32` values of the ONNX definition.
 
 use super::super::error::NodeError;
+use super::graph::Slot;
 use super::indices::broadcast_shapes;
 use super::site::Site;
-use super::slot::Slot;
 use crate::ir::{Binary, Function, Op};
 
 /// An activation without parameters.
@@ -35,9 +35,8 @@ pub(super) fn ceiling(site: &mut Site) -> Result<Slot, NodeError> {
 
 pub(super) fn square_root(site: &mut Site) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
-    if site.exact(&x).is_some_and(|values| values.iter().any(|&value| value < 0.0)) {
-        return Err(NodeError::invalid("takes the square root of a constant that is negative"));
-    }
+    let negative = || NodeError::invalid("takes the square root of a constant that is negative");
+    site.graph.require(&x, |values| !values.iter().any(|&value| value < 0.0), negative)?;
     site.function(Function::Sqrt, &x)
 }
 
@@ -103,8 +102,11 @@ pub(super) fn clip(site: &mut Site) -> Result<Slot, NodeError> {
             return Err(NodeError::invalid("its bounds are not scalars"));
         }
     }
-    let known = |slot: &Option<Slot>, open: f64| slot.as_ref().map_or(Some(open), |slot| site.uniform(slot));
-    if let (Some(lower), Some(upper)) = (known(&min, f64::NEG_INFINITY), known(&max, f64::INFINITY)) {
+    let limits = site.decide(|reader| {
+        let known = |slot: &Option<Slot>, open: f64| slot.as_ref().map_or(Some(open), |slot| reader.uniform(slot));
+        Some((known(&min, f64::NEG_INFINITY)?, known(&max, f64::INFINITY)?))
+    });
+    if let Some((lower, upper)) = limits {
         return clipped(site, &x, lower, upper);
     }
     let raised = match min {

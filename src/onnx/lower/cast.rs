@@ -4,8 +4,8 @@ use super::super::error::NodeError;
 use super::super::proto::DataType;
 use super::super::value::Value;
 use super::comparison::Step;
+use super::graph::{Slot, integer_range};
 use super::site::Site;
-use super::slot::{Slot, integer_range};
 use crate::ir::Tensor;
 
 pub(super) fn cast(site: &mut Site) -> Result<Slot, NodeError> {
@@ -26,12 +26,8 @@ fn convert(site: &mut Site, target: DataType) -> Result<Slot, NodeError> {
     let floating = matches!(target, DataType::Float | DataType::Double);
     match &x {
         Slot::Node(_) if floating => Ok(x),
-        Slot::Node(id) => match site.graph.exact(*id).map(<[f64]>::to_vec) {
-            Some(values) => {
-                let value = Tensor::new(site.shape(&x), values).map(Value::Float);
-                let value = value.ok_or_else(|| NodeError::invalid("a shape does not fit its values"))?;
-                constant(site, &value, target)
-            }
+        Slot::Node(_) => match discretised(site, &x)? {
+            Some(value) => constant(site, &value, target),
             None => Err(NodeError::unsupported(format!(
                 "a cast of floating point values to {target:?} rounds, so it is discontinuous"
             ))),
@@ -42,12 +38,28 @@ fn convert(site: &mut Site, target: DataType) -> Result<Slot, NodeError> {
             Step::Indicator(_) if floating => Ok(x),
             _ => Err(step.refusal()),
         },
-        Slot::Constant(held) => match &held.value {
+        Slot::Constant(_) => match x.discrete() {
+            Some(value) => constant(site, &value.clone(), target),
             // Moving a tensor through a cast must not separate it from its other uses.
-            Value::Float(tensor) if floating && fits(tensor.data(), target) => Ok(x.clone()),
-            value => constant(site, &value.clone(), target),
+            None if floating => {
+                let rounds = || NodeError::unsupported(format!("a cast of a constant to {target:?} would round"));
+                site.graph.require(&x, |values| fits(values, target), rounds)?;
+                Ok(x)
+            }
+            None => match discretised(site, &x)? {
+                Some(value) => constant(site, &value, target),
+                None => Err(NodeError::unsupported(format!("a cast to {target:?} would round"))),
+            },
         },
     }
+}
+
+/// The known value of a floating point constant that becomes integers or truth values.
+fn discretised(site: &mut Site, x: &Slot) -> Result<Option<Value>, NodeError> {
+    let shape = site.shape(x);
+    let Some(values) = site.decide(|reader| reader.exact(x)) else { return Ok(None) };
+    let tensor = Tensor::new(shape, values).ok_or_else(|| NodeError::invalid("a shape does not fit its values"))?;
+    Ok(Some(Value::Float(tensor)))
 }
 
 /// Can all values be stored in the type without rounding?
@@ -80,7 +92,8 @@ fn constant(site: &mut Site, value: &Value, target: DataType) -> Result<Slot, No
         return Err(NodeError::unsupported(format!("a cast to {target:?} would round")));
     }
     let data: Option<Vec<f64>> = match value {
-        Value::Float(t) => Some(t.data().to_vec()),
+        // Floating point constants stay what they are, so that it remains known which tensors they come from.
+        Value::Float(_) => None,
         Value::Int(t) => t.data().iter().map(|&value| widened(value)).collect(),
         Value::Bool(t) => Some(t.data().iter().map(|&truth| f64::from(u8::from(truth))).collect()),
     };

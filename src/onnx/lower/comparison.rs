@@ -4,11 +4,11 @@
 use super::super::error::NodeError;
 use super::super::value::Value;
 use super::folding::{broadcast_source, broadcast_value};
+use super::graph::Slot;
 use super::householder;
 use super::indices::broadcast_shapes;
 use super::site::Site;
-use super::slot::Slot;
-use crate::ir::NodeId;
+use crate::ir::{NodeId, Tensor};
 
 /// A comparison whose operands depend on the input.
 #[derive(Clone)]
@@ -128,26 +128,40 @@ pub(super) fn greater_or_equal(site: &mut Site) -> Result<Slot, NodeError> {
 fn compare(site: &mut Site, relation: Relation) -> Result<Slot, NodeError> {
     let (a, b) = (site.input(0)?, site.input(1)?);
     let shape = broadcast_shapes(&site.shape(&a), &site.shape(&b))?;
-    if let (Some(a), Some(b)) = (a.value(), b.value()) {
-        let (a, b) = (broadcast_value(a, &shape)?, broadcast_value(b, &shape)?);
-        let truths = match (&a, &b) {
-            (Value::Int(a), Value::Int(b)) => pairwise(relation, a.data(), b.data()),
-            (Value::Bool(a), Value::Bool(b)) => pairwise(relation, a.data(), b.data()),
-            (Value::Float(a), Value::Float(b)) => pairwise(relation, a.data(), b.data()),
-            _ => return Err(NodeError::invalid("compares tensors of different types")),
-        };
+    if let (Slot::Constant(_), Slot::Constant(_)) = (&a, &b) {
+        let truths = constants(site, relation, &a, &b, &shape)?;
         return site.bool_constant(shape, truths);
     }
-    let zero = |site: &Site, slot: &Slot| site.uniform(slot) == Some(0.0);
     let side = match (&a, &b) {
-        (Slot::Node(subject), other) if zero(site, other) => relation.side(*subject),
-        (other, Slot::Node(subject)) if zero(site, other) => relation.swapped().side(*subject),
         (Slot::Step(step), _) | (_, Slot::Step(step)) => return Err(step.refusal()),
-        _ => None,
+        (a, b) => site.decide(|reader| {
+            let zero = |slot: &Slot| reader.uniform(slot) == Some(0.0);
+            match (a, b) {
+                (Slot::Node(subject), other) if zero(other) => relation.side(*subject),
+                (other, Slot::Node(subject)) if zero(other) => relation.swapped().side(*subject),
+                _ => None,
+            }
+        }),
     };
-    let side = side.filter(|side| site.graph.builder.node(side.subject).shape == shape);
+    let side = side.filter(|side| site.graph.see(side.subject).shape == shape);
     let comparison = Comparison { node: site.name.to_owned(), operator: site.proto.op_type.clone(), shape, side };
     Ok(Slot::Step(Step::Truth(comparison).into()))
+}
+
+/// The relation between two constants, element by element.
+fn constants(site: &mut Site, relation: Relation, a: &Slot, b: &Slot, shape: &[usize]) -> Result<Vec<bool>, NodeError> {
+    let value = |site: &mut Site, slot: &Slot| match slot.discrete() {
+        Some(value) => Some(value.clone()),
+        None => Tensor::new(site.shape(slot), site.decide(|reader| reader.exact(slot))?).map(Value::Float),
+    };
+    let types = || NodeError::invalid("compares tensors of different types");
+    let (a, b) = (value(site, a).ok_or_else(types)?, value(site, b).ok_or_else(types)?);
+    match (&broadcast_value(&a, shape)?, &broadcast_value(&b, shape)?) {
+        (Value::Int(a), Value::Int(b)) => Ok(pairwise(relation, a.data(), b.data())),
+        (Value::Bool(a), Value::Bool(b)) => Ok(pairwise(relation, a.data(), b.data())),
+        (Value::Float(a), Value::Float(b)) => Ok(pairwise(relation, a.data(), b.data())),
+        _ => Err(types()),
+    }
 }
 
 fn pairwise<T: PartialOrd>(relation: Relation, a: &[T], b: &[T]) -> Vec<bool> {
@@ -162,7 +176,7 @@ pub(super) fn not(site: &mut Site) -> Result<Slot, NodeError> {
             _ => Err(NodeError::invalid("negates a tensor that is not boolean")),
         },
         slot => {
-            let truths = slot.value().and_then(Value::as_bools).ok_or_else(|| NodeError::invalid("needs truth values"))?;
+            let truths = slot.discrete().and_then(Value::as_bools).ok_or_else(|| NodeError::invalid("needs truth values"))?;
             site.bool_constant(site.shape(&slot), truths.iter().map(|truth| !truth).collect())
         }
     }
@@ -177,7 +191,7 @@ pub(super) fn product(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot
     let ((Slot::Step(step), value) | (value, Slot::Step(step))) = (a, b) else { return Ok(None) };
     let Step::Indicator(comparison) = &**step else { return Err(step.refusal()) };
     let value = site.graph.node(value)?;
-    if site.graph.builder.node(value).shape != comparison.shape {
+    if site.graph.see(value).shape != comparison.shape {
         return Err(step.refusal());
     }
     Ok(Some(Slot::Step(Step::Gated(value, comparison.clone()).into())))
@@ -203,15 +217,13 @@ pub(super) fn difference(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<S
         let Slot::Step(step) = a else { return Ok(None) };
         return Err(step.refusal());
     };
-    match &**step {
-        Step::Indicator(comparison) if site.uniform(a) == Some(1.0) && site.shape(a).iter().all(|&extent| extent == 1) => {
-            if broadcast_shapes(&site.shape(a), &comparison.shape)? != comparison.shape {
-                return Err(step.refusal());
-            }
-            Ok(Some(Slot::Step(Step::Indicator(complement(comparison)).into())))
-        }
-        _ => Err(step.refusal()),
+    let Step::Indicator(comparison) = &**step else { return Err(step.refusal()) };
+    let one = site.decide(|reader| (reader.uniform(a)? == 1.0).then_some(()));
+    let own = site.shape(a);
+    if one.is_none() || own.iter().any(|&extent| extent != 1) || broadcast_shapes(&own, &comparison.shape)? != comparison.shape {
+        return Err(step.refusal());
     }
+    Ok(Some(Slot::Step(Step::Indicator(complement(comparison)).into())))
 }
 
 /// A choice between two values: by a constant condition a movement of elements, by a comparison only in a known pattern.
@@ -226,7 +238,7 @@ pub(super) fn choose(site: &mut Site) -> Result<Slot, NodeError> {
         let (a, b) = (site.graph.node(&a)?, site.graph.node(&b)?);
         return householder::select(site, *side, a, b)?.ok_or_else(|| step.refusal());
     }
-    let Some(condition @ Value::Bool(_)) = condition.value() else {
+    let Some(condition @ Value::Bool(_)) = condition.discrete() else {
         return Err(NodeError::unsupported("its condition is not known before the network runs"));
     };
     let condition = broadcast_value(condition, &shape)?;

@@ -1,9 +1,9 @@
 //! Convolution and transposed convolution.
 
 use super::super::error::NodeError;
+use super::graph::Slot;
 use super::indices::{extent, signed};
 use super::site::Site;
-use super::slot::Slot;
 use super::windows::{Padding, Window};
 use crate::ir::{Binary, ConvGeometry, Op};
 

@@ -3,8 +3,8 @@
 use super::super::error::NodeError;
 use super::super::value::Value;
 use super::folding::{self, Arithmetic};
+use super::graph::Slot;
 use super::site::Site;
-use super::slot::Slot;
 use super::{comparison, gates};
 use crate::ir::{Binary, Function};
 
@@ -111,9 +111,9 @@ const LARGEST_EXPONENT: f64 = 32.0;
 /// the exponent is no integer the base must not be negative, as in the operator itself.
 pub(super) fn power(site: &mut Site) -> Result<Slot, NodeError> {
     let (x, exponent) = (site.input(0)?, site.input(1)?);
-    let value = match exponent.value().and_then(Value::as_ints) {
+    let value = match exponent.discrete().and_then(Value::as_ints) {
         Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => i8::try_from(*first).ok().map(f64::from),
-        _ => site.uniform(&exponent),
+        _ => site.decide(|reader| reader.uniform(&exponent)),
     };
     let shape = super::indices::broadcast_shapes(&site.shape(&x), &site.shape(&exponent))?;
     let x = site.broadcast(&x, &shape)?;

@@ -1,31 +1,12 @@
-//! Arithmetic on constant integers and truth values, and movement of constants: both exact.
+//! Arithmetic on constant integers and truth values: exact.
 
 use super::super::error::NodeError;
 use super::super::proto::DataType;
 use super::super::value::{BoolTensor, IntTensor, Value};
-use super::build::checked_count;
+use super::graph::{Slot, checked_count, gather};
 use super::indices::{broadcast_shapes, extent, flat, for_each_index, signed, source, strides};
 use super::site::Site;
-use super::slot::Slot;
 use crate::ir::{Source, Tensor};
-
-/// The moved elements of constants of one kind.
-pub(super) fn gather(constants: &[&Value], shape: &[usize], sources: &[Source]) -> Option<Value> {
-    fn pick<'v, T: Copy + 'v>(
-        constants: &[&'v Value],
-        sources: &[Source],
-        data: impl Fn(&'v Value) -> Option<&'v [T]>,
-    ) -> Option<Vec<T>> {
-        let data: Vec<&[T]> = constants.iter().map(|value| data(value)).collect::<Option<_>>()?;
-        sources.iter().map(|s| data.get(s.operand as usize)?.get(s.element as usize).copied()).collect()
-    }
-    let shape = shape.to_vec();
-    match constants.first()? {
-        Value::Float(_) => Tensor::new(shape, pick(constants, sources, |v| v.as_float().map(Tensor::data))?).map(Value::Float),
-        Value::Int(_) => IntTensor::new(shape, pick(constants, sources, Value::as_ints)?).map(Value::Int),
-        Value::Bool(_) => BoolTensor::new(shape, pick(constants, sources, Value::as_bools)?).map(Value::Bool),
-    }
-}
 
 /// The value of a constant under a larger shape.
 pub(super) fn broadcast_value(value: &Value, shape: &[usize]) -> Result<Value, NodeError> {
@@ -106,7 +87,7 @@ fn logic(site: &mut Site, combine: fn(bool, bool) -> bool) -> Result<Slot, NodeE
     if let Slot::Step(step) = &b {
         return Err(step.refusal());
     }
-    let (Some(Value::Bool(a)), Some(Value::Bool(b))) = (a.value(), b.value()) else {
+    let (Some(Value::Bool(a)), Some(Value::Bool(b))) = (a.discrete(), b.discrete()) else {
         return Err(NodeError::invalid("needs truth values"));
     };
     let shape = broadcast_shapes(a.shape(), b.shape())?;

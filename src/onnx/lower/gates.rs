@@ -4,24 +4,25 @@
 //! replaced where it is exactly that function. Constant factors may stand on either side; they are applied afterwards.
 
 use super::super::error::NodeError;
-use super::build::Graph;
-use super::exact;
+use super::graph::{Reader, Slot};
 use super::householder::same;
 use super::site::Site;
-use super::slot::Slot;
 use crate::ir::{Binary, Function, NodeId, Op};
+
+/// A multiplication with, or a division by, a node that the input does not reach.
+type Factor = (Binary, NodeId);
 
 /// A value after taking off constant factors: `id` times (or divided by) every one of `factors`.
 struct Stage {
     id: NodeId,
-    factors: Vec<(Binary, NodeId)>,
+    factors: Vec<Factor>,
 }
 
 /// The gated activation `function(inner)`, times (or divided by) a constant.
 struct Gate {
     inner: NodeId,
     function: Function,
-    factor: Option<(Binary, NodeId)>,
+    factor: Option<Factor>,
 }
 
 /// How the argument of a gate relates to the gated value: equal, times a constant, divided by one.
@@ -35,21 +36,27 @@ const MAX_FACTORS: usize = 4;
 
 pub(super) fn product(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot>, NodeError> {
     let (Slot::Node(a), Slot::Node(b)) = (a, b) else { return Ok(None) };
-    if site.graph.builder.node(*a).shape != site.graph.builder.node(*b).shape {
+    if site.graph.see(*a).shape != site.graph.see(*b).shape {
         return Ok(None);
     }
-    for (value, gate) in [(*a, *b), (*b, *a)] {
-        for gate in stages(site.graph, gate) {
-            for value in stages(site.graph, value) {
-                let Some(found) = recognise(site.graph, value.id, gate.id) else { continue };
-                let factors: Vec<(Binary, NodeId)> = found.factor.into_iter().chain(value.factors).chain(gate.factors).collect();
-                let gated = build(site, &found)?;
-                let apply = |x: Slot, (binary, factor): (Binary, NodeId)| site.binary(binary, &x, &Slot::Node(factor));
-                return factors.into_iter().try_fold(gated, apply).map(Some);
-            }
-        }
-    }
-    Ok(None)
+    let found = site.decide(|reader| find(reader, *a, *b).or_else(|| find(reader, *b, *a)));
+    let Some((gate, factors)) = found else { return Ok(None) };
+    let gated = build(site, &gate)?;
+    let apply = |x: Slot, (binary, factor): Factor| site.binary(binary, &x, &Slot::Node(factor));
+    factors.into_iter().try_fold(gated, apply).map(Some)
+}
+
+/// The gated activation that `value · gate` is, and the factors that remain.
+fn find(reader: &Reader, value: NodeId, gate: NodeId) -> Option<(Gate, Vec<Factor>)> {
+    let values = stages(reader, value);
+    stages(reader, gate).into_iter().find_map(|gate| {
+        values.iter().find_map(|value| {
+            let found = recognise(reader, value.id, gate.id)?;
+            let factors = found.factor.into_iter().chain(value.factors.iter().copied()).chain(gate.factors.iter().copied());
+            let factors = factors.collect();
+            Some((found, factors))
+        })
+    })
 }
 
 /// `x·clip(αx + 1/2, 0, 1) = hardswish(6αx)/(6α)` and `x·clip(x + 3, 0, 6) = 6·hardswish(x)`.
@@ -72,11 +79,11 @@ fn build(site: &mut Site, gate: &Gate) -> Result<Slot, NodeError> {
     }
 }
 
-fn stages(graph: &Graph, id: NodeId) -> Vec<Stage> {
+fn stages(reader: &Reader, id: NodeId) -> Vec<Stage> {
     let mut stages = vec![Stage { id, factors: Vec::new() }];
     while stages.len() <= MAX_FACTORS
         && let Some(last) = stages.last()
-        && let Some((id, factor)) = constant_factor(graph, last.id)
+        && let Some((id, factor)) = constant_factor(reader, last.id)
     {
         let factors = last.factors.iter().copied().chain([factor]).collect();
         stages.push(Stage { id, factors });
@@ -85,10 +92,10 @@ fn stages(graph: &Graph, id: NodeId) -> Vec<Stage> {
 }
 
 /// A product with, or a quotient by, something that the input does not reach.
-fn constant_factor(graph: &Graph, id: NodeId) -> Option<(NodeId, (Binary, NodeId))> {
-    let node = graph.builder.node(id);
-    let variable = |id: NodeId| graph.builder.node(id).variable;
-    match (&node.op, &node.operands[..]) {
+fn constant_factor(reader: &Reader, id: NodeId) -> Option<(NodeId, Factor)> {
+    let node = reader.see(id);
+    let variable = |id: NodeId| reader.see(id).variable;
+    match (node.op?, node.operands) {
         (Op::Binary(Binary::Mul), &[a, b]) if variable(a) && !variable(b) => Some((a, (Binary::Mul, b))),
         (Op::Binary(Binary::Mul), &[a, b]) if variable(b) && !variable(a) => Some((b, (Binary::Mul, a))),
         (Op::Binary(Binary::Div), &[a, b]) if variable(a) && !variable(b) => Some((a, (Binary::Div, b))),
@@ -97,44 +104,44 @@ fn constant_factor(graph: &Graph, id: NodeId) -> Option<(NodeId, (Binary, NodeId
 }
 
 /// Is `value · gate` a gated activation?
-fn recognise(graph: &Graph, value: NodeId, gate: NodeId) -> Option<Gate> {
-    let node = graph.builder.node(gate);
+fn recognise(reader: &Reader, value: NodeId, gate: NodeId) -> Option<Gate> {
+    let node = reader.see(gate);
     let operand = node.operands.first().copied()?;
-    match &node.op {
-        Op::Function(Function::Sigmoid) => Some(rescaled(operand, &scale(graph, operand, value)?, Function::Silu)),
-        Op::Function(Function::HardSigmoid { alpha, beta: 0.5 }) if *alpha > 0.0 && same(graph, operand, value) => {
+    match node.op? {
+        Op::Function(Function::Sigmoid) => Some(rescaled(operand, &scale(reader, operand, value)?, Function::Silu)),
+        Op::Function(Function::HardSigmoid { alpha, beta: 0.5 }) if *alpha > 0.0 && same(reader, operand, value) => {
             Some(Gate { inner: operand, function: Function::HardSigmoid { alpha: *alpha, beta: 0.5 }, factor: None })
         }
         Op::Function(Function::Tanh) => {
-            let inner = graph.builder.node(operand);
-            let matching = inner.op == Op::Function(Function::Softplus) && same(graph, *inner.operands.first()?, value);
+            let inner = reader.see(operand);
+            let matching = inner.op == Some(&Op::Function(Function::Softplus)) && same(reader, *inner.operands.first()?, value);
             matching.then_some(Gate { inner: value, function: Function::Mish, factor: None })
         }
         Op::Function(function @ Function::Clip { lower: 0.0, upper: 6.0 }) => {
-            let inner = graph.builder.node(operand);
-            let (Op::Binary(Binary::Add), &[a, b]) = (&inner.op, &inner.operands[..]) else { return None };
-            let raised = |x: NodeId, three: NodeId| same(graph, x, value) && uniform(graph, three) == Some(3.0);
+            let inner = reader.see(operand);
+            let (Some(Op::Binary(Binary::Add)), &[a, b]) = (inner.op, inner.operands) else { return None };
+            let raised = |x: NodeId, three: NodeId| same(reader, x, value) && uniform(reader, three) == Some(3.0);
             let function = function.clone();
             (raised(a, b) || raised(b, a)).then_some(Gate { inner: value, function, factor: None })
         }
-        Op::Binary(Binary::Add) => error_function_gate(graph, value, &node.operands),
+        Op::Binary(Binary::Add) => error_function_gate(reader, value, node.operands),
         _ => None,
     }
 }
 
 /// `1 + erf(…)`.
-fn error_function_gate(graph: &Graph, value: NodeId, operands: &[NodeId]) -> Option<Gate> {
+fn error_function_gate(reader: &Reader, value: NodeId, operands: &[NodeId]) -> Option<Gate> {
     let &[a, b] = operands else { return None };
     let error = [(a, b), (b, a)].into_iter().find_map(|(one, error)| {
-        let is_error = graph.builder.node(error).op == Op::Function(Function::Erf);
-        (is_error && uniform(graph, one) == Some(1.0)).then_some(error)
+        let is_error = reader.see(error).op == Some(&Op::Function(Function::Erf));
+        (is_error && uniform(reader, one) == Some(1.0)).then_some(error)
     })?;
-    let argument = graph.builder.node(error).operands.first().copied()?;
+    let argument = reader.see(error).operands.first().copied()?;
     let gate = |divisor: f64| Gate { inner: value, function: Function::ErfGate { divisor }, factor: None };
-    Some(match scale(graph, argument, value)? {
+    Some(match scale(reader, argument, value)? {
         Scale::Same => gate(1.0),
-        Scale::Over(c) if uniform(graph, c).is_some() => gate(uniform(graph, c)?),
-        Scale::Times(k) if uniform(graph, k).is_some_and(has_exact_reciprocal) => gate(1.0 / uniform(graph, k)?),
+        Scale::Over(c) if uniform(reader, c).is_some() => gate(uniform(reader, c)?),
+        Scale::Times(k) if uniform(reader, k).is_some_and(has_exact_reciprocal) => gate(1.0 / uniform(reader, k)?),
         scale => rescaled(argument, &scale, Function::ErfGate { divisor: 1.0 }),
     })
 }
@@ -155,18 +162,17 @@ fn has_exact_reciprocal(value: f64) -> bool {
 }
 
 /// How `argument` is made from `value`, with constants known to be different from zero.
-fn scale(graph: &Graph, argument: NodeId, value: NodeId) -> Option<Scale> {
-    if same(graph, argument, value) {
+fn scale(reader: &Reader, argument: NodeId, value: NodeId) -> Option<Scale> {
+    if same(reader, argument, value) {
         return Some(Scale::Same);
     }
-    let (inner, (binary, factor)) = constant_factor(graph, argument)?;
-    let known = graph.origin(factor).is_some_and(|values| values.iter().all(|&v| v != 0.0 && v.is_finite()));
-    if !known || !same(graph, inner, value) {
+    let (inner, (binary, factor)) = constant_factor(reader, argument)?;
+    if !reader.is_nonzero(factor) || !same(reader, inner, value) {
         return None;
     }
     Some(if binary == Binary::Mul { Scale::Times(factor) } else { Scale::Over(factor) })
 }
 
-fn uniform(graph: &Graph, id: NodeId) -> Option<f64> {
-    exact::uniform(graph.origin(id)?)
+fn uniform(reader: &Reader, id: NodeId) -> Option<f64> {
+    reader.uniform(&Slot::Node(id))
 }

@@ -6,10 +6,9 @@
 //! rewritten so only when every term and every angle of the graph is exactly this.
 
 use super::super::error::NodeError;
-use super::build::{Graph, MAX_MOVES};
 use super::comparison::Side;
+use super::graph::{MAX_MOVES, Reader, Slot};
 use super::site::Site;
-use super::slot::Slot;
 use crate::ir::{Binary, Function, NodeId, Op, Source};
 
 /// `±factor·sin(angle)` or `±factor·cos(angle)`.
@@ -32,32 +31,36 @@ struct Plane {
 
 /// `x` on `side` and `y` elsewhere, if one of them is the reflection of the other in the plane `u = 0`.
 pub(super) fn select(site: &mut Site, side: Side, x: NodeId, y: NodeId) -> Result<Option<Slot>, NodeError> {
-    let Some(plane) = plane(site.graph, side.subject) else { return Ok(None) };
-    for (active, kept, reflected) in [(side, y, x), (side.complement(), x, y)] {
-        if let Some(first) = reflects(site.graph, &plane, kept, reflected) {
-            return rebuild(site, &plane, active.positive, kept, first).map(Some);
-        }
-    }
-    Ok(None)
+    // The angles are all of what is read: turning one alone would make the activation discontinuous.
+    let found = site.decide(|reader| {
+        let plane = plane(reader, side.subject)?;
+        let sides = [(side, y, x), (side.complement(), x, y)];
+        let (above, kept, first) = sides
+            .into_iter()
+            .find_map(|(active, kept, reflected)| Some((active.positive, kept, reflects(reader, &plane, kept, reflected)?)))?;
+        Some((plane, above, kept, first))
+    });
+    let Some((plane, above, kept, first)) = found else { return Ok(None) };
+    rebuild(site, &plane, above, kept, first).map(Some)
 }
 
 /// Is `reflected` the reflection of `kept`? `Some(true)` for the first half, `Some(false)` for the second.
 #[allow(clippy::float_cmp)] // doubling an angle is exact
-fn reflects(graph: &Graph, plane: &Plane, kept: NodeId, reflected: NodeId) -> Option<bool> {
-    let [a, b] = terms(graph, reflected)?;
+fn reflects(reader: &Reader, plane: &Plane, kept: NodeId, reflected: NodeId) -> Option<bool> {
+    let [a, b] = terms(reader, reflected)?;
     let (z1, z2) = (plane.sine.factor, plane.cosine.factor);
-    let (on_first, on_second) = if same(graph, a.factor, z1) { (a, b) } else { (b, a) };
+    let (on_first, on_second) = if same(reader, a.factor, z1) { (a, b) } else { (b, a) };
     let double = |term: &Term| term.angles.iter().zip(&plane.sine.angles).all(|(theta, phi)| *theta == 2.0 * phi);
-    let matching = same(graph, on_first.factor, z1)
-        && same(graph, on_second.factor, z2)
+    let matching = same(reader, on_first.factor, z1)
+        && same(reader, on_second.factor, z2)
         && on_first.angles.len() == plane.sine.angles.len()
         && on_second.angles.len() == plane.sine.angles.len()
         && double(&on_first)
         && double(&on_second)
         && !on_first.negative;
     match (matching, on_first.sine, on_second.sine, on_second.negative) {
-        (true, false, true, false) if same(graph, kept, z1) => Some(true),
-        (true, true, false, true) if same(graph, kept, z2) => Some(false),
+        (true, false, true, false) if same(reader, kept, z1) => Some(true),
+        (true, true, false, true) if same(reader, kept, z2) => Some(false),
         _ => None,
     }
 }
@@ -88,13 +91,13 @@ fn rectified(site: &mut Site, plane: &Plane, above: bool) -> Result<Slot, NodeEr
     Ok(slot)
 }
 
-fn plane(graph: &Graph, subject: NodeId) -> Option<Plane> {
-    let node = graph.builder.node(subject);
-    let (inner, negated) = match (&node.op, &node.operands[..]) {
-        (Op::Function(Function::Neg), &[inner]) => (inner, true),
+fn plane(reader: &Reader, subject: NodeId) -> Option<Plane> {
+    let node = reader.see(subject);
+    let (inner, negated) = match (node.op, node.operands) {
+        (Some(Op::Function(Function::Neg)), &[inner]) => (inner, true),
         _ => (subject, false),
     };
-    let [a, b] = terms(graph, inner)?;
+    let [a, b] = terms(reader, inner)?;
     let (sine, cosine) = if a.sine { (a, b) } else { (b, a) };
     let valid = sine.sine && !cosine.sine && sine.negative != cosine.negative && sine.angles == cosine.angles;
     let positive = sine.negative == negated;
@@ -102,46 +105,46 @@ fn plane(graph: &Graph, subject: NodeId) -> Option<Plane> {
 }
 
 /// The two terms of a sum or difference.
-fn terms(graph: &Graph, id: NodeId) -> Option<[Term; 2]> {
-    let node = graph.builder.node(id);
-    let subtracted = match node.op {
+fn terms(reader: &Reader, id: NodeId) -> Option<[Term; 2]> {
+    let node = reader.see(id);
+    let subtracted = match node.op? {
         Op::Binary(Binary::Add) => false,
         Op::Binary(Binary::Sub) => true,
         _ => return None,
     };
     let [a, b] = node.operands[..] else { return None };
-    Some([term(graph, a, false)?, term(graph, b, subtracted)?])
+    Some([term(reader, a, false)?, term(reader, b, subtracted)?])
 }
 
-fn term(graph: &Graph, id: NodeId, negative: bool) -> Option<Term> {
-    let node = graph.builder.node(id);
-    match (&node.op, &node.operands[..]) {
-        (Op::Function(Function::Neg), &[inner]) => product(graph, inner, !negative),
-        _ => product(graph, id, negative),
+fn term(reader: &Reader, id: NodeId, negative: bool) -> Option<Term> {
+    let node = reader.see(id);
+    match (node.op?, node.operands) {
+        (Op::Function(Function::Neg), &[inner]) => product(reader, inner, !negative),
+        _ => product(reader, id, negative),
     }
 }
 
-fn product(graph: &Graph, id: NodeId, negative: bool) -> Option<Term> {
-    let node = graph.builder.node(id);
-    let (Op::Binary(Binary::Mul), &[a, b]) = (&node.op, &node.operands[..]) else { return None };
+fn product(reader: &Reader, id: NodeId, negative: bool) -> Option<Term> {
+    let node = reader.see(id);
+    let (Some(Op::Binary(Binary::Mul)), &[a, b]) = (node.op, node.operands) else { return None };
     [(a, b), (b, a)].into_iter().find_map(|(factor, wave)| {
-        let (sine, angles) = wave_angles(graph, wave)?;
+        let (sine, angles) = wave_angles(reader, wave)?;
         Some(Term { factor, wave, sine, negative, angles })
     })
 }
 
 /// The angle at every element of a node that holds sines or cosines of exactly known angles.
-fn wave_angles(graph: &Graph, id: NodeId) -> Option<(bool, Vec<f64>)> {
+fn wave_angles(reader: &Reader, id: NodeId) -> Option<(bool, Vec<f64>)> {
     let mut maps: Vec<&[Source]> = Vec::new();
     let mut current = id;
     for _ in 0..MAX_MOVES {
-        let node = graph.builder.node(current);
+        let node = reader.see(current);
         let [operand] = node.operands[..] else { return None };
-        match &node.op {
+        match node.op? {
             Op::Reshape => {}
             Op::Rearrange(sources) => maps.push(sources),
             Op::Function(function @ (Function::Sin | Function::Cos)) => {
-                let mut angles = graph.exact(operand)?.to_vec();
+                let mut angles = reader.exact(&Slot::Node(operand))?;
                 for map in maps.into_iter().rev() {
                     angles = map.iter().map(|s| angles.get(s.element as usize).copied()).collect::<Option<_>>()?;
                 }
@@ -155,10 +158,10 @@ fn wave_angles(graph: &Graph, id: NodeId) -> Option<(bool, Vec<f64>)> {
 }
 
 /// The same node, or the same elements of the same node.
-pub(super) fn same(graph: &Graph, a: NodeId, b: NodeId) -> bool {
+pub(super) fn same(reader: &Reader, a: NodeId, b: NodeId) -> bool {
     if a == b {
         return true;
     }
-    let (a, b) = (graph.builder.node(a), graph.builder.node(b));
-    matches!(a.op, Op::Rearrange(_) | Op::Reshape) && a.shape == b.shape && a.operands == b.operands && a.op == b.op
+    let (a, b) = (reader.see(a), reader.see(b));
+    matches!(a.op, Some(Op::Rearrange(_) | Op::Reshape)) && a.shape == b.shape && a.operands == b.operands && a.op == b.op
 }

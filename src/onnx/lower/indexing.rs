@@ -3,9 +3,9 @@
 use super::super::error::NodeError;
 use super::super::proto::DataType;
 use super::super::value::Value;
+use super::graph::Slot;
 use super::indices::{axes, axis, extent, flat, product, signed, source, strides};
 use super::site::Site;
-use super::slot::Slot;
 
 pub(super) fn slice(site: &mut Site) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
@@ -56,7 +56,7 @@ pub(super) fn gather(site: &mut Site) -> Result<Slot, NodeError> {
     let (x, indices) = (site.input(0)?, site.input(1)?);
     let shape = site.shape(&x);
     let at = axis(site.int("axis", 0)?, shape.len())?;
-    let Some(picks) = indices.value().and_then(Value::as_ints) else {
+    let Some(picks) = indices.discrete().and_then(Value::as_ints) else {
         return Err(NodeError::unsupported("its indices are not known before the network runs"));
     };
     let picks = picks

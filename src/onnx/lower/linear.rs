@@ -1,9 +1,9 @@
 //! Matrix products.
 
 use super::super::error::NodeError;
+use super::graph::Slot;
 use super::indices::{broadcast_shapes, product};
 use super::site::Site;
-use super::slot::Slot;
 use crate::ir::{Binary, Op};
 
 /// `MatMul` by the rules of `NumPy`: batches broadcast, and a vector is a row on the left and a column on the right.

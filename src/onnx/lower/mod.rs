@@ -6,14 +6,13 @@
 
 mod activation;
 mod attributes;
-mod build;
 mod cast;
 mod comparison;
 mod conv;
 mod elementwise;
-mod exact;
 mod folding;
 mod gates;
+mod graph;
 mod householder;
 mod indexing;
 mod indices;
@@ -26,7 +25,6 @@ mod order;
 mod pooling;
 mod reduce;
 mod site;
-mod slot;
 #[cfg(test)]
 mod tests;
 mod windows;
@@ -39,11 +37,10 @@ use super::external::ExternalData;
 use super::proto::{DataType, ModelProto, NodeProto, TensorProto};
 use super::value::decode_tensor;
 use crate::ir::{Network, NodeId, Op};
-use build::Graph;
+use graph::{CONSTANT, Frozen, Graph, Held, INITIALIZER, Slot};
 use operators::Lower;
 use order::{Origin, Plan, label};
 use site::Site;
-use slot::{CONSTANT, INITIALIZER, Slot, Stated};
 
 /// A name and a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,31 +56,29 @@ pub struct StoredTensor {
     pub name: String,
     /// Shape in the file.
     pub shape: Vec<usize>,
-    /// An initialiser, not a `Constant` node?
+    /// Whether it is an initialiser, not the value of a `Constant` node.
     pub initializer: bool,
-    /// The operators that read it, and as which of their inputs (from 0).
+    /// The operators that read it directly, and as which of their inputs (from 0).
     pub readers: Vec<(String, usize)>,
     /// The nodes of the network that hold its elements; together they hold no element twice.
     pub constants: Vec<StoredConstant>,
+    /// The node whose lowering its values decided, if there is one. The network need not depend on the tensor the way the file
+    /// does, and derivatives of the network with respect to it mean nothing.
+    pub frozen_by: Option<GraphNode>,
+}
+
+/// A node of the file's graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphNode {
+    pub name: String,
+    pub operator: String,
 }
 
 impl StoredTensor {
-    /// May its values decide how the graph is lowered, as bounds, exponents and the constants of gates do? Then the network
-    /// need not depend on them the way the file does, and derivatives with respect to them mean nothing.
+    /// Whether derivatives of the network with respect to its elements are those of the file's function.
     #[must_use]
-    pub fn may_be_structural(&self, network: &Network) -> bool {
-        let values = |constant: &StoredConstant| match &network.node(constant.node).op {
-            crate::ir::Op::Constant(tensor) => tensor.data().to_vec(),
-            _ => Vec::new(),
-        };
-        let all: Vec<f64> = self.constants.iter().flat_map(values).collect();
-        // Gates and powers are recognised by uniform constants, none of them zero.
-        let uniform = all.first().is_none_or(|&first| first != 0.0 && all.iter().all(|&value| value == first));
-        self.readers.iter().any(|(operator, input)| match operator.as_str() {
-            "Clip" | "Pad" | "Pow" | "Resize" | "Upsample" | "Dropout" => *input > 0,
-            "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" => uniform,
-            _ => all.is_empty(),
-        })
+    pub const fn is_differentiable(&self) -> bool {
+        self.frozen_by.is_none() && !self.constants.is_empty()
     }
 }
 
@@ -139,18 +134,17 @@ pub(super) fn lower(model: ModelProto, external: &mut ExternalData) -> Result<Lo
         _ => None,
     };
     let id = match walk.built.node(&slot) {
-        Ok(id) if walk.built.builder.node(id).variable => id,
+        Ok(id) if walk.built.see(id).variable => id,
         Err(error) if matches!(slot, Slot::Step(_)) => return Err(at(producer, opset, error)),
         _ => return Err(constant().into()),
     };
-    let output = Port { name: output_name.clone(), shape: walk.built.builder.node(id).shape.clone() };
+    let output = Port { name: output_name.clone(), shape: walk.built.see(id).shape.to_vec() };
     if output.shape.contains(&0) {
         let reason = format!("is empty: its shape is {:?}", output.shape);
         return Err(GraphError::Value { role: "output", value: output.name, reason, hint: None }.into());
     }
-    let stated = std::mem::take(&mut walk.built.stated);
-    let (network, renamed) = walk.built.builder.finish_renamed(id).ok_or(GraphError::NoInput)?;
-    let tensors = stored(stated, &renamed, &plan, &graph.node);
+    let (network, held, frozen) = walk.built.finish(id).ok_or(GraphError::NoInput)?;
+    let tensors = stored(held, frozen, &plan, &graph.node);
     let mut operators = BTreeMap::new();
     for &index in &plan.order {
         *operators.entry(graph.node[index].op_type.clone()).or_insert(0) += 1;
@@ -167,30 +161,31 @@ fn parameters(network: &Network) -> usize {
     constants.map(crate::ir::Node::size).sum()
 }
 
-/// The floating point tensors of the file that the network needs, in the order of the file.
-fn stored(
-    stated: Vec<(NodeId, String, Stated)>,
-    renamed: &[Option<NodeId>],
-    plan: &Plan,
-    nodes: &[NodeProto],
-) -> Vec<StoredTensor> {
+/// The floating point tensors of the file that the network needs, or whose values decided what it is, in the order of the file.
+fn stored(held: Vec<Held>, frozen: Vec<Frozen>, plan: &Plan, nodes: &[NodeProto]) -> Vec<StoredTensor> {
     let mut found: BTreeMap<(bool, usize, String), StoredTensor> = BTreeMap::new();
-    for (id, name, stated) in stated {
-        let Some(node) = renamed.get(id.index()).copied().flatten() else { continue };
+    let mut tensor = |name: String, shape: &[usize], change: &mut dyn FnMut(&mut StoredTensor)| {
         let key = match plan.origins.get(&name) {
             Some(Origin::Initializer(index)) => (false, *index, name.clone()),
             Some(Origin::Node(index)) => (true, *index, name.clone()),
             _ => (true, usize::MAX, name.clone()),
         };
-        let initializer = !key.0;
-        let tensor = found.entry(key).or_insert_with(|| StoredTensor {
+        let (initializer, shape) = (!key.0, shape.to_vec());
+        change(found.entry(key).or_insert_with(|| StoredTensor {
             name,
-            shape: stated.shape.to_vec(),
+            shape,
             initializer,
             readers: Vec::new(),
             constants: Vec::new(),
-        });
-        tensor.constants.push(StoredConstant { node, elements: stated.elements });
+            frozen_by: None,
+        }));
+    };
+    for Held { node, tensor: name, shape, elements } in held {
+        tensor(name, &shape, &mut |tensor| tensor.constants.push(StoredConstant { node, elements: elements.clone() }));
+    }
+    for Frozen { tensor: name, shape, by: (node, operator) } in frozen {
+        let by = GraphNode { name: node, operator };
+        tensor(name, &shape, &mut |tensor| tensor.frozen_by = Some(by.clone()));
     }
     let mut positions: HashMap<String, usize> = HashMap::new();
     let mut tensors: Vec<StoredTensor> = found.into_values().collect();
@@ -266,7 +261,7 @@ impl Walk {
         if let Slot::Constant(constant) = slot
             && plan.uses.get(value).is_some_and(|&uses| uses > 1)
         {
-            constant.shared.set(true);
+            constant.share();
         }
         self.slots.insert(value.to_owned(), slot.clone());
     }

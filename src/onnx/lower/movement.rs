@@ -1,9 +1,9 @@
 //! Changes of shape and order: every element moves, none changes.
 
 use super::super::error::NodeError;
+use super::graph::Slot;
 use super::indices::{axes, axis, broadcast_shapes, extent, product, signed, source};
 use super::site::Site;
-use super::slot::Slot;
 
 pub(super) fn identity(site: &mut Site) -> Result<Slot, NodeError> {
     site.input(0)
@@ -13,7 +13,7 @@ pub(super) fn identity(site: &mut Site) -> Result<Slot, NodeError> {
 pub(super) fn dropout(site: &mut Site) -> Result<Slot, NodeError> {
     let training = match site.optional(2) {
         None => false,
-        Some(slot) => slot.value().and_then(super::super::value::Value::as_bools) != Some(&[false]),
+        Some(slot) => slot.discrete().and_then(super::super::value::Value::as_bools) != Some(&[false]),
     };
     if training {
         return Err(NodeError::unsupported("it is, or may be, in training mode: its output is random"));

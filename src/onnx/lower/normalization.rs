@@ -1,8 +1,8 @@
 //! Batch normalisation at inference.
 
 use super::super::error::NodeError;
+use super::graph::Slot;
 use super::site::Site;
-use super::slot::Slot;
 use crate::ir::{Binary, Function};
 
 /// `x·s + (β − μ·s)` with `s = γ/√(σ² + ε)`, one of each per channel. The arithmetic on the constants stays in the network,
@@ -31,9 +31,8 @@ pub(super) fn batch_normalization(site: &mut Site) -> Result<Slot, NodeError> {
         }
     }
     let epsilon = site.float("epsilon", 1e-5)?;
-    if site.exact(&variance).is_some_and(|values| values.iter().any(|&value| value + epsilon <= 0.0)) {
-        return Err(NodeError::invalid("a variance plus epsilon is not positive"));
-    }
+    let singular = || NodeError::invalid("a variance plus epsilon is not positive");
+    site.graph.require(&variance, |values| !values.iter().any(|&value| value + epsilon <= 0.0), singular)?;
     let epsilon = site.scalar(epsilon);
     let deviation = site.binary(Binary::Add, &variance, &epsilon)?;
     let deviation = site.function(Function::Sqrt, &deviation)?;

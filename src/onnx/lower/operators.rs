@@ -1,8 +1,8 @@
 //! The table of operators: what is supported, and why some others cannot be.
 
 use super::super::error::NodeError;
+use super::graph::Slot;
 use super::site::Site;
-use super::slot::Slot;
 use super::{
     activation, cast, comparison, conv, elementwise, folding, indexing, linear, movement, normalization, pooling, reduce,
 };

@@ -3,9 +3,9 @@
 use super::super::error::NodeError;
 use super::super::proto::DataType;
 use super::super::value::Value;
+use super::graph::Slot;
 use super::indices::{product, source};
 use super::site::Site;
-use super::slot::Slot;
 use super::windows::{Place, Window, is_bounded};
 use crate::ir::{Binary, Reduction, Tensor};
 

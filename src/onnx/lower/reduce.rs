@@ -1,9 +1,9 @@
 //! Reductions over axes, sorting and softmax: the axes are moved to the end, then rows are reduced.
 
 use super::super::error::NodeError;
+use super::graph::Slot;
 use super::indices::{axes, axis, extent, for_each_index, product, signed};
 use super::site::Site;
-use super::slot::Slot;
 use crate::ir::{Binary, Function, Op, Reduction};
 
 pub(super) fn sum(site: &mut Site) -> Result<Slot, NodeError> {

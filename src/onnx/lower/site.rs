@@ -7,11 +7,9 @@ use super::super::error::NodeError;
 use super::super::external::ExternalData;
 use super::super::proto::{DataType, NodeProto, TensorProto};
 use super::super::value::{BoolTensor, IntTensor, Value, decode_tensor};
-use super::build::{Graph, checked_count};
-use super::exact::uniform;
-use super::folding::{broadcast_source, gather};
+use super::folding::broadcast_source;
+use super::graph::{Constant, Graph, Reader, Slot, checked_count, integer_range};
 use super::indices::{broadcast_shapes, flat, for_each_index, source, strides};
-use super::slot::{Constant, Slot, Stated, integer_range};
 use crate::ir::{Binary, Function, Op, Reduction, Source, Tensor, element_count};
 
 pub(super) struct Site<'a> {
@@ -42,7 +40,7 @@ impl Site<'_> {
     /// An optional input that holds integers known before the network runs.
     pub fn optional_ints_input(&self, index: usize) -> Result<Option<Vec<i64>>, NodeError> {
         let Some(slot) = self.optional(index) else { return Ok(None) };
-        match slot.value().and_then(Value::as_ints) {
+        match slot.discrete().and_then(Value::as_ints) {
             Some(ints) => Ok(Some(ints.to_vec())),
             None => Err(NodeError::unsupported(format!("input {} must be a constant tensor of integers", index + 1))),
         }
@@ -77,21 +75,9 @@ impl Site<'_> {
         self.graph.shape(slot)
     }
 
-    /// The exact value of a constant slot, where it is known.
-    pub fn exact<'s>(&'s self, slot: &'s Slot) -> Option<&'s [f64]> {
-        match slot {
-            Slot::Constant(constant) => constant.value.as_float().map(Tensor::data),
-            Slot::Node(id) => self.graph.exact(*id),
-            Slot::Step(_) => None,
-        }
-    }
-
-    /// The one value that all elements of a constant have.
-    pub fn uniform(&self, slot: &Slot) -> Option<f64> {
-        match slot {
-            Slot::Node(id) => uniform(self.graph.origin(*id)?),
-            slot => uniform(self.exact(slot)?),
-        }
+    /// Comes to a decision that may read values of constants: see [`Graph::decide`].
+    pub fn decide<T>(&mut self, decision: impl FnOnce(&Reader) -> Option<T>) -> Option<T> {
+        self.graph.decide((self.name, &self.proto.op_type), decision)
     }
 }
 
@@ -136,19 +122,14 @@ impl Site<'_> {
             return Err(NodeError::invalid(format!("a tensor of shape {from:?} cannot take the shape {shape:?}")));
         }
         match slot {
-            Slot::Constant(constant) if slot.is_discrete() || !constant.shared.get() => {
-                let value = match &constant.value {
-                    Value::Float(t) => Tensor::new(shape, t.data().to_vec()).map(Value::Float),
-                    Value::Int(t) => IntTensor::new(shape, t.data().to_vec()).map(Value::Int),
-                    Value::Bool(t) => BoolTensor::new(shape, t.data().to_vec()).map(Value::Bool),
-                };
-                let value = value.ok_or_else(|| NodeError::invalid("a shape does not fit its values"))?;
-                self.moved_constant(constant, value, constant.stated.clone())
+            Slot::Constant(constant) if constant.is_movable() => {
+                self.charge_discrete(slot, constant.size())?;
+                constant.reshaped(shape).ok_or_else(|| NodeError::invalid("a shape does not fit its values"))
             }
             Slot::Node(id) => {
-                let node = self.graph.builder.node(*id);
-                let origin = if node.op == Op::Reshape { node.operands.first().copied().unwrap_or(*id) } else { *id };
-                if self.graph.builder.node(origin).shape == shape {
+                let node = self.graph.see(*id);
+                let origin = if node.op == Some(&Op::Reshape) { node.operands.first().copied().unwrap_or(*id) } else { *id };
+                if self.graph.see(origin).shape == shape {
                     return Ok(Slot::Node(origin));
                 }
                 self.push(Op::Reshape, &[&Slot::Node(origin)], shape)
@@ -198,22 +179,16 @@ impl Site<'_> {
             return self.reshape(only, shape);
         }
         if let Some(constants) = Self::movable(&operands, &sources) {
-            let value = gather(&constants.iter().map(|constant| &constant.value).collect::<Vec<_>>(), &shape, &sources)
-                .ok_or_else(|| NodeError::invalid("a constant is read outside its bounds, or mixes kinds of elements"))?;
-            let first = constants.first().ok_or_else(|| NodeError::invalid("it has no operands"))?;
-            let stated = first
-                .stated
-                .as_ref()
-                .filter(|_| value.as_float().is_some())
-                .map(|stated| stated.moved(sources.len(), |index| sources[index].element as usize));
-            return self.moved_constant(first, value, stated);
+            self.charge_discrete(operands[0], sources.len())?;
+            return Constant::gathered(&constants, &shape, &sources)
+                .ok_or_else(|| NodeError::invalid("a constant is read outside its bounds, or mixes kinds of elements"));
         }
         self.push(Op::Rearrange(sources), &operands, shape)
     }
 
     /// A tensor without elements, of the kind of `like`.
     fn empty(&mut self, like: Option<&Slot>, shape: Vec<usize>) -> Result<Slot, NodeError> {
-        match like.and_then(Slot::value) {
+        match like.and_then(Slot::discrete) {
             Some(Value::Int(_)) => self.integers(DataType::Int64, shape, Vec::new()),
             Some(Value::Bool(_)) => self.bool_constant(shape, Vec::new()),
             _ => {
@@ -236,13 +211,13 @@ impl Site<'_> {
         if constants.is_empty() {
             return None;
         }
-        if operands.iter().all(|slot| slot.is_discrete()) {
+        if operands.iter().all(|slot| slot.discrete().is_some()) {
             return Some(constants);
         }
-        if constants.len() > 1 || constants.iter().any(|constant| constant.shared.get()) {
+        if constants.len() > 1 || !constants.iter().all(|constant| constant.is_movable()) {
             return None;
         }
-        let mut seen: Vec<Vec<bool>> = constants.iter().map(|constant| vec![false; constant.value.size()]).collect();
+        let mut seen: Vec<Vec<bool>> = constants.iter().map(|constant| vec![false; constant.size()]).collect();
         let fresh = |s: &Source| {
             let slot = seen.get_mut(s.operand as usize)?.get_mut(s.element as usize)?;
             (!std::mem::replace(slot, true)).then_some(())
@@ -250,13 +225,10 @@ impl Site<'_> {
         sources.iter().map(fresh).collect::<Option<()>>().map(|()| constants)
     }
 
-    /// A moved constant keeps the name of the tensor it came from.
-    fn moved_constant(&mut self, origin: &Constant, value: Value, stated: Option<Stated>) -> Result<Slot, NodeError> {
-        // A floating point tensor is moved only for its one reader, so it does not grow.
-        if value.as_float().is_none() {
-            self.graph.charge(value.shape())?;
-        }
-        Ok(Slot::moved(value, origin.element, &origin.name, &origin.operator, stated))
+    /// Counts a copy of a discrete constant against the limits. A floating point tensor is moved only for its one reader, so it
+    /// does not grow.
+    fn charge_discrete(&mut self, slot: &Slot, count: usize) -> Result<(), NodeError> {
+        if slot.discrete().is_some() { self.graph.charge(&[count]).map(drop) } else { Ok(()) }
     }
 
     /// The elements that start at `offset` and follow `steps` along each axis of `shape`.
@@ -286,22 +258,16 @@ impl Site<'_> {
         let from_strides = strides(&from);
         let shape: Vec<usize> = permutation.iter().map(|&axis| from[axis]).collect();
         let steps: Vec<usize> = permutation.iter().map(|&axis| from_strides[axis]).collect();
-        // Weights are large: a permutation copies nothing, so it needs no list of sources to show that.
+        // Weights are large, and a permutation copies nothing: that need not be shown element by element.
         if let Slot::Constant(constant) = slot
-            && let Value::Float(tensor) = &constant.value
-            && !constant.shared.get()
+            && slot.discrete().is_none()
+            && constant.is_movable()
             && permutation.windows(2).any(|pair| pair[0] > pair[1])
         {
-            let mut data = Vec::with_capacity(tensor.data().len());
-            let mut elements = Vec::with_capacity(tensor.data().len());
-            for_each_index(&shape, |index| {
-                let element = flat(index, &steps);
-                data.extend(tensor.data().get(element));
-                elements.push(element);
-            });
-            let stated = constant.stated.as_ref().map(|stated| stated.moved(elements.len(), |index| elements[index]));
-            let moved = Tensor::new(shape, data).ok_or_else(|| NodeError::invalid("its axes are not a permutation"))?;
-            return self.moved_constant(constant, Value::Float(moved), stated);
+            let mut sources = Vec::with_capacity(constant.size());
+            for_each_index(&shape, |index| sources.push(source(0, flat(index, &steps))));
+            return Constant::gathered(&[constant], &shape, &sources)
+                .ok_or_else(|| NodeError::invalid("its axes are not a permutation"));
         }
         self.rearrange(std::slice::from_ref(slot), shape, |index| source(0, flat(index, &steps)))
     }
@@ -309,8 +275,9 @@ impl Site<'_> {
     /// Elementwise, after broadcasting both operands to their common shape.
     pub fn binary(&mut self, binary: Binary, a: &Slot, b: &Slot) -> Result<Slot, NodeError> {
         let shape = broadcast_shapes(&self.shape(a), &self.shape(b))?;
-        if binary == Binary::Div && self.exact(b).is_some_and(|values| values.contains(&0.0)) {
-            return Err(NodeError::invalid("divides by a constant that is zero"));
+        if binary == Binary::Div {
+            let zero = || NodeError::invalid("divides by a constant that is zero");
+            self.graph.require(b, |values| !values.contains(&0.0), zero)?;
         }
         let (a, b) = (self.broadcast(a, &shape)?, self.broadcast(b, &shape)?);
         self.push(Op::Binary(binary), &[&a, &b], shape)

@@ -243,7 +243,7 @@ fn long_chains_neither_overflow_the_stack_nor_take_long() {
 
 #[test]
 fn elements_and_axes_are_limited() {
-    let mut built = super::build::Graph::default();
+    let mut built = super::graph::Graph::default();
     assert!((0..4).all(|_| built.charge(&[1 << 26]).is_ok()));
     assert!(built.charge(&[1]).unwrap_err().to_string().contains("together"));
     let axes = ints("s", &(0..100).collect::<Vec<_>>());

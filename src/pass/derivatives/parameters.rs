@@ -22,7 +22,7 @@ pub struct Parameter {
 pub struct Excluded {
     pub name: String,
     pub shape: Vec<usize>,
-    pub reason: &'static str,
+    pub reason: String,
 }
 
 /// The parameters θ, in the order of the file.
@@ -47,13 +47,18 @@ pub struct Selection {
 pub enum ParameterError {
     #[error("no tensor of the model is called `{0}`")]
     Unknown(String),
+    #[error(
+        "`{tensor}` cannot be a parameter: its values decide what node `{node}` ({operator}) computes, and derivatives do not \
+         follow them"
+    )]
+    Frozen { tensor: String, node: String, operator: String },
     #[error("the model has no parameters: {0}")]
     None(String),
 }
 
 impl Parameters {
     /// # Errors
-    /// [`ParameterError`]: a pattern that matches nothing, or no parameter left.
+    /// [`ParameterError`]: a pattern that matches nothing, the name of a tensor that cannot be one, or no parameter left.
     pub fn of(model: &Model, selection: &Selection) -> Result<Self, ParameterError> {
         let patterns = selection.include.iter().chain(&selection.exclude);
         if let Some(unknown) = patterns.into_iter().find(|p| !model.tensors.iter().any(|t| matches(p, &t.name))) {
@@ -64,11 +69,19 @@ impl Parameters {
         for tensor in &model.tensors {
             let named = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, &tensor.name));
             let reason = if named(&selection.exclude) {
-                Some("excluded by name")
+                Some("excluded by name".to_owned())
+            } else if let Some(by) = &tensor.frozen_by {
+                if selection.include.contains(&tensor.name) {
+                    let (tensor, node, operator) = (tensor.name.clone(), by.name.clone(), by.operator.clone());
+                    return Err(ParameterError::Frozen { tensor, node, operator });
+                }
+                Some(format!("its values decide what node `{}` ({}) computes", by.name, by.operator))
+            } else if !tensor.is_differentiable() {
+                Some("it has no elements".to_owned())
             } else if named(&selection.include) {
                 None
             } else {
-                reason_against(&model.network, tensor, &normalisation)
+                reason_against(tensor, &normalisation).map(str::to_owned)
             };
             let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
             if let Some(reason) = reason {
@@ -141,7 +154,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     rest.char_indices().map(|(start, _)| start).chain([rest.len()]).any(|start| matches(tail, &rest[start..]))
 }
 
-fn reason_against(network: &Network, tensor: &StoredTensor, normalisation: &[NodeId]) -> Option<&'static str> {
+fn reason_against(tensor: &StoredTensor, normalisation: &[NodeId]) -> Option<&'static str> {
     if !tensor.initializer {
         return Some("a `Constant` node, not an initializer");
     }
@@ -151,11 +164,11 @@ fn reason_against(network: &Network, tensor: &StoredTensor, normalisation: &[Nod
     if only(|operator, input| operator == "BatchNormalization" && input >= 3) {
         return Some("a BatchNormalization statistic");
     }
-    if only(|operator, input| matches!((operator, input), ("Clip" | "Pad" | "Pow" | "Resize" | "Dropout", 1..))) {
-        return Some("a bound, exponent or padding value");
+    if only(|operator, input| matches!((operator, input), ("Clip" | "Pad", 1..))) {
+        return Some("a bound or padding value");
     }
-    if tensor.may_be_structural(network) {
-        return Some("a number that may decide how the graph is read");
+    if tensor.shape.is_empty() && only(|operator, _| matches!(operator, "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Pow")) {
+        return Some("a number without axes in elementwise arithmetic: part of a formula, as a rule");
     }
     if tensor.constants.iter().any(|constant| normalisation.contains(&constant.node)) {
         return Some("an input normalisation constant");

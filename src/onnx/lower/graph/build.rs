@@ -1,19 +1,18 @@
-//! The network under construction: its nodes, its limits, and the constants whose exact values are known.
+//! The network under construction: its nodes, its limits, the constants whose exact values are known, and the tensors of the
+//! file behind them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::super::error::NodeError;
-use super::super::value::Value;
+use super::super::super::error::NodeError;
+use super::super::super::value::Value;
 use super::exact;
 use super::slot::{Constant, Slot, Stated};
-use crate::ir::{MAX_ELEMENTS, NetworkBuilder, NodeId, Op, ShapeError, element_count};
+use crate::ir::{MAX_ELEMENTS, Network, NetworkBuilder, NodeId, Op, ShapeError, Tensor, element_count};
 
 /// Elements that all tensors of one network may have together.
-pub(super) const MAX_TOTAL_ELEMENTS: usize = 1 << 28;
-
-/// How many movements a pattern looks through.
-pub(super) const MAX_MOVES: usize = 16;
+pub const MAX_TOTAL_ELEMENTS: usize = 1 << 28;
 
 /// Largest number of axes.
 const MAX_RANK: usize = 64;
@@ -22,8 +21,12 @@ const MAX_PRODUCTS: usize = 1 << 40;
 /// Longest name of a node; a longer one is cut, because one node of the file may become many nodes here.
 const MAX_NAME: usize = 1 << 10;
 
+fn shortened(name: &str) -> &str {
+    name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end])
+}
+
 /// The number of elements of a tensor that may be built.
-pub(super) fn checked_count(shape: &[usize]) -> Result<usize, NodeError> {
+pub fn checked_count(shape: &[usize]) -> Result<usize, NodeError> {
     if shape.len() > MAX_RANK {
         return Err(NodeError::unsupported(format!("a tensor of {} axes; at most {MAX_RANK} are supported", shape.len())));
     }
@@ -31,15 +34,53 @@ pub(super) fn checked_count(shape: &[usize]) -> Result<usize, NodeError> {
     count.ok_or_else(|| NodeError::Shape(ShapeError::TooLarge(shape.to_vec())))
 }
 
+/// What patterns may see of a node: everything except the values of a constant.
+pub struct Seen<'a> {
+    /// The operation; `None` for a constant.
+    pub op: Option<&'a Op>,
+    pub operands: &'a [NodeId],
+    pub shape: &'a [usize],
+    /// Whether the input reaches it.
+    pub variable: bool,
+}
+
+/// A node of the network that holds elements of a tensor of the file.
+pub struct Held {
+    pub node: NodeId,
+    /// Name of the tensor.
+    pub tensor: String,
+    /// Shape of the tensor in the file.
+    pub shape: Arc<[usize]>,
+    /// Per element of the node its flat index in the tensor; `None` where the order is the file's.
+    pub elements: Option<Arc<[u32]>>,
+}
+
+/// A tensor of the file whose values the lowering has decided on.
+pub struct Frozen {
+    /// Name of the tensor.
+    pub tensor: String,
+    /// Shape of the tensor in the file.
+    pub shape: Arc<[usize]>,
+    /// The first node that decided on it, and its operator.
+    pub by: (String, String),
+}
+
 /// The network under construction.
 #[derive(Default)]
-pub(super) struct Graph {
-    pub builder: NetworkBuilder,
+pub struct Graph {
+    builder: NetworkBuilder,
     elements: usize,
     /// Exact values of small nodes that the input does not reach.
     exact: HashMap<NodeId, Rc<[f64]>>,
-    /// The constants that stand in the file: their nodes, the names of their tensors, and how they stand there.
-    pub stated: Vec<(NodeId, String, Stated)>,
+    /// The nodes that hold tensors of the file.
+    held: Vec<Held>,
+    /// Their positions in `held`.
+    holders: HashMap<NodeId, usize>,
+    frozen: Vec<Frozen>,
+    /// Names of the frozen tensors.
+    frozen_names: HashSet<String>,
+    /// The nodes whose tensors are all frozen already.
+    frozen_nodes: HashSet<NodeId>,
     /// The rectified sides of a reflection, shared by its two halves.
     pub rectified: HashMap<(NodeId, bool), Slot>,
 }
@@ -65,10 +106,10 @@ impl Graph {
     ) -> Result<NodeId, NodeError> {
         let count = self.charge(&shape)?;
         self.check_work(&op, operands, count)?;
-        let name = name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end]);
+        let name = shortened(name);
         let constant = op != Op::Input && operands.iter().all(|&id| !self.builder.node(id).variable);
         let exact = if constant && count <= exact::LIMIT && !matches!(op, Op::Constant(_)) {
-            let known: Option<Vec<&[f64]>> = operands.iter().map(|&id| self.exact(id)).collect();
+            let known: Option<Vec<&[f64]>> = operands.iter().map(|&id| self.known_node(id)).collect();
             known.and_then(|known| exact::apply(&op, &known))
         } else {
             None
@@ -99,27 +140,68 @@ impl Graph {
         Ok(())
     }
 
-    /// The exact value of a node, where it is known.
-    pub fn exact(&self, id: NodeId) -> Option<&[f64]> {
+    /// What patterns may see of a node.
+    pub fn see(&self, id: NodeId) -> Seen<'_> {
+        let node = self.builder.node(id);
+        let op = (!matches!(node.op, Op::Constant(_))).then_some(&node.op);
+        Seen { op, operands: &node.operands, shape: &node.shape, variable: node.variable }
+    }
+
+    /// The exact value of a slot, where it is known; only for decisions on record (see [`Graph::decide`]).
+    pub(super) fn known<'s>(&'s self, slot: &'s Slot) -> Option<&'s [f64]> {
+        match slot {
+            Slot::Constant(constant) => constant.value.as_float().map(Tensor::data),
+            Slot::Node(id) => self.known_node(*id),
+            Slot::Step(_) => None,
+        }
+    }
+
+    /// The same for a node.
+    pub(super) fn known_node(&self, id: NodeId) -> Option<&[f64]> {
         match &self.builder.node(id).op {
             Op::Constant(tensor) => Some(tensor.data()),
             _ => self.exact.get(&id).map(|values| &**values),
         }
     }
 
-    /// The exactly known values that a node merely moves or copies.
-    pub fn origin(&self, mut id: NodeId) -> Option<&[f64]> {
-        for _ in 0..MAX_MOVES {
-            if let Some(values) = self.exact(id) {
-                return Some(values);
+    /// Marks every tensor of the file that a constant is made of as frozen by a node.
+    pub(super) fn freeze(&mut self, slot: &Slot, by: (&str, &str)) {
+        match slot {
+            Slot::Constant(constant) => {
+                if let Some(stated) = &constant.stated {
+                    self.freeze_tensor(&constant.name, &stated.shape.clone(), by);
+                }
             }
-            let node = self.builder.node(id);
-            match (&node.op, &node.operands[..]) {
-                (Op::Reshape | Op::Rearrange(_), [only]) => id = *only,
-                _ => return None,
+            Slot::Step(_) => {}
+            Slot::Node(id) => {
+                let mut pending = vec![*id];
+                while let Some(id) = pending.pop() {
+                    if !self.frozen_nodes.insert(id) {
+                        continue;
+                    }
+                    pending.extend_from_slice(&self.builder.node(id).operands);
+                    if let Some(&position) = self.holders.get(&id) {
+                        let (tensor, shape) = (self.held[position].tensor.clone(), self.held[position].shape.clone());
+                        self.freeze_tensor(&tensor, &shape, by);
+                    }
+                }
             }
         }
-        None
+    }
+
+    fn freeze_tensor(&mut self, tensor: &str, shape: &Arc<[usize]>, (node, operator): (&str, &str)) {
+        if self.frozen_names.insert(tensor.to_owned()) {
+            let by = (shortened(node).to_owned(), operator.to_owned());
+            self.frozen.push(Frozen { tensor: tensor.to_owned(), shape: shape.clone(), by });
+        }
+    }
+
+    /// The finished network with that output, the nodes that hold tensors of the file, and the tensors that are frozen; `None`
+    /// where the network has no input.
+    pub fn finish(self, output: NodeId) -> Option<(Network, Vec<Held>, Vec<Frozen>)> {
+        let (network, renamed) = self.builder.finish_renamed(output)?;
+        let renamed = |held: Held| Some(Held { node: renamed.get(held.node.index()).copied().flatten()?, ..held });
+        Some((network, self.held.into_iter().filter_map(renamed).collect(), self.frozen))
     }
 
     pub fn shape(&self, slot: &Slot) -> Vec<usize> {
@@ -154,8 +236,9 @@ impl Graph {
         let (op, shape) = (Op::Constant(tensor.clone()), tensor.shape().to_vec());
         let id = self.push((&constant.name, &constant.operator), op, &[], shape)?;
         constant.node.set(Some(id));
-        if let Some(stated) = &constant.stated {
-            self.stated.push((id, constant.name.clone(), stated.clone()));
+        if let Some(Stated { shape, elements }) = constant.stated.clone() {
+            self.holders.insert(id, self.held.len());
+            self.held.push(Held { node: id, tensor: constant.name.clone(), shape, elements });
         }
         Ok(id)
     }

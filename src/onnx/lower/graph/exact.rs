@@ -4,10 +4,10 @@
 use crate::ir::{Binary, Function, Op};
 
 /// Results larger than this are not kept.
-pub(super) const LIMIT: usize = 1 << 14;
+pub const LIMIT: usize = 1 << 14;
 
 /// The exact value of an operation on exactly known operands.
-pub(super) fn apply(op: &Op, operands: &[&[f64]]) -> Option<Vec<f64>> {
+pub fn apply(op: &Op, operands: &[&[f64]]) -> Option<Vec<f64>> {
     match (op, operands) {
         (Op::Reshape, [x]) => Some(x.to_vec()),
         (Op::Rearrange(sources), _) => {
@@ -21,7 +21,7 @@ pub(super) fn apply(op: &Op, operands: &[&[f64]]) -> Option<Vec<f64>> {
 
 /// The one value that all elements have.
 #[allow(clippy::float_cmp)] // values are told apart exactly
-pub(super) fn uniform(values: &[f64]) -> Option<f64> {
+pub fn uniform(values: &[f64]) -> Option<f64> {
     values.first().copied().filter(|first| values.iter().all(|value| value == first))
 }
 
