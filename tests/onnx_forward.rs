@@ -109,7 +109,7 @@ fn real_networks_agree_with_onnx_runtime() {
 #[test]
 fn all_case_models_load_and_evaluate() {
     let Some(cases) = shared().map(|shared| shared.join("cases")) else { return };
-    let folders = std::fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["activations", "curvature", "ibp", "lipschitz"].into_iter().map(|folder| cases.join(folder));
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "onnx")) {
         let model = load(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

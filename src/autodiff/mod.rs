@@ -9,10 +9,12 @@ mod gradient;
 mod kinks;
 mod second;
 mod structure;
+mod trainable;
 
 pub use gradient::{Differentiable, Reverse};
 pub use second::second_derivative;
 pub use structure::{Structure, logits, needed, piecewise_linear};
+pub use trainable::Trainable;
 
 use std::collections::HashMap;
 
@@ -207,11 +209,13 @@ impl<'a> Linearisation<'a> {
                 tangent.fill(0.0);
                 if let Some(factor) = self.right_factor(node) {
                     factor.add_times(&tangents[node.operands[0].index()], &mut tangent);
+                } else if node.op == Op::Softmax {
+                    self.add_softmax_product(id, &tangents[node.operands[0].index()], &mut tangent);
                 } else {
                     for partial in &self.partials[id.index()] {
                         partial.add_product(&tangents[partial.operand().index()], &mut tangent);
                     }
-                    self.for_each_partial(id, node, |operand, from, to, partial| {
+                    self.for_each_partial(node, |operand, from, to, partial| {
                         if let Some(value) = tangents[operand.index()].get(from) {
                             tangent[to] += partial * value;
                         }
@@ -236,6 +240,8 @@ impl<'a> Linearisation<'a> {
                 operand.iter_mut().zip(solved.iter().zip(&equation.slopes)).for_each(|(o, (s, d))| *o += s * d);
             } else if let Some(factor) = self.right_factor(node) {
                 factor.add_transposed_times(&adjoint, &mut adjoints[node.operands[0].index()]);
+            } else if node.op == Op::Softmax {
+                self.add_softmax_product(id, &adjoint, &mut adjoints[node.operands[0].index()]);
             } else if let (Op::Conv(geometry), false) =
                 (&node.op, node.operands.get(1).is_none_or(|&w| self.network.node(w).variable))
             {
@@ -246,7 +252,7 @@ impl<'a> Linearisation<'a> {
                 for partial in &self.partials[id.index()] {
                     partial.add_product(&adjoint, &mut adjoints[partial.operand().index()]);
                 }
-                self.for_each_partial(id, node, |operand, from, to, partial| {
+                self.for_each_partial(node, |operand, from, to, partial| {
                     if let Some(target) = adjoints[operand.index()].get_mut(from) {
                         *target += partial * adjoint[to];
                     }
@@ -258,14 +264,21 @@ impl<'a> Linearisation<'a> {
 
     /// Calls `visit(operand, element of the operand, element of the result, ∂result/∂operand)` for every partial
     /// derivative with respect to a variable operand that is not known to vanish, where an operation mixes elements.
-    fn for_each_partial(&self, id: NodeId, node: &Node, mut visit: impl FnMut(NodeId, usize, usize, f64)) {
+    fn for_each_partial(&self, node: &Node, mut visit: impl FnMut(NodeId, usize, usize, f64)) {
         let operands = &node.operands;
         let variable = |position: usize| self.network.node(operands[position]).variable;
         let value = |position: usize| self.value(operands[position]);
         match &node.op {
-            // Implicit equations have no partial derivatives of their own: their loops are solved. The others act on each element
-            // by itself.
-            Op::Input | Op::Constant(_) | Op::Equilibrium(_) | Op::Reshape | Op::Binary(_) | Op::Function(_) | Op::PRelu => {}
+            // Implicit equations have no partial derivatives of their own: their loops are solved. Those of a softmax are applied
+            // row by row. The others act on each element by itself.
+            Op::Input
+            | Op::Constant(_)
+            | Op::Equilibrium(_)
+            | Op::Softmax
+            | Op::Reshape
+            | Op::Binary(_)
+            | Op::Function(_)
+            | Op::PRelu => {}
             Op::Rearrange(sources) => {
                 for (to, source) in sources.iter().enumerate() {
                     let operand = source.operand as usize;
@@ -313,15 +326,16 @@ impl<'a> Linearisation<'a> {
                     order.iter().enumerate().for_each(|(to, &from)| visit(operands[0], row * size + from, row * size + to, 1.0));
                 }
             }
-            Op::Softmax => {
-                let size = node.shape.last().copied().unwrap_or(1).max(1);
-                for (row, p) in self.value(id).chunks(size).enumerate() {
-                    for (i, j) in (0..p.len()).flat_map(|i| (0..p.len()).map(move |j| (i, j))) {
-                        let partial = if i == j { p[i] * (1.0 - p[i]) } else { -p[i] * p[j] };
-                        visit(operands[0], row * size + j, row * size + i, partial);
-                    }
-                }
-            }
+        }
+    }
+
+    /// Adds `(diag(p) − p·pᵀ)·vector` for every row `p` of a softmax: its derivative, which is symmetric.
+    fn add_softmax_product(&self, id: NodeId, vector: &[f64], target: &mut [f64]) {
+        let size = self.network.node(id).shape.last().copied().unwrap_or(1).max(1);
+        let rows = self.value(id).chunks(size).zip(vector.chunks(size));
+        for (target, (p, vector)) in target.chunks_mut(size).zip(rows) {
+            let mean = dot(p, vector);
+            target.iter_mut().zip(p.iter().zip(vector)).for_each(|(target, (p, x))| *target += p * (x - mean));
         }
     }
 

@@ -15,7 +15,7 @@ pub use claim::{
     Assurance, CaseSlopes, Claim, ClaimKind, CurvatureMatrix, Domain, End, FileIdentity, Functional, FunctionalBound,
     HessianTraceClaim, Inequality, Interval, InverseHessianClaim, InverseHessianWitness, LipschitzClaim, LipschitzWitness,
     LossName, NodeSlopes, Norm, Objective, Optimum, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim,
-    RobustnessWitness, Semantics, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits, StabilityClaim,
+    RobustnessWitness, Scope, Semantics, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits, StabilityClaim,
     StabilityVerdict, StabilityWitness, TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
 };
 pub use number::{Bits, Number, Rounding};
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The schema that this version writes, and its major version.
-pub const SCHEMA: &str = "nnverify-certificate/1.1";
+pub const SCHEMA: &str = "nnverify-certificate/1.2";
 const MAJOR: &str = "nnverify-certificate/1.";
 /// A certificate larger than this is refused unread.
 pub const CERTIFICATE_LIMIT: u64 = 1 << 24;

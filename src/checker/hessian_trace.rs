@@ -6,7 +6,8 @@ use super::refusal::ClaimRefusal;
 use crate::certificate::{Assurance, CurvatureMatrix, HessianTraceClaim, Rounding};
 use crate::sound::Enclosure;
 
-/// The assurance that a claim about a trace has.
+/// The assurance that a claim about a trace has. [`Assurance::Estimated`] says that nothing is established: the probes are not
+/// repeated, so that the claim answers no question until the pass has run again.
 ///
 /// # Errors
 /// What is not proved, or an estimate that is not one.

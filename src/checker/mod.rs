@@ -46,7 +46,7 @@ pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, p
 pub use inverse_hessian::prove_residual;
 pub use margins::Margins;
 pub use neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
-pub use objective::Objective;
+pub use objective::{Objective, scope};
 pub use pair::attained_quotient;
 pub use parts::{product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};

@@ -1,12 +1,13 @@
 //! TRUSTED. A mean loss over a data set, rebuilt from the model and the data files: gradients and Jacobian rows in enclosures.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::derivative::is_smooth;
 use super::evidence::Evidence;
 use super::refusal::ClaimRefusal;
-use crate::autodiff::{Reverse, Structure, logits};
-use crate::certificate::{self, LossName};
+use crate::autodiff::{Reverse, Structure, Trainable, logits};
+use crate::certificate::{self, LossName, Scope};
 use crate::data::{Dataset, Source};
 use crate::ir::{Network, NodeId, Op, Reduction, Values};
 use crate::onnx::StoredTensor;
@@ -92,6 +93,9 @@ impl<'a> Objective<'a> {
         }
         if dimension == 0 {
             return Err(ClaimRefusal::Shape { what: "there are no parameters" });
+        }
+        if claim.scope.is_some_and(|stated| scope(data.len(), network, tensors, &claim.parameters) != stated) {
+            return Err(ClaimRefusal::Scope { field: "scope" });
         }
         let (output, _) = logits(network, loss == LossName::CrossEntropy);
         let outputs = network.node(output).size();
@@ -216,6 +220,22 @@ impl<'a> Objective<'a> {
                 self.pull(&values, column.collect())
             })
             .collect()
+    }
+}
+
+/// Returns what part of a data set of so many samples and of a model a claim about these parameters is.
+#[must_use]
+pub fn scope(available: usize, network: &Network, tensors: &[StoredTensor], parameters: &[String]) -> Scope {
+    let size = |tensor: &StoredTensor| tensor.shape.iter().fold(1u64, |size, &extent| size.saturating_mul(extent as u64));
+    let total = |tensors: &mut dyn Iterator<Item = &StoredTensor>| tensors.map(size).fold(0u64, u64::saturating_add);
+    let trainable = Trainable::of(network);
+    let chosen: HashSet<&String> = parameters.iter().collect();
+    Scope {
+        available: u32::try_from(available).unwrap_or(u32::MAX),
+        parameters: total(&mut tensors.iter().filter(|tensor| chosen.contains(&tensor.name))),
+        trainable: total(&mut trainable.select(tensors)),
+        stored: total(&mut tensors.iter()),
+        complete: trainable.select(tensors).map(|tensor| &tensor.name).eq(parameters),
     }
 }
 

@@ -54,6 +54,8 @@ pub enum ClaimRefusal {
          with respect to it are not those of the file's function; leave it out (`--exclude`)"
     )]
     Frozen { tensor: String, node: String, operator: String },
+    #[error("`{field}` says of how many samples or parameters the claim is, and not rightly")]
+    Scope { field: &'static str },
     #[error("checking it would take more than {limit:e} multiplications")]
     Work { limit: f64 },
     #[error("the witness does not fit the network: {what}")]

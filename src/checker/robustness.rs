@@ -42,6 +42,9 @@ pub fn check(
     if claim.samples as usize > data.len() || named.clone().any(|&sample| sample >= claim.samples) {
         return Err(ClaimRefusal::Shape { what: "the claim names samples that the data do not have" });
     }
+    if claim.available.is_some_and(|available| available as usize != data.len()) {
+        return Err(ClaimRefusal::Scope { field: "available" });
+    }
     // Counted twice, one sample would count for two.
     let distinct: std::collections::HashSet<u32> = named.copied().collect();
     if distinct.len() != claim.robust.len() + claim.falsified.len() {

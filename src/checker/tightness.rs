@@ -49,6 +49,9 @@ pub fn check(
         return Err(ClaimRefusal::Shape { what: "the network has too many outputs" });
     }
     let count = rows(network.output_size(), 0, claim.elided).constants.len();
+    if claim.available.is_some_and(|available| available as usize != data.len()) {
+        return Err(ClaimRefusal::Scope { field: "available" });
+    }
     let samples = claim.samples as usize;
     if samples > data.len() || samples.checked_mul(2 * count) != Some(boxes.len()) {
         return Err(ClaimRefusal::Shape { what: "there is not one box for each sample and row" });

@@ -42,8 +42,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         OutputFormat::Json => crate::report::json(&files).map_err(Failure::error)?,
     };
     output.results(&text)?;
-    let refused = files.iter().any(|file| file.refusal.is_some());
-    Ok(if refused { ExitStatus::Refused } else { ExitStatus::Established })
+    Ok(if files.iter().any(|file| file.refusal.is_some()) {
+        ExitStatus::Refused
+    } else if files.iter().flat_map(|file| &file.claims).all(|claim| claim.established) {
+        ExitStatus::Established
+    } else {
+        ExitStatus::Inconclusive
+    })
 }
 
 /// Checks one certificate. An unreadable file is a usage error; a malformed one is a refusal.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::analysis::{Context, Findings};
 use super::objective::{self, Setting};
 use super::{ExitStatus, Failure};
-use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Semantics};
+use crate::certificate::{Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, Semantics};
 use crate::pass::deadline::Deadline;
 use crate::pass::derivatives::{Objective, Precision, Real};
 use crate::pass::hessian::{Analysis, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
@@ -18,6 +18,9 @@ pub struct Arguments {
     /// Traces, norms and eigenvalues of the Hessian and the Gauss-Newton matrix of the loss
     #[arg(long, group = "pass")]
     hessian_trace: bool,
+    /// The matrix whose trace is claimed [default: the Hessian where that is proved or estimated, else the Gauss-Newton matrix]
+    #[arg(long, value_enum, value_name = "MATRIX", requires = "hessian_trace")]
+    trace_of: Option<TraceOf>,
     /// Is SGD with this learning rate mean-square stable here?
     #[arg(long, value_name = "ETA", requires_all = ["hessian_trace", "batch_size"], value_parser = positive)]
     learning_rate: Option<f64>,
@@ -26,7 +29,22 @@ pub struct Arguments {
     batch_size: Option<u32>,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TraceOf {
+    /// Of the mean loss
+    Hessian,
+    /// The Hessian without the curvature of the network itself
+    GaussNewton,
+}
+
 impl Arguments {
+    fn matrix(&self) -> Option<CurvatureMatrix> {
+        self.trace_of.map(|of| match of {
+            TraceOf::Hessian => CurvatureMatrix::Hessian,
+            TraceOf::GaussNewton => CurvatureMatrix::GaussNewton,
+        })
+    }
+
     pub const fn requested(&self) -> bool {
         self.hessian_trace
     }
@@ -65,7 +83,7 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
     if deadline.has_passed() {
         analysis.not_done.push("certificates".to_owned());
     } else {
-        certified = certify(setting, &analysis, context, deadline, &mut claims);
+        certified = certify(setting, &analysis, arguments.matrix(), context, deadline, &mut claims);
     }
     // What no claim holds is not established.
     let cut_off = !analysis.not_done.is_empty();
@@ -97,7 +115,14 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
 }
 
 /// Adds the claims that the checker will accept. Does one hold for everything that was asked for?
-fn certify(setting: &Setting, analysis: &Analysis, context: &Context, deadline: Deadline, claims: &mut Vec<Claim>) -> bool {
+fn certify(
+    setting: &Setting,
+    analysis: &Analysis,
+    matrix: Option<CurvatureMatrix>,
+    context: &Context,
+    deadline: Deadline,
+    claims: &mut Vec<Claim>,
+) -> bool {
     let checked = setting.checked(context, |samples, outputs| samples * outputs);
     let mut certified = true;
     let mut note = |what: &str, reason: &dyn std::fmt::Display| {
@@ -111,7 +136,7 @@ fn certify(setting: &Setting, analysis: &Analysis, context: &Context, deadline: 
         domain: Domain::Data,
         kind,
     };
-    match trace_claim(analysis, &setting.identity, checked.as_ref().map_err(Clone::clone), context.seed) {
+    match trace_claim(analysis, &setting.identity, matrix, checked.as_ref().map_err(Clone::clone), context.seed) {
         Ok(found) => {
             let assurance = if found.estimate.is_some() { Assurance::Estimated } else { Assurance::Proved };
             claims.push(claim("hessian-trace", assurance, ClaimKind::HessianTrace(found)));

@@ -16,6 +16,9 @@ pub struct Arguments {
     /// The loss, always its mean over the samples of `--data`
     #[arg(long, value_enum, value_name = "LOSS")]
     loss: Option<LossChoice>,
+    /// Count these tensors alone as parameters (`*` stands for any characters); may be given several times
+    #[arg(long, value_name = "NAME", conflicts_with = "include")]
+    only: Vec<String>,
     /// Count this tensor as a parameter (`*` stands for any characters)
     #[arg(long, value_name = "NAME")]
     include: Vec<String>,
@@ -74,7 +77,7 @@ impl Arguments {
         let dataset = context.data(pass)?;
         let count = context.samples(&dataset);
         let network = &context.model.network;
-        let selection = Selection { include: self.include.clone(), exclude: self.exclude.clone() };
+        let selection = Selection { only: self.only.clone(), include: self.include.clone(), exclude: self.exclude.clone() };
         let parameters = Parameters::of(context.model, &selection).map_err(Failure::error)?;
         let (output, softmax) = loss.output(network);
         let outputs = network.node(output).size();
@@ -90,6 +93,7 @@ impl Arguments {
             }
         };
         let inputs = (0..count).flat_map(|sample| dataset.input(sample)).collect();
+        let names: Vec<String> = parameters.list.iter().map(|parameter| parameter.name.clone()).collect();
         let identity = certificate::Objective {
             data: dataset.files().iter().map(|(path, digest)| identity(path, digest)).collect(),
             samples: u32::try_from(count).map_err(Failure::internal)?,
@@ -97,7 +101,8 @@ impl Arguments {
                 Loss::CrossEntropy => LossName::CrossEntropy,
                 Loss::Mse => LossName::Mse,
             },
-            parameters: parameters.list.iter().map(|parameter| parameter.name.clone()).collect(),
+            scope: Some(checker::scope(dataset.len(), network, &context.model.tensors, &names)),
+            parameters: names,
         };
         let circuit = Circuit::new(network, output, parameters).map_err(Failure::error)?;
         Ok(Setting { circuit, loss, samples: Samples { inputs, targets, count }, softmax, identity, dataset })

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::gate::decision::{Given, Stop, Subject, decide, given};
+use super::gate::decision::{Found, Given, Stop, Subject, decide, given};
 use super::gate::{open, shown, status};
 use super::output::Output;
 use super::{ExitStatus, Failure, check, recheck};
@@ -155,7 +155,7 @@ impl<'a> Rules<'a> {
     /// The certificate that answers a rule best.
     fn of_task(&self, task: &Task, given: &Given, accepted: &[Accepted]) -> Vec<RuleOutcome> {
         let decided = accepted.iter().filter_map(|Accepted { certificate, checked }| {
-            let (outcomes, _) = decide(&self.subject, task, certificate, checked, given, None)?;
+            let (outcomes, _) = decide(&self.subject, task, certificate, checked, given, Found::AtHand)?;
             let certificate = Some(checked.certificate.clone());
             let of = |outcome| RuleOutcome { certificate: certificate.clone(), reused: true, ..outcome };
             Some(outcomes.into_iter().map(of).collect::<Vec<_>>())

@@ -199,6 +199,7 @@ fn claim(
         data: identities(data),
         perturbation,
         samples: outcomes.len() as u32,
+        available: u32::try_from(data.len()).ok(),
         robust: outcomes.iter().enumerate().filter_map(robust).collect(),
         falsified,
         witness: RobustnessWitness { points: Vector::inline(&points), margins: margins.map(Box::new) },

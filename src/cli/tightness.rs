@@ -113,6 +113,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         data: identities(&data),
         perturbation,
         samples: count as u32,
+        available: u32::try_from(data.len()).ok(),
         elided: options.elided,
         splits,
         tightness: TightnessInterval { lower: Number::lower(tightness.lower), upper: Number::upper(tightness.upper) },

@@ -123,7 +123,12 @@ impl Coded for ClaimRefusal {
         match self {
             Self::MissingFile { .. } => "NV511",
             Self::File { .. } | Self::Data(_) => "NV512",
-            Self::Number { .. } | Self::Incomplete { .. } | Self::MissingVector | Self::Shape { .. } | Self::Region(_) => "NV513",
+            Self::Number { .. }
+            | Self::Scope { .. }
+            | Self::Incomplete { .. }
+            | Self::MissingVector
+            | Self::Shape { .. }
+            | Self::Region(_) => "NV513",
             Self::Semantics | Self::Assurance { .. } => "NV514",
             Self::NotReached { .. } => "NV515",
             Self::NoMatrix { .. } | Self::NotDefinite { .. } => "NV516",

@@ -71,6 +71,9 @@ impl Requirement {
                     let found = claim.value.pointer(condition.pointer);
                     match &condition.expected {
                         Expected::Value(value) => found == Some(value),
+                        Expected::SameAs(other) => found.is_some() && found == claim.value.pointer(other),
+                        Expected::Absent => found.is_none(),
+                        Expected::Names(names) => found.and_then(Value::as_array).is_some_and(|found| are(found, names)),
                         Expected::DigestOf(path) => {
                             digests.get(path).is_some_and(|digest| found.and_then(Value::as_str) == Some(digest))
                         }
@@ -144,6 +147,11 @@ impl Requirement {
         }
         decision
     }
+}
+
+/// Whether a list holds these names, each once, and no others.
+fn are(list: &[Value], names: &[String]) -> bool {
+    list.len() == names.len() && names.iter().all(|name| list.iter().any(|found| found.as_str() == Some(name)))
 }
 
 const fn word(assurance: Assurance) -> &'static str {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::certificate::{Assurance, LossName, Norm};
+use crate::certificate::{Assurance, CurvatureMatrix, LossName, Norm};
 
 /// What a repository asks of its models.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -141,8 +141,9 @@ pub struct RobustnessRule {
     /// Labels, where they are a file of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// How many samples, from the first.
-    pub samples: u32,
+    /// How many samples, from the first; all of them where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
     /// Norm of the perturbations: `l2` or `linf`.
     pub norm: Norm,
     /// Their size, in the units of the data.
@@ -164,8 +165,9 @@ pub struct TightnessRule {
     /// Labels, where they are a file of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// How many samples, from the first.
-    pub samples: u32,
+    /// How many samples, from the first; all of them where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
     /// Size of the perturbations of each value, in the units of the data.
     pub epsilon: f64,
     /// The mean tightness over the samples (its proved lower bound) is at least this.
@@ -185,9 +187,16 @@ pub struct HessianTraceRule {
     /// Targets, where they are a file of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// How many samples, from the first.
-    pub samples: u32,
+    /// How many samples, from the first; all of them where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
     pub loss: LossName,
+    /// `hessian`, or `gauss-newton`: a claim about the one does not answer a rule about the other.
+    #[serde(default = "hessian")]
+    pub matrix: CurvatureMatrix,
+    /// The tensors that count as parameters, by name; all trained ones where this is not given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<String>,
     /// The upper limit of the trace (proved, or of its confidence interval) is at most this.
     #[schemars(with = "f64")]
     pub max_trace: Spanned<f64>,
@@ -205,14 +214,22 @@ pub struct StabilityRule {
     /// Targets, where they are a file of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// How many samples, from the first.
-    pub samples: u32,
+    /// How many samples, from the first; all of them where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
     pub loss: LossName,
+    /// The tensors that count as parameters, by name; all trained ones where this is not given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<String>,
     pub learning_rate: f64,
     pub batch_size: u32,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
+}
+
+const fn hessian() -> CurvatureMatrix {
+    CurvatureMatrix::Hessian
 }
 
 const fn proved() -> Assurance {

@@ -38,6 +38,12 @@ pub struct Condition {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expected {
     Value(Value),
+    /// What stands at another pointer of the claim.
+    SameAs(&'static str),
+    /// Nothing: the claim names no such thing.
+    Absent,
+    /// These names, in any order.
+    Names(Vec<String>),
     /// SHA-256 of this file of the task.
     DigestOf(PathBuf),
 }
@@ -77,6 +83,10 @@ impl std::fmt::Display for Limit {
 impl Condition {
     pub(super) const fn is(pointer: &'static str, value: Value) -> Self {
         Self { pointer, expected: Expected::Value(value) }
+    }
+
+    pub(super) const fn absent(pointer: &'static str) -> Self {
+        Self { pointer, expected: Expected::Absent }
     }
 
     pub(super) fn digest(pointer: &'static str, file: &Path) -> Self {

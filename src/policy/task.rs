@@ -10,8 +10,8 @@ use super::file::{
     HessianTraceRule, LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule, StabilityRule, TightnessRule,
 };
 use super::read::Wrong;
-use super::requirement::{Condition, Limit, Requirement};
-use crate::certificate::{Assurance, Bits, LossName, Norm};
+use super::requirement::{Condition, Expected, Limit, Requirement};
+use crate::certificate::{Assurance, Bits, CurvatureMatrix, LossName, Norm};
 
 /// The line of a byte.
 pub(super) type LineOf<'a> = &'a dyn Fn(usize) -> usize;
@@ -158,7 +158,11 @@ impl Task {
         let about = Shared {
             model,
             name: format!("robustness-{norm}-{}", decimal(epsilon)),
-            what: format!("certified accuracy, {symbol} perturbations of {}", decimal(epsilon)),
+            what: format!(
+                "certified accuracy, {symbol} perturbations of {}, {}",
+                decimal(epsilon),
+                samples_of(wanted.samples, &wanted.data)
+            ),
             kind: "robustness",
             conditions,
             assurance: wanted.assurance,
@@ -182,7 +186,11 @@ impl Task {
         let about = Shared {
             model,
             name: format!("tightness-{}", decimal(epsilon)),
-            what: format!("mean tightness of interval propagation, perturbations of {}", decimal(epsilon)),
+            what: format!(
+                "mean tightness of interval propagation, perturbations of {}, {}",
+                decimal(epsilon),
+                samples_of(wanted.samples, &wanted.data)
+            ),
             kind: "tightness",
             conditions,
             assurance: wanted.assurance,
@@ -193,11 +201,21 @@ impl Task {
     }
 
     fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, line_of: LineOf, rule: Rule) -> Result<Self, Wrong> {
-        let (conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
+        let matrix = match wanted.matrix {
+            CurvatureMatrix::Hessian => "Hessian",
+            CurvatureMatrix::GaussNewton => "Gauss-Newton matrix",
+            CurvatureMatrix::EmpiricalFisher => {
+                return Err("`matrix` is `hessian` or `gauss-newton`: no trace is claimed of another".to_owned().into());
+            }
+        };
+        let (labels, parameters) = (wanted.labels.as_deref(), &wanted.parameters);
+        let (mut conditions, files) = objective(&wanted.data, labels, wanted.samples, wanted.loss, parameters)?;
+        conditions.push(Condition::is("/matrix", json!(wanted.matrix)));
+        let (samples, parameters) = (samples_of(wanted.samples, &wanted.data), parameters_of(parameters));
         let about = Shared {
             model,
             name: format!("hessian-trace-{}", loss(wanted.loss)),
-            what: format!("trace of the curvature of the {} loss", loss(wanted.loss)),
+            what: format!("trace of the {matrix} of the {} loss, {samples}, {parameters}", loss(wanted.loss)),
             kind: "hessian-trace",
             conditions,
             assurance: wanted.assurance,
@@ -212,13 +230,19 @@ impl Task {
         if wanted.batch_size == 0 {
             return Err("`batch-size` is 0".to_owned().into());
         }
-        let (mut conditions, files) = objective(&wanted.data, wanted.labels.as_deref(), wanted.samples, wanted.loss)?;
+        let (labels, parameters) = (wanted.labels.as_deref(), &wanted.parameters);
+        let (mut conditions, files) = objective(&wanted.data, labels, wanted.samples, wanted.loss, parameters)?;
+        let (samples, parameters) = (samples_of(wanted.samples, &wanted.data), parameters_of(parameters));
         conditions.push(Condition::is("/learning_rate", json!(Bits::of(rate))));
         conditions.push(Condition::is("/batch_size", json!(wanted.batch_size)));
         let about = Shared {
             model,
             name: format!("stability-{}-{}", decimal(rate), wanted.batch_size),
-            what: format!("SGD with learning rate {} and batches of {}", decimal(rate), wanted.batch_size),
+            what: format!(
+                "SGD with learning rate {} and batches of {}, {samples}, {parameters}",
+                decimal(rate),
+                wanted.batch_size
+            ),
             kind: "stability",
             conditions,
             assurance: wanted.assurance,
@@ -233,12 +257,19 @@ fn around_samples(
     policy: &ModelPolicy,
     data: &Path,
     labels: Option<&Path>,
-    samples: u32,
+    samples: Option<u32>,
     norm: &str,
     epsilon: f64,
 ) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
     let input = &policy.input;
-    let (mut conditions, files) = at_samples(["/data/0/digest", "/data/1/digest", "/samples"], data, labels, samples)?;
+    let pointers = Samples {
+        data: "/data/0/digest",
+        labels: "/data/1",
+        labels_digest: "/data/1/digest",
+        samples: "/samples",
+        available: "/available",
+    };
+    let (mut conditions, files) = pointers.at(data, labels, samples)?;
     conditions.extend([
         Condition::is("/perturbation/norm", json!(norm)),
         Condition::is("/perturbation/epsilon", json!(decimal(epsilon))),
@@ -250,26 +281,69 @@ fn around_samples(
 }
 
 /// What a claim about a loss must be about, and the files that it names.
-fn objective(data: &Path, labels: Option<&Path>, samples: u32, of: LossName) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-    let pointers = ["/objective/data/0/digest", "/objective/data/1/digest", "/objective/samples"];
-    let (mut conditions, files) = at_samples(pointers, data, labels, samples)?;
+fn objective(
+    data: &Path,
+    labels: Option<&Path>,
+    samples: Option<u32>,
+    of: LossName,
+    parameters: &[String],
+) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
+    let pointers = Samples {
+        data: "/objective/data/0/digest",
+        labels: "/objective/data/1",
+        labels_digest: "/objective/data/1/digest",
+        samples: "/objective/samples",
+        available: "/objective/scope/available",
+    };
+    let (mut conditions, files) = pointers.at(data, labels, samples)?;
     conditions.push(Condition::is("/objective/loss", json!(loss(of))));
+    conditions.push(if parameters.is_empty() {
+        Condition::is("/objective/scope/complete", json!(true))
+    } else {
+        Condition { pointer: "/objective/parameters", expected: Expected::Names(parameters.to_vec()) }
+    });
     Ok((conditions, files))
 }
 
-/// The first samples of a data set: the digest of its file, that of its labels' file, and their number.
-fn at_samples(
-    [of_data, of_labels, of_samples]: [&'static str; 3],
-    data: &Path,
-    labels: Option<&Path>,
-    samples: u32,
-) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-    if samples == 0 {
-        return Err("`samples` is 0".to_owned());
+/// Where a claim says which samples it is about.
+struct Samples {
+    data: &'static str,
+    labels: &'static str,
+    labels_digest: &'static str,
+    samples: &'static str,
+    available: &'static str,
+}
+
+impl Samples {
+    /// The digest of the data's file, that of the labels' file, none where the rule names none (else inputs could be their own
+    /// targets), and the number of samples: all, unless the rule says how many.
+    fn at(&self, data: &Path, labels: Option<&Path>, samples: Option<u32>) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
+        if samples == Some(0) {
+            return Err("`samples` is 0".to_owned());
+        }
+        let labels_are = labels.map_or(Condition::absent(self.labels), |labels| Condition::digest(self.labels_digest, labels));
+        let as_many = match samples {
+            Some(samples) => Condition::is(self.samples, json!(samples)),
+            None => Condition { pointer: self.samples, expected: Expected::SameAs(self.available) },
+        };
+        let conditions = vec![Condition::digest(self.data, data), labels_are, as_many];
+        Ok((conditions, [Some(data), labels].into_iter().flatten().map(Path::to_owned).collect()))
     }
-    let mut conditions = vec![Condition::digest(of_data, data), Condition::is(of_samples, json!(samples))];
-    conditions.extend(labels.map(|labels| Condition::digest(of_labels, labels)));
-    Ok((conditions, [Some(data), labels].into_iter().flatten().map(Path::to_owned).collect()))
+}
+
+/// The samples of a rule in words.
+fn samples_of(samples: Option<u32>, data: &Path) -> String {
+    let file = data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let file = file.escape_debug();
+    samples.map_or_else(|| format!("all samples of `{file}`"), |samples| format!("the first {samples} samples of `{file}`"))
+}
+
+/// The parameters of a rule in words.
+fn parameters_of(names: &[String]) -> String {
+    if names.is_empty() {
+        return "all trained parameters".to_owned();
+    }
+    names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ")
 }
 
 const fn loss(loss: LossName) -> &'static str {

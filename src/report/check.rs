@@ -16,17 +16,19 @@ use crate::sound::upper_decimal;
 #[derive(Debug, Serialize)]
 pub struct CheckedFile {
     pub certificate: String,
-    /// The claims that were established, in order.
+    /// The claims up to the first that is refused, in order.
     pub claims: Vec<CheckedClaim>,
     /// Why the certificate is refused, if it is.
     pub refusal: Option<String>,
 }
 
-/// One claim that the checker established.
+/// One claim that the checker established, or, where it is an estimate, only found to be well formed.
 #[derive(Debug, Serialize)]
 pub struct CheckedClaim {
     pub id: String,
     pub assurance: Assurance,
+    /// Whether the checker derived the claim again. An estimate it does not repeat.
+    pub established: bool,
     pub semantics: Semantics,
     /// Where it holds, in words.
     pub domain: String,
@@ -43,6 +45,7 @@ impl CheckedClaim {
         Self {
             id: claim.id.clone(),
             assurance,
+            established: assurance > Assurance::Estimated,
             semantics: claim.semantics,
             domain: domain(&claim.domain, bundle),
             statement: statement(&claim.kind),
@@ -79,12 +82,46 @@ fn terms(perturbation: &Perturbation, data: &[FileIdentity]) -> String {
     if !perturbation.mean.is_empty() || !perturbation.deviation.is_empty() {
         terms = format!("{terms} (mean {}, deviation {})", list(&perturbation.mean), list(&perturbation.deviation));
     }
+    format!("{terms} of {}", files(data))
+}
+
+/// The files of a data set: names and the beginnings of their digests.
+fn files(data: &[FileIdentity]) -> String {
     let files = data.iter().map(|file| {
         let digest: String = file.digest.chars().take(12).collect();
         format!("`{}` (SHA-256 {digest}…)", file.name.escape_debug())
     });
-    format!("{terms} of {}", files.collect::<Vec<_>>().join(" and "))
+    files.collect::<Vec<_>>().join(" and ")
 }
+
+/// How many samples of how many.
+fn samples(samples: u32, available: Option<u32>) -> String {
+    match available {
+        Some(available) if available == samples => format!("all {samples} samples"),
+        Some(available) => format!("the first {samples} of {available} samples"),
+        None => format!("the first {samples} samples"),
+    }
+}
+
+/// Which parameters of how many: a derivative by a few of them says nothing about the others.
+fn parameters(objective: &Objective) -> String {
+    let names = || {
+        let listed = objective.parameters.iter().take(LISTED).map(|name| format!("`{}`", name.escape_debug()));
+        let rest = objective.parameters.len().saturating_sub(LISTED);
+        let rest = (rest > 0).then(|| format!("{rest} more"));
+        listed.chain(rest).collect::<Vec<_>>().join(", ")
+    };
+    match objective.scope {
+        Some(scope) if scope.complete => {
+            format!("all {} trained parameters ({} numbers are stored in the model)", scope.parameters, scope.stored)
+        }
+        Some(scope) => format!("{} parameters of a model with {} trained ones: {}", scope.parameters, scope.trainable, names()),
+        None => format!("the parameters {}", names()),
+    }
+}
+
+/// As many names are written out.
+const LISTED: usize = 8;
 
 /// The domain of a claim without bounds.
 pub(super) const EVERYWHERE: &str = "everywhere";
@@ -96,7 +133,8 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
             let norm = claim.perturbation.norm.symbol();
             let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
             let terms = terms(&claim.perturbation, &claim.data);
-            format!("of {} samples {robust} are robust for {norm} {terms}, {falsified} are not", claim.samples)
+            let samples = samples(claim.samples, claim.available);
+            format!("of {samples}, {robust} are robust for {norm} {terms}, {falsified} are not")
         }
         ClaimKind::Tightness(claim) => {
             let terms = terms(&claim.perturbation, &claim.data);
@@ -110,9 +148,11 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
                 }
             };
             format!(
-                "of {} samples for ℓ∞ {terms} the {rows} lie in the boxes of interval propagation, whose mean tightness \
+                "of {} for ℓ∞ {terms} the {rows} lie in the boxes of interval propagation, whose mean tightness \
                  lies in [{}, {}]{exact}",
-                claim.samples, claim.tightness.lower, claim.tightness.upper
+                samples(claim.samples, claim.available),
+                claim.tightness.lower,
+                claim.tightness.upper
             )
         }
         ClaimKind::HessianTrace(claim) => {
@@ -137,12 +177,12 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
             )
         }
         ClaimKind::InverseHessian(claim) => format!(
-            "x solves Fx = v to a relative residual of at most {}, F the {} of {} gradients of {} damped by {}",
+            "x solves Fx = v to a relative residual of at most {}, F the {} of {} gradients, damped by {}, of {}",
             claim.residual,
             matrix(claim.matrix),
             claim.gradients,
-            loss(&claim.objective),
-            claim.damping.value()
+            claim.damping.value(),
+            loss(&claim.objective)
         ),
         ClaimKind::Specification(claim) => {
             let name = claim.file.name.escape_debug();
@@ -179,28 +219,23 @@ fn loss(objective: &Objective) -> String {
         LossName::CrossEntropy => "mean cross-entropy",
         LossName::Mse => "mean of half the squared error",
     };
-    let names: Vec<String> = objective.data.iter().map(|file| format!("`{}`", file.name.escape_debug())).collect();
-    format!("the {loss} over {}", names.join(" and "))
+    let samples = samples(objective.samples, objective.scope.map(|scope| scope.available));
+    format!("the {loss} over {samples} of {}, with respect to {}", files(&objective.data), parameters(objective))
 }
 
 impl fmt::Display for CheckedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for claim in &self.claims {
-            let assurance = match claim.assurance {
-                Assurance::Proved => "proved",
-                Assurance::Checked => "checked",
-                Assurance::Estimated => "estimated",
-            };
             let semantics = match claim.semantics {
                 Semantics::Real => "in real arithmetic on the file's weights",
                 Semantics::Float32 => "in float32 with any summation order",
             };
-            let time = super::duration(claim.time);
-            writeln!(
-                f,
-                "{}: `{}` {assurance} in {time}: {} ({}, {semantics})",
-                self.certificate, claim.id, claim.statement, claim.domain
-            )?;
+            let found = match claim.assurance {
+                Assurance::Proved => format!("proved in {}", super::duration(claim.time)),
+                Assurance::Checked => format!("checked in {}", super::duration(claim.time)),
+                Assurance::Estimated => "not checked, an estimate that only another run of the pass repeats".to_owned(),
+            };
+            writeln!(f, "{}: `{}` {found}: {} ({}, {semantics})", self.certificate, claim.id, claim.statement, claim.domain)?;
         }
         match &self.refusal {
             Some(refusal) => writeln!(f, "{}: refused: {refusal}", self.certificate),

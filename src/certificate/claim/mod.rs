@@ -12,7 +12,7 @@ mod tightness;
 pub use hessian_trace::{HessianTraceClaim, Interval, ProbeEstimate};
 pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
-pub use objective::{CurvatureMatrix, LossName, Objective};
+pub use objective::{CurvatureMatrix, LossName, Objective, Scope};
 pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
 pub use specification::{
     CaseSlopes, NodeSlopes, SlopesTarget, SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict,
@@ -29,7 +29,7 @@ use super::number::Bits;
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Assurance {
-    /// A statistic with an interval, a confidence and a seed.
+    /// A statistic with an interval, a confidence and a seed. The checker does not repeat it: it establishes nothing.
     Estimated,
     /// A residual, recomputed by the checker, lies within a stated bound.
     Checked,

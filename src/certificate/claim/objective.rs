@@ -16,6 +16,26 @@ pub struct Objective {
     pub loss: LossName,
     /// Names of the tensors that count as parameters, in the order of the model file: that of θ.
     pub parameters: Vec<String>,
+    /// What part of the data and of the model this is; certificates of versions before 1.2 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+}
+
+/// How much of a data set and of a model a claim is about. Every number is recomputed when the claim is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// Samples in the data.
+    pub available: u32,
+    /// Elements of the tensors that count as parameters: the length of θ.
+    pub parameters: u64,
+    /// Elements of the tensors of the model that count as trained (`docs/proved.md` says which do).
+    pub trainable: u64,
+    /// Elements of all floating point tensors of the model that its output needs.
+    pub stored: u64,
+    /// Whether the parameters are exactly the trained tensors.
+    pub complete: bool,
 }
 
 /// The loss of one sample; always its mean over samples is meant.

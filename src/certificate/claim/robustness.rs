@@ -14,6 +14,9 @@ pub struct RobustnessClaim {
     pub perturbation: Perturbation,
     /// How many samples were asked about, from the first.
     pub samples: u32,
+    /// How many samples the data have; certificates of versions before 1.2 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<u32>,
     /// Samples whose output for their label is the largest, alone, under every perturbation.
     pub robust: Vec<u32>,
     /// Samples for which a perturbation gives another output that is at least as large.

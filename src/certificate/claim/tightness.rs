@@ -19,6 +19,9 @@ pub struct TightnessClaim {
     pub perturbation: Perturbation,
     /// How many samples were looked at, from the first.
     pub samples: u32,
+    /// How many samples the data have; certificates of versions before 1.2 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<u32>,
     pub elided: bool,
     /// Boxes that the search for the smallest box may split, for every row and side.
     pub splits: u32,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{ExitStatus, Failure};
 use super::store::baseline;
-use crate::certificate::{Certificate, Number, read_file};
+use crate::certificate::{Assurance, Certificate, Number, read_file};
 use crate::checker::Files;
 use crate::onnx::Model;
 use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Status, Task};
@@ -126,17 +126,31 @@ impl From<Failure> for Stop {
     }
 }
 
+/// Where the claims that a rule is decided on come from.
+#[derive(Clone, Copy)]
+pub enum Found<'a> {
+    /// From a certificate at hand. What it states without proof, an estimate, answers nothing: nobody repeats it.
+    AtHand,
+    /// From a search of this run, which a limit may have ended.
+    Searched { limited: Option<&'a str> },
+}
+
 /// Decides every requirement of a task, and whether more effort could change anything; `None` where a requirement has no
-/// claim. A violation that a search did not settle within its limits, `limited`, is none.
+/// claim. A violation that a search did not settle within its limits is none.
 pub fn decide(
     subject: &Subject,
     task: &Task,
     certificate: &Certificate,
     checked: &CheckedFile,
     given: &Given,
-    limited: Option<&str>,
+    found: Found,
 ) -> Option<(Vec<RuleOutcome>, bool)> {
+    let (at_hand, limited) = match found {
+        Found::AtHand => (true, None),
+        Found::Searched { limited } => (false, limited),
+    };
     let pairs = certificate.claims.iter().zip(&checked.claims);
+    let pairs = pairs.filter(|(_, checked)| !(at_hand && checked.assurance == Assurance::Estimated));
     let established: Vec<Established> = pairs.filter_map(|(claim, checked)| Established::new(claim, checked.assurance)).collect();
     let mut settled = true;
     let mut outcomes = Vec::new();

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::certificate::LossName;
+use crate::certificate::{CurvatureMatrix, LossName};
 use crate::policy::{Input, Limits, ModelPolicy, Rule, decimal};
 
 /// Everything after the model. Paths of the policy are relative to `folder`.
@@ -29,11 +29,16 @@ pub fn flags(rule: &Rule, model: &ModelPolicy, limits: &Limits, folder: &Path) -
             flags.0.push("--hessian-trace".into());
             flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
             flags.pair("--loss", loss(rule.loss));
+            flags.only(&rule.parameters);
+            flags.0.push(
+                if rule.matrix == CurvatureMatrix::GaussNewton { "--trace-of=gauss-newton" } else { "--trace-of=hessian" }.into(),
+            );
         }
         Rule::Stability(rule) => {
             flags.0.push("--hessian-trace".into());
             flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
             flags.pair("--loss", loss(rule.loss));
+            flags.only(&rule.parameters);
             flags.pair("--learning-rate", decimal(rule.learning_rate));
             flags.pair("--batch-size", rule.batch_size.to_string());
         }
@@ -51,12 +56,18 @@ impl Flags {
         self.0.extend([name.into(), value.into()]);
     }
 
-    fn samples(&mut self, folder: &Path, data: &Path, labels: Option<&Path>, samples: u32) {
+    fn samples(&mut self, folder: &Path, data: &Path, labels: Option<&Path>, samples: Option<u32>) {
         self.pair("--data", folder.join(data));
         if let Some(labels) = labels {
             self.pair("--labels", folder.join(labels));
         }
-        self.pair("--samples", samples.to_string());
+        if let Some(samples) = samples {
+            self.pair("--samples", samples.to_string());
+        }
+    }
+
+    fn only(&mut self, parameters: &[String]) {
+        parameters.iter().for_each(|name| self.0.push(format!("--only={name}").into()));
     }
 
     /// Decimals joined by commas, with `=` so that a sign is not taken for a flag.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::super::output::Output;
 use super::super::recheck;
 use super::super::search::search;
-use super::decision::{Given, Stop, Subject, decide, given, pin_outcome};
+use super::decision::{Found, Given, Stop, Subject, decide, given, pin_outcome};
 use super::flags::flags;
 use super::shown;
 use super::store::{Accepted, Stored, stored, write, write_results};
@@ -94,7 +94,7 @@ impl Judge<'_> {
                 Ok(Stored::Refused(checked)) => return refused(subject, task, &path, &checked),
                 Ok(Stored::Accepted(accepted)) => {
                     let accepted = *accepted;
-                    let decided = decide(subject, task, &accepted.certificate, &accepted.checked, &given, None);
+                    let decided = decide(subject, task, &accepted.certificate, &accepted.checked, &given, Found::AtHand);
                     if let Some((outcomes, _)) = decided.filter(|(_, settled)| *settled || self.check_only) {
                         return self.answer(subject, task, &given, accepted, outcomes, true);
                     }
@@ -134,7 +134,8 @@ impl Judge<'_> {
         if let Err(error) = kept {
             return undecided(&Stop::from(error), subject, task);
         }
-        match decide(subject, task, &accepted.certificate, &accepted.checked, given, limited.as_deref()) {
+        let searched = Found::Searched { limited: limited.as_deref() };
+        match decide(subject, task, &accepted.certificate, &accepted.checked, given, searched) {
             Some((outcomes, _)) => self.answer(subject, task, given, accepted, outcomes, false),
             None => undecided(&Stop::undecided("nothing that was found answers it"), subject, task),
         }

@@ -22,7 +22,9 @@ fn pool(site: &Site, ceil_mode: bool) -> Result<Pool, NodeError> {
     if shape.len() < 3 {
         return Err(NodeError::invalid(format!("its input has the shape {shape:?}, without spatial axes")));
     }
-    let windows = site.windows(&shape[2..], None)?.forward(ceil_mode)?;
+    let geometry = site.windows(&shape[2..], None)?;
+    geometry.check_pooling()?;
+    let windows = geometry.forward(ceil_mode)?;
     if !is_bounded(&windows, shape[0].saturating_mul(shape[1])) {
         return Err(NodeError::unsupported("its windows have too many elements"));
     }

@@ -111,6 +111,16 @@ impl Site<'_> {
 }
 
 impl Geometry {
+    /// Refuses windows of a pooling that runtimes place differently: some leave dilations out where they pad automatically.
+    pub fn check_pooling(&self) -> Result<(), NodeError> {
+        let dilated = |window: &Window| window.dilation > 1 && window.kernel > 1;
+        if matches!(self.padding, Padding::Same { .. }) && self.windows.iter().any(dilated) {
+            let reason = "`auto_pad` stands beside `dilations`, and runtimes disagree on how much such a pooling is padded";
+            return Err(NodeError::unsupported_with_hint(reason, "state `pads` instead of `auto_pad`"));
+        }
+        Ok(())
+    }
+
     /// Settles pads and output extents of a convolution or pooling.
     pub fn forward(self, ceil_mode: bool) -> Result<Vec<Window>, NodeError> {
         let padding = self.padding;
@@ -137,9 +147,13 @@ fn forward(mut window: Window, padding: Padding, ceil_mode: bool) -> Result<Wind
         let (input, reach) = (window.input, window.reach());
         NodeError::invalid(format!("a window of {reach} does not fit {input} elements with pads {pads:?}"))
     })?;
-    if ceil_mode && padding == Padding::Explicit {
+    if ceil_mode {
         let padded = window.input.saturating_add(pads.0).saturating_add(pads.1);
         let rest = padded.saturating_sub(window.reach()) % window.stride;
+        if rest > 0 && padding == Padding::None {
+            let reason = "`auto_pad` is VALID and `ceil_mode` is set, and runtimes disagree on whether that adds a window";
+            return Err(NodeError::unsupported_with_hint(reason, "state `pads` instead of `auto_pad`, or clear `ceil_mode`"));
+        }
         // A last window that starts after the input and its front pad is dropped.
         if rest > 0 && window.output.saturating_mul(window.stride) < window.input.saturating_add(pads.0) {
             window.output += 1;

@@ -1,8 +1,9 @@
 //! Which tensors of the file are parameters, where they stand in the network, and why the others are not.
 
 use super::real::{Real, convert};
-use crate::ir::{Binary, Network, NodeId, Op};
-use crate::onnx::{Model, StoredConstant, StoredTensor};
+use crate::autodiff::Trainable;
+use crate::ir::{Network, Op};
+use crate::onnx::{Model, StoredConstant};
 
 /// A tensor of the file that counts as a parameter; its elements stand in θ in the file's order.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Parameters {
 /// What the user says about names. A pattern matches a name that it equals, or, with `*`, any run of characters.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
+    /// Where there are any: the only tensors that count.
+    pub only: Vec<String>,
     /// Tensors that count although they would not.
     pub include: Vec<String>,
     /// Tensors that do not count although they would.
@@ -60,28 +63,28 @@ impl Parameters {
     /// # Errors
     /// [`ParameterError`]: a pattern that matches nothing, the name of a tensor that cannot be one, or no parameter left.
     pub fn of(model: &Model, selection: &Selection) -> Result<Self, ParameterError> {
-        let patterns = selection.include.iter().chain(&selection.exclude);
+        let patterns = selection.only.iter().chain(&selection.include).chain(&selection.exclude);
         if let Some(unknown) = patterns.into_iter().find(|p| !model.tensors.iter().any(|t| matches(p, &t.name))) {
             return Err(ParameterError::Unknown(unknown.clone()));
         }
-        let normalisation = normalisation(&model.network);
+        let trainable = Trainable::of(&model.network);
         let mut parameters = Self { list: Vec::new(), excluded: Vec::new(), dimension: 0 };
         for tensor in &model.tensors {
             let named = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, &tensor.name));
             let reason = if named(&selection.exclude) {
                 Some("excluded by name".to_owned())
             } else if let Some(by) = &tensor.frozen_by {
-                if selection.include.contains(&tensor.name) {
+                if selection.only.contains(&tensor.name) || selection.include.contains(&tensor.name) {
                     let (tensor, node, operator) = (tensor.name.clone(), by.name.clone(), by.operator.clone());
                     return Err(ParameterError::Frozen { tensor, node, operator });
                 }
                 Some(format!("its values decide what node `{}` ({}) computes", by.name, by.operator))
-            } else if !tensor.is_differentiable() {
-                Some("it has no elements".to_owned())
-            } else if named(&selection.include) {
+            } else if tensor.is_differentiable() && (named(&selection.only) || named(&selection.include)) {
                 None
+            } else if !selection.only.is_empty() {
+                Some("not among the tensors that were named".to_owned())
             } else {
-                reason_against(tensor, &normalisation).map(str::to_owned)
+                trainable.reason_against(tensor).map(str::to_owned)
             };
             let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
             if let Some(reason) = reason {
@@ -152,68 +155,6 @@ fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
     let Some(rest) = name.strip_prefix(head) else { return false };
     rest.char_indices().map(|(start, _)| start).chain([rest.len()]).any(|start| matches(tail, &rest[start..]))
-}
-
-fn reason_against(tensor: &StoredTensor, normalisation: &[NodeId]) -> Option<&'static str> {
-    if !tensor.initializer {
-        return Some("a `Constant` node, not an initializer");
-    }
-    let only = |role: fn(&str, usize) -> bool| {
-        !tensor.readers.is_empty() && tensor.readers.iter().all(|(operator, input)| role(operator, *input))
-    };
-    if only(|operator, input| operator == "BatchNormalization" && input >= 3) {
-        return Some("a BatchNormalization statistic");
-    }
-    if only(|operator, input| matches!((operator, input), ("Clip" | "Pad", 1..))) {
-        return Some("a bound or padding value");
-    }
-    if tensor.shape.is_empty() && only(|operator, _| matches!(operator, "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Pow")) {
-        return Some("a number without axes in elementwise arithmetic: part of a formula, as a rule");
-    }
-    if tensor.constants.iter().any(|constant| normalisation.contains(&constant.node)) {
-        return Some("an input normalisation constant");
-    }
-    None
-}
-
-/// The constants that normalise the input: subtrahends and divisors met before the first layer, and whatever scales or
-/// shifts after them. (A factor alone may be a layer: a diagonal network begins with one.)
-fn normalisation(network: &Network) -> Vec<NodeId> {
-    let mut found = Vec::new();
-    // Per node: does only elementwise arithmetic with constants lie between the input and it? Has it subtracted or divided?
-    let mut prefix: Vec<Option<bool>> = vec![None; network.nodes().len()];
-    prefix[network.input().index()] = Some(false);
-    for id in network.ids() {
-        let node = network.node(id);
-        let reached: Vec<usize> = (0..node.operands.len()).filter(|&p| network.node(node.operands[p]).variable).collect();
-        let [position] = reached[..] else { continue };
-        let Some(normalised) = prefix[node.operands[position].index()] else { continue };
-        prefix[id.index()] = match &node.op {
-            Op::Reshape | Op::Rearrange(_) => Some(normalised),
-            Op::Binary(binary) => {
-                let normalises = matches!((binary, position), (Binary::Sub | Binary::Div, 0))
-                    || (normalised && matches!(binary, Binary::Add | Binary::Mul));
-                if normalises {
-                    found.extend(origin(network, node.operands[1 - position]));
-                }
-                normalises.then_some(true)
-            }
-            _ => None,
-        };
-    }
-    found
-}
-
-/// The constant that a node merely moves or copies.
-fn origin(network: &Network, mut id: NodeId) -> Option<NodeId> {
-    loop {
-        let node = network.node(id);
-        match (&node.op, &node.operands[..]) {
-            (Op::Constant(_), _) => return Some(id),
-            (Op::Reshape | Op::Rearrange(_), [only]) => id = *only,
-            _ => return None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,14 +13,15 @@ use crate::checker::{self, ClaimRefusal, prove_trace};
 use crate::pass::deadline::Deadline;
 use faer::Mat;
 
-/// The claim about a trace: of the Hessian where that is proved or estimated, else of the Gauss–Newton matrix. `checked` is
-/// the objective as the checker builds it.
+/// The claim about the trace of a matrix; where none is named, of the Hessian where that is proved or estimated, else of the
+/// Gauss–Newton matrix. `checked` is the objective as the checker builds it.
 ///
 /// # Errors
 /// Why the trace cannot be proved, where it is not an estimate.
 pub fn trace_claim(
     analysis: &Analysis,
     objective: &Objective,
+    matrix: Option<CurvatureMatrix>,
     checked: Result<&checker::Objective<'_>, ClaimRefusal>,
     seed: u64,
 ) -> Result<HessianTraceClaim, ClaimRefusal> {
@@ -30,7 +31,8 @@ pub fn trace_claim(
         trace: Interval { lower: Number::lower(lower), upper: Number::upper(upper) },
         estimate,
     };
-    if let Some(trace) = analysis.trace_hessian
+    if matrix != Some(CurvatureMatrix::GaussNewton)
+        && let Some(trace) = analysis.trace_hessian
         && let (Some((lower, upper)), Method::Probes { count, sketch, delta }) = (trace.interval, trace.method)
     {
         let confidence = Number::lower(1.0 - delta);
@@ -38,9 +40,10 @@ pub fn trace_claim(
         return Ok(claim(CurvatureMatrix::Hessian, lower, upper, Some(estimate)));
     }
     let checked = checked?;
-    let (matrix, found) = match prove_trace(CurvatureMatrix::Hessian, checked) {
-        Ok(found) => (CurvatureMatrix::Hessian, found),
-        Err(_) => (CurvatureMatrix::GaussNewton, prove_trace(CurvatureMatrix::GaussNewton, checked)?),
+    let (matrix, found) = match (matrix, prove_trace(matrix.unwrap_or(CurvatureMatrix::Hessian), checked)) {
+        (wanted, Ok(found)) => (wanted.unwrap_or(CurvatureMatrix::Hessian), found),
+        (Some(_), Err(reason)) => return Err(reason),
+        (None, Err(_)) => (CurvatureMatrix::GaussNewton, prove_trace(CurvatureMatrix::GaussNewton, checked)?),
     };
     Ok(claim(matrix, found.lower(), found.upper(), None))
 }

@@ -1,6 +1,7 @@
 //! Lower bounds: pairs of points between which the network changes as much as it can be made to.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -34,6 +35,8 @@ const QUICK: usize = 3;
 const NEGLIGIBLE: f64 = 1e-9;
 /// Power iterations at the end.
 const THOROUGH: usize = 100;
+/// Share of the time that remains for proving what was found.
+const PROOFS: f64 = 0.2;
 
 /// What is searched, and where.
 struct Place<'a> {
@@ -41,8 +44,33 @@ struct Place<'a> {
     constants: Values<f64>,
     norm: Norm,
     region: Option<&'a BoxRegion>,
+    end: End<'a>,
+}
+
+/// When a search ends before its steps are done.
+#[derive(Clone, Copy)]
+pub struct End<'a> {
     /// Raised when nobody wants the pair any more.
-    abandoned: &'a AtomicBool,
+    pub abandoned: &'a AtomicBool,
+    /// What is found until then is kept.
+    pub deadline: Option<Instant>,
+}
+
+impl End<'_> {
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_abandoned() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// The end of the search, when a share of the time is left to prove what it finds.
+    fn before_proofs(self) -> Self {
+        let now = Instant::now();
+        let share = |deadline: Instant| now + deadline.saturating_duration_since(now).mul_f64(1.0 - PROOFS);
+        Self { deadline: self.deadline.map(share), ..self }
+    }
 }
 
 /// A point, a direction, and how much the network stretches it there.
@@ -54,15 +82,10 @@ struct Stretched {
 
 /// Searches for points where the Jacobian's norm is large: local search from many random starts, over
 /// kinks that add to it ([`Linearisation::slope_gradient`]), along singular directions and random ones, keeping what improves,
-/// all within the region. `None` when the network is too large, an operator cannot be enclosed, or the search is abandoned.
+/// all within the region. `None` when the network is too large, an operator cannot be enclosed, the search is abandoned, or its
+/// time ends before a quotient is proved.
 #[must_use]
-pub fn search(
-    network: &Network,
-    norm: Norm,
-    region: Option<&BoxRegion>,
-    seed: u64,
-    abandoned: &AtomicBool,
-) -> Option<AttainedPair> {
+pub fn search(network: &Network, norm: Norm, region: Option<&BoxRegion>, seed: u64, end: End) -> Option<AttainedPair> {
     let cost = evaluation_cost(network);
     if cost > EVALUATION_LIMIT {
         return None;
@@ -72,32 +95,32 @@ pub fn search(
         Norm::L1 | Norm::Linf => 4 + network.output_size(),
     };
     let steps = (WORK / (2.0 * passes as f64 * (cost + 300.0) * CHAINS as f64)).clamp(5.0, 2500.0) as usize;
-    let place = Place { network, constants: Values::constants(network).ok()?, norm, region, abandoned };
+    let place = Place { network, constants: Values::constants(network).ok()?, norm, region, end: end.before_proofs() };
     let chains = (0..CHAINS).into_par_iter().map(|number| place.chain(steps, Random::new(seed, number)));
     let found: Vec<Option<Stretched>> = chains.collect();
     // The first of the largest, whatever the number of threads.
     let mut best = found.into_iter().flatten().reduce(|best, next| if next.size > best.size { next } else { best })?;
     let mut random = Random::new(seed, CHAINS);
     for _ in 0..steps {
-        if place.is_abandoned() {
-            return None;
+        if place.end.is_over() {
+            break;
         }
         let next = place.best_near(&best, &mut random);
         best = larger(Some(best), next)?;
     }
-    let refined = place.stretch(best.point, best.direction, THOROUGH)?;
-    pair_along(network, norm, region, &refined.point, &refined.direction)
+    if end.is_abandoned() {
+        return None;
+    }
+    let thorough = if place.end.is_over() { QUICK } else { THOROUGH };
+    let refined = place.stretch(best.point, best.direction, thorough)?;
+    pair_along(network, norm, region, (&refined.point, &refined.direction), end)
 }
 
 impl Place<'_> {
-    fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Relaxed)
-    }
-
     fn chain(&self, steps: usize, mut random: Random) -> Option<Stretched> {
         let (mut best, mut current): (Option<Stretched>, Option<Stretched>) = (None, None);
         let (mut failures, mut left) = (0, steps);
-        while left > 0 && !self.is_abandoned() {
+        while left > 0 && !self.end.is_over() {
             if failures > PATIENCE {
                 let ended = current.take();
                 best = larger(best, ended);
@@ -243,8 +266,8 @@ fn pair_along(
     network: &Network,
     norm: Norm,
     region: Option<&BoxRegion>,
-    centre: &[f64],
-    direction: &[f64],
+    (centre, direction): (&[f64], &[f64]),
+    end: End,
 ) -> Option<AttainedPair> {
     let scale = 1.0 + euclidean(centre);
     let steps = [-1, -3, -5, -7, -9].into_iter().flat_map(|exponent| [1.0, -1.0].map(|sign| sign * scale * 10f64.powi(exponent)));
@@ -256,7 +279,7 @@ fn pair_along(
     pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut best: Option<AttainedPair> = None;
     for (plain, second) in pairs {
-        if best.as_ref().is_some_and(|best| best.quotient >= plain * (1.0 - NEGLIGIBLE)) {
+        if end.is_over() || best.as_ref().is_some_and(|best| best.quotient >= plain * (1.0 - NEGLIGIBLE)) {
             break;
         }
         let Ok(quotient) = attained_quotient(network, norm, centre, &second) else { continue };

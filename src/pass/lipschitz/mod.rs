@@ -143,7 +143,8 @@ pub fn certify(
     // Small programs leave cores to the search for an attained quotient, which needs nothing of them.
     let abandoned = AtomicBool::new(false);
     let (found, pair) = std::thread::scope(|scope| {
-        let attained = || attained::search(network, question.norm, question.region.as_ref(), options.seed, &abandoned);
+        let end = attained::End { abandoned: &abandoned, deadline };
+        let attained = move || attained::search(network, question.norm, question.region.as_ref(), options.seed, end);
         let attained = scope.spawn(move || on_own_threads(attained));
         let found = match question.norm {
             Norm::L1 => summed(network, question, bounds.as_ref(), &mut search),
@@ -164,7 +165,11 @@ pub fn certify(
     outcome.short_of_memory = search.short_of_memory;
     let pair = pair.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     if pair.is_none() {
-        notes.push("no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned());
+        notes.push(if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            "no certified lower bound: the time ended before one was proved".to_owned()
+        } else {
+            "no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned()
+        });
     }
     outcome.claim.lower_bound = pair.as_ref().map(|pair| Number::lower(pair.quotient));
     outcome.claim.witness.pair =

@@ -193,7 +193,8 @@ impl Verdict {
                 worst(policy.rules.iter().map(|rule| rule.status).chain(refused))
             }
             None if refused > 0 => Status::Refused,
-            None if claims.is_empty() => Status::Inconclusive,
+            // An estimate is repeated by no check.
+            None if claims.is_empty() || count(Assurance::Estimated) > 0 => Status::Inconclusive,
             None => Status::Met,
         };
         let (title, meaning) = match (status, policy) {
@@ -208,7 +209,10 @@ impl Verdict {
                 ("Claims established", "The checker established every claim below again, from the model file, for this report.".to_owned())
             }
             (Status::Violated, _) => ("Policy violated", "At least one rule of the policy is not met; the table says by how much.".to_owned()),
-            (Status::Inconclusive, _) => {
+            (Status::Inconclusive, None) => {
+                ("Inconclusive", "At least one claim is an estimate, which no check repeats, or there is no claim. What is called proved or checked the checker established again for this report.".to_owned())
+            }
+            (Status::Inconclusive, Some(_)) => {
                 ("Inconclusive", "Nothing contradicts the policy, but at least one rule is not established: time, memory, or too little assurance.".to_owned())
             }
             (Status::Refused, _) => {

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::super::error::NodeError;
-use super::super::super::value::Value;
 use super::exact;
 use super::slot::{Constant, Slot, Stated};
 use crate::ir::{MAX_ELEMENTS, Network, NetworkBuilder, NodeId, Op, ShapeError, Tensor, element_count};
+use crate::onnx::error::NodeError;
+use crate::onnx::value::Value;
 
 /// Elements that all tensors of one network may have together.
 pub const MAX_TOTAL_ELEMENTS: usize = 1 << 28;

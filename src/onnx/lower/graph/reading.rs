@@ -6,11 +6,11 @@
 
 use std::cell::RefCell;
 
-use super::super::super::error::NodeError;
 use super::build::{Graph, Seen};
 use super::exact::uniform;
 use super::slot::Slot;
 use crate::ir::{NodeId, Op};
+use crate::onnx::error::NodeError;
 
 /// How many movements a pattern looks through.
 pub const MAX_MOVES: usize = 16;

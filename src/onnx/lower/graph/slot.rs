@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::super::proto::DataType;
-use super::super::super::value::{BoolTensor, IntTensor, Value};
 use super::super::comparison::Step;
 use crate::ir::{NodeId, Source, Tensor};
+use crate::onnx::proto::DataType;
+use crate::onnx::value::{BoolTensor, IntTensor, Value};
 
 /// A graph value: a constant known exactly, a node of the network, or a comparison waiting to be understood.
 #[derive(Clone)]
