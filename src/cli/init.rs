@@ -115,7 +115,8 @@ fn policy(path: &str, model: &Model, bound: Option<f64>) -> String {
          # The property of a VNN-LIB file holds.\n# [[models.{name}.specification]]\n# file = \"specs/property.vnnlib\"\n\n\
          # How tight interval propagation is, on average over the samples: 1 where its boxes are the smallest.\n\
          # [[models.{name}.tightness]]\n# data = \"data/test.npz\"\n# samples = 100\n# epsilon = 0.01\n# min-tightness = 0.1\n\n\
-         # The trace of the Hessian of the loss: its upper limit, proved or of its confidence interval (`assurance`).\n\
+         # The trace of the Hessian of the loss, by all trained parameters: its upper limit, proved or of its confidence interval\n\
+         # (`assurance`). Rules about data are about all samples where `samples` does not name a part.\n\
          # [[models.{name}.hessian-trace]]\n# data = \"data/train.npz\"\n# samples = 100\n# loss = \"cross-entropy\"\n# max-trace = 100.0\n# assurance = \"proved\"\n\n\
          # Plain SGD would stay at this minimum.\n\
          # [[models.{name}.stability]]\n# data = \"data/train.npz\"\n# samples = 100\n# loss = \"mse\"\n# learning-rate = 0.01\n# batch-size = 16\n"

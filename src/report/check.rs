@@ -34,6 +34,9 @@ pub struct CheckedClaim {
     pub domain: String,
     /// The claim in words.
     pub statement: String,
+    /// Whether it is about data or a specification, not about the model alone.
+    #[serde(skip)]
+    pub about_files: bool,
     #[serde(skip)]
     pub time: Duration,
     pub milliseconds: u64,
@@ -49,6 +52,7 @@ impl CheckedClaim {
             semantics: claim.semantics,
             domain: domain(&claim.domain, bundle),
             statement: statement(&claim.kind),
+            about_files: !matches!(claim.kind, ClaimKind::Lipschitz(_)),
             time,
             milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         }

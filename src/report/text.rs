@@ -29,6 +29,9 @@ impl fmt::Display for PolicySection {
         }
         writeln!(f, "{}", table.build().with(Style::rounded()))?;
         for rule in &self.rules {
+            if let Some(statement) = &rule.statement {
+                writeln!(f, "{}: {}", visible(&rule.id), visible(statement))?;
+            }
             if let Some(detail) = &rule.detail {
                 let code = rule.code.as_ref().map_or(String::new(), |code| format!(" [{code}]"));
                 writeln!(f, "{}: {}{code}", visible(&rule.id), visible(detail))?;

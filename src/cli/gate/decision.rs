@@ -71,6 +71,7 @@ pub fn pin_outcome(file: &PolicyFile, model: &str, status: Status, code: Option<
         id: format!("{model}.sha256"),
         model: model.to_owned(),
         what: "digest of the model".to_owned(),
+        statement: None,
         line: file.pins.get(model).copied().unwrap_or(1),
         limit: pin.map_or_else(String::new, |pin| short(pin.get_ref())),
         value: None,
@@ -172,7 +173,9 @@ pub fn decide(
             decision.detail = Some(format!("the search ended at its limit of {limit}; a better figure may exist"));
         }
         settled &= decision.settled;
-        outcomes.push(outcome(subject.name, requirement, &limit, &decision, None));
+        let told = checked.claims.iter().find(|checked| checked.id == claim.id && checked.about_files);
+        let statement = told.map(|checked| checked.statement.clone());
+        outcomes.push(RuleOutcome { statement, ..outcome(subject.name, requirement, &limit, &decision, None) });
     }
     Some((outcomes, settled))
 }
@@ -218,6 +221,7 @@ fn outcome(
         id: requirement.id.clone(),
         model: model.to_owned(),
         what: requirement.what.clone(),
+        statement: None,
         line: requirement.line,
         limit: match &requirement.limit {
             Limit::Regression(_) => match limit {

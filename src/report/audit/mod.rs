@@ -72,6 +72,8 @@ pub struct RuleOutcome {
     pub model: String,
     /// What is limited, in words.
     pub what: String,
+    /// The claim that decided it, in words, where that is about files: of how many samples, by which parameters.
+    pub statement: Option<String>,
     /// Line of the policy, from 1.
     pub line: usize,
     pub limit: String,
