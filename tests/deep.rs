@@ -61,6 +61,7 @@ fn relative_loss(network: &Network) -> (f64, Outcome) {
         assurance: Assurance::Proved,
         semantics: Semantics::Real,
         domain: Domain::Global,
+        vacuous: false,
         kind: ClaimKind::Lipschitz(outcome.claim.clone()),
     };
     let (bundle, files) = (Bundle::default(), Files::default());

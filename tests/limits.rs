@@ -149,21 +149,19 @@ fn structural_tensors_are_no_parameters() {
         .gemm("second", "sure", 3, 2)
         .finish("second");
     let model = load_bytes(&bytes).unwrap();
-    let structural = |name: &str| {
-        model.tensors.iter().find(|tensor| tensor.name == name).is_none_or(|tensor| tensor.may_be_structural(&model.network))
-    };
+    let frozen = |name: &str| !model.tensors.iter().find(|tensor| tensor.name == name).unwrap().is_differentiable();
     for (name, expected) in [
         ("low", true),
         ("high", true),
         ("exponent", true),
-        // Uniform: it may be half of a GELU.
-        ("half", true),
+        // No gate was recognised: an ordinary factor.
+        ("half", false),
         ("scale", false),
         ("first.weight", false),
         ("first.bias", false),
         ("second.weight", false),
     ] {
-        assert_eq!(structural(name), expected, "{name}");
+        assert_eq!(frozen(name), expected, "{name}");
     }
 
     // A claim about them is refused, whatever else it says.
@@ -177,11 +175,12 @@ fn structural_tensors_are_no_parameters() {
             samples: 1,
             loss: LossName::Mse,
             parameters: parameters.iter().map(|&name| name.to_owned()).collect(),
+            scope: None,
         };
         Objective::from_data(&claim, data, &model.network, &model.tensors, |_, _| 1).map(|objective| objective.count())
     };
-    assert_eq!(objective(&["scale", "first.weight", "first.bias"]), Ok(1));
-    for name in ["low", "high", "exponent", "half"] {
-        assert!(matches!(objective(&[name]), Err(ClaimRefusal::Shape { .. })), "{name}");
+    assert_eq!(objective(&["half", "scale", "first.weight", "first.bias"]), Ok(1));
+    for name in ["low", "high", "exponent"] {
+        assert!(matches!(objective(&[name]), Err(ClaimRefusal::Frozen { .. })), "{name}");
     }
 }

@@ -213,6 +213,7 @@ fn no_bound_lies_below_what_is_attained() {
         let question = Question { norm, region: region.clone(), margins: seed % 8 < 3 };
         let outcome = certify(&network, &question, &options, &mut |_| {}).unwrap();
         let claim = Claim {
+            vacuous: false,
             id: "campaign".into(),
             assurance: Assurance::Proved,
             semantics: Semantics::Real,

@@ -123,6 +123,7 @@ fn verdict(network: &Network, question: &Question, claim: &LipschitzClaim) -> Re
         upper: Vector::inline(region.upper()),
     });
     let claim = Claim {
+        vacuous: false,
         id: "l1".into(),
         assurance: Assurance::Proved,
         semantics: Semantics::Real,

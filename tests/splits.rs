@@ -347,9 +347,11 @@ fn a_false_claim_is_refused() {
         assurance: Assurance::Proved,
         semantics: Semantics::Real,
         domain: Domain::Specification,
+        vacuous: false,
         kind: ClaimKind::Specification(SpecificationClaim {
             file: FileIdentity { name: "s.vnnlib".to_owned(), digest: digest_of(text.as_bytes()) },
             verdict: Verdict::Holds,
+            empty_cases: 0,
             witness: SpecificationWitness {
                 splits: vec![Splits { case: 0, tree: Vector::inline(&tree) }],
                 ..SpecificationWitness::default()

@@ -90,6 +90,9 @@ fn check_kind(claim: &Claim, evidence: &Evidence) -> Result<Assurance, ClaimRefu
         let fits = claim.semantics == Semantics::Real && claim.domain == Domain::Data;
         if fits { Ok(()) } else { Err(ClaimRefusal::Shape { what: "curvature is that of real arithmetic at data" }) }
     };
+    if claim.vacuous && !matches!(claim.kind, ClaimKind::Specification(_)) {
+        return Err(ClaimRefusal::Shape { what: "only a specification can be vacuous" });
+    }
     match &claim.kind {
         ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
         ClaimKind::Robustness(claimed) => robustness::check(claimed, claim.semantics, &claim.domain, evidence),
@@ -97,7 +100,9 @@ fn check_kind(claim: &Claim, evidence: &Evidence) -> Result<Assurance, ClaimRefu
         ClaimKind::Stability(claimed) => at_data().and_then(|()| stability::check(claimed, evidence)),
         ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| inverse_hessian::check(claimed, evidence)),
         ClaimKind::Tightness(claimed) => tightness::check(claimed, claim.semantics, &claim.domain, evidence),
-        ClaimKind::Specification(claimed) => specification::check(claimed, claim.semantics, &claim.domain, evidence),
+        ClaimKind::Specification(claimed) => {
+            specification::check(claimed, claim.vacuous, claim.semantics, &claim.domain, evidence)
+        }
     }
 }
 

@@ -88,16 +88,18 @@ impl Neighbourhoods {
         if rounds && !channels.iter().all(representable) {
             return Err(wrong("a mean or deviation is beyond what float32 is known to hold, 1e30, or a deviation below 1e-30"));
         }
-        // Channels come second, or last; of a flat input with one number for all there is one channel.
+        let axis = perturbation.channel_axis.map_or(1.min(shape.len().saturating_sub(1)), |axis| axis as usize);
+        let extent = shape.get(axis).copied();
+        if perturbation.channel_axis.is_some() && extent.is_none() {
+            return Err(wrong("its axis of channels is not one of the network's input"));
+        }
         let channel: Vec<usize> = if count == 1 {
             vec![0; size]
-        } else if shape.len() > 2 && shape.get(1) == Some(&count) {
-            let plane = size / (shape[0] * count).max(1);
-            (0..size).map(|i| i / plane.max(1) % count).collect()
-        } else if shape.len() > 1 && shape.last() == Some(&count) {
-            (0..size).map(|i| i % count).collect()
+        } else if extent == Some(count) {
+            let inner: usize = shape[axis + 1..].iter().product();
+            (0..size).map(|i| i / inner.max(1) % count).collect()
         } else {
-            return Err(wrong("there is no axis with as many channels as means and deviations"));
+            return Err(ClaimRefusal::Channels { count, axis, shape: shape.to_vec() });
         };
         Ok(Self { norm: perturbation.norm, epsilon, clip, channels, channel, rounds })
     }
@@ -276,6 +278,7 @@ mod tests {
                 clip: None,
                 mean: vec![format!("{mean:.6}")],
                 deviation: vec![format!("{deviation:.6}")],
+                channel_axis: None,
             };
             let exact = Neighbourhoods::new(&perturbation, &[1, 1], Semantics::Real).unwrap();
             let rounded = Neighbourhoods::new(&perturbation, &[1, 1], Semantics::Float32).unwrap();
@@ -306,6 +309,7 @@ mod tests {
                 clip: None,
                 mean: vec![mean.to_owned()],
                 deviation: vec![deviation.to_owned()],
+                channel_axis: None,
             };
             Neighbourhoods::new(&perturbation, &[1, 1], semantics).and_then(|all| all.of(&[sample]))
         };

@@ -99,6 +99,9 @@ impl<'a> Objective<'a> {
         }
         let (output, _) = logits(network, loss == LossName::CrossEntropy);
         let outputs = network.node(output).size();
+        if loss == LossName::CrossEntropy && outputs < 2 {
+            return Err(ClaimRefusal::Shape { what: "the softmax of one output is 1 whatever the parameters: there is no loss" });
+        }
         let refused = |error: crate::data::DataError| ClaimRefusal::Data(error.to_string());
         data.check_input(&network.node(network.input()).shape).map_err(refused)?;
         let (labels, targets) = match loss {

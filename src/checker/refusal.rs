@@ -56,6 +56,16 @@ pub enum ClaimRefusal {
     Frozen { tensor: String, node: String, operator: String },
     #[error("`{field}` says of how many samples or parameters the claim is, and not rightly")]
     Scope { field: &'static str },
+    #[error(
+        "{count} means or deviations where axis {axis} of the network's input {shape:?} counts the channels; \
+         `--channel-axis` names another axis"
+    )]
+    Channels { count: usize, axis: usize, shape: Vec<usize> },
+    #[error(
+        "no input satisfies {empty} of the specification's disjuncts{}, which the claim does not say",
+        if *vacuous { ", all of them: it is vacuous" } else { "" }
+    )]
+    Vacuity { empty: usize, vacuous: bool },
     #[error("checking it would take more than {limit:e} multiplications")]
     Work { limit: f64 },
     #[error("the witness does not fit the network: {what}")]

@@ -18,6 +18,7 @@ use crate::vnnlib::{ElementType, Specification};
 /// The first thing that is not proved.
 pub fn check(
     claim: &SpecificationClaim,
+    vacuous: bool,
     semantics: Semantics,
     domain: &Domain,
     evidence: &Evidence,
@@ -29,6 +30,9 @@ pub fn check(
     let bytes = evidence.file(&claim.file)?.to_vec();
     let source = Source::from_bytes(Path::new(&claim.file.name), bytes, Specification::LIMIT).map_err(|error| file(&error))?;
     let specification = Specification::from_source(&source).map_err(|error| file(&error))?;
+    if vacuous != specification.is_vacuous() || u64::from(claim.empty_cases) != specification.empty_cases() as u64 {
+        return Err(ClaimRefusal::Vacuity { empty: specification.empty_cases(), vacuous: specification.is_vacuous() });
+    }
     let network = evidence.network;
     let shape = |id| &network.node(id).shape;
     specification.check_network(shape(network.input()), shape(network.output())).map_err(|error| file(&error))?;

@@ -134,6 +134,7 @@ fn certify(
         assurance,
         semantics: Semantics::Real,
         domain: Domain::Data,
+        vacuous: false,
         kind,
     };
     match trace_claim(analysis, &setting.identity, matrix, checked.as_ref().map_err(Clone::clone), context.seed) {

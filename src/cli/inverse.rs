@@ -214,6 +214,7 @@ fn certify(
         assurance: Assurance::Checked,
         semantics: Semantics::Real,
         domain: Domain::Data,
+        vacuous: false,
         kind: ClaimKind::InverseHessian(InverseHessianClaim { residual: Number::upper(bound), ..claim }),
     }))
 }

@@ -116,6 +116,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
             id: format!("lipschitz-{name}{suffix}"),
             assurance: Assurance::Proved,
             semantics: Semantics::Real,
+            vacuous: false,
             domain: region.map_or(Domain::Global, |region| Domain::Box {
                 lower: Vector::inline(region.lower()),
                 upper: Vector::inline(region.upper()),

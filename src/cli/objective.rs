@@ -81,6 +81,12 @@ impl Arguments {
         let parameters = Parameters::of(context.model, &selection).map_err(Failure::error)?;
         let (output, softmax) = loss.output(network);
         let outputs = network.node(output).size();
+        if loss == Loss::CrossEntropy && outputs < 2 {
+            let message =
+                format!("`{pass}`: the network has one output, whose softmax is 1 whatever its weights: the loss is always 0");
+            let hint = "the logit of a binary classifier becomes two classes where the export appends an output that is 0";
+            return Err(Failure::coded("NV140", message).at(context.path).with_hint(hint));
+        }
         let targets = match loss {
             Loss::CrossEntropy => {
                 let labels = dataset.labels(outputs).map_err(Failure::error)?;

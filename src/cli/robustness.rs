@@ -40,8 +40,12 @@ pub struct Arguments {
     #[arg(long, value_name = "M,…", value_delimiter = ',', value_parser = decimal, allow_hyphen_values = true, requires = "perturbing")]
     input_mean: Vec<String>,
     /// See `--input-mean`
-    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = decimal, requires = "perturbing")]
+    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = deviation, requires = "perturbing")]
     input_std: Vec<String>,
+    /// Axis of the network's input that `--input-mean` and `--input-std` count along, the batch being axis 0; negative from the
+    /// end: -1 where channels come last [default: 1]
+    #[arg(long, value_name = "AXIS", allow_hyphen_values = true, requires = "perturbing")]
+    channel_axis: Option<i32>,
     /// Perturbed samples stay between these two
     #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', value_parser = decimal, num_args = 1, allow_hyphen_values = true, requires = "perturbing")]
     clip: Vec<String>,
@@ -70,7 +74,10 @@ impl Arguments {
     }
 
     /// What may happen to a sample.
-    pub fn perturbation(&self) -> Result<Perturbation, Failure> {
+    ///
+    /// # Errors
+    /// What does not fit the network's input of that shape.
+    pub fn perturbation(&self, shape: &[usize]) -> Result<Perturbation, Failure> {
         let clip = match &self.clip[..] {
             [] => None,
             [low, high] => Some([low.clone(), high.clone()]),
@@ -85,7 +92,24 @@ impl Arguments {
             clip,
             mean: self.input_mean.clone(),
             deviation: self.input_std.clone(),
+            channel_axis: self.channel_axis.map(|axis| channel_axis(axis, shape)).transpose()?,
         })
+    }
+}
+
+/// The axis that the user means, counted from the front.
+fn channel_axis(axis: i32, shape: &[usize]) -> Result<u32, Failure> {
+    let rank = i32::try_from(shape.len()).map_err(Failure::internal)?;
+    let from_front = if axis < 0 { axis + rank } else { axis };
+    let found = u32::try_from(from_front).ok().filter(|_| (0..rank).contains(&from_front));
+    found.ok_or_else(|| Failure::error(format!("`--channel-axis {axis}`: the network's input {shape:?} has {rank} axes")))
+}
+
+fn deviation(text: &str) -> Result<String, String> {
+    match Constant::parse(text) {
+        Some(value) if value.lower > 0.0 => Ok(text.to_owned()),
+        Some(_) => Err("samples are divided by it, so it must be positive".to_owned()),
+        None => Err("not a decimal number".to_owned()),
     }
 }
 
@@ -102,7 +126,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         return Err(Failure::coded("NV140", "`--robust` compares outputs of classes; the network has one output"));
     }
     let labels = data.labels(network.output_size()).map_err(Failure::error)?;
-    let perturbation = arguments.perturbation()?;
+    let perturbation = arguments.perturbation(&context.model.input.shape)?;
     check_clip(&perturbation, &data, count, context)?;
     let semantics = context.semantics.unwrap_or(Semantics::Real);
 
@@ -146,6 +170,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         assurance: Assurance::Proved,
         semantics,
         domain: Domain::Samples,
+        vacuous: false,
         kind: ClaimKind::Robustness(claim),
     };
     Ok(Findings {

@@ -25,6 +25,9 @@ pub struct Arguments {
     /// Decide a VNN-LIB specification, possibly gzipped; `-o` then writes the competition's result file
     #[arg(long, value_name = "FILE", group = "pass")]
     spec: Option<PathBuf>,
+    /// Accept a specification that no input satisfies; without this it ends with exit code 3
+    #[arg(long, requires = "spec")]
+    allow_vacuous: bool,
 }
 
 impl Arguments {
@@ -41,7 +44,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let options = SpecificationOptions { semantics: context.semantics, timeout, seed: context.seed };
     let verdict = verify_specification(&context.model.network, &specification, &options, &mut |step| context.step(step));
     let verdict = verdict.map_err(|error| Failure::error(error).at(context.path))?;
-    let status = status(&verdict);
+    let mut status = status(&verdict);
+    if let Some(note) = emptiness(&specification) {
+        context.output.note(&note);
+        if specification.is_vacuous() && !arguments.allow_vacuous {
+            status = status.worse(ExitStatus::Inconclusive);
+        }
+    }
     let semantics = context.semantics.unwrap_or_else(|| semantics(&specification));
     let seconds = start.elapsed().as_secs_f64();
     Ok(Findings {
@@ -51,6 +60,20 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         status,
         files: vec![path.to_owned()],
         result_file: Some(result_file(&specification, &verdict).into_bytes()),
+    })
+}
+
+/// What must be said of disjuncts that no input satisfies.
+pub fn emptiness(specification: &Specification) -> Option<String> {
+    let (path, empty) = (specification.path.display(), specification.empty_cases());
+    if specification.is_vacuous() {
+        return Some(format!(
+            "`{path}` is vacuous: no input satisfies its bounds, so it holds for every network and says nothing about this one"
+        ));
+    }
+    (empty > 0).then(|| {
+        let all = specification.empty + specification.cases.len();
+        format!("`{path}`: no input satisfies {empty} of its {all} disjuncts; about those nothing is said")
     })
 }
 
@@ -88,12 +111,14 @@ pub fn claim(specification: &Specification, semantics: Semantics, verdict: &Spec
             (Verdict::Violated, SpecificationWitness { splits: Vec::new(), slopes: Vec::new(), counterexample: Some(point) })
         }
     };
+    let empty_cases = u32::try_from(specification.empty_cases()).unwrap_or(u32::MAX);
     Some(Claim {
         id: "specification".to_owned(),
         assurance: Assurance::Proved,
         semantics,
         domain: Domain::Specification,
-        kind: ClaimKind::Specification(SpecificationClaim { file, verdict, witness }),
+        vacuous: specification.is_vacuous(),
+        kind: ClaimKind::Specification(SpecificationClaim { file, verdict, empty_cases, witness }),
     })
 }
 

@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
     let data = context.data("--tightness")?;
     let count = context.samples(&data);
     let labels = data.labels(network.output_size()).map_err(Failure::error)?;
-    let perturbation = robustness.perturbation()?;
+    let perturbation = robustness.perturbation(&context.model.input.shape)?;
     if perturbation.norm != Norm::Linf {
         return Err(Failure::error("interval propagation starts from boxes: `--tightness` needs `--norm linf`"));
     }
@@ -140,6 +140,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
             assurance: Assurance::Proved,
             semantics: Semantics::Real,
             domain: Domain::Samples,
+            vacuous: false,
             kind: ClaimKind::Tightness(claim),
         }],
         section: Section::Tightness(section),

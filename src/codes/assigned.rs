@@ -124,6 +124,8 @@ impl Coded for ClaimRefusal {
             Self::MissingFile { .. } => "NV511",
             Self::File { .. } | Self::Data(_) => "NV512",
             Self::Number { .. }
+            | Self::Channels { .. }
+            | Self::Vacuity { .. }
             | Self::Scope { .. }
             | Self::Incomplete { .. }
             | Self::MissingVector
@@ -150,6 +152,8 @@ impl Coded for DataError {
             Problem::NotFinite { .. }
             | Problem::TargetCount { .. }
             | Problem::InputShape { .. }
+            | Problem::Layout { .. }
+            | Problem::Empty
             | Problem::NoTargets(_)
             | Problem::Label { .. }
             | Problem::TargetShape { .. }

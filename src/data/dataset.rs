@@ -76,6 +76,9 @@ impl Dataset {
         if inputs.shape().is_empty() {
             return Err(at(Problem::NoSamples(Vec::new()), 0));
         }
+        if inputs.rows() == 0 {
+            return Err(at(Problem::Empty, 0));
+        }
         finite(&inputs).map_err(|problem| at(problem, 0))?;
         let targets = targets.map(|array| Targets::new(array, inputs.rows())).transpose();
         let targets = targets.map_err(|problem| at(problem, files.len() - 1))?;
@@ -142,24 +145,38 @@ impl Dataset {
         }
     }
 
-    /// Do the samples have as many values as a network's input, of the given shape?
+    /// Refuses samples that do not have the shape of a network's input. A flat shape, on either side, stands for any other with
+    /// as many values; axes of length one do not count. The same number of values along other axes is another layout, in which
+    /// every value would go to the wrong place.
     ///
     /// # Errors
-    /// [`Problem::InputShape`].
+    /// [`Problem::InputShape`], [`Problem::Layout`].
     pub fn check_input(&self, shape: &[usize]) -> Result<(), DataError> {
         let (found, expected) = (self.inputs.row_size(), crate::ir::element_count(shape));
-        if expected == Some(found) {
+        let (own, wanted) = (self.sample_shape().to_vec(), shape.to_vec());
+        if expected != Some(found) {
+            let hint = if expected.and_then(|count| count.checked_add(1)) == Some(found) {
+                ": if a column is the label, name it `label` in a header line"
+            } else if expected == Some(self.inputs.values().len()) {
+                ": for a single sample, add an axis in front"
+            } else {
+                ""
+            };
+            return Err(Problem::InputShape { found: own, expected: wanted, hint }.at(self.path()));
+        }
+        let long = |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|&extent| extent != 1).collect() };
+        let (a, b) = (long(&own), long(shape));
+        if a == b || a.len() <= 1 || b.len() <= 1 {
             return Ok(());
         }
-        let hint = if expected.and_then(|count| count.checked_add(1)) == Some(found) {
-            ": if a column is the label, name it `label` in a header line"
-        } else if expected == Some(self.inputs.values().len()) {
-            ": for a single sample, add an axis in front"
-        } else {
-            ""
-        };
-        let problem = Problem::InputShape { found: self.sample_shape().to_vec(), expected: shape.to_vec(), hint };
-        Err(problem.at(self.path()))
+        let remedy = transposition(&own, shape).map_or_else(
+            || "give them that shape".to_owned(),
+            |axes| {
+                let axes: Vec<String> = axes.iter().map(ToString::to_string).collect();
+                format!("transpose them, in NumPy by `x.transpose({})`", axes.join(", "))
+            },
+        );
+        Err(Problem::Layout { found: own, expected: wanted, remedy }.at(self.path()))
     }
 
     /// The classes of all samples.
@@ -199,6 +216,25 @@ impl Dataset {
         };
         Ok(values)
     }
+}
+
+/// The order of axes, that of the samples first, in which samples of one shape have another, which may begin with a batch of
+/// one; channels that come last are moved to the front before anything else is tried.
+fn transposition(found: &[usize], expected: &[usize]) -> Option<Vec<usize>> {
+    let expected = if expected.len() == found.len() + 1 { &expected[1..] } else { expected };
+    let rank = found.len();
+    if expected.len() != rank || rank < 2 {
+        return None;
+    }
+    let to_front: Vec<usize> = std::iter::once(rank - 1).chain(0..rank - 1).collect();
+    let to_back: Vec<usize> = (1..rank).chain([0]).collect();
+    let fits = |order: &&Vec<usize>| order.iter().map(|&axis| found[axis]).eq(expected.iter().copied());
+    let any = || {
+        let mut left: Vec<usize> = (0..rank).collect();
+        expected.iter().map(|extent| left.iter().position(|&axis| found[axis] == *extent).map(|at| left.remove(at))).collect()
+    };
+    let order: Option<Vec<usize>> = [&to_front, &to_back].into_iter().find(fits).cloned().or_else(any);
+    order.map(|order| std::iter::once(0).chain(order.into_iter().map(|axis| axis + 1)).collect())
 }
 
 impl Targets {

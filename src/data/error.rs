@@ -46,6 +46,10 @@ pub enum Problem {
     #[error("samples of shape {found:?} ({} values) where the network expects {expected:?} ({} values){hint}",
         found.iter().product::<usize>(), expected.iter().product::<usize>())]
     InputShape { found: Vec<usize>, expected: Vec<usize>, hint: &'static str },
+    #[error("samples of shape {found:?} where the network expects {expected:?}: as many values in another layout; {remedy}")]
+    Layout { found: Vec<usize>, expected: Vec<usize>, remedy: String },
+    #[error("there are no samples")]
+    Empty,
     #[error("there are no targets{0}")]
     NoTargets(&'static str),
     #[error("sample {row}: the target {value} is not a class among 0 to {}", classes.saturating_sub(1))]

@@ -143,7 +143,7 @@ pub enum GraphError {
 pub enum NodeError {
     /// The operator, or its whole domain, is unknown.
     #[error("the operator `{operator}` of the domain `{}` is not supported{}", domain_name(.domain), suffix(.detail.as_deref()))]
-    UnsupportedOperator { operator: String, domain: String, detail: Option<String>, supported: Vec<&'static str> },
+    UnsupportedOperator { operator: String, domain: String, detail: Option<String>, hint: &'static str },
     /// The operator is known, but not used like this.
     #[error("not supported: {reason}")]
     Unsupported { reason: String, hint: Option<String> },
@@ -260,9 +260,7 @@ impl GraphError {
 impl NodeError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnsupportedOperator { domain, supported, .. } if !supported.is_empty() => {
-                Some(format!("supported operators of `{}`: {}", domain_name(domain), supported.join(", ")))
-            }
+            Self::UnsupportedOperator { hint, .. } => Some((*hint).to_owned()),
             Self::Unsupported { hint, .. } => hint.clone(),
             Self::Tensor(error) => error.hint(),
             _ => None,
@@ -366,16 +364,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unsupported_operator_is_named_with_those_that_are_supported() {
+    fn an_unsupported_operator_is_named_with_its_remedy() {
         let kind = NodeError::UnsupportedOperator {
             operator: "LSTM".into(),
             domain: String::new(),
             detail: None,
-            supported: vec!["Add", "Relu"],
+            hint: "export it otherwise",
         };
         let error = LoadError::node("n1", "LSTM", 17, kind);
         let expected = "node `n1` (LSTM, opset 17): the operator `LSTM` of the domain `ai.onnx` is not supported";
         assert_eq!(error.to_string(), expected);
-        assert_eq!(error.hint().unwrap(), "supported operators of `ai.onnx`: Add, Relu");
+        assert_eq!(error.hint().unwrap(), "export it otherwise");
     }
 }

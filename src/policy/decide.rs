@@ -103,7 +103,7 @@ impl Requirement {
                 if found == word {
                     decision.status = Status::Met;
                 }
-                return self.with_assurance(decision);
+                return self.with_assurance(claim, decision);
             }
             (Limit::AtMost(_), Reading::Number { .. }) => Better::Smaller,
             (Limit::AtLeast(_), Reading::Number { .. }) => Better::Larger,
@@ -132,11 +132,17 @@ impl Requirement {
                 _ => decision.detail = Some("no better figure was established".to_owned()),
             }
         }
-        self.with_assurance(decision)
+        self.with_assurance(claim, decision)
     }
 
     /// What stands behind a claim may be too little to meet a rule.
-    fn with_assurance(&self, mut decision: Decision) -> Decision {
+    fn with_assurance(&self, claim: &Established, mut decision: Decision) -> Decision {
+        let vacuous = claim.value.get("vacuous").and_then(Value::as_bool).unwrap_or(false);
+        if decision.status == Status::Met && vacuous && !self.allow_vacuous {
+            decision.status = Status::Inconclusive;
+            decision.detail =
+                Some("the claim is vacuous: no input satisfies the bounds (`allow-vacuous = true` accepts it)".to_owned());
+        }
         if decision.status == Status::Met && decision.assurance.is_none_or(|found| found < self.assurance) {
             decision.status = Status::Inconclusive;
             decision.detail = Some(format!(

@@ -93,6 +93,9 @@ pub struct Input {
     /// Nothing, one number, or one for each channel.
     pub mean: Vec<f64>,
     pub std: Vec<f64>,
+    /// Axis of the network's input that `mean` and `std` count along, the batch being axis 0 [default: 1].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_axis: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<[f64; 2]>,
 }
@@ -127,6 +130,9 @@ pub struct LipschitzRule {
 pub struct SpecificationRule {
     /// The VNN-LIB file.
     pub file: PathBuf,
+    /// Whether a specification that no input satisfies meets the rule.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_vacuous: bool,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,

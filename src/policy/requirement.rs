@@ -25,6 +25,8 @@ pub struct Requirement {
     pub limit: Limit,
     /// The weakest assurance that will do.
     pub assurance: Assurance,
+    /// Whether a claim about no input will do.
+    pub allow_vacuous: bool,
 }
 
 /// What the claim must be about.

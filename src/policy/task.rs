@@ -97,6 +97,7 @@ impl Task {
                 Condition::is("/semantics", json!("real")),
             ],
             assurance: wanted.assurance,
+            allow_vacuous: false,
             line,
         };
         Ok(about.task(rule, limits, Vec::new()))
@@ -111,6 +112,7 @@ impl Task {
             kind: "specification",
             conditions: vec![Condition::digest("/file/digest", &wanted.file)],
             assurance: wanted.assurance,
+            allow_vacuous: wanted.allow_vacuous,
             line,
         };
         about.task(rule, vec![("holds", Limit::Is("holds"), line)], vec![wanted.file.clone()])
@@ -166,6 +168,7 @@ impl Task {
             kind: "robustness",
             conditions,
             assurance: wanted.assurance,
+            allow_vacuous: false,
             line,
         };
         Ok(about.task(rule, vec![("min-certified-accuracy", Limit::AtLeast(accuracy), line_of(least.span().start))], files))
@@ -194,6 +197,7 @@ impl Task {
             kind: "tightness",
             conditions,
             assurance: wanted.assurance,
+            allow_vacuous: false,
             line,
         };
         let limit = Limit::AtLeast(spanned("min-tightness", &wanted.min_tightness)?);
@@ -219,6 +223,7 @@ impl Task {
             kind: "hessian-trace",
             conditions,
             assurance: wanted.assurance,
+            allow_vacuous: false,
             line,
         };
         let limit = Limit::AtMost(spanned("max-trace", &wanted.max_trace)?);
@@ -246,6 +251,7 @@ impl Task {
             kind: "stability",
             conditions,
             assurance: wanted.assurance,
+            allow_vacuous: false,
             line,
         };
         Ok(about.task(rule, vec![("stable", Limit::Is("stable"), line)], files))
@@ -275,6 +281,9 @@ fn around_samples(
         Condition::is("/perturbation/epsilon", json!(decimal(epsilon))),
         Condition::is("/perturbation/mean", json!(decimals(&input.mean))),
         Condition::is("/perturbation/deviation", json!(decimals(&input.std))),
+        input.channel_axis.map_or(Condition::absent("/perturbation/channel_axis"), |axis| {
+            Condition::is("/perturbation/channel_axis", json!(axis))
+        }),
         Condition::is("/perturbation/clip", input.clip.map_or(Value::Null, |clip| json!(decimals(&clip)))),
     ]);
     Ok((conditions, files))
@@ -371,6 +380,7 @@ struct Shared<'a> {
     kind: &'static str,
     conditions: Vec<Condition>,
     assurance: Assurance,
+    allow_vacuous: bool,
     line: usize,
 }
 
@@ -390,6 +400,7 @@ impl Shared<'_> {
                 best,
                 limit,
                 assurance: self.assurance,
+                allow_vacuous: self.allow_vacuous,
             })
         });
         Task { requirements: requirements.collect(), base: self.name.clone(), name: self.name, rule, line: self.line, files }

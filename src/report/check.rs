@@ -32,6 +32,8 @@ pub struct CheckedClaim {
     pub semantics: Semantics,
     /// Where it holds, in words.
     pub domain: String,
+    /// Whether nothing lies there.
+    pub vacuous: bool,
     /// The claim in words.
     pub statement: String,
     /// Whether it is about data or a specification, not about the model alone.
@@ -50,7 +52,8 @@ impl CheckedClaim {
             assurance,
             established: assurance > Assurance::Estimated,
             semantics: claim.semantics,
-            domain: domain(&claim.domain, bundle),
+            domain: if claim.vacuous { VACUOUS.to_owned() } else { domain(&claim.domain, bundle) },
+            vacuous: claim.vacuous,
             statement: statement(&claim.kind),
             about_files: !matches!(claim.kind, ClaimKind::Lipschitz(_)),
             time,
@@ -84,7 +87,8 @@ fn terms(perturbation: &Perturbation, data: &[FileIdentity]) -> String {
         terms = format!("{terms} within [{}]", list(clip));
     }
     if !perturbation.mean.is_empty() || !perturbation.deviation.is_empty() {
-        terms = format!("{terms} (mean {}, deviation {})", list(&perturbation.mean), list(&perturbation.deviation));
+        let axis = perturbation.channel_axis.map_or(String::new(), |axis| format!(", along axis {axis}"));
+        terms = format!("{terms} (mean {}, deviation {}{axis})", list(&perturbation.mean), list(&perturbation.deviation));
     }
     format!("{terms} of {}", files(data))
 }
@@ -126,6 +130,9 @@ fn parameters(objective: &Objective) -> String {
 
 /// As many names are written out.
 const LISTED: usize = 8;
+
+/// The domain of a claim about no input.
+const VACUOUS: &str = "vacuous: no input satisfies its bounds, so it says nothing about the model";
 
 /// The domain of a claim without bounds.
 pub(super) const EVERYWHERE: &str = "everywhere";
@@ -191,8 +198,12 @@ pub(super) fn statement(kind: &ClaimKind) -> String {
         ClaimKind::Specification(claim) => {
             let name = claim.file.name.escape_debug();
             let digest: String = claim.file.digest.chars().take(12).collect();
+            let empty = match claim.empty_cases {
+                0 => String::new(),
+                count => format!("; no input satisfies {count} of its disjuncts"),
+            };
             match claim.verdict {
-                Verdict::Holds => format!("the property of `{name}` (SHA-256 {digest}…) holds (unsat)"),
+                Verdict::Holds => format!("the property of `{name}` (SHA-256 {digest}…) holds (unsat){empty}"),
                 Verdict::Violated => format!("the property of `{name}` (SHA-256 {digest}…) is violated (sat)"),
             }
         }

@@ -311,9 +311,12 @@ pub(super) fn specification(query: Query, path: &Path, digest: &str) -> Result<S
     let regions = Formula::And(query.asserts).regions()?;
     let mut boxes: Vec<InputBox> = Vec::new();
     let mut known: HashMap<Vec<u64>, usize> = HashMap::new();
-    let mut cases = Vec::new();
+    let (mut cases, mut empty) = (Vec::new(), 0);
     for mut region in regions {
-        let Some(input_box) = input_box(&region.bounds, inputs, &query.names.input)? else { continue };
+        let Some(input_box) = input_box(&region.bounds, inputs, &query.names.input)? else {
+            empty += 1;
+            continue;
+        };
         let key = input_box.lower.iter().chain(&input_box.upper).flat_map(|c| [c.lower.to_bits(), c.upper.to_bits()]).collect();
         let position = *known.entry(key).or_insert_with(|| {
             boxes.push(input_box);
@@ -333,6 +336,7 @@ pub(super) fn specification(query: Query, path: &Path, digest: &str) -> Result<S
         names: query.names,
         boxes,
         cases,
+        empty,
         path: path.to_owned(),
         digest: digest.to_owned(),
     })

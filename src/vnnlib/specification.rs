@@ -32,6 +32,8 @@ pub struct Specification {
     /// The distinct boxes.
     pub boxes: Vec<InputBox>,
     pub cases: Vec<Case>,
+    /// How many further disjuncts no input satisfies: their bounds contradict each other.
+    pub empty: usize,
     pub path: PathBuf,
     /// SHA-256 of the file as it lies on disk.
     pub digest: String,
@@ -121,6 +123,20 @@ impl Specification {
         })?;
         super::formula::specification(query, path, digest)
             .map_err(|detail| SpecificationError::Whole { path: path.to_owned(), detail })
+    }
+
+    /// Returns how many of its disjuncts no input satisfies: their bounds contradict each other, or they are a disjunction of
+    /// nothing.
+    #[must_use]
+    pub fn empty_cases(&self) -> usize {
+        let never = |case: &&Case| case.clauses.iter().any(|clause| clause.alternatives.is_empty());
+        self.empty + self.cases.iter().filter(never).count()
+    }
+
+    /// Whether no input satisfies any disjunct, so that the property holds for every network and says nothing about this one.
+    #[must_use]
+    pub fn is_vacuous(&self) -> bool {
+        self.empty_cases() == self.empty + self.cases.len()
     }
 
     #[must_use]

@@ -45,6 +45,7 @@ pub fn sealed(model: &Model, claim: LipschitzClaim) -> (Certificate, Bundle) {
         assurance: Assurance::Proved,
         semantics: Semantics::Real,
         domain: Domain::Global,
+        vacuous: false,
         kind: ClaimKind::Lipschitz(claim),
     };
     Certificate::new(identity(model), vec![claim], None).seal()

@@ -117,6 +117,9 @@ pub struct Claim {
     pub assurance: Assurance,
     pub semantics: Semantics,
     pub domain: Domain,
+    /// Whether nothing lies in the domain, so that the claim holds of every network and says nothing about this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vacuous: bool,
     #[serde(flatten)]
     pub kind: ClaimKind,
 }

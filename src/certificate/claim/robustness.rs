@@ -37,6 +37,9 @@ pub struct Perturbation {
     /// The network's input is `(sample − mean)/deviation`: nothing, one number, or one for each channel.
     pub mean: Vec<String>,
     pub deviation: Vec<String>,
+    /// The axis of the network's input that counts channels, the batch being axis 0; axis 1 where it is not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_axis: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,15 @@ pub struct SpecificationClaim {
     /// The VNN-LIB file.
     pub file: FileIdentity,
     pub verdict: Verdict,
+    /// How many of the property's disjuncts no input satisfies. Where it is all of them, the claim is vacuous.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub empty_cases: u32,
     pub witness: SpecificationWitness,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as `serde` calls it
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -81,6 +81,9 @@ impl Flags {
     fn input(&mut self, input: &Input) {
         self.list("--input-mean", &input.mean);
         self.list("--input-std", &input.std);
+        if let Some(axis) = input.channel_axis {
+            self.0.push(format!("--channel-axis={axis}").into());
+        }
         self.list("--clip", input.clip.as_ref().map_or(&[], |clip| clip));
     }
 }

@@ -79,6 +79,23 @@ pub(super) fn gelu(site: &mut Site) -> Result<Slot, NodeError> {
     apply(site, function)
 }
 
+/// `Shrink` where it is continuous: `relu(x − λ) − relu(−x − λ)`.
+pub(super) fn shrink(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let (bias, threshold) = (site.float("bias", 0.0)?, site.float("lambd", 0.5)?);
+    if bias != threshold || threshold < 0.0 {
+        let reason = format!("it jumps: its bias is {bias} and its threshold (`lambd`) {threshold}");
+        let hint = "where both are the same number, not negative, it is continuous";
+        return Err(NodeError::unsupported_with_hint(reason, hint));
+    }
+    let threshold = site.scalar(threshold);
+    let above = site.binary(Binary::Sub, &x, &threshold)?;
+    let negated = site.function(Function::Neg, &x)?;
+    let below = site.binary(Binary::Sub, &negated, &threshold)?;
+    let (above, below) = (site.function(Function::Relu, &above)?, site.function(Function::Relu, &below)?);
+    site.binary(Binary::Sub, &above, &below)
+}
+
 /// `PRelu`: the slope broadcasts to the input, not the other way.
 pub(super) fn parametric_relu(site: &mut Site) -> Result<Slot, NodeError> {
     let (x, slope) = (site.input(0)?, site.input(1)?);

@@ -63,7 +63,8 @@ impl Step {
                 "it uses the comparison `{node}` ({operator}) of values that depend on the input: a step function is \
                  discontinuous and has no Lipschitz constant"
             ),
-            "only the Householder activation may compare, and only where both sides agree exactly at zero (θ = 2φ)",
+            "only the Householder activation may compare, and only where both sides agree exactly at zero (θ = 2φ): its sines and \
+             cosines must stand in the graph, so export it without constant folding or simplification",
         )
     }
 }

@@ -56,7 +56,11 @@ pub(super) fn shape(input: &ValueInfoProto) -> Result<(Vec<usize>, Vec<String>),
     let tensor = input.tensor_type().ok_or_else(|| refuse("is not a tensor".to_owned(), None))?;
     let element = DataType::try_from(tensor.elem_type).unwrap_or(DataType::Undefined);
     if !matches!(element, DataType::Float | DataType::Double | DataType::Float16) {
-        return Err(refuse(format!("its elements are {element:?}, not floating point"), None));
+        let remedy = match element {
+            DataType::Int32 | DataType::Int64 => "cut the model behind the embedding or cast that reads it",
+            _ => "cast the model to float32",
+        };
+        return Err(refuse(format!("inputs of {element:?} are not supported"), Some(remedy)));
     }
     let fix = "export the model with a fixed input shape";
     let dims = &tensor.shape.as_ref().ok_or_else(|| refuse("its shape is not stated".to_owned(), Some(fix)))?.dim;

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The operator sets of the default domain that are understood.
-pub(super) const OPSETS: std::ops::RangeInclusive<i64> = 7..=22;
+pub(super) const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
 
 pub(super) struct Operator {
     pub name: &'static str,
@@ -125,6 +125,7 @@ static OPERATORS: &[Operator] = &[
     one("Reshape", 7, (2, 2), &["allowzero"], movement::reshape),
     one("Selu", 7, (1, 1), &["alpha", "gamma"], activation::selu),
     one("Shape", 7, (1, 1), &["end", "start"], folding::shape),
+    one("Shrink", 9, (1, 1), &["bias", "lambd"], activation::shrink),
     one("Sigmoid", 7, (1, 1), &[], activation::sigmoid),
     one("Sign", 9, (1, 1), &[], elementwise::sign),
     one("Sin", 7, (1, 1), &[], activation::sine),
@@ -217,23 +218,34 @@ pub(super) fn find(name: &str, opset: i64, given: usize, attributes: &[&str]) ->
 
 /// The error for an operator that is not in the table.
 pub(super) fn unsupported(name: &str, domain: &str) -> NodeError {
-    let detail = match name {
-        _ if domain != "ai.onnx" => Some("only the operators of the default domain are"),
-        "If" | "Loop" | "Scan" | "SequenceMap" => Some("it has subgraphs"),
-        "Round" | "ThresholdedRelu" | "Shrink" | "Hardmax" | "ArgMax" | "ArgMin" | "OneHot" => {
-            Some("it is discontinuous; of such operators Ceil, Floor and Sign are supported, for bounds on boxes")
-        }
+    let (detail, hint) = match name {
+        _ if domain == "com.microsoft" => (
+            Some("it is ONNX Runtime's own"),
+            "save the model as it was exported, without ONNX Runtime's optimisations beyond `basic`",
+        ),
+        _ if domain != "ai.onnx" => (
+            Some("only operators of the default domain are"),
+            "export the model with operators of the default domain, or cut it before this node",
+        ),
+        "If" | "Loop" | "Scan" | "SequenceMap" => (Some("it has subgraphs"), "export the model without control flow"),
+        "Round" | "Hardmax" | "ArgMax" | "ArgMin" | "OneHot" | "ThresholdedRelu" => (
+            Some("it is discontinuous; of such operators Ceil, Floor and Sign are supported, for bounds on boxes"),
+            "cut the model before this node",
+        ),
         "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
-            Some("its output is random")
+            (Some("its output is random"), "export the model in inference mode")
         }
-        "LogSoftmax" => Some("remove it: the argmax and every margin are the same without it"),
-        _ => None,
+        "LogSoftmax" => (None, "remove it: the argmax and every margin are the same without it"),
+        _ => (
+            None,
+            "export it as operators that are supported (`README.md` names them by kind), or cut the model before this node",
+        ),
     };
     NodeError::UnsupportedOperator {
         operator: name.to_owned(),
         domain: domain.to_owned(),
         detail: detail.map(str::to_owned),
-        supported: OPERATORS.iter().map(|operator| operator.name).collect(),
+        hint,
     }
 }
 

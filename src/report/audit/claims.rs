@@ -46,6 +46,8 @@ pub struct ClaimSection {
     pub semantics: Semantics,
     /// Where it holds, in words.
     pub domain: String,
+    /// Whether nothing lies there.
+    pub vacuous: bool,
     /// The claim in words.
     pub statement: String,
     pub figures: Vec<FigureRow>,
@@ -88,6 +90,7 @@ impl CertificateSection {
                 assurance: checked.assurance,
                 semantics: claim.semantics,
                 domain: checked.domain.clone(),
+                vacuous: checked.vacuous,
                 statement: checked.statement.clone(),
                 figures: figures(&value),
                 descriptive: descriptive(&value),
@@ -130,7 +133,7 @@ impl RefusalText {
 }
 
 /// What every claim has, and what is told apart from its figures.
-const APART: [&str; 7] = ["id", "kind", "assurance", "semantics", "domain", "witness", "descriptive"];
+const APART: [&str; 8] = ["id", "kind", "assurance", "semantics", "domain", "vacuous", "witness", "descriptive"];
 /// The share of samples that are not proved to be misled.
 pub(super) const POSSIBLE_ACCURACY: &str = "possible_accuracy";
 /// Entries of a list that are shown.
