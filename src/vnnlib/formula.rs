@@ -125,11 +125,9 @@ impl Formula {
     fn at_most_zero(expression: Expression, strict: bool) -> Self {
         let bound = expression.constant.negated();
         if let [(Variable::Input(input), coefficient)] = expression.terms[..]
-            && coefficient.is_exact()
-            && coefficient.lower.abs() == 1.0
+            && let Some(mut value) = bound.over(coefficient)
         {
             let upper = coefficient.lower > 0.0;
-            let mut value = if upper { bound } else { bound.negated() };
             // An end that does not belong to the region: the sufficient side moves inward.
             match (strict, upper) {
                 (true, true) => value = Constant::between(value.lower.next_down(), value.upper, value.nearest),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use sha2::{Digest, Sha256};
 
-use crate::sound::round::{add_down, add_up, mul_down, mul_up};
+use crate::sound::round::{add_down, add_up, div_down, div_up, mul_down, mul_up};
 
 /// A real number between two `f64` numbers; equal where it is one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,6 +82,28 @@ impl Constant {
             pairs.iter().map(|&(a, b)| mul_up(a, b)).fold(f64::NEG_INFINITY, f64::max),
             self.nearest * other.nearest,
         )
+    }
+
+    /// The quotient; `None` where the divisor may be zero or the quotient overflows.
+    pub(super) fn over(self, divisor: Self) -> Option<Self> {
+        // A division by one changes nothing, so that decimals that are written alike remain the same number.
+        if divisor == Self::exact(1.0) {
+            return Some(self);
+        }
+        if divisor == Self::exact(-1.0) {
+            return Some(self.negated());
+        }
+        if !(divisor.lower > 0.0 || divisor.upper < 0.0) {
+            return None;
+        }
+        let pairs =
+            [(self.lower, divisor.lower), (self.lower, divisor.upper), (self.upper, divisor.lower), (self.upper, divisor.upper)];
+        let quotient = Self::between(
+            pairs.iter().map(|&(a, b)| div_down(a, b)).fold(f64::INFINITY, f64::min),
+            pairs.iter().map(|&(a, b)| div_up(a, b)).fold(f64::NEG_INFINITY, f64::max),
+            self.nearest / divisor.nearest,
+        );
+        quotient.is_finite().then_some(quotient)
     }
 
     pub(super) fn is_finite(&self) -> bool {

@@ -209,3 +209,28 @@ fn damaged_texts_never_panic() {
     }
     assert!(read > 500 && refused > 5000, "{read} read, {refused} refused");
 }
+
+/// A bound through a coefficient is the bound of the input itself, whatever the sign; decimals are divided outward.
+#[test]
+fn a_coefficient_of_an_input_is_divided_out() {
+    let read = |text: &str| Specification::parse(text, Path::new("p.vnnlib"), "").unwrap();
+    let declared = "(declare-const X_0 Real)(declare-const Y_0 Real)";
+    let found = read(&format!("{declared}(assert (>= (* 2 X_0) 0))(assert (<= (* -4 X_0) 8))(assert (<= (* 2 X_0) 1))(assert (>= Y_0 0))"));
+    assert_eq!((found.boxes[0].lower[0].lower, found.boxes[0].upper[0].upper), (0.0, 0.5));
+    let thirds = read(&format!("{declared}(assert (>= (* 3 X_0) 1))(assert (<= (* 0.3 X_0) 0.1))(assert (>= Y_0 0))"));
+    let (lower, upper) = (thirds.boxes[0].lower[0], thirds.boxes[0].upper[0]);
+    assert!(lower.lower < lower.upper && lower.lower * 3.0 <= 1.0 && upper.lower <= 1.0 / 3.0 && upper.upper >= 1.0 / 3.0);
+}
+
+/// What no input satisfies is counted, not dropped.
+#[test]
+fn disjuncts_without_inputs_are_counted() {
+    let declared = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= X_0 1))(assert (>= X_0 0))";
+    let read = |text: &str| Specification::parse(&format!("{declared}{text}"), Path::new("p.vnnlib"), "").unwrap();
+    let whole = read("(assert (>= Y_0 0))");
+    assert_eq!((whole.empty_cases(), whole.is_vacuous()), (0, false));
+    let partly = read("(assert (or (and (<= X_0 -1) (>= Y_0 0)) (>= X_0 0.5)))(assert (>= Y_0 0))");
+    assert_eq!((partly.empty_cases(), partly.is_vacuous()), (1, false));
+    let nothing = read("(assert (>= X_0 2))(assert (>= Y_0 0))");
+    assert_eq!((nothing.empty_cases(), nothing.is_vacuous()), (1, true));
+}
