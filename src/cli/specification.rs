@@ -11,9 +11,9 @@ use crate::certificate::{
     SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
 use crate::onnx::Model;
-use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
+use crate::pass::robustness::{Deployed, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 use crate::report::{Section, SpecificationSection, result_file};
-use crate::vnnlib::Specification;
+use crate::vnnlib::{InputBox, Specification};
 
 /// Without `--timeout`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -45,23 +45,53 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     let verdict = verify_specification(&context.model.network, &specification, &options, &mut |step| context.step(step));
     let verdict = verdict.map_err(|error| Failure::error(error).at(context.path))?;
     let mut status = status(&verdict);
-    if let Some(note) = emptiness(&specification) {
-        context.output.note(&note);
+    let semantics = context.semantics.unwrap_or_else(|| semantics(&specification));
+    let mut warnings: Vec<String> = overflow(context, &specification, semantics, &verdict).into_iter().collect();
+    if let Some(warning) = emptiness(&specification) {
+        warnings.push(warning);
         if specification.is_vacuous() && !arguments.allow_vacuous {
             status = status.worse(ExitStatus::Inconclusive);
         }
     }
-    let semantics = context.semantics.unwrap_or_else(|| semantics(&specification));
     let seconds = start.elapsed().as_secs_f64();
     Ok(Findings {
         claims: claim(&specification, semantics, &verdict).into_iter().collect(),
-        section: Section::Specification(SpecificationSection::new(&specification, semantics, &verdict, seconds)),
+        section: Section::Specification(SpecificationSection::new(&specification, semantics, &verdict, warnings, seconds)),
         engine: "attacks, bounds, splits of inputs and of ReLU phases".to_owned(),
         status,
         files: vec![path.to_owned()],
         result_file: Some(result_file(&specification, &verdict).into_bytes()),
     })
 }
+
+/// What must be said where a verdict about real arithmetic does not describe the deployed network, which overflows: at the
+/// unsafe input or, where the property holds, in the middle of one of its boxes.
+fn overflow(
+    context: &Context,
+    specification: &Specification,
+    semantics: Semantics,
+    verdict: &SpecificationVerdict,
+) -> Option<String> {
+    let deployed = Deployed::new(&context.model.network).ok()?;
+    let overflows = |point: &[f64]| deployed.output(point).is_ok_and(|outputs| !outputs.iter().all(|y| y.is_finite()));
+    let middle = |region: &InputBox| -> Vec<f64> {
+        region.lower.iter().zip(&region.upper).map(|(lower, upper)| f64::midpoint(lower.nearest, upper.nearest)).collect()
+    };
+    let found = match verdict {
+        SpecificationVerdict::Violated(found) => found.overflows,
+        SpecificationVerdict::Holds { .. } => {
+            specification.boxes.iter().take(OVERFLOW_BOXES).any(|region| overflows(&middle(region)))
+        }
+        SpecificationVerdict::Unknown { .. } => false,
+    };
+    (found && semantics == Semantics::Real).then(|| {
+        "float32 overflows here: a deployed network gives inf or NaN; the verdict and the outputs are those of real arithmetic"
+            .to_owned()
+    })
+}
+
+/// As many boxes are looked into.
+const OVERFLOW_BOXES: usize = 64;
 
 /// What must be said of disjuncts that no input satisfies.
 pub fn emptiness(specification: &Specification) -> Option<String> {

@@ -20,21 +20,35 @@ pub struct SpecificationSection {
     /// Parts of the cases that bounds closed.
     parts: usize,
     counterexample: Option<Assignment>,
+    /// Whether no input satisfies its bounds, so that the verdict says nothing about the network.
+    vacuous: bool,
+    /// How many of its disjuncts no input satisfies.
+    empty_cases: usize,
+    /// What the reader should know beside the verdict.
+    warnings: Vec<String>,
     seconds: f64,
 }
 
-/// An unsafe input and what a float32 network computes there.
+/// An unsafe input and what a float32 network computes there or, where that overflows, the outputs in real arithmetic.
 #[derive(Debug, Serialize)]
 struct Assignment {
     input: Vec<f64>,
-    output: Vec<f32>,
+    output: Vec<f64>,
+    /// Whether a float32 network overflows there.
+    overflows: bool,
     /// Is it unsafe in float32 with any order of summation too?
     float32: bool,
 }
 
 impl SpecificationSection {
     #[must_use]
-    pub fn new(specification: &Specification, semantics: Semantics, verdict: &SpecificationVerdict, seconds: f64) -> Self {
+    pub fn new(
+        specification: &Specification,
+        semantics: Semantics,
+        verdict: &SpecificationVerdict,
+        warnings: Vec<String>,
+        seconds: f64,
+    ) -> Self {
         let cases = specification.cases.len();
         let scope = match semantics {
             Semantics::Real => "in real arithmetic",
@@ -48,7 +62,12 @@ impl SpecificationSection {
             SpecificationVerdict::Violated(found) => {
                 let both = found.float32 && semantics == Semantics::Real;
                 let scope = if both { "in real arithmetic and in float32" } else { scope };
-                let assignment = Assignment { input: found.point.clone(), output: found.outputs.clone(), float32: found.float32 };
+                let assignment = Assignment {
+                    input: found.point.clone(),
+                    output: found.outputs.clone(),
+                    overflows: found.overflows,
+                    float32: found.float32,
+                };
                 (format!("the property is violated: an input is unsafe, {scope}"), 0, Some(assignment))
             }
             SpecificationVerdict::Unknown { open, timed_out } => {
@@ -57,14 +76,29 @@ impl SpecificationSection {
             }
         };
         let path = specification.path.display().to_string();
-        Self { specification: path, verdict: word(verdict), semantics, meaning, cases, parts, counterexample, seconds }
+        let (vacuous, empty_cases) = (specification.is_vacuous(), specification.empty_cases());
+        Self {
+            specification: path,
+            verdict: word(verdict),
+            semantics,
+            meaning,
+            cases,
+            parts,
+            counterexample,
+            vacuous,
+            empty_cases,
+            warnings,
+            seconds,
+        }
     }
 }
 
 impl fmt::Display for SpecificationSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = if self.parts > 0 { format!(", {} parts", self.parts) } else { String::new() };
-        writeln!(f, "{}: {} ({}; {} cases{parts})", self.verdict, self.specification, self.meaning, self.cases)?;
+        let vacuous = if self.vacuous { "vacuous: no input satisfies its bounds; " } else { "" };
+        writeln!(f, "{}: {} ({vacuous}{}; {} cases{parts})", self.verdict, self.specification, self.meaning, self.cases)?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         if let Some(found) = &self.counterexample {
             f.write_str(&flat_assignment(&found.input, &found.output))?;
         }
@@ -93,9 +127,9 @@ pub fn result_file(specification: &Specification, verdict: &SpecificationVerdict
 }
 
 /// `((X_0 0.5)`, …, `(Y_0 1))`: the shortest decimals that read back as the numbers.
-fn flat_assignment(input: &[f64], output: &[f32]) -> String {
+fn flat_assignment(input: &[f64], output: &[f64]) -> String {
     let inputs = input.iter().enumerate().map(|(i, x)| format!("(X_{i} {x:?})"));
-    let outputs = output.iter().enumerate().map(|(i, y)| format!("(Y_{i} {:?})", f64::from(*y)));
+    let outputs = output.iter().enumerate().map(|(i, y)| format!("(Y_{i} {y:?})"));
     format!("({})\n", inputs.chain(outputs).collect::<Vec<_>>().join("\n"))
 }
 
@@ -117,6 +151,6 @@ fn tensors(specification: &Specification, found: &Counterexample) -> String {
         });
     };
     tensor(&specification.names.input, &specification.input_shape, &mut found.point.iter().copied());
-    tensor(&specification.names.output, &specification.output_shape, &mut found.outputs.iter().map(|&y| f64::from(y)));
+    tensor(&specification.names.output, &specification.output_shape, &mut found.outputs.iter().copied());
     text
 }

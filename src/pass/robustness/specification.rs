@@ -14,7 +14,7 @@ use super::proof::{Branched, Proof};
 use crate::bounds::{Hints, Phases, Propagator};
 use crate::certificate::Semantics;
 use crate::checker::{Refuter, prove_unsafe};
-use crate::ir::Network;
+use crate::ir::{Network, evaluate};
 use crate::pass::bounds::{Effort, Wide, optimise};
 use crate::vnnlib::{ElementType, Specification};
 
@@ -52,8 +52,10 @@ pub struct Counterexample {
     pub case: usize,
     /// Float32 numbers wherever the box has some.
     pub point: Vec<f64>,
-    /// What a float32 network computes there.
-    pub outputs: Vec<f32>,
+    /// What a float32 network computes there or, where that overflows, the outputs in real arithmetic, to nearest.
+    pub outputs: Vec<f64>,
+    /// Whether a float32 network overflows there.
+    pub overflows: bool,
     /// Is it unsafe in float32 with any summation order too?
     pub float32: bool,
 }
@@ -274,10 +276,14 @@ impl Search<'_> {
     /// Is a point unsafe in the arithmetic of the query, by enclosures, and in a float32 forward pass, exactly?
     fn confirmed(&self, case: usize, point: &[f64]) -> Option<Counterexample> {
         let single = point.iter().all(|&x| f64::from(x as f32) == x);
-        let outputs = self.deployed.output(point).ok()?;
+        let mut outputs: Vec<f64> = self.deployed.output(point).ok()?.into_iter().map(f64::from).collect();
+        let overflows = !outputs.iter().all(|y| y.is_finite());
+        if overflows {
+            outputs = evaluate(self.real.network(), point).ok()?;
+        }
         let exact = |&x: &f64| (x, x);
         let inputs: Vec<_> = point.iter().map(exact).collect();
-        let computed: Vec<_> = outputs.iter().map(|&y| (f64::from(y), f64::from(y))).collect();
+        let computed: Vec<_> = outputs.iter().map(exact).collect();
         if !self.specification.surely_unsafe(case, &inputs, &computed) {
             return None;
         }
@@ -287,6 +293,6 @@ impl Search<'_> {
             Semantics::Real => proved(&self.real),
             Semantics::Float32 => float32,
         };
-        meant.then(|| Counterexample { case, point: point.to_vec(), outputs, float32 })
+        meant.then(|| Counterexample { case, point: point.to_vec(), outputs, overflows, float32 })
     }
 }

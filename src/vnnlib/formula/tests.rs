@@ -215,7 +215,9 @@ fn damaged_texts_never_panic() {
 fn a_coefficient_of_an_input_is_divided_out() {
     let read = |text: &str| Specification::parse(text, Path::new("p.vnnlib"), "").unwrap();
     let declared = "(declare-const X_0 Real)(declare-const Y_0 Real)";
-    let found = read(&format!("{declared}(assert (>= (* 2 X_0) 0))(assert (<= (* -4 X_0) 8))(assert (<= (* 2 X_0) 1))(assert (>= Y_0 0))"));
+    let found = read(&format!(
+        "{declared}(assert (>= (* 2 X_0) 0))(assert (<= (* -4 X_0) 8))(assert (<= (* 2 X_0) 1))(assert (>= Y_0 0))"
+    ));
     assert_eq!((found.boxes[0].lower[0].lower, found.boxes[0].upper[0].upper), (0.0, 0.5));
     let thirds = read(&format!("{declared}(assert (>= (* 3 X_0) 1))(assert (<= (* 0.3 X_0) 0.1))(assert (>= Y_0 0))"));
     let (lower, upper) = (thirds.boxes[0].lower[0], thirds.boxes[0].upper[0]);
