@@ -54,7 +54,7 @@ pub use refutation::{Bounded, Combination, Method, Refuter, atoms};
 pub use robustness::{is_within_radius, prove_misclassified};
 pub use rules::{Rules, linear_layers};
 pub use splits::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, Narrowed, PHASE, SLOPES};
-pub use stability::{Gram, MAX_ORDER};
+pub use stability::{Gram, MAX_ORDER, Moments};
 pub use tightness::{exact_boxes, is_certified, most_splits, rows as tightness_rows, stated_boxes};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ModelIdentity, SCHEMA, Semantics, digest_of};

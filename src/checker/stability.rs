@@ -6,6 +6,12 @@
 //! > `⟨S, CS⟩ = tr(SSH) = ⟨WX, K⟩/n`,   `⟨S, DS⟩ = (1−p)‖X‖²/n² + (p/n) Σ ‖X_ii‖²`,
 //! > `2C(P) − ηD(P) = AᵀMA`,   `M = (KW + WK)/n − η[(1−p)X/n² + (p/n)·diag(X_ii)]`.
 //!
+//! *Stable over θ*: where H has full rank, `P` itself is a witness: with `P ≻ 0` and
+//!
+//! > `M = HP + PH − η[(1−p)HPH + (p/n) Σ H_iPH_i] ≻ 0`
+//!
+//! `P − T_η(P) = ηM` is positive definite. That covers any number of samples, also where `K` is singular.
+//!
 //! *Unstable*: `η⟨S, DS⟩ > 2⟨S, CS⟩` for some `S` means that `η` exceeds `2/λ_max(C⁺D)`. *Stable*: `W ≻ 0` makes `P = AᵀWA`
 //! positive definite on the range of `H`, and `M ≻ 0` makes `P − T_η(P) = ηAᵀMA` positive semidefinite there, so the second
 //! moments do not grow.
@@ -29,8 +35,14 @@ const MAX_WORK: f64 = 4e9;
 /// What does not fit or is not proved.
 pub fn check(claim: &StabilityClaim, evidence: &Evidence) -> Result<Assurance, ClaimRefusal> {
     let objective = Objective::new(&claim.objective, evidence, |samples, outputs| samples * outputs)?;
-    let gram = Gram::of(&objective)?;
     let (eta, batch) = (claim.learning_rate.value(), claim.batch_size as usize);
+    if let (StabilityWitness::Moments { matrix }, StabilityVerdict::Stable, None) =
+        (&claim.witness, claim.verdict, &claim.critical_learning_rate)
+    {
+        Moments::of(&objective)?.prove_stable(&evidence.vector(matrix)?, eta, batch)?;
+        return Ok(Assurance::Proved);
+    }
+    let gram = Gram::of(&objective)?;
     match (&claim.witness, claim.verdict, &claim.critical_learning_rate) {
         (StabilityWitness::Direction { matrix }, StabilityVerdict::Unstable, Some(critical)) => {
             // A NaN exceeds nothing.
@@ -69,6 +81,18 @@ impl Square {
         self.entries[i * self.order + j]
     }
 
+    fn image(&self, vector: &[Enclosure]) -> Vec<Enclosure> {
+        self.entries.chunks_exact(self.order.max(1)).map(|row| inner(row, vector)).collect()
+    }
+
+    /// Adds `factor·left·rightᵀ`.
+    fn add_product(&mut self, factor: Enclosure, left: &[Enclosure], right: &[Enclosure]) {
+        for (row, left) in self.entries.chunks_exact_mut(self.order.max(1)).zip(left) {
+            let scaled = factor * *left;
+            row.iter_mut().zip(right).for_each(|(entry, right)| *entry = *entry + scaled * *right);
+        }
+    }
+
     fn times(&self, other: &Self) -> Self {
         let n = self.order;
         let mut entries = vec![Enclosure::ZERO; n * n];
@@ -99,6 +123,99 @@ impl Square {
     }
 }
 
+/// A symmetric matrix of an order from its lower triangle.
+fn symmetric(order: usize, triangle: &[f64]) -> Result<Square, ClaimRefusal> {
+    if triangle.len() != order * (order + 1) / 2 || !triangle.iter().all(|x| x.is_finite()) {
+        return Err(ClaimRefusal::Shape { what: "the matrix of the witness does not have the order that it needs" });
+    }
+    let entry = |i: usize, j: usize| {
+        let (row, column) = (i.max(j), i.min(j));
+        Enclosure::exact(triangle[row * (row + 1) / 2 + column])
+    };
+    Ok(Square::from_fn(order, entry))
+}
+
+/// `p` for n samples.
+fn noise(samples: usize, batch: usize) -> Result<Enclosure, ClaimRefusal> {
+    if !(1..=samples).contains(&batch) {
+        return Err(ClaimRefusal::Shape { what: "the batch size is not between 1 and the number of samples" });
+    }
+    if batch == samples {
+        return Ok(Enclosure::ZERO);
+    }
+    let exact = |value: usize| Enclosure::exact(value as f64);
+    Ok(exact(samples - batch) / (exact(batch) * exact(samples - 1)))
+}
+
+fn positive(eta: f64) -> Result<Enclosure, ClaimRefusal> {
+    if eta > 0.0 && eta.is_finite() { Ok(Enclosure::exact(eta)) } else { Err(ClaimRefusal::Number { field: "learning_rate" }) }
+}
+
+/// The rows `A_i`, enclosed, for witnesses over θ.
+pub struct Moments {
+    samples: usize,
+    outputs: usize,
+    dimension: usize,
+    rows: Vec<Vec<Enclosure>>,
+}
+
+impl Moments {
+    /// # Errors
+    /// What cannot be enclosed, or is too large.
+    pub fn of(objective: &Objective) -> Result<Self, ClaimRefusal> {
+        let (samples, outputs, dimension) = (objective.count(), objective.outputs(), objective.dimension());
+        let rows = samples.saturating_mul(outputs);
+        let entries = rows.saturating_mul(dimension);
+        if dimension > MAX_ORDER || entries > MAX_ROOT_ENTRIES || dimension as f64 * entries as f64 > MAX_WORK {
+            return Err(ClaimRefusal::Work { limit: MAX_WORK });
+        }
+        let mut all = Vec::with_capacity(rows);
+        for sample in 0..samples {
+            all.extend(objective.roots(sample)?);
+        }
+        Ok(Self { samples, outputs, dimension, rows: all })
+    }
+
+    /// Proves `η` mean-square stable by a matrix over θ.
+    ///
+    /// # Errors
+    /// Which matrix is not proved positive definite.
+    pub fn prove_stable(&self, triangle: &[f64], eta: f64, batch: usize) -> Result<(), ClaimRefusal> {
+        let eta = positive(eta)?;
+        let (d, p) = (self.dimension, noise(self.samples, batch)?);
+        let matrix = symmetric(d, triangle)?;
+        matrix.prove_positive_definite("the Lyapunov matrix")?;
+        let n = Enclosure::exact(self.samples as f64);
+        // n·H, and Σ H_iPH_i = Σ A_iᵀ(A_iPA_iᵀ)A_i.
+        let zero = || Square { order: d, entries: vec![Enclosure::ZERO; d * d] };
+        let (mut whole, mut own) = (zero(), zero());
+        for rows in self.rows.chunks(self.outputs.max(1)) {
+            let images: Vec<Vec<Enclosure>> = rows.iter().map(|row| matrix.image(row)).collect();
+            for (a, left) in rows.iter().enumerate() {
+                whole.add_product(Enclosure::ONE, left, left);
+                for (b, right) in rows.iter().enumerate() {
+                    own.add_product(inner(&images[a], &rows[b]), left, right);
+                }
+            }
+        }
+        let hp = whole.times(&matrix);
+        let hph = hp.times(&whole);
+        let (all, each) = (eta * (Enclosure::ONE - p) / (n * n), eta * p / n);
+        let entry = |i: usize, j: usize| (hp.at(i, j) + hp.at(j, i)) / n - all * hph.at(i, j) - each * own.at(i, j);
+        Square::from_fn(d, entry).prove_positive_definite("its decrease")
+    }
+
+    /// Midpoints of the rows, one after another, for the search of witnesses.
+    #[must_use]
+    pub fn midpoints(&self) -> Vec<f64> {
+        self.rows.iter().flatten().map(Enclosure::mid).collect()
+    }
+}
+
+fn inner(a: &[Enclosure], b: &[Enclosure]) -> Enclosure {
+    a.iter().zip(b).fold(Enclosure::ZERO, |sum, (a, b)| sum + *a * *b)
+}
+
 /// `K = AAᵀ`, enclosed.
 pub struct Gram {
     samples: usize,
@@ -120,7 +237,7 @@ impl Gram {
         for sample in 0..samples {
             rows.extend(objective.roots(sample)?);
         }
-        let product = |i: usize, j: usize| rows[i].iter().zip(&rows[j]).fold(Enclosure::ZERO, |sum, (a, b)| sum + *a * *b);
+        let product = |i: usize, j: usize| inner(&rows[i], &rows[j]);
         let mut matrix = Square { order, entries: vec![Enclosure::ZERO; order * order] };
         for i in 0..order {
             for j in 0..=i {
@@ -132,31 +249,6 @@ impl Gram {
         Ok(Self { samples, outputs, matrix })
     }
 
-    /// A symmetric matrix from its lower triangle.
-    fn symmetric(&self, triangle: &[f64]) -> Result<Square, ClaimRefusal> {
-        let order = self.matrix.order;
-        if triangle.len() != order * (order + 1) / 2 || !triangle.iter().all(|x| x.is_finite()) {
-            return Err(ClaimRefusal::Shape { what: "the matrix of the witness does not have the order nC" });
-        }
-        let entry = |i: usize, j: usize| {
-            let (row, column) = (i.max(j), i.min(j));
-            Enclosure::exact(triangle[row * (row + 1) / 2 + column])
-        };
-        Ok(Square::from_fn(order, entry))
-    }
-
-    /// `p`.
-    fn noise(&self, batch: usize) -> Result<Enclosure, ClaimRefusal> {
-        if !(1..=self.samples).contains(&batch) {
-            return Err(ClaimRefusal::Shape { what: "the batch size is not between 1 and the number of samples" });
-        }
-        if batch == self.samples {
-            return Ok(Enclosure::ZERO);
-        }
-        let exact = |value: usize| Enclosure::exact(value as f64);
-        Ok(exact(self.samples - batch) / (exact(batch) * exact(self.samples - 1)))
-    }
-
     fn same_sample(&self, i: usize, j: usize) -> bool {
         i / self.outputs == j / self.outputs
     }
@@ -166,7 +258,7 @@ impl Gram {
     /// # Errors
     /// When the witness does not fit or shows nothing.
     pub fn threshold_upper(&self, triangle: &[f64], batch: usize) -> Result<f64, ClaimRefusal> {
-        let (w, p) = (self.symmetric(triangle)?, self.noise(batch)?);
+        let (w, p) = (symmetric(self.matrix.order, triangle)?, noise(self.samples, batch)?);
         let order = self.matrix.order;
         let n = Enclosure::exact(self.samples as f64);
         let x = self.matrix.times(&w).times(&self.matrix);
@@ -194,15 +286,12 @@ impl Gram {
     /// # Errors
     /// Which matrix is not proved positive definite.
     pub fn prove_stable(&self, triangle: &[f64], eta: f64, batch: usize) -> Result<(), ClaimRefusal> {
-        if !(eta > 0.0 && eta.is_finite()) {
-            return Err(ClaimRefusal::Number { field: "learning_rate" });
-        }
-        let (w, p) = (self.symmetric(triangle)?, self.noise(batch)?);
+        let eta = positive(eta)?;
+        let (w, p) = (symmetric(self.matrix.order, triangle)?, noise(self.samples, batch)?);
         w.prove_positive_definite("the Lyapunov matrix")?;
         let n = Enclosure::exact(self.samples as f64);
         let kw = self.matrix.times(&w);
         let x = kw.times(&self.matrix);
-        let eta = Enclosure::exact(eta);
         let (all, own) = (eta * (Enclosure::ONE - p) / (n * n), eta * p / n);
         let entry = |i: usize, j: usize| {
             let weight = if self.same_sample(i, j) { all + own } else { all };

@@ -28,14 +28,16 @@ pub enum StabilityVerdict {
     Unstable,
 }
 
-/// What shows the verdict. Matrices are lower triangles, row by row, of order nC, and stand for `Aᵀ·matrix·A` with `A` the
-/// stacked rows `A_i`.
+/// What shows the verdict. Matrices are lower triangles, row by row. Those of order nC stand for `Aᵀ·matrix·A` with `A` the
+/// stacked rows `A_i`; those over θ stand for themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StabilityWitness {
     /// `P ≻ 0` on the range of H with `2C(P) − ηD(P) ≻ 0`: the second moments decrease in the norm that it defines.
     Lyapunov { matrix: Vector },
+    /// The same P over θ, for a Hessian that has full rank.
+    Moments { matrix: Vector },
     /// `S` with `η⟨S, DS⟩ > 2⟨S, CS⟩`.
     Direction { matrix: Vector },
 }
@@ -43,7 +45,11 @@ pub enum StabilityWitness {
 impl StabilityClaim {
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
         match &mut self.witness {
-            StabilityWitness::Lyapunov { matrix } | StabilityWitness::Direction { matrix } => vec![matrix],
+            StabilityWitness::Lyapunov { matrix }
+            | StabilityWitness::Moments { matrix }
+            | StabilityWitness::Direction { matrix } => {
+                vec![matrix]
+            }
         }
     }
 }

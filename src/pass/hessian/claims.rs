@@ -2,6 +2,7 @@
 
 use super::figures::{Analysis, Method};
 use super::gram::Gram;
+use super::moments::{self, Rows};
 use super::spectrum::decompose;
 use super::stability::{threshold, variance};
 use super::verdict::Verdict;
@@ -69,12 +70,6 @@ pub fn stability_claim(
         Verdict::Unstable => StabilityVerdict::Unstable,
         _ => return Ok(None),
     };
-    let sound = checker::Gram::of(checked)?;
-    let order = analysis.samples * analysis.outputs;
-    let middle = sound.midpoints();
-    let matrix = Mat::from_fn(order, order, |i, j| middle[i * order + j]);
-    let Ok(gram) = Gram::from_matrix(matrix, analysis.samples, analysis.outputs) else { return Ok(None) };
-    let Some(basis) = Basis::of(&gram) else { return Ok(None) };
     let claim = |critical_learning_rate, witness| StabilityClaim {
         objective: objective.clone(),
         learning_rate: Bits::of(eta),
@@ -83,6 +78,17 @@ pub fn stability_claim(
         critical_learning_rate,
         witness,
     };
+    if verdict == StabilityVerdict::Stable
+        && let Some(triangle) = over_parameters(checked, (analysis.samples, analysis.outputs), eta, batch, deadline)
+    {
+        return Ok(Some(claim(None, StabilityWitness::Moments { matrix: Vector::inline(&triangle) })));
+    }
+    let sound = checker::Gram::of(checked)?;
+    let order = analysis.samples * analysis.outputs;
+    let middle = sound.midpoints();
+    let matrix = Mat::from_fn(order, order, |i, j| middle[i * order + j]);
+    let Ok(gram) = Gram::from_matrix(matrix, analysis.samples, analysis.outputs) else { return Ok(None) };
+    let Some(basis) = Basis::of(&gram) else { return Ok(None) };
     Ok(match verdict {
         StabilityVerdict::Unstable => {
             let Ok(Some(found)) = threshold(&gram, batch, deadline) else { return Ok(None) };
@@ -101,6 +107,23 @@ pub fn stability_claim(
             proved.is_ok().then(|| claim(None, StabilityWitness::Lyapunov { matrix: Vector::inline(&triangle) }))
         }
     })
+}
+
+/// A Lyapunov matrix over θ that the checker accepts, where there are no more parameters than rows of derivatives.
+fn over_parameters(
+    checked: &checker::Objective<'_>,
+    (samples, outputs): (usize, usize),
+    eta: f64,
+    batch: usize,
+    deadline: Deadline,
+) -> Option<Vec<f64>> {
+    if checked.dimension() > samples * outputs {
+        return None;
+    }
+    let sound = checker::Moments::of(checked).ok()?;
+    let values = sound.midpoints();
+    let triangle = moments::lyapunov(&Rows { values: &values, samples, outputs }, eta, batch, deadline)?;
+    sound.prove_stable(&triangle, eta, batch).ok().map(|()| triangle)
 }
 
 /// `P = Σ_k (½C⁻¹ηD)^k ½C⁻¹H` in the eigenbasis of `H`: then `2CP − ηDP = H`, up to the rest of the series.
