@@ -21,9 +21,10 @@
 //! `|xᵀEx| ≤ n·max|E_ij|·‖x‖²`. Every term counts, one whose computed products all vanish too.
 //!
 //! *The charges themselves.* `S` has powers of two between 2⁻⁵⁰⁰ and 2⁵⁰⁰, so that their squares and quotients by them are
-//! exact but for underflow. `fl(‖Sh‖)` sums squares: a relative error, which [`SLACK`] covers, and at most `3·n·η` of
-//! underflow under the root, `2⁻⁵²⁸` for the largest `n`, which [`TINY`] covers. What is made of norms is rounded up, step by
-//! step, underflow included. Sums over the terms round to nearest, all upward of nothing that is negative: [`SLACK`] again.
+//! exact but for underflow. A norm `‖Sh‖` whose square is above `2⁻⁹⁰⁰` and finite is computed as it stands: relative errors,
+//! which [`SLACK`] covers, and underflow that is nothing beside them; any other is taken from [`Row`], which scales. What is
+//! made of norms is rounded up, step by step, underflow included. Sums over the terms round to nearest, and none of their
+//! terms is negative: [`SLACK`] again.
 
 use super::term::{Cross, Square};
 use crate::sound::Row;
@@ -33,8 +34,8 @@ use crate::sound::round::{SMALLEST_SUBNORMAL, add_up, div_up, max_or_nan, mul_up
 /// Covers the roundings of a computation of non-negative terms with at most 2²² operations, and those of a weight. There are
 /// fewer terms than that: [`super::MAX_TERMS`], or as many as a form has inputs.
 const SLACK: f64 = 1.0 + 1.0 / (1u64 << 30) as f64;
-/// Added to norms: covers squares that underflow, of up to 2¹⁴ of them.
-const TINY: f64 = f64::from_bits((1023 - 520) << 52);
+/// Squares of norms at least this large, 2⁻⁹⁰⁰, are far from underflow.
+const LEAST_SQUARE: f64 = f64::from_bits((1023 - 900) << 52);
 /// The largest exponent of a scale, in magnitude.
 const LARGEST_EXPONENT: f64 = 500.0;
 
@@ -80,10 +81,7 @@ impl Charges {
     /// Upper bounds of `‖S·h‖` for the leading part `h` and of `‖S(r − h)‖`.
     fn measure(&self, row: &Row) -> (f64, f64) {
         let scale = &self.scale[row.start()..row.end()];
-        let norm = |values: &[f64]| {
-            let sum: f64 = values.iter().zip(scale).map(|(value, scale)| (value * scale) * (value * scale)).sum();
-            SLACK * sum.sqrt() + TINY
-        };
+        let norm = |values: &[f64]| norm(values, scale);
         let largest = scale.iter().copied().fold(0.0, max_or_nan);
         (norm(row.hi()), add_up(norm(row.lo()), mul_up(largest, row.radius())))
     }
@@ -91,6 +89,21 @@ impl Charges {
     fn charge(&mut self, row: &Row, amount: f64) {
         self.amounts[row.start()..row.end()].iter_mut().for_each(|total| *total += amount);
     }
+}
+
+/// An upper bound of `‖S·values‖`.
+#[allow(clippy::cast_precision_loss)] // counts far below 2⁵³
+fn norm(values: &[f64], scale: &[f64]) -> f64 {
+    let scaled = || values.iter().zip(scale).map(|(value, scale)| value * scale);
+    let square: f64 = scaled().map(|value| value * value).sum();
+    if (LEAST_SQUARE..=f64::MAX).contains(&square) {
+        return SLACK * square.sqrt();
+    }
+    if values.iter().all(|&value| value == 0.0) {
+        return 0.0;
+    }
+    // Entries that underflow where they are scaled lose at most the smallest number each.
+    add_up(Row::exact(0, scaled().collect()).hi_norm_upper(), mul_up(values.len() as f64, SMALLEST_SUBNORMAL))
 }
 
 /// What products that underflow can add to a row of the matrix.

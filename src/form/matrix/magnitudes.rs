@@ -3,9 +3,12 @@
 
 use dashu::integer::IBig;
 
+use super::assembly::assemble;
+use super::term::{Cross, Square, Weight};
 use crate::form::{Form, QuadraticForm, Rows, Segment, SortForm};
 use crate::ir::{Function, Network, NetworkBuilder, Op, SlopeRange, Tensor};
 use crate::sound::testing::Rng;
+use crate::sound::{Row, prove_positive_definite};
 
 /// `x·2¹⁰⁷⁴`, exactly.
 fn integer(x: f64) -> IBig {
@@ -261,4 +264,91 @@ fn nothing_false_is_proved_whatever_the_magnitudes_and_what_is_true_is() {
     for ((honest, proved), least) in honest.into_iter().zip(honest_proved).zip([30, 90, 99]) {
         assert!(honest > 500 && 100 * proved > least * honest, "{honest} {proved}");
     }
+}
+
+/// Rows as the true form may have them: the leading parts, the trailing ones, and a step of the length of the radius.
+fn true_entries(row: &Row, dimension: usize, step: (usize, f64)) -> Vec<IBig> {
+    let at = |i: usize| {
+        let coordinate = row.coordinate(i);
+        let moved = if i == step.0 && row.start() <= i && i < row.end() {
+            if step.1 == 0.0 { IBig::ZERO } else { integer(step.1 * row.radius()) }
+        } else {
+            IBig::ZERO
+        };
+        integer(coordinate.hi()) + integer(coordinate.lo()) + moved
+    };
+    (0..dimension).map(at).collect()
+}
+
+/// Single terms whose products underflow in one factor while the other is huge, rows with trailing parts and radii: what the
+/// diagonal radius charges covers them.
+#[test]
+fn what_underflows_in_a_term_is_charged() {
+    let mut random = Rng::new(72);
+    let (mut proved, mut refused, mut vanished) = (0, 0, 0);
+    for round in 0..40_000 {
+        let dimension = 2 + random.below(2);
+        // Two entries that meet, and the weight between them; every second time the weight times the right one vanishes.
+        let e_weight = random.below(1200) as i32 - 660;
+        let right = if round % 2 == 0 { -1074 - e_weight + random.below(8) as i32 - 4 } else { random.below(2000) as i32 - 1060 };
+        let right = right.clamp(-1073, 1000);
+        let meeting = random.below(900) as i32 - 450;
+        let left = (meeting - e_weight - right).clamp(-1070, 1020);
+        let product = e_weight + left + right + [-3, 0, 1, 2, 4, 12, 40][random.below(7)];
+        let tilt = random.below(200) as i32 - 100;
+        let weight = Weight::exactly(random.spread(e_weight, e_weight + 1));
+        let mut row = |at: usize, exponent: i32| {
+            let hi: Vec<f64> = (at..dimension)
+                .map(|i| {
+                    if i == at || random.below(3) == 0 {
+                        random.spread(exponent.max(-1074), exponent.max(-1074) + 1)
+                    } else {
+                        0.0
+                    }
+                })
+                .collect();
+            let lo = if random.below(2) == 0 { vec![0.0; hi.len()] } else { hi.iter().map(|x| x * 1e-17).collect() };
+            let radius = if random.below(3) > 0 {
+                0.0
+            } else {
+                random.spread((exponent - 70).max(-1074), (exponent - 30).max(-1073)).abs()
+            };
+            Row::from_parts(at, hi, lo, radius)
+        };
+        let (left, right) = (row(0, left), row(1, right));
+        let inputs: Vec<f64> = (0..dimension)
+            .map(|i| random.spread(-1, 1).abs() * 2f64.powi((product + if i == 0 { tilt } else { -tilt }).clamp(-1020, 1020)))
+            .collect();
+        let cross = Cross { weight, left: &left, right: &right };
+        let squares = if random.below(2) == 0 { vec![] } else { vec![Square { weight: Weight::MINUS_ONE, row: &right }] };
+        let (matrix, radius) = assemble(dimension, &inputs, &squares, std::slice::from_ref(&cross));
+        vanished += usize::from(matrix.get(0, 1) == 0.0);
+        if prove_positive_definite(&matrix, &radius).is_err() {
+            refused += 1;
+            continue;
+        }
+        proved += 1;
+        let unit = |random: &mut Rng| (random.below(dimension), [1.0, -1.0, 0.0][random.below(3)]);
+        let (a, b) = (true_entries(&left, dimension, unit(&mut random)), true_entries(&right, dimension, unit(&mut random)));
+        // Everything times 2^(3·1074).
+        let entry = |i: usize, j: usize| {
+            let own = if i == j { integer(inputs[i]) << (2 * 1074) } else { IBig::ZERO };
+            let crossed = integer(weight.value()) * (&a[i] * &b[j] + &a[j] * &b[i]);
+            let square = if squares.is_empty() { IBig::ZERO } else { (&b[i] * &b[j]) << 1074 };
+            own + crossed - square
+        };
+        let exact = (0..dimension).map(|i| (0..dimension).map(|j| entry(i, j)).collect()).collect();
+        assert!(definite(exact), "{:e} {left:?} {right:?} {inputs:?}", weight.value());
+    }
+    assert!(proved > 2_000 && refused > 4_000 && vanished > 4_000, "{proved} {refused} {vanished}");
+
+    // 1e-200·1e290·2e-125 = 2e-35 beside a diagonal of 1e-35: the entry is computed as zero.
+    let (left, right) = (Row::exact(0, vec![1e290]), Row::exact(1, vec![2e-125]));
+    let cross = Cross { weight: Weight::exactly(1e-200), left: &left, right: &right };
+    let (matrix, radius) = assemble(2, &[1e-35; 2], &[], &[cross]);
+    assert!(matrix.get(0, 1) == 0.0 && prove_positive_definite(&matrix, &radius).is_err(), "{radius:?}");
+    // Beside a diagonal of 1e-20 it is nothing.
+    let cross = Cross { weight: Weight::exactly(1e-200), left: &left, right: &right };
+    let (matrix, radius) = assemble(2, &[1e-20; 2], &[], &[cross]);
+    assert_eq!(prove_positive_definite(&matrix, &radius), Ok(()));
 }

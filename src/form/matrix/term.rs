@@ -31,6 +31,13 @@ impl Weight {
         self.0
     }
 
+    /// A weight of its own, for tests of what is made of weights.
+    #[cfg(test)]
+    pub fn exactly(weight: f64) -> Self {
+        assert!(weight.abs() >= 0.5 * SMALLEST_FACTOR * SMALLEST_FACTOR && weight.is_finite());
+        Self(weight)
+    }
+
     /// The weight of an output's square, which is subtracted; `None` where the number is not positive, not finite or tiny.
     pub fn of_output(weight: f64) -> Option<Self> {
         (weight >= SMALLEST_FACTOR && weight.is_finite()).then_some(Self(-weight))
