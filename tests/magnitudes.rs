@@ -158,7 +158,7 @@ fn saturated(first: &[f32], bias: f32, last: &[f32]) -> Model {
     }
     graph.graph().initializer.push(tiny::tensor("bias", &[1], vec![bias]));
     graph = graph.node("shifted", "Add", &[&signal, "bias"], vec![]).node("flat", "Sigmoid", &["shifted"], vec![]);
-    signal = "flat".to_owned();
+    "flat".clone_into(&mut signal);
     for (i, &weight) in last.iter().enumerate() {
         graph = product(graph, &mut signal, format!("last{i}"), weight);
     }
