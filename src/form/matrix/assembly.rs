@@ -1,4 +1,6 @@
 //! The sums themselves: plain `f64`, in any order. Nothing here bounds anything; `charges` does, for every order.
+//!
+//! Trusted. It must not leave out a term, nor decide whether one counts.
 
 use super::charges::radius;
 use super::term::{Cross, Square};

@@ -25,6 +25,8 @@
 //! which [`SLACK`] covers, and underflow that is nothing beside them; any other is taken from [`Row`], which scales. What is
 //! made of norms is rounded up, step by step, underflow included. Sums over the terms round to nearest, and none of their
 //! terms is negative: [`SLACK`] again.
+//!
+//! Trusted. It must not charge less than what the analysis above says, nor know what the matrix is for.
 
 use super::term::{Cross, Square};
 use crate::sound::Row;

@@ -3,6 +3,8 @@
 //! A term that is left out must be zero: whether it is, is decided on the factors of its weight, never on their product,
 //! which may round to zero while the rows that it multiplies are huge. What is not left out has a normal number as its weight,
 //! so that its rounding is relative.
+//!
+//! Trusted. It must not decide on a product what its factors decide.
 
 use super::MatrixError;
 use crate::ir::SlopeRange;
