@@ -73,3 +73,16 @@ fn inadmissible_multipliers_build_no_matrix() {
         assert!(QuadraticForm::new(&rows, &[bound], &multipliers).is_err());
     }
 }
+
+#[test]
+fn one_output_of_several_has_its_own_matrix() {
+    // x ↦ (3x₁ + 4x₂, x₁, x₂): 5 for the first output, 1 for the others, √26 for all; with three outputs over the inputs,
+    // with one over that output.
+    let network = network(&[(2, 3, vec![3.0, 1.0, 0.0, 4.0, 0.0, 1.0])], &Function::Relu);
+    let rows = Rows::new(&Form::new(&network, Segment::whole(&network), SortForm::Comparators).unwrap()).unwrap();
+    let proves = |rows: &Rows, squared: f64| QuadraticForm::new(rows, &[squared], &[]).is_ok_and(|form| form.prove().is_ok());
+    for (rows, squared) in [(rows.clone(), 26.0), (rows.with_output(0), 25.0), (rows.with_output(1), 1.0)] {
+        assert!(proves(&rows, squared * (1.0 + 1e-12)) && !proves(&rows, squared * (1.0 - 1e-12)));
+    }
+    assert!(QuadraticForm::weighted(&rows.with_output(0), &[10.0, 10.0], &[1.0, 1.0, 1.0], &[]).is_err());
+}
