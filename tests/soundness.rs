@@ -5,6 +5,7 @@
 //! | `sampled_values_lie_inside` | networks of every operation: intervals, backward bounds of every kind of row and slope, balls; prints how many points |
 //! | `exact_values_lie_inside` | piecewise linear networks evaluated in rational numbers: not one unit in the last place outside |
 //! | `float32_values_lie_inside` | dense networks evaluated in float32 in shuffled and paired order, with and without fused steps |
+//! | `rows_of_any_magnitude_are_paid_for`, `means_of_many_are_paid_for` | boxes and rows over the whole range of exponents, in rational numbers |
 //! | `fixed_phases_hold_where_they_are_fixed` | a point of the box whose ReLUs are on the fixed sides lies inside the bounds for them |
 //! | `long_sorts_are_paid_for`, `squares_that_underflow_are_paid_for` | what only rounding and underflow can break |
 //! | `cancellation_is_paid_for` | weights of 1e8 and 1e−8 that cancel; outputs exactly at a threshold |
@@ -338,6 +339,71 @@ fn exact_values_lie_inside() {
         }
     }
     println!("{points} points in rational arithmetic, 0 violations");
+}
+
+/// Boxes and rows of any magnitude: coefficients that underflow on their way back meet inputs that are huge.
+#[test]
+fn rows_of_any_magnitude_are_paid_for() {
+    let mut random = Random(6);
+    let (mut judged, mut close) = (0, 0);
+    for round in 0..600 {
+        let nodes = 2 + random.below(6);
+        let network = network(&mut random, nodes, true);
+        let power = |random: &mut Random, low: i32, high: i32| {
+            let exponent = low + random.below((high - low) as usize) as i32;
+            2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2)
+        };
+        let scale = power(&mut random, -600, 950);
+        let region = random_box(&mut random);
+        let scaled = |values: &[f64]| values.iter().map(|x| x * scale).collect::<Vec<_>>();
+        let region = BoxRegion::new(scaled(region.lower()), scaled(region.upper())).unwrap();
+        let prepared = LinearBounds::new(&network, Semantics::Real).unwrap();
+        let none = Hints::default();
+        let as_region = Region::from(region.clone());
+        let analysis = prepared.analyse(&as_region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
+        let mut rows = random_rows(&mut random);
+        let small = if round % 2 == 0 { power(&mut random, -1074, -1050) } else { power(&mut random, -1050, 50) };
+        rows.coefficients.iter_mut().for_each(|coefficient| *coefficient *= small);
+        rows.constants.fill(0.0);
+        let bounds = analysis.lower_bounds(&rows, &Hints::default(), &Loops);
+        for _ in 0..4 {
+            let x: Vec<Exact> = point(&mut random, &region).into_iter().map(Exact::exact).collect();
+            let values = Values::at(&network, &x).unwrap();
+            let y = values.get(network.output().index());
+            for (row, &bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.is_finite()) {
+                let row = &rows.coefficients[row * WIDTH..(row + 1) * WIDTH];
+                let value = row.iter().zip(y).fold(Exact::exact(0.0), |sum, (l, y)| sum.add(&Exact::exact(*l).mul(y)));
+                assert!(Exact::exact(bound) <= value, "{bound:e} above the exact value");
+                judged += 1;
+                close += usize::from(bound >= -1e3 * small * scale.max(1.0));
+            }
+        }
+    }
+    assert!(judged > 5_000 && close > 2_000, "{judged} {close}");
+}
+
+/// The adjoint of a mean divides every coefficient, and what underflows there is multiplied by as many inputs as there are.
+#[test]
+fn means_of_many_are_paid_for() {
+    const LENGTH: usize = 100;
+    let mut b = NetworkBuilder::new();
+    let x = b.push("x", "", Op::Input, &[], vec![1, LENGTH]).unwrap();
+    let y = b.push("y", "", Op::Reduce(Reduction::Mean), &[x], vec![1]).unwrap();
+    let network = b.finish(y).unwrap();
+    let prepared = LinearBounds::new(&network, Semantics::Real).unwrap();
+    for value in [1e300, -1e300] {
+        let region = Region::from(BoxRegion::new(vec![value; LENGTH], vec![value; LENGTH]).unwrap());
+        let none = Hints::default();
+        let analysis = prepared.analyse(&region, &Phases::new(), Refinement::Backward, &none, &Loops).unwrap();
+        for quanta in [1u64, 30, 49, 51, 149, 1000] {
+            for sign in [1.0, -1.0] {
+                let coefficient = sign * f64::from_bits(quanta);
+                let bound = analysis.backward(y, &[coefficient], &none, None, &Loops)[0];
+                let exact = Exact::exact(coefficient).mul(&Exact::exact(value));
+                assert!(Exact::exact(bound) <= exact, "{coefficient:e}·{value:e}: {bound:e}");
+            }
+        }
+    }
 }
 
 /// `Σ w·x + b` in float32: in a random order, in pairs, or with fused steps.

@@ -188,7 +188,7 @@ impl<M: Vectorise> Backward<'_, '_, M> {
                 let coefficient = &mut lambda[row * size + element];
                 *coefficient -= sign * multiplier;
                 // One rounding, to nearest.
-                sum.loss += coefficient.abs() * f64::EPSILON * magnitude;
+                sum.loss = add_up(sum.loss, mul_up(mul_up(coefficient.abs(), f64::EPSILON), magnitude));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::f64::consts::{FRAC_PI_2, PI};
 use super::interval::Interval;
 use crate::ir::{Arithmetic, Function};
 use crate::sound::Enclosure;
-use crate::sound::round::{add_down, add_up};
+use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, mul_up};
 
 /// Half the width of an interval around a turning point that is known to twelve digits.
 const LOCATED: f64 = 1e-10;
@@ -65,7 +65,9 @@ fn turn(function: &Function) -> Option<Turn> {
         // divisor·g(x/divisor) with g(s) = s(1 + erf s), whose |g″| ≤ 2.
         Function::ErfGate { divisor } => {
             let scale = divisor.abs();
-            Some(Turn { at: -0.531_596_885_149_393_2 * divisor, within: LOCATED * scale, flat: 4.0 * FLAT * scale })
+            // A product that underflows moves the place, and the value there, by at most the smallest number.
+            let around = |size: f64| add_up(mul_up(size, scale), SMALLEST_SUBNORMAL);
+            Some(Turn { at: -0.531_596_885_149_393_2 * divisor, within: around(LOCATED), flat: around(4.0 * FLAT) })
         }
         _ => None,
     }

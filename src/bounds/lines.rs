@@ -8,7 +8,7 @@
 use super::image::{kinks, value};
 use super::interval::Interval;
 use crate::ir::Function;
-use crate::sound::round::{add_down, add_up, div_up, mul_up, scale_pow2};
+use crate::sound::round::{add_down, add_up, div_up, max_or_nan, mul_up, scale_pow2};
 
 /// `slope·x + offset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -108,7 +108,10 @@ impl Graph {
         for pair in points.windows(2) {
             let h = add_up(pair[1].0, -pair[0].0);
             let most = curvature(function, Interval::new(pair[0].0, pair[1].0))?;
-            bend = bend.max(mul_up(most, mul_up(h, h)) / 8.0 + blur);
+            // Zero times what overflows is a NaN, but where nothing bends no width matters.
+            if most > 0.0 {
+                bend = max_or_nan(bend, add_up(mul_up(mul_up(most, mul_up(h, h)), 0.125), blur));
+            }
         }
         points.iter().all(|(_, y)| y.is_finite()).then_some(Self { points, bend: bend.next_up(), middle })
     }
@@ -149,8 +152,9 @@ impl Graph {
 fn curvature(function: &Function, x: Interval) -> Option<f64> {
     // Distance from zero, in the argument's own unit.
     let distance = |scale: f64| if x.contains(0.0) { 0.0 } else { x.lower.abs().min(x.upper.abs()) / scale * 0.999 };
-    // e^−d ≤ 2^−⌊1.44d⌋ since 1.44 < log₂e.
-    let decay = |d: f64| scale_pow2(1.0, -(1.44 * d.min(1500.0)).floor() as i32);
+    // e^−d ≤ 2^−⌊1.44d⌋ since 1.44 < log₂e. Never zero: however far out, a smooth function bends, and intervals there may be
+    // as wide as its curvature is small.
+    let decay = |d: f64| scale_pow2(1.0, -(1.44 * d.min(700.0)).floor() as i32);
     Some(match *function {
         Function::Neg | Function::Abs | Function::Relu | Function::LeakyRelu { .. } => 0.0,
         Function::Clip { .. } | Function::HardSigmoid { .. } => 0.0,
@@ -163,7 +167,7 @@ fn curvature(function: &Function, x: Interval) -> Option<f64> {
         Function::Tanh => 0.77_f64.min(8.0 * decay(2.0 * distance(1.0))),
         Function::Sigmoid => 0.0963_f64.min(decay(distance(1.0))),
         Function::Softplus => 0.25_f64.min(decay(distance(1.0))),
-        Function::Softsign => 2.0 / (1.0 + distance(1.0)).powi(3) * 1.001,
+        Function::Softsign => (2.0 / (1.0 + distance(1.0)).powi(3) * 1.001).max(f64::MIN_POSITIVE),
         // 4/√π·|x|e^−x² and |x|e^−x² ≤ e^−|x| for |x| ≥ 1.
         Function::Erf if distance(1.0) >= 1.0 => 2.26 * decay(distance(1.0)),
         Function::Erf => 0.97,

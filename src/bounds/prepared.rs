@@ -31,6 +31,16 @@ pub struct LinearBounds<'n> {
     pub(super) growth: f64,
 }
 
+/// How many elements of its operands meet an element of a node, at most, beside those of elementwise operations: what a
+/// backward pass multiplies there.
+fn factors(node: &Node, left: usize) -> usize {
+    match &node.op {
+        Op::Reduce(_) => left.checked_div(node.size()).unwrap_or(0),
+        Op::Sort { .. } | Op::Softmax => node.shape.last().copied().unwrap_or(1),
+        _ => Linear::of(node, left).map_or(0, |linear| linear.terms()),
+    }
+}
+
 impl<'n> LinearBounds<'n> {
     /// Encloses the constants of a network and arranges its weights.
     ///
@@ -56,8 +66,7 @@ impl<'n> LinearBounds<'n> {
                 }
             }
             let linear = Linear::of(node, left);
-            let products = linear.map_or(2, |linear| 2 * linear.terms() + 2).max(2);
-            operations[id.index()] = node.size().saturating_mul(products);
+            operations[id.index()] = node.size().saturating_mul(2 * factors(node, left) + 2);
             let bilinear = node.operands.iter().all(|&o| network.node(o).variable);
             terms = terms.saturating_add(if bilinear { operations[id.index()] } else { 4 * node.size() });
             if let (Some(linear), [a, b]) = (linear, &node.operands[..]) {

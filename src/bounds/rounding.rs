@@ -94,7 +94,10 @@ impl Rounding {
             Function::Sigmoid | Function::Tanh | Function::Erf | Function::Softsign | Function::Sin | Function::Cos => LIBRARY,
             Function::Exp | Function::Softplus => library(&[y, 1.0]),
             Function::Elu { alpha } => library(&[y, alpha.abs()]),
-            Function::Selu { alpha, gamma } => library(&[y, mul_up(alpha, gamma).abs(), mul_up(alpha, gamma).abs()]),
+            Function::Selu { alpha, gamma } => {
+                let steepest = mul_up(alpha.abs(), gamma.abs());
+                library(&[y, steepest, steepest])
+            }
             Function::Celu { alpha } => library(&[y, alpha.abs(), x]),
             Function::Gelu | Function::GeluTanh | Function::ErfGate { .. } | Function::Silu | Function::Mish => {
                 library(&[x, x, x, x, 1.0])

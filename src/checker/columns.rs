@@ -15,7 +15,7 @@ use super::inequality::{MatrixRefusal, Multipliers, form};
 use super::refusal::ClaimRefusal;
 use crate::bounds::Intervals;
 use crate::certificate::{Bundle, Functional, Inequality, Sorts};
-use crate::form::{Form, MatrixError, QuadraticForm, Rows, Segment};
+use crate::form::{MatrixError, QuadraticForm, Rows, Segment};
 use crate::ir::Network;
 use crate::sound::round::{div_up, max_or_nan, mul_up, sqrt_up, sum_up};
 
@@ -25,15 +25,14 @@ use crate::sound::round::{div_up, max_or_nan, mul_up, sqrt_up, sum_up};
 /// # Errors
 /// [`MatrixRefusal`].
 pub fn prove_columns(
-    form: &Form,
     rows: &Rows,
     input_multipliers: &[f64],
     output_weights: &[f64],
     multipliers: &[f64],
 ) -> Result<Vec<f64>, MatrixRefusal> {
-    QuadraticForm::weighted(form, rows, input_multipliers, output_weights, multipliers)
+    QuadraticForm::weighted(rows, input_multipliers, output_weights, multipliers)
         .map_err(MatrixRefusal::NoMatrix)?
-        .prove_each_input(form.inputs)
+        .prove_each_input()
         .map_err(MatrixRefusal::NotDefinite)?;
     let spread = sum_up(output_weights.iter().map(|weight| div_up(1.0, *weight)));
     Ok(input_multipliers.iter().map(|multiplier| sqrt_up(mul_up(*multiplier, spread))).collect())
@@ -95,7 +94,7 @@ impl Columns<'_> {
                     None if form.outputs.len() == 1 => vec![1.0],
                     None => return Err(MatrixRefusal::NoMatrix(MatrixError::OutputWeights).about(about())),
                 };
-                let columns = prove_columns(&form, rows, &multipliers.inputs, &weights, &multipliers.groups)
+                let columns = prove_columns(rows, &multipliers.inputs, &weights, &multipliers.groups)
                     .map_err(|refusal| refusal.about(about()))?;
                 least.iter_mut().zip(columns).for_each(|(least, column)| *least = smaller(*least, column));
             }
@@ -117,7 +116,7 @@ fn smaller(a: f64, b: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::form::SortForm;
+    use crate::form::{Form, SortForm};
     use crate::ir::{Function, NetworkBuilder, Op, Tensor};
 
     /// `x ↦ W₂·relu(W₁·x)`, weights `[inputs, outputs]`.
@@ -147,7 +146,7 @@ mod tests {
             // Any λ that the matrix allows: searched on a grid.
             (1..4000)
                 .map(|i| f64::from(i) * 0.01)
-                .find_map(|lambda| prove_columns(&form, &rows, &[27.0 * relax, 3.0 * relax], &[0.5, 1.0], &[lambda]).ok())
+                .find_map(|lambda| prove_columns(&rows, &[27.0 * relax, 3.0 * relax], &[0.5, 1.0], &[lambda]).ok())
         };
         let proved = best(1.0 + 1e-3).expect("the optimum is 9 and 3");
         assert!((proved[0] - 9.0).abs() < 9e-3 && (proved[1] - 3.0).abs() < 3e-3, "{proved:?}");

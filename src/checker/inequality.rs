@@ -53,7 +53,7 @@ pub fn prove_inequality(
     let multipliers = Multipliers::unweighted(inequality, bundle)?;
     multipliers.admit(&form, &about)?;
     let rows = Rows::new(&form)?;
-    multipliers.prove(&form, &rows, Norm::L2, &about)
+    multipliers.prove(&rows, Norm::L2, &about)
 }
 
 /// Proves Lipschitz constants of functionals, each with its own inequality, from the inputs' norm into absolute values.
@@ -86,7 +86,7 @@ pub fn prove_functionals(
         let rows = Rows::new(&form)?;
         for (position, (&i, multipliers)) in chosen.iter().zip(all).enumerate() {
             let about = || format!("the inequality of {}", claims[i].0);
-            proved[i] = multipliers.prove(&form, &rows.with_output(position), norm, &about)?;
+            proved[i] = multipliers.prove(&rows.with_output(position), norm, &about)?;
         }
     }
     Ok(proved)
@@ -116,8 +116,8 @@ impl Multipliers {
         admit(form, &self.inputs, &self.groups).map_err(|reason| MatrixRefusal::NoMatrix(reason).about(about()))
     }
 
-    fn prove(&self, form: &Form, rows: &Rows, norm: Norm, about: &dyn Fn() -> String) -> Result<f64, ClaimRefusal> {
-        prove_matrix(form, rows, norm, &self.inputs, &self.groups).map_err(|refusal| refusal.about(about()))
+    fn prove(&self, rows: &Rows, norm: Norm, about: &dyn Fn() -> String) -> Result<f64, ClaimRefusal> {
+        prove_matrix(rows, norm, &self.inputs, &self.groups).map_err(|refusal| refusal.about(about()))
     }
 }
 
@@ -138,26 +138,20 @@ impl MatrixRefusal {
     }
 }
 
-/// Proves a Lipschitz constant from the inputs' norm into ℓ2 for a form whose rows are at hand; passes use it to find
+/// Proves a Lipschitz constant from the inputs' norm into ℓ2 for a form of which these are the rows; passes use it to find
 /// multipliers that close.
 ///
 /// # Errors
 /// [`MatrixRefusal`].
-pub fn prove_matrix(
-    form: &Form,
-    rows: &Rows,
-    norm: Norm,
-    input_multipliers: &[f64],
-    multipliers: &[f64],
-) -> Result<f64, MatrixRefusal> {
+pub fn prove_matrix(rows: &Rows, norm: Norm, input_multipliers: &[f64], multipliers: &[f64]) -> Result<f64, MatrixRefusal> {
     // Where ‖x‖ ≤ 1, Σ τ_i x_i² is at most the one τ for ℓ2, at most their sum for ℓ∞.
     let squared_bound = match (norm, input_multipliers) {
         (Norm::L2, &[squared_bound]) => squared_bound,
-        (Norm::Linf, all) if all.len() == form.inputs => sum_up(all.iter().copied()),
+        (Norm::Linf, all) if all.len() == rows.inputs() => sum_up(all.iter().copied()),
         // ℓ1 has a rule of its own (`columns`).
         (Norm::L1 | Norm::L2 | Norm::Linf, _) => return Err(MatrixRefusal::NoMatrix(MatrixError::InputMultipliers)),
     };
-    QuadraticForm::new(form, rows, input_multipliers, multipliers)
+    QuadraticForm::new(rows, input_multipliers, multipliers)
         .map_err(MatrixRefusal::NoMatrix)?
         .prove()
         .map_err(MatrixRefusal::NotDefinite)?;

@@ -6,7 +6,7 @@ use super::refusal::ClaimRefusal;
 use crate::bounds::{BoxRegion, Region};
 use crate::certificate::{Norm, Perturbation, Semantics};
 use crate::sound::round::{add_down, add_up, div_down, div_up, max_or_nan, mul_down, mul_up, sqrt_up, sub_down, sub_up};
-use crate::vnnlib::{Atom, Clause, Constant, InputBox, Term};
+use crate::vnnlib::{Atom, Clause, Constant, InputBox, Term, Terms};
 
 /// A [`Perturbation`] on a network's input, its decimals enclosed.
 #[derive(Clone, Debug)]
@@ -236,8 +236,8 @@ impl Neighbourhoods {
 pub fn misclassified(outputs: usize, label: usize) -> Arc<Clause> {
     let term = |index, sign| Term { index, coefficient: Constant::exact(sign) };
     let other = |other| Atom {
-        inputs: Vec::new(),
-        outputs: vec![term(label, 1.0), term(other, -1.0)],
+        inputs: Terms::default(),
+        outputs: Terms::new(vec![term(label, 1.0), term(other, -1.0)]),
         bound: Constant::ZERO,
         strict: false,
     };

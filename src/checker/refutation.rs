@@ -11,7 +11,7 @@ use crate::bounds::{
 use crate::certificate::Semantics;
 use crate::ir::{Network, Op};
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, gamma, mul_down, mul_up};
-use crate::vnnlib::{Atom, Clause};
+use crate::vnnlib::{Atom, Clause, Terms};
 
 /// Coefficients of all rows of a case: 1 GB.
 const MAX_ROW_ENTRIES: usize = 1 << 27;
@@ -64,7 +64,7 @@ impl Combination {
         let inputs = ends(region.lower(), region.upper());
         let on_inputs = self.inputs.iter().map(|(weight, atom)| mul_down(*weight, atom.range(&inputs, &[]).0));
         let lower = on_inputs.fold(bound, add_down);
-        // Every coefficient of the row is a sum of rounded products.
+        // Every coefficient of the row is a sum of rounded products, at most one of each atom: `Terms` holds that.
         let relative = gamma(2 * self.terms + 2);
         let outputs = analysis.node(analysis.network().output());
         let lost = self.magnitudes.iter().zip(outputs.iter()).map(|(&size, y)| {
@@ -165,7 +165,7 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
         let inputs = ends(region.lower(), region.upper());
         for ((position, atom), &bound) in usable(clauses, network.output_size()).zip(bounds) {
             // What an atom says of inputs is bounded by itself.
-            let mine = add_down(bound, Atom { outputs: Vec::new(), ..atom.clone() }.range(&inputs, &[]).0);
+            let mine = add_down(bound, Atom { outputs: Terms::default(), ..atom.clone() }.range(&inputs, &[]).0);
             if mine > lower[position] {
                 lower[position] = mine;
             }
@@ -203,13 +203,13 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
             }
             sum.terms += 1;
             sum.right = add_up(sum.right, mul_up(weight, atom.bound.upper));
-            for term in &atom.outputs {
+            for term in atom.outputs.iter() {
                 sum.row.coefficients[term.index] += weight * term.coefficient.lower;
                 let size = mul_up(weight, term.coefficient.lower.abs());
                 sum.magnitudes[term.index] = add_up(sum.magnitudes[term.index], size);
             }
             if !atom.inputs.is_empty() {
-                sum.inputs.push((weight, Atom { outputs: Vec::new(), ..atom.clone() }));
+                sum.inputs.push((weight, Atom { outputs: Terms::default(), ..atom.clone() }));
             }
         }
         sum
@@ -272,7 +272,7 @@ fn rows(clauses: &[Arc<Clause>], outputs: usize) -> LinearRows {
     let chosen: Vec<_> = usable(clauses, outputs).collect();
     let mut coefficients = vec![0.0; chosen.len() * outputs];
     for ((_, atom), row) in chosen.iter().zip(coefficients.chunks_exact_mut(outputs.max(1))) {
-        // Each output is there once.
+        // Each output is there once: `Terms` holds that.
         atom.outputs.iter().for_each(|term| row[term.index] = term.coefficient.lower);
     }
     LinearRows { coefficients, constants: vec![0.0; chosen.len()] }

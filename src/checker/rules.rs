@@ -122,10 +122,10 @@ impl Rules<'_> {
         let form = Form::new(self.network, segment, SortForm::Comparators)?;
         let norm = if let Some(squared_norm) = squared_norm {
             let rows = Rows::new(&form)?;
-            prove_matrix(&form, &rows, Norm::L2, &[squared_norm], &[])
+            prove_matrix(&rows, Norm::L2, &[squared_norm], &[])
                 .map_err(|reason| reason.about(format!("the norm of node `{}`", node.name)))?
         } else {
-            form.layers.first().map_or(0.0, operator_norm)
+            form.layers.first().map(operator_norm).ok_or_else(|| no_rule(node))?
         };
         Ok(mul_up(self.operand(node, position)?, norm))
     }

@@ -9,7 +9,7 @@ use super::refutation::Refuter;
 use crate::bounds::{BoxRegion, Extent, Hints, Interval, LinearRows, Splits, attained, extents, mean_tightness};
 use crate::certificate::{Assurance, Domain, End, Norm, Optimum, Rounding, Semantics, TightnessClaim};
 use crate::sound::round::{add_up, mul_down, sub_down};
-use crate::vnnlib::{Atom, Clause, Constant, Term};
+use crate::vnnlib::{Atom, Clause, Constant, Term, Terms};
 
 /// Rows that a claim may have, times the boxes that it may split for each.
 const MOST_WORK: u64 = 1 << 18;
@@ -150,8 +150,9 @@ fn enclose(
 /// The values of a row (one without a constant, as all of [`rows`]) below a number, as what has to be refuted.
 fn beyond(row: &LinearRows, least: f64) -> Arc<Clause> {
     let nonzero = row.coefficients.iter().enumerate().filter(|(_, coefficient)| **coefficient != 0.0);
-    let outputs = nonzero.map(|(index, &coefficient)| Term { index, coefficient: Constant::exact(coefficient) }).collect();
-    let atom = Atom { inputs: Vec::new(), outputs, bound: Constant::exact(least), strict: true };
+    let outputs = nonzero.map(|(index, &coefficient)| Term { index, coefficient: Constant::exact(coefficient) });
+    let outputs = Terms::new(outputs.collect());
+    let atom = Atom { inputs: Terms::default(), outputs, bound: Constant::exact(least), strict: true };
     Arc::new(Clause { alternatives: vec![vec![atom]] })
 }
 

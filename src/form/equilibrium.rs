@@ -106,7 +106,8 @@ impl<'a> Krawczyk<'a> {
         for ((value, reach), slope) in self.arguments.iter().zip(&reach).zip(&self.slopes) {
             let moved = value.widened(*reach);
             let range = slopes_between(self.function, moved.lower(), moved.upper())?;
-            deviations.push(max_or_nan(sub_up(range.upper, *slope), sub_up(*slope, range.lower)).max(0.0));
+            let deviation = max_or_nan(sub_up(range.upper, *slope), sub_up(*slope, range.lower));
+            deviations.push(max_or_nan(deviation, 0.0));
         }
         // Every entry of the defect is a sum of at most n + 2 terms of at most two products.
         let rounding = gamma(order + 6);

@@ -11,19 +11,23 @@ use std::ops::Range;
 use super::combination::{Atom, Combination};
 use super::layer::{LinearLayer, LinearMap, Weights};
 use super::{Form, FormError};
+use crate::ir::SlopeRange;
 use crate::sound::round::{add_up, gamma, max_or_nan, mul_up, sqrt_up};
 use crate::sound::{Row, RowAccumulator};
 
 /// The rows of one group: `V` (arguments) and `Y` (results).
 #[derive(Clone, Debug)]
 pub struct GroupRows {
+    pub slopes: SlopeRange,
     pub arguments: Vec<Row>,
     pub results: Vec<Row>,
 }
 
-/// All rows of a form.
+/// All rows of a form, with all that a matrix over them needs to know of it: only [`Rows::new`] makes them.
 #[derive(Clone, Debug)]
 pub struct Rows {
+    inputs: usize,
+    dimension: usize,
     pub groups: Vec<GroupRows>,
     pub outputs: Vec<Row>,
 }
@@ -48,16 +52,30 @@ impl Rows {
             .iter()
             .map(|group| {
                 let arguments = evaluation.enclosed_rows(&group.arguments)?;
-                Ok(GroupRows { arguments, results: evaluation.enclosed_rows(&group.results)? })
+                Ok(GroupRows { slopes: group.slopes, arguments, results: evaluation.enclosed_rows(&group.results)? })
             })
             .collect::<Result<_, FormError>>()?;
-        Ok(Self { groups, outputs: evaluation.enclosed_rows(&form.outputs)? })
+        let (inputs, dimension) = (form.inputs, form.dimension);
+        Ok(Self { inputs, dimension, groups, outputs: evaluation.enclosed_rows(&form.outputs)? })
     }
 
     /// The same groups with one of the outputs alone.
     #[must_use]
     pub fn with_output(&self, output: usize) -> Self {
-        Self { groups: self.groups.clone(), outputs: self.outputs.get(output).into_iter().cloned().collect() }
+        let outputs = self.outputs.get(output).into_iter().cloned().collect();
+        Self { groups: self.groups.clone(), outputs, ..*self }
+    }
+
+    /// The first so many coordinates are the inputs.
+    #[must_use]
+    pub const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// All coordinates: every row lies within them.
+    #[must_use]
+    pub const fn dimension(&self) -> usize {
+        self.dimension
     }
 }
 
@@ -251,4 +269,60 @@ fn widen(span: Option<(usize, usize)>, start: usize, end: usize) -> Option<(usiz
         return span;
     }
     Some(span.map_or((start, end), |(s, e)| (s.min(start), e.max(end))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sound::spectral_norm_upper;
+    use crate::sound::testing::{RBig, Rng, rational};
+
+    fn layer(rows: usize, columns: usize, weights: Vec<f64>) -> LinearLayer {
+        let atom = |i: usize| Combination::atom(Atom::Coordinate(u32::try_from(i).unwrap()));
+        LinearLayer {
+            node: String::new(),
+            map: LinearMap::MatMulRight { batch: 1, m: 1, k: rows, n: columns },
+            weights: Weights::Exact(weights),
+            inputs: (0..rows).map(atom).collect(),
+            outputs: 0..u32::try_from(columns).unwrap(),
+        }
+    }
+
+    /// Norms of matrices with entries of any exponents: never below what a vector attains, and close for diagonal ones.
+    #[test]
+    fn norms_are_above_every_quotient_whatever_the_magnitudes() {
+        let mut random = Rng::new(81);
+        let mut finite = 0;
+        for round in 0..3_000 {
+            let (rows, columns) = (1 + random.below(3), 1 + random.below(3));
+            let centre = random.below(2000) as i32 - 1060;
+            let mut entry = || match random.below(6) {
+                0 => 0.0,
+                1 => random.spread(-1074, 1023),
+                _ => random.spread(centre.max(-1074), (centre + 8).min(1023)),
+            };
+            let diagonal = round % 3 == 0;
+            let weights: Vec<f64> =
+                (0..rows * columns).map(|i| if diagonal && i / columns != i % columns { 0.0 } else { entry() }).collect();
+            let bounds = [operator_norm(&layer(rows, columns, weights.clone())), spectral_norm_upper(&weights, rows, columns, 6)];
+            let at = |i: usize, j: usize| rational(weights[i * columns + j]);
+            // Unit vectors, and one of ones and signs.
+            let signs: Vec<f64> = (0..rows).map(|_| if random.below(2) == 0 { 1.0 } else { -1.0 }).collect();
+            let vectors = (0..rows).map(|i| (0..rows).map(|j| f64::from(u8::from(i == j))).collect::<Vec<f64>>()).chain([signs]);
+            for x in vectors {
+                let square = |values: Vec<RBig>| values.into_iter().fold(RBig::ZERO, |sum, value| sum + &value * &value);
+                let image = (0..columns).map(|j| (0..rows).fold(RBig::ZERO, |sum, i| sum + rational(x[i]) * at(i, j)));
+                let (image, own) = (square(image.collect()), square(x.iter().map(|x| rational(*x)).collect()));
+                for bound in bounds.into_iter().filter(|bound| bound.is_finite()) {
+                    finite += 1;
+                    assert!(rational(bound) * rational(bound) * &own >= image, "{bound:e} {weights:?}");
+                }
+            }
+            let largest = weights.iter().fold(0.0, |largest: f64, weight| largest.max(weight.abs()));
+            if diagonal && (1e-140..1e140).contains(&largest) {
+                assert!(bounds.iter().all(|bound| *bound <= largest * 1.01), "{bounds:?} {weights:?}");
+            }
+        }
+        assert!(finite > 5_000, "{finite}");
+    }
 }

@@ -8,10 +8,8 @@ use std::f64::consts::FRAC_2_SQRT_PI;
 use crate::ir::{Function, SlopeRange};
 use crate::sound::Enclosure;
 
-/// Slopes below this are taken for zero: the matrix has no room for products that underflow.
-const NEGLIGIBLE: f64 = 1e-40;
-
-/// A range that contains every slope of `function` between points of `[lower, upper]`, or `None` where none is known.
+/// A range that contains every slope of `function` between points of `[lower, upper]`, or `None` where none is known. Its
+/// ends are as large as those of any [`SlopeRange`], however flat the function is there.
 #[must_use]
 pub fn slopes_within(function: &Function, lower: f64, upper: f64) -> Option<SlopeRange> {
     let everywhere = function.slope_range();
@@ -19,12 +17,6 @@ pub fn slopes_within(function: &Function, lower: f64, upper: f64) -> Option<Slop
     let (mut least, mut greatest) = (least.lower(), greatest.upper());
     if least.is_nan() || greatest.is_nan() || least > greatest {
         return everywhere;
-    }
-    if least.abs() < NEGLIGIBLE {
-        least = least.min(0.0);
-    }
-    if greatest.abs() < NEGLIGIBLE {
-        greatest = greatest.max(0.0);
     }
     if let Some(everywhere) = everywhere {
         least = least.max(everywhere.lower);
@@ -74,7 +66,25 @@ fn derivatives(function: &Function, lower: f64, upper: f64) -> Option<(Enclosure
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ir::SMALLEST_SLOPE;
     use crate::sound::testing::Rng;
+
+    #[test]
+    fn ends_are_zero_or_not_tiny_however_flat_the_function_is() {
+        let smooth = [Function::Tanh, Function::Sigmoid, Function::Softsign, Function::Erf, Function::Softplus, Function::Exp];
+        for function in smooth.iter().chain(&[Function::Elu { alpha: 1e-200 }, Function::Elu { alpha: 1e200 }]) {
+            for centre in [-1e300, -1e60, -750.0, -745.2, -700.0, -512.0, -93.0, -30.0, 30.0, 93.0, 400.0, 700.0, 750.0, 1e60] {
+                let Some(range) = slopes_within(function, centre - 1.0, centre + 1.0) else { continue };
+                let held = |end: f64| end == 0.0 || end.abs() >= SMALLEST_SLOPE;
+                assert!(held(range.lower) && held(range.upper), "{function:?} {centre}: {range:?}");
+                let slope = function.derivative(centre);
+                assert!(range.lower - 1e-15 <= slope && slope <= range.upper + 1e-15, "{function:?} {centre}: {range:?}");
+            }
+        }
+        // e⁻⁷⁰⁰ is 1e-304: the range must not end at zero, and not below what a matrix holds.
+        let range = slopes_within(&Function::Exp, -701.0, -700.0).unwrap();
+        assert_eq!((range.lower, range.upper), (0.0, SMALLEST_SLOPE));
+    }
 
     #[test]
     fn slopes_between_points_of_an_interval_lie_in_its_range() {

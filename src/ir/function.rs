@@ -3,6 +3,8 @@
 //! A slope range is a claim that every certificate stands on: `[α, β]` must contain every difference quotient of the
 //! function. Ranges found on a grid are widened; the unit tests bound what lies between the grid points.
 
+use crate::sound::round::{mul_down, mul_up};
+
 /// An elementwise function. Parameters are the exact values of the model file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Function {
@@ -65,6 +67,13 @@ pub enum Function {
     Floor,
 }
 
+/// Ends of slope ranges are zero or at least this.
+///
+/// A matrix inequality holds a multiplier times the sum, and times the product, of the ends: with ends of this size neither
+/// comes near underflow, their product being at least 1e-80 and a sum that does not vanish at least 2⁻⁵³ of 1e-40. A wider
+/// range is as true, and costs an honest model nothing: a slope of 1e-40 is none.
+pub const SMALLEST_SLOPE: f64 = 1e-40;
+
 /// `[α, β]` containing every difference quotient `(φ(a) − φ(b))/(a − b)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SlopeRange {
@@ -73,23 +82,29 @@ pub struct SlopeRange {
 }
 
 impl SlopeRange {
+    /// A range that contains the given one: ends that are not zero but below [`SMALLEST_SLOPE`] move outward, to zero or to
+    /// that size.
     #[must_use]
     pub const fn new(lower: f64, upper: f64) -> Self {
-        Self { lower, upper }
+        Self { lower: -raised(-lower), upper: raised(upper) }
     }
 
     /// The range of `c·φ`.
     fn scaled(self, factor: f64) -> Self {
-        let (a, b) = (factor * self.lower, factor * self.upper);
-        let exact = factor.abs() == 1.0 || (a == 0.0 && b == 0.0);
-        let (lower, upper) = (a.min(b), a.max(b));
-        if exact { Self::new(lower, upper) } else { Self::new(outward(lower, f64::next_down), outward(upper, f64::next_up)) }
+        let (a, b) = if factor < 0.0 { (self.upper, self.lower) } else { (self.lower, self.upper) };
+        Self::new(mul_down(factor, a), mul_up(factor, b))
     }
 }
 
-/// A product with zero or one needs no widening.
-fn outward(value: f64, step: fn(f64) -> f64) -> f64 {
-    if value == 0.0 { value } else { step(value) }
+/// The least end that is not below this one, and not tiny.
+const fn raised(end: f64) -> f64 {
+    if end > 0.0 && end < SMALLEST_SLOPE {
+        SMALLEST_SLOPE
+    } else if end < 0.0 && end > -SMALLEST_SLOPE {
+        0.0
+    } else {
+        end
+    }
 }
 
 impl Function {
@@ -340,6 +355,7 @@ fn erf_gate_slope(s: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sound::testing::Rng;
 
     fn all() -> Vec<Function> {
         vec![
@@ -431,6 +447,41 @@ mod tests {
             assert_eq!(function.slope_range(), None);
         }
         assert_eq!(Function::LeakyRelu { slope: f64::NAN }.slope_range(), None);
+    }
+
+    #[test]
+    fn tiny_ends_of_ranges_move_outward() {
+        let tiny = [f64::from_bits(1), 1e-310, 1e-224, 9.9e-41];
+        for end in tiny {
+            assert_eq!(SlopeRange::new(0.0, end), SlopeRange { lower: 0.0, upper: SMALLEST_SLOPE });
+            assert_eq!(SlopeRange::new(-end, end), SlopeRange { lower: -SMALLEST_SLOPE, upper: SMALLEST_SLOPE });
+            assert_eq!(SlopeRange::new(end, 1.0), SlopeRange { lower: 0.0, upper: 1.0 });
+            assert_eq!(SlopeRange::new(-1.0, -end), SlopeRange { lower: -1.0, upper: 0.0 });
+            let range = Function::HardSigmoid { alpha: end, beta: 0.5 }.slope_range().unwrap();
+            assert_eq!((range.lower, range.upper), (0.0, SMALLEST_SLOPE));
+        }
+        for (lower, upper) in [(0.0, 1.0), (-1e-40, 1e-40), (1e-40, 2e-40), (-0.5, 0.25), (0.0, 0.0)] {
+            assert_eq!(SlopeRange::new(lower, upper), SlopeRange { lower, upper });
+        }
+    }
+
+    /// `γ·x` and `αγ·eˣ`: also where the product of the parameters underflows, to nothing or to few bits.
+    #[test]
+    fn products_of_parameters_are_inside_their_ranges() {
+        use dashu::rational::RBig;
+        let exact = |x: f64| RBig::try_from(x).unwrap();
+        let mut random = Rng::new(21);
+        let mut tiny = 0;
+        for _ in 0..20_000 {
+            let (alpha, gamma) = (random.spread(-1074, 1023), random.spread(-1074, 1023));
+            let Some(range) = (Function::Selu { alpha, gamma }).slope_range() else { continue };
+            let product = exact(alpha) * exact(gamma);
+            tiny += usize::from(alpha * gamma == 0.0);
+            for slope in [product, exact(gamma), RBig::ZERO] {
+                assert!(exact(range.lower) <= slope && slope <= exact(range.upper), "{alpha:e} {gamma:e}: {range:?}");
+            }
+        }
+        assert!(tiny > 1000, "{tiny}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::number::Constant;
 use super::parse::{Query, Variable};
-use super::specification::{Atom, Case, Clause, InputBox, Specification, Term};
+use super::specification::{Atom, Case, Clause, InputBox, Specification, Term, Terms};
 
 /// Cases, and alternatives of one clause, that a specification may have.
 const MAX_EXPANSION: usize = 1 << 20;
@@ -143,7 +143,7 @@ impl Formula {
                 Variable::Output(index) => outputs.push(Term { index: index as usize, coefficient }),
             }
         }
-        Self::Atom(Atom { inputs, outputs, bound, strict })
+        Self::Atom(Atom { inputs: Terms::new(inputs), outputs: Terms::new(outputs), bound, strict })
     }
 
     /// Does it bound an input?

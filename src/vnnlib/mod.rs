@@ -16,4 +16,4 @@ mod specification;
 
 pub use error::SpecificationError;
 pub use number::Constant;
-pub use specification::{Atom, Case, Clause, ElementType, InputBox, Specification, Term};
+pub use specification::{Atom, Case, Clause, ElementType, InputBox, Specification, Term, Terms};

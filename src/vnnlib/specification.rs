@@ -1,5 +1,6 @@
 //! What a specification says: boxes of inputs, and on each of them alternatives of linear inequalities.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,11 +69,40 @@ pub struct Term {
     pub coefficient: Constant,
 }
 
+/// Coefficients of inputs or of outputs, each index once and in order: bounds write them into rows, and count so many
+/// roundings of a sum of atoms.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms(Vec<Term>);
+
+impl Terms {
+    /// The coefficients of an index that stands there more than once are added, and enclosed.
+    #[must_use]
+    pub fn new(mut terms: Vec<Term>) -> Self {
+        terms.sort_by_key(|term| term.index);
+        terms.dedup_by(|next, kept| {
+            let same = next.index == kept.index;
+            if same {
+                kept.coefficient = kept.coefficient.plus(next.coefficient);
+            }
+            same
+        });
+        Self(terms)
+    }
+}
+
+impl Deref for Terms {
+    type Target = [Term];
+
+    fn deref(&self) -> &[Term] {
+        &self.0
+    }
+}
+
 /// `Σ aᵢxᵢ + Σ bⱼyⱼ ≤ bound`, or `<` where strict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Atom {
-    pub inputs: Vec<Term>,
-    pub outputs: Vec<Term>,
+    pub inputs: Terms,
+    pub outputs: Terms,
     pub bound: Constant,
     pub strict: bool,
 }
@@ -221,5 +251,20 @@ impl InputBox {
     #[must_use]
     pub fn inner(&self) -> (Vec<f64>, Vec<f64>) {
         (self.lower.iter().map(|bound| bound.upper).collect(), self.upper.iter().map(|bound| bound.lower).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_index_stands_once() {
+        let term = |index, coefficient| Term { index, coefficient: Constant::exact(coefficient) };
+        let terms = Terms::new(vec![term(3, 1.0), term(0, 2.0), term(3, 0.5), term(1, -1.0), term(0, -2.0)]);
+        assert_eq!(&*terms, [term(0, 0.0), term(1, -1.0), term(3, 1.5)]);
+        // A sum that is no f64 is enclosed, and then no exact coefficient of a row.
+        let rounded = Terms::new(vec![term(7, 1.0), term(7, 1e-30)]);
+        assert!(rounded.len() == 1 && !rounded[0].coefficient.is_exact() && rounded[0].coefficient.lower == 1.0);
     }
 }

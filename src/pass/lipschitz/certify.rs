@@ -20,7 +20,7 @@ const RECOMPUTED: f64 = 1e-10;
 /// one, as far as what is accepted lies above what is refused.
 #[must_use]
 pub fn certify(form: &Form, rows: &Rows, norm: InputNorm, path: &[Candidate]) -> Option<Candidate> {
-    let accepts = |candidate: &Candidate| prove(form, rows, norm, candidate).is_some();
+    let accepts = |candidate: &Candidate| prove(rows, norm, candidate).is_some();
     let (answer, earlier) = path.split_last()?;
     // A path comes from an engine that stays inside: its answer needs no room.
     let inside = !earlier.is_empty();
@@ -55,12 +55,12 @@ fn first_accepted(count: usize, mut accepts: impl FnMut(usize) -> bool) -> Optio
 
 /// The constant that the checker finds for a candidate.
 #[must_use]
-pub fn prove(form: &Form, rows: &Rows, norm: InputNorm, candidate: &Candidate) -> Option<f64> {
+pub fn prove(rows: &Rows, norm: InputNorm, candidate: &Candidate) -> Option<f64> {
     let norm = match norm {
         InputNorm::Euclidean => Norm::L2,
         InputNorm::Maximum => Norm::Linf,
     };
-    prove_matrix(form, rows, norm, &candidate.input_multipliers, &candidate.multipliers).ok()
+    prove_matrix(rows, norm, &candidate.input_multipliers, &candidate.multipliers).ok()
 }
 
 /// An answer moved inside by each inflation; where it may lie outside by its solver's tolerance, also with inputs' multipliers

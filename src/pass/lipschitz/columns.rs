@@ -297,7 +297,7 @@ impl Columns<'_> {
         let peak = least.iter().copied().fold(0.0, f64::max);
         let enlarged = |(tau, room): (f64, f64)| tau.max(UNUSED * peak) * (1.0 + 2.0 * inflation) + room + f64::MIN_POSITIVE;
         let input_multipliers: Vec<f64> = least.into_iter().zip(room).map(enlarged).collect();
-        let columns = prove_columns(self.form, self.rows, &input_multipliers, &point.weights, &point.multipliers).ok()?;
+        let columns = prove_columns(self.rows, &input_multipliers, &point.weights, &point.multipliers).ok()?;
         Some(Proved { point, input_multipliers, columns })
     }
 

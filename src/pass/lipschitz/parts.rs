@@ -85,7 +85,7 @@ fn inequality(network: &Network, segment: Segment) -> Option<(Inequality, f64, b
         let least = (order * order).max(1) as f64 * f64::EPSILON;
         successors(Some(least), |margin| Some(8.0 * margin)).take_while(|&margin| margin < WIDEST_MARGIN).find_map(|margin| {
             let squared_bound = candidate.squared_bound() * (1.0 + margin) + f64::MIN_POSITIVE;
-            prove_matrix(&form, &rows, Norm::L2, &[squared_bound], &[]).ok()?;
+            prove_matrix(&rows, Norm::L2, &[squared_bound], &[]).ok()?;
             Some(Candidate { input_multipliers: vec![squared_bound], multipliers: Vec::new() })
         })?
     } else {

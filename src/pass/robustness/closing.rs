@@ -8,7 +8,7 @@ use super::proof::{Leaf, Tree};
 use crate::bounds::{Analysis, Hints, LinearRows, Phases, Vectorise};
 use crate::checker::{Narrowed, Refuter, atoms};
 use crate::pass::bounds::{Combined, Program, Wide};
-use crate::vnnlib::{Atom, Clause};
+use crate::vnnlib::{Atom, Clause, Terms};
 
 /// Unstable ReLUs on a box, at most: with more, its inputs are split first.
 const MOST_UNSTABLE: usize = 100;
@@ -118,7 +118,7 @@ impl<'r> Closing<'r> {
         let mut together = LinearRows { coefficients: Vec::new(), constants: Vec::new() };
         for &at in &chosen {
             let atom = all[positions[at]].0;
-            let on_inputs = Atom { outputs: Vec::new(), ..atom.clone() }.range(&inputs, &[]).0;
+            let on_inputs = Atom { outputs: Terms::default(), ..atom.clone() }.range(&inputs, &[]).0;
             together.coefficients.extend(&rows.coefficients[at * outputs..(at + 1) * outputs]);
             together.constants.push(on_inputs - atom.bound.nearest);
         }

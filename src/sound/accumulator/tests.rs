@@ -100,6 +100,54 @@ fn underflow_is_covered_where_the_relative_bound_is_not() {
     assert!(encloses(&sum.finish(), &truth));
 }
 
+/// Weights and rows over the whole range of exponents: the weight may be huge where the row underflows, and the other way
+/// round. Where no term is tiny the radius is.
+#[test]
+fn no_magnitude_escapes() {
+    let mut rng = Rng::new(27);
+    let (mut valid, mut tight) = (0, 0);
+    for round in 0..3_000 {
+        let length = 1 + rng.below(4);
+        let mut sum = RowAccumulator::new(0..length);
+        let mut truth = vec![RBig::ZERO; length];
+        let mut inherited = RBig::ZERO;
+        let mut largest: f64 = 0.0;
+        let balanced = round % 2 == 0;
+        for _ in 0..=rng.below(12) {
+            let exponent = rng.below(1900) as i32 - 1000;
+            let against = if balanced { (-exponent - 20).max(-1070) } else { rng.below(2040) as i32 - 1070 };
+            let row = random_row(&mut rng, length, exponent, exponent + 10);
+            let row = if rng.below(3) == 0 { row.with_radius(rng.spread(-1074, -900).abs()) } else { row };
+            let plain = rng.spread(against, against + 10);
+            let short = f64::from(plain as f32);
+            let plain = if rng.below(3) == 0 && short.is_finite() { short } else { plain };
+            let weight = if rng.below(2) == 0 {
+                sum.add_scaled_exact(plain, &row);
+                rational(plain)
+            } else {
+                let weight = Enclosure::from_parts(plain, plain * rng.uniform() * 1e-16, 0.0);
+                sum.add_scaled(&weight, &row);
+                rational(weight.hi()) + rational(weight.lo())
+            };
+            largest = largest.max(plain.abs() * row.norm_upper());
+            inherited += super::super::testing::absolute(weight.clone()) * rational(row.radius());
+            for (total, value) in truth.iter_mut().zip(exact(&row, length)) {
+                *total += &weight * value;
+            }
+        }
+        let result = sum.finish();
+        if !result.is_valid() {
+            continue;
+        }
+        valid += 1;
+        // What the rows' own radii allow lies on top of what the sum lost.
+        let own = rational(result.radius()) - inherited;
+        assert!(own >= RBig::ZERO && square_distance(&result, &truth) <= &own * &own, "{round}");
+        tight += usize::from(result.radius() <= largest * 1e-25);
+    }
+    assert!(valid > 1_500 && tight > 500, "{valid} {tight}");
+}
+
 #[test]
 fn cancellation_is_covered() {
     // Terms that cancel to far below their size, many times over.

@@ -118,6 +118,38 @@ fn near_singular_matrices_are_never_accepted_wrongly() {
     assert!(accepted > 200 && refused > 200, "{accepted} {refused}");
 }
 
+/// Diagonals, off-diagonals and radii of any exponents, those that belong together and those that do not.
+#[test]
+fn no_magnitude_escapes() {
+    let mut rng = Rng::new(48);
+    let (mut accepted, mut refused) = (0, 0);
+    for round in 0..6_000 {
+        let n = 1 + rng.below(4);
+        let diagonal: Vec<i32> = (0..n).map(|_| rng.below(2040) as i32 - 1060).collect();
+        // Off the diagonal near what the diagonal allows, or anywhere.
+        let room = [-4, 0, 1, -60][round % 4];
+        let matrix = from_fn(n, |i, j| match (i == j, rng.below(8)) {
+            (true, _) => rng.spread(diagonal[i], diagonal[i] + 2).abs(),
+            (false, 0) => rng.nasty(),
+            (false, 1) => 0.0,
+            (false, _) => {
+                let middle = (diagonal[i] + diagonal[j]).div_euclid(2) + room;
+                rng.spread(middle.max(-1074), middle.max(-1074) + 1)
+            }
+        });
+        let radius: Vec<f64> = diagonal
+            .iter()
+            .map(|&exponent| match rng.below(3) {
+                0 => 0.0,
+                1 => rng.spread((exponent - 2).max(-1074), exponent.max(-1073)).abs(),
+                _ => rng.spread(-1074, (exponent - 20).max(-1073)).abs(),
+            })
+            .collect();
+        if check(&matrix, &radius) { accepted += 1 } else { refused += 1 }
+    }
+    assert!(accepted > 1_000 && refused > 1_000, "{accepted} {refused}");
+}
+
 #[test]
 fn two_by_two_at_the_edge() {
     for exponent in [-15, -16, -17, -40, -160, -300] {

@@ -62,6 +62,50 @@ fn arithmetic_encloses_every_combination_of_members() {
     assert!(valid > 500);
 }
 
+/// Exponents over the whole range, parts and radii too: what underflows is in the radius, and where nothing does the result
+/// says something.
+#[test]
+fn no_magnitude_escapes() {
+    let mut rng = Rng::new(17);
+    let (mut valid, mut narrow) = (0, 0);
+    let any = |rng: &mut Rng| {
+        let hi = if rng.below(10) == 0 { rng.nasty() } else { rng.spread(-1074, 1023) };
+        let lo = if rng.below(2) == 0 { 0.0 } else { hi * rng.uniform() * 1e-16 };
+        let radius = if rng.below(3) > 0 { 0.0 } else { rng.spread(-1074, 900).abs() };
+        Enclosure::from_parts(hi, lo, radius)
+    };
+    for _ in 0..6_000 {
+        let (a, b) = (any(&mut rng), any(&mut rng));
+        if !(a.is_valid() && b.is_valid()) {
+            continue;
+        }
+        let results = [a + b, a - b, a * b, a / b, a.square(), b.reciprocal(), a.abs().sqrt()];
+        for x in members(&a) {
+            for y in members(&b) {
+                assert!(contains(&results[0], &(&x + &y)), "{a:?} + {b:?}");
+                assert!(contains(&results[1], &(&x - &y)), "{a:?} - {b:?}");
+                assert!(contains(&results[2], &(&x * &y)), "{a:?} * {b:?}");
+                if y != RBig::ZERO {
+                    assert!(contains(&results[3], &(&x / &y)), "{a:?} / {b:?}");
+                    assert!(contains(&results[5], &(RBig::ONE / &y)), "1 / {b:?}");
+                }
+            }
+            assert!(contains(&results[4], &(&x * &x)), "{a:?} squared");
+            let root = results[6];
+            if root.is_valid() && x >= RBig::ZERO {
+                let [low, _, high] = members(&root);
+                let at_least = |bound: &RBig| *bound <= RBig::ZERO || bound * bound <= x;
+                assert!(at_least(&low) && &high * &high >= x && high >= RBig::ZERO, "√{a:?}");
+            }
+        }
+        for result in results {
+            valid += usize::from(result.is_valid());
+            narrow += usize::from(result.is_valid() && result.radius() <= 1e-25 * result.hi().abs());
+        }
+    }
+    assert!(valid > 20_000 && narrow > 10_000, "{valid} {narrow}");
+}
+
 #[test]
 fn exact_operands_lose_little() {
     let mut rng = Rng::new(12);
