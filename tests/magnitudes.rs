@@ -49,6 +49,7 @@ fn claim(norm: Norm, bound: f64, well_posed: bool) -> LipschitzClaim {
 
 fn verdict(model: &Model, claim: LipschitzClaim, domain: Domain) -> Result<(), Refusal> {
     let claim = Claim {
+        vacuous: false,
         id: "lipschitz".to_owned(),
         assurance: Assurance::Proved,
         semantics: Semantics::Real,
