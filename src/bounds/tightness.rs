@@ -28,11 +28,24 @@ pub struct Extent {
     pub attained: Interval,
 }
 
+/// A box that is no wider than this share of its magnitude has no width but that of rounding.
+const ROUNDING: f64 = 1.0 / (1u64 << 44) as f64;
+
 impl Extent {
+    /// Whether the row is constant up to rounding: the propagated box has no width of its own. Written so that a NaN is not.
+    #[must_use]
+    pub fn is_degenerate(&self) -> bool {
+        let Interval { lower, upper } = self.propagated;
+        add_up(upper, -lower) <= ROUNDING * lower.abs().max(upper.abs())
+    }
+
     /// Bounds of the tightness: the width of the smallest box over the width of the propagated one. `None` where that is
-    /// not positive.
+    /// not positive, or no more than rounding.
     #[must_use]
     pub fn tightness(&self) -> Option<Interval> {
+        if self.is_degenerate() {
+            return None;
+        }
         let width_up = |x: Interval| add_up(x.upper, -x.lower);
         let width_down = |x: Interval| add_down(x.upper, -x.lower).max(0.0);
         let (least, most) = (width_down(self.propagated), width_up(self.propagated));

@@ -156,7 +156,8 @@ fn beyond(row: &LinearRows, least: f64) -> Arc<Clause> {
     Arc::new(Clause { alternatives: vec![vec![atom]] })
 }
 
-/// How many rows, and how many samples with all their rows, have a smallest box that is known to a millionth of its width.
+/// How many rows, and how many samples with all their rows, have a smallest box that is known to a millionth of its width, or
+/// that has none.
 #[must_use]
 pub fn exact_boxes(samples: &[Vec<Extent>]) -> (u32, u32) {
     // Written so that a NaN is not exact.
@@ -164,7 +165,7 @@ pub fn exact_boxes(samples: &[Vec<Extent>]) -> (u32, u32) {
         let (outer, attained) = (extent.outer, extent.attained);
         // What is attained lies within what is possible: neither difference is negative.
         let unknown = add_up(add_up(attained.lower, -outer.lower), add_up(outer.upper, -attained.upper));
-        unknown <= mul_down(EXACT, sub_down(attained.upper, attained.lower))
+        extent.is_degenerate() || unknown <= mul_down(EXACT, sub_down(attained.upper, attained.lower))
     };
     let rows = samples.iter().flatten().filter(is_exact).count();
     let whole = samples.iter().filter(|rows| !rows.is_empty() && rows.iter().all(|row| is_exact(&row))).count();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::number::Constant;
 use super::parse::{Query, Variable};
 use super::specification::{Atom, Case, Clause, InputBox, Specification, Term, Terms};
+use crate::sound::round::add_up;
 
 /// Cases, and alternatives of one clause, that a specification may have.
 const MAX_EXPANSION: usize = 1 << 20;
@@ -292,6 +293,15 @@ impl Region {
         joined
     }
 
+    /// Alternatives whose atoms contradict each other, whatever the network, are dropped.
+    fn drop_contradictions(&mut self) {
+        for clause in &mut self.clauses {
+            if clause.alternatives.iter().any(|atoms| is_contradictory(atoms)) {
+                Arc::make_mut(clause).alternatives.retain(|atoms| !is_contradictory(atoms));
+            }
+        }
+    }
+
     /// Clauses with one alternative become one, so that a hundred asserted atoms are one conjunction.
     fn merge_conjunctions(&mut self) {
         let (single, rest): (Vec<_>, Vec<_>) = self.clauses.drain(..).partition(|clause| clause.alternatives.len() == 1);
@@ -301,6 +311,40 @@ impl Region {
         }
         self.clauses.extend(rest);
     }
+}
+
+/// Whether an atom never holds, or two are opposite sides of one hyperplane that exclude each other: `y₀ < y₁` and `y₁ < y₀`.
+fn is_contradictory(atoms: &[Atom]) -> bool {
+    let never = |sum: f64, strict: bool| sum < 0.0 || (strict && sum == 0.0);
+    // The sides by their coefficients, which must be numbers; of those with the same coefficients the one that leaves least.
+    let key = |atom: &Atom, sign: f64| -> Option<Vec<(bool, usize, u64)>> {
+        let terms = atom.inputs.iter().map(|term| (false, term)).chain(atom.outputs.iter().map(|term| (true, term)));
+        let entry = |(output, term): (bool, &Term)| {
+            let value = sign * term.coefficient.lower;
+            term.coefficient.is_exact().then_some((output, term.index, value.to_bits()))
+        };
+        let mut entries = terms.map(entry).collect::<Option<Vec<_>>>()?;
+        entries.sort_unstable();
+        Some(entries)
+    };
+    let mut sides: HashMap<Vec<(bool, usize, u64)>, Vec<(f64, bool)>> = HashMap::new();
+    for atom in atoms {
+        let bound = atom.bound.upper;
+        if atom.inputs.is_empty() && atom.outputs.is_empty() && never(bound, atom.strict) {
+            return true;
+        }
+        let (Some(own), Some(opposite)) = (key(atom, 1.0), key(atom, -1.0)) else { continue };
+        let against = sides.get(&opposite).into_iter().flatten();
+        if against.clone().any(|&(other, strict)| never(add_up(bound, other), strict || atom.strict)) {
+            return true;
+        }
+        // Only what leaves less than everything before it can matter.
+        let same = sides.entry(own).or_default();
+        if same.iter().all(|&(other, strict)| bound < other || (bound == other && atom.strict && !strict)) {
+            same.push((bound, atom.strict));
+        }
+    }
+    false
 }
 
 /// The specification that a file's asserts make.
@@ -324,6 +368,7 @@ pub(super) fn specification(query: Query, path: &Path, digest: &str) -> Result<S
             return Err(format!("more than {} boxes of {inputs} inputs", MAX_BOX_ELEMENTS / inputs));
         }
         region.merge_conjunctions();
+        region.drop_contradictions();
         cases.push(Case { region: position, clauses: region.clauses });
     }
     Ok(Specification {

@@ -7,8 +7,8 @@ pub mod density;
 pub mod estimate;
 pub mod flatness;
 pub mod gram;
-pub mod moments;
-mod random;
+mod moments;
+pub mod random;
 pub mod spectrum;
 pub mod stability;
 

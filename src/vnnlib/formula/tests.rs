@@ -236,3 +236,19 @@ fn disjuncts_without_inputs_are_counted() {
     let nothing = read("(assert (>= X_0 2))(assert (>= Y_0 0))");
     assert_eq!((nothing.empty_cases(), nothing.is_vacuous()), (1, true));
 }
+
+/// Atoms that exclude each other make a disjunct of nothing; strict ones already where they meet.
+#[test]
+fn contradictory_atoms_are_seen_for_what_they_are() {
+    let declared =
+        "(declare-const X_0 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)(assert (<= X_0 1))(assert (>= X_0 0))";
+    let vacuous =
+        |text: &str| Specification::parse(&format!("{declared}{text}"), Path::new("p.vnnlib"), "").unwrap().is_vacuous();
+    assert!(vacuous("(assert (> Y_0 Y_1))(assert (> Y_1 Y_0))"));
+    assert!(vacuous("(assert (> Y_0 Y_1))(assert (>= Y_1 Y_0))"));
+    assert!(vacuous("(assert (>= Y_0 2))(assert (<= Y_0 1))") && vacuous("(assert (or (and (>= Y_0 2) (<= Y_0 1))))"));
+    assert!(!vacuous("(assert (>= Y_0 Y_1))(assert (>= Y_1 Y_0))") && !vacuous("(assert (>= Y_0 1))(assert (<= Y_0 1))"));
+    assert!(!vacuous("(assert (or (and (> Y_0 Y_1) (> Y_1 Y_0)) (>= Y_0 0)))"));
+    // Two decimals with one nearest number: which is larger is not decided here.
+    assert!(!vacuous("(assert (>= Y_0 0.1))(assert (<= Y_0 0.1000000000000000001))"));
+}
