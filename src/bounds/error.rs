@@ -18,6 +18,10 @@ pub enum RegionError {
 pub enum BoundsError {
     #[error("the region has {given} coordinates where the network has {expected} inputs")]
     InputSize { given: usize, expected: usize },
+    #[error(
+        "float32 arithmetic is asked about, and {tensor}: the deployed network rounds otherwise; ask with `--semantics real`"
+    )]
+    Precision { tensor: String },
     #[error("node `{node}` ({operator}): {reason}")]
     Node { node: String, operator: String, reason: Reason },
 }

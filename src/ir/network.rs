@@ -129,9 +129,18 @@ pub struct Network {
     nodes: Vec<Node>,
     input: NodeId,
     output: NodeId,
+    /// See [`Network::other_precision`].
+    other_precision: Option<String>,
 }
 
 impl Network {
+    /// Returns the first tensor that a deployed network does not compute with in float32, in words, if there is one. Nothing
+    /// about float32 holds of such a network.
+    #[must_use]
+    pub fn other_precision(&self) -> Option<&str> {
+        self.other_precision.as_deref()
+    }
+
     /// All nodes, operands before users.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
@@ -180,9 +189,15 @@ impl Network {
 pub struct NetworkBuilder {
     nodes: Vec<Node>,
     input: Option<NodeId>,
+    other_precision: Option<String>,
 }
 
 impl NetworkBuilder {
+    /// Records that a deployed network does not compute with some tensor in float32: see [`Network::other_precision`].
+    pub fn record_precision(&mut self, tensor: impl FnOnce() -> String) {
+        self.other_precision.get_or_insert_with(tensor);
+    }
+
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -263,7 +278,12 @@ impl NetworkBuilder {
             node.operands.iter_mut().for_each(|o| *o = renamed[o.index()]);
             nodes.push(node);
         }
-        let network = Network { nodes, input: renamed[input.index()], output: renamed[output.index()] };
+        let network = Network {
+            nodes,
+            input: renamed[input.index()],
+            output: renamed[output.index()],
+            other_precision: self.other_precision,
+        };
         Some((network, renamed.into_iter().zip(needed).map(|(id, kept)| kept.then_some(id)).collect()))
     }
 }

@@ -23,7 +23,9 @@ pub(super) fn cast_like(site: &mut Site) -> Result<Slot, NodeError> {
 
 fn convert(site: &mut Site, target: DataType) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
-    let floating = matches!(target, DataType::Float | DataType::Double);
+    // In real arithmetic a value is what it is, whatever it is stored as; that another precision is deployed is recorded.
+    let floating = matches!(target, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16);
+    site.graph.record_precision(site.name, target);
     match &x {
         Slot::Node(_) if floating => Ok(x),
         Slot::Node(_) => match discretised(site, &x)? {
@@ -64,9 +66,23 @@ fn discretised(site: &mut Site, x: &Slot) -> Result<Option<Value>, NodeError> {
 
 /// Can all values be stored in the type without rounding?
 fn fits(values: &[f64], target: DataType) -> bool {
-    #[allow(clippy::cast_possible_truncation, clippy::float_cmp)] // what is tested
-    let narrow = |value: f64| value.is_nan() || f64::from(value as f32) == value;
-    target == DataType::Double || values.iter().all(|&value| narrow(value))
+    // Bits of the significand, and the exponents of the smallest subnormal and of the largest number.
+    let (bits, least, largest) = match target {
+        DataType::Float16 => (11, -24, 15),
+        DataType::Bfloat16 => (8, -133, 127),
+        DataType::Float => (24, -149, 127),
+        _ => return target == DataType::Double,
+    };
+    let narrow = |value: f64| {
+        if value == 0.0 || !value.is_finite() {
+            return true;
+        }
+        // The exponents of the first and of the last bit that is set; subnormal f64 numbers are far too small.
+        let exponent = i32::try_from((value.to_bits() >> 52) & 0x7ff).map_or(0, |field| field - 1023);
+        let last = exponent - 52 + i32::try_from((value.to_bits() | 1 << 52).trailing_zeros()).unwrap_or(0);
+        value.is_normal() && exponent <= largest && last >= least && exponent - last < bits
+    };
+    values.iter().all(|&value| narrow(value))
 }
 
 fn constant(site: &mut Site, value: &Value, target: DataType) -> Result<Slot, NodeError> {
@@ -88,7 +104,7 @@ fn constant(site: &mut Site, value: &Value, target: DataType) -> Result<Slot, No
         };
         return site.bool_constant(shape, data);
     }
-    if !matches!(target, DataType::Float | DataType::Double) {
+    if !matches!(target, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16) {
         return Err(NodeError::unsupported(format!("a cast to {target:?} would round")));
     }
     let data: Option<Vec<f64>> = match value {
@@ -112,4 +128,43 @@ fn truncated(value: f64) -> Option<i64> {
 fn widened(value: i64) -> Option<f64> {
     #[allow(clippy::cast_precision_loss)] // within ±2⁵³
     (value.unsigned_abs() <= 1 << 53).then_some(value as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_fit_where_a_conversion_changes_nothing() {
+        let single = [
+            0.0,
+            1.0,
+            -0.1,
+            f64::from(0.1f32),
+            f64::from(f32::MAX),
+            f64::from(f32::MIN_POSITIVE) / 8.0,
+            1e39,
+            2f64.powi(-149),
+            2f64.powi(-150),
+            16_777_217.0,
+        ];
+        for value in single {
+            assert_eq!(fits(&[value], DataType::Float), f64::from(value as f32) == value, "{value}");
+        }
+        let half = [
+            (65504.0, true),
+            (65536.0, false),
+            (2049.0, false),
+            (2050.0, true),
+            (2f64.powi(-24), true),
+            (2f64.powi(-25), false),
+            (3.0 * 2f64.powi(-24), true),
+        ];
+        assert!(half.iter().all(|&(value, expected)| fits(&[value], DataType::Float16) == expected));
+        assert!(
+            fits(&[f64::INFINITY, f64::NAN], DataType::Bfloat16)
+                && fits(&[0.1], DataType::Double)
+                && !fits(&[0.1], DataType::Bfloat16)
+        );
+    }
 }

@@ -44,6 +44,12 @@ pub(super) fn output(graph: &GraphProto) -> Result<&ValueInfoProto, GraphError> 
     }
 }
 
+/// The type of the input's elements.
+pub(super) fn element(input: &ValueInfoProto) -> DataType {
+    let stated = input.tensor_type().map_or(0, |tensor| tensor.elem_type);
+    DataType::try_from(stated).unwrap_or(DataType::Undefined)
+}
+
 /// The input's shape with a batch of one, and notes on what was decided.
 pub(super) fn shape(input: &ValueInfoProto) -> Result<(Vec<usize>, Vec<String>), GraphError> {
     let name = &input.name;
@@ -54,7 +60,7 @@ pub(super) fn shape(input: &ValueInfoProto) -> Result<(Vec<usize>, Vec<String>),
         hint: hint.map(str::to_owned),
     };
     let tensor = input.tensor_type().ok_or_else(|| refuse("is not a tensor".to_owned(), None))?;
-    let element = DataType::try_from(tensor.elem_type).unwrap_or(DataType::Undefined);
+    let element = element(input);
     if !matches!(element, DataType::Float | DataType::Double | DataType::Float16) {
         let remedy = match element {
             DataType::Int32 | DataType::Int64 => "cut the model behind the embedding or cast that reads it",

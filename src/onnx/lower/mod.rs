@@ -23,6 +23,7 @@ mod normalization;
 mod operators;
 mod order;
 mod pooling;
+mod quantization;
 mod reduce;
 mod site;
 #[cfg(test)]
@@ -117,12 +118,14 @@ pub(super) fn lower(model: ModelProto, external: &mut ExternalData) -> Result<Lo
     let names: HashSet<&str> = tensors.iter().flatten().map(|tensor| tensor.name.as_str()).collect();
     let input = interface::input(&graph, &names)?;
     let output = interface::output(&graph)?;
-    let (shape, notes) = interface::shape(input)?;
+    let (shape, mut notes) = interface::shape(input)?;
     let plan = order::plan(&graph, &tensors, &[&input.name], &output.name)?;
+    let element = interface::element(input);
     let input = Port { name: input.name.clone(), shape };
 
     let mut walk = Walk { opset, slots: HashMap::new(), remaining: plan.uses.clone(), tensors, built: Graph::default() };
     walk.push_input(&input)?;
+    walk.built.record_precision(&input.name, element);
     for &index in &plan.order {
         walk.step(&graph.node[index], &plan, external)?;
     }
@@ -144,6 +147,9 @@ pub(super) fn lower(model: ModelProto, external: &mut ExternalData) -> Result<Lo
         return Err(GraphError::Value { role: "output", value: output.name, reason, hint: None }.into());
     }
     let (network, held, frozen) = walk.built.finish(id).ok_or(GraphError::NoInput)?;
+    if let Some(tensor) = network.other_precision().filter(|_| element == DataType::Float) {
+        notes.push(format!("{tensor}: its values are taken as real numbers"));
+    }
     let tensors = stored(held, frozen, &plan, &graph.node);
     let mut operators = BTreeMap::new();
     for &index in &plan.order {
@@ -241,6 +247,7 @@ impl Walk {
                     let Some(tensor) = self.tensors.get_mut(*index).and_then(Option::take) else { return Ok(None) };
                     let decoded = decode_tensor(&tensor, external).map_err(|kind| LoadError::tensor(&tensor.name, kind))?;
                     let element = DataType::try_from(tensor.data_type).unwrap_or(DataType::Undefined);
+                    self.built.record_precision(value, element);
                     let slot = Slot::constant(decoded, element, value, INITIALIZER);
                     self.keep(value, &slot, plan);
                     slot

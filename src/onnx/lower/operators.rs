@@ -4,7 +4,8 @@ use super::super::error::NodeError;
 use super::graph::Slot;
 use super::site::Site;
 use super::{
-    activation, cast, comparison, conv, elementwise, folding, indexing, linear, movement, normalization, pooling, reduce,
+    activation, cast, comparison, conv, elementwise, folding, indexing, linear, movement, normalization, pooling, quantization,
+    reduce,
 };
 
 /// The operator sets of the default domain that are understood.
@@ -76,6 +77,7 @@ static OPERATORS: &[Operator] = &[
     ),
     one("Cos", 7, (1, 1), &[], activation::cosine),
     one("DepthToSpace", 7, (1, 1), &["blocksize", "mode"], movement::depth_to_space),
+    one("DequantizeLinear", 10, (2, 3), &["axis", "block_size", "output_dtype"], quantization::dequantize),
     one("Div", 7, (2, 2), &[], elementwise::divide),
     one("Dropout", 7, (1, 3), &["ratio", "seed"], movement::dropout),
     one("Elu", 7, (1, 1), &["alpha"], activation::elu),

@@ -68,6 +68,7 @@ impl Site<'_> {
     /// A tensor attribute.
     pub fn decode(&mut self, tensor: &TensorProto) -> Result<(Value, DataType), NodeError> {
         let element = DataType::try_from(tensor.data_type).unwrap_or(DataType::Undefined);
+        self.graph.record_precision(self.name, element);
         Ok((decode_tensor(tensor, self.external)?, element))
     }
 

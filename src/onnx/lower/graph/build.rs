@@ -9,6 +9,7 @@ use super::exact;
 use super::slot::{Constant, Slot, Stated};
 use crate::ir::{MAX_ELEMENTS, Network, NetworkBuilder, NodeId, Op, ShapeError, Tensor, element_count};
 use crate::onnx::error::NodeError;
+use crate::onnx::proto::DataType;
 use crate::onnx::value::Value;
 
 /// Elements that all tensors of one network may have together.
@@ -138,6 +139,13 @@ impl Graph {
             return Err(NodeError::unsupported(format!("it needs more than {MAX_PRODUCTS} multiplications")));
         }
         Ok(())
+    }
+
+    /// Records a floating point tensor that is not of float32.
+    pub fn record_precision(&mut self, tensor: &str, element: DataType) {
+        if matches!(element, DataType::Float16 | DataType::Bfloat16 | DataType::Double) {
+            self.builder.record_precision(|| format!("`{}` is of {element:?}", shortened(tensor).escape_debug()));
+        }
     }
 
     /// What patterns may see of a node.
