@@ -98,7 +98,7 @@ pub fn emptiness(specification: &Specification) -> Option<String> {
     let (path, empty) = (specification.path.display(), specification.empty_cases());
     if specification.is_vacuous() {
         return Some(format!(
-            "`{path}` is vacuous: no input satisfies its bounds, so it holds for every network and says nothing about this one"
+            "`{path}` is vacuous: its assertions contradict each other, so it holds for every network and says nothing about this one"
         ));
     }
     (empty > 0).then(|| {

@@ -141,7 +141,7 @@ impl Requirement {
         if decision.status == Status::Met && vacuous && !self.allow_vacuous {
             decision.status = Status::Inconclusive;
             decision.detail =
-                Some("the claim is vacuous: no input satisfies the bounds (`allow-vacuous = true` accepts it)".to_owned());
+                Some("the claim is vacuous: its assertions contradict each other (`allow-vacuous = true` accepts it)".to_owned());
         }
         if decision.status == Status::Met && decision.assurance.is_none_or(|found| found < self.assurance) {
             decision.status = Status::Inconclusive;

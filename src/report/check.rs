@@ -132,7 +132,7 @@ fn parameters(objective: &Objective) -> String {
 const LISTED: usize = 8;
 
 /// The domain of a claim about no input.
-const VACUOUS: &str = "vacuous: no input satisfies its bounds, so it says nothing about the model";
+const VACUOUS: &str = "vacuous: its assertions contradict each other, so it says nothing about the model";
 
 /// The domain of a claim without bounds.
 pub(super) const EVERYWHERE: &str = "everywhere";

@@ -96,7 +96,7 @@ impl SpecificationSection {
 impl fmt::Display for SpecificationSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = if self.parts > 0 { format!(", {} parts", self.parts) } else { String::new() };
-        let vacuous = if self.vacuous { "vacuous: no input satisfies its bounds; " } else { "" };
+        let vacuous = if self.vacuous { "vacuous: its assertions contradict each other; " } else { "" };
         writeln!(f, "{}: {} ({vacuous}{}; {} cases{parts})", self.verdict, self.specification, self.meaning, self.cases)?;
         self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         if let Some(found) = &self.counterexample {
