@@ -1,7 +1,7 @@
 //! Which tensors of a model file count as trained: the convention that claims about all trainable parameters rest on.
 //!
-//! A convention, not a proof: a derivative with respect to a tensor that does not count is as true as any other. Only tensors
-//! with respect to which the network can be differentiated may count.
+//! A convention, not a proof: a derivative with respect to a tensor that does not count is as true as any other. It must not ask
+//! whether a tensor can be differentiated: one that is trained and cannot be is missing from every claim, and that is said.
 
 use crate::ir::{Binary, Network, NodeId, Op};
 use crate::onnx::StoredTensor;
@@ -21,11 +21,8 @@ impl Trainable {
     /// Returns why a tensor does not count; `None` where it does.
     #[must_use]
     pub fn reason_against(&self, tensor: &StoredTensor) -> Option<&'static str> {
-        if tensor.frozen_by.is_some() {
-            return Some("its values decide what a node computes");
-        }
-        if !tensor.is_differentiable() {
-            return Some("it has no elements");
+        if tensor.constants.is_empty() {
+            return Some("it has no elements in the network");
         }
         if !tensor.initializer {
             return Some("a `Constant` node, not an initializer");
@@ -50,7 +47,7 @@ impl Trainable {
         None
     }
 
-    /// Returns the trained tensors, in the order of the file.
+    /// Returns the trained tensors, in the order of the file, those that cannot be differentiated among them.
     pub fn select<'t>(&self, tensors: &'t [StoredTensor]) -> impl Iterator<Item = &'t StoredTensor> {
         tensors.iter().filter(|tensor| self.reason_against(tensor).is_none())
     }

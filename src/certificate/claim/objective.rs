@@ -30,7 +30,8 @@ pub struct Scope {
     pub available: u32,
     /// Elements of the tensors that count as parameters: the length of θ.
     pub parameters: u64,
-    /// Elements of the tensors of the model that count as trained (`docs/proved.md` says which do).
+    /// Elements of the tensors of the model that count as trained (`docs/proved.md` says which do), also of those that cannot be
+    /// differentiated.
     pub trainable: u64,
     /// Elements of all floating point tensors of the model that its output needs.
     pub stored: u64,

@@ -237,6 +237,9 @@ pub(super) fn unsupported(name: &str, domain: &str) -> NodeError {
         "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
             (Some("its output is random"), "export the model in inference mode")
         }
+        "QuantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger" => {
+            (Some("it rounds activations"), "take the float model, or quantise its weights alone")
+        }
         "LogSoftmax" => (None, "remove it: the argmax and every margin are the same without it"),
         _ => (
             None,

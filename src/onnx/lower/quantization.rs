@@ -22,7 +22,7 @@ pub(super) fn dequantize(site: &mut Site) -> Result<Slot, NodeError> {
         site.graph.record_precision(site.name, output.unwrap_or(DataType::Undefined));
     }
     let Some((quantised, element)) = x.integers() else {
-        let hint = "of a quantised model take the float model, or quantise its weights alone";
+        let hint = "take the float model, or quantise its weights alone";
         return Err(NodeError::unsupported_with_hint(
             "what it reads is not a constant of integers: activations are quantised",
             hint,
