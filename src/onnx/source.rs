@@ -27,10 +27,15 @@ impl ModelSource {
     /// [`LoadError::Io`]; [`LoadError::Format`] when the file, decompressed, is larger than 2 GiB or does not decompress.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         let failed = |error| LoadError::Io { path: path.to_path_buf(), error };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(failed(std::io::Error::other("it is a directory")));
-        }
+        Self::from_file(crate::files::open(path).map_err(failed)?, path)
+    }
+
+    /// The same for a file that is open; `path` is where it lies.
+    ///
+    /// # Errors
+    /// As for [`ModelSource::open`].
+    pub fn from_file(file: File, path: &Path) -> Result<Self, LoadError> {
+        let failed = |error| LoadError::Io { path: path.to_path_buf(), error };
         let bytes = read(BufReader::with_capacity(1 << 16, file), MAX_MODEL_BYTES).map_err(|error| match error {
             ReadError::Io(error) => failed(error),
             ReadError::Format(error) => error.into(),

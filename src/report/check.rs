@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::visible;
 use crate::certificate::{
     Assurance, Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Objective, Perturbation, Semantics,
     StabilityVerdict, Verdict,
@@ -199,11 +200,14 @@ impl fmt::Display for CheckedFile {
             writeln!(
                 f,
                 "{}: `{}` {assurance} in {time}: {} ({}, {semantics})",
-                self.certificate, claim.id, claim.statement, claim.domain
+                visible(&self.certificate),
+                visible(&claim.id),
+                visible(&claim.statement),
+                claim.domain
             )?;
         }
         match &self.refusal {
-            Some(refusal) => writeln!(f, "{}: refused: {refusal}", self.certificate),
+            Some(refusal) => writeln!(f, "{}: refused: {}", visible(&self.certificate), visible(refusal)),
             None => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use super::audit::assurance_word;
-use super::markup::visible;
+use super::visible;
 use crate::policy::{Policy, PolicyFile};
 
 /// What `verify gate --show-policy` prints.
