@@ -51,7 +51,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         }
     };
     let folder = arguments.output.parent().unwrap_or(Path::new(""));
-    let text = policy(&relative(&arguments.model, folder), &model, bound);
+    let path = relative(&arguments.model, folder);
+    if Path::new(&path).is_absolute() {
+        output.note("the model lies outside the policy's folder: `verify gate --allow-outside` accepts that, or copy it there");
+    }
+    let text = policy(&path, &model, bound);
     write(&arguments.output, text.as_bytes())?;
     output.results(&format!("{}: written; `verify gate` applies it\n", arguments.output.display()))?;
     Ok(ExitStatus::Established)

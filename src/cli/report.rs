@@ -117,7 +117,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
             rules.subject().tell_changes(&mut section, repository.file, whole);
             outcomes.extend(rules.decided(&accepted, &mut notes));
         }
-        notes.iter().for_each(|note| output.note(note));
         PolicySection { path: shown(&repository.file.path), digest: repository.file.digest.clone(), rules: outcomes, notes }
     });
     if let Some(path) = &arguments.baseline {

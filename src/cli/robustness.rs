@@ -253,14 +253,15 @@ impl Journal {
             Err(error) => return Err(Failure::coded("NV201", error).at(path)),
         };
         let mut kept = format!("{}\n", serde_json::to_string(&Header { query: query.to_owned() }).map_err(Failure::error)?);
-        let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let mut lines = text.split_inclusive('\n');
+        // The first line is never cut: it is written before the file has its name.
         if let Some(first) = lines.next() {
             let matches = serde_json::from_str::<Header>(first).is_ok_and(|header| header.query == query);
             if !matches {
                 return Err(foreign());
             }
         }
-        for line in lines {
+        for line in lines.filter(|line| line.ends_with('\n')) {
             // What Lipschitz bounds decided is decided again: the bounds are not kept here.
             let kept_here = |entry: &Entry| entry.outcome != SampleOutcome::Robust { method: Method::Lipschitz };
             if let Some(entry) = serde_json::from_str::<Entry>(line).ok().filter(kept_here) {

@@ -24,6 +24,14 @@ impl Identity {
         Self::new(path, &std::fs::metadata(path)?)
     }
 
+    /// Returns the identity of what lies at a path; of a link, the link's own.
+    ///
+    /// # Errors
+    /// When there is nothing.
+    pub fn of_itself(path: &Path) -> io::Result<Self> {
+        Self::new(path, &std::fs::symlink_metadata(path)?)
+    }
+
     /// Returns the identity of what has these metadata and was found at the path.
     #[cfg(unix)]
     #[allow(clippy::unnecessary_wraps)] // it is not, elsewhere

@@ -97,10 +97,10 @@ fn in_store(repository: &Repository, place: &Path) -> Result<bool, Stop> {
     if above.ancestors().skip(1).any(|above| Identity::of(above).is_ok_and(|above| above == folder)) {
         return Ok(true);
     }
-    // Another name of a file that lies there.
+    // Another name of a file that lies there; links are not written through.
     let Ok(own) = Identity::of(place) else { return Ok(false) };
     let entries = std::fs::read_dir(&store).into_iter().flatten().flatten();
-    Ok(entries.into_iter().any(|entry| Identity::of(&entry.path()).is_ok_and(|other| other == own)))
+    Ok(entries.into_iter().any(|entry| Identity::of_itself(&entry.path()).is_ok_and(|other| other == own)))
 }
 
 fn unusable(detail: String) -> Stop {

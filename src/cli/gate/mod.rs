@@ -110,7 +110,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     if let Some(idle) = repository.idle_pins().filter(|_| models.len() == file.tasks.len()) {
         return Err(Failure::coded("NV403", format_args!("`{}`: {idle}", shown(&file.path))));
     }
-    notes.iter().for_each(|note| output.note(note));
     let policy = PolicySection { path: shown(&file.path), digest: file.digest.clone(), rules, notes };
     let audit = Audit::new(models, Some(policy));
     for (path, format) in formats {
