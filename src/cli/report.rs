@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::gate::decision::{Given, Stop, Subject, decide, given};
-use super::gate::{Baseline, Repository, open, shown, status};
+use super::gate::{Baseline, Repository, failed, open, shown, status};
 use super::output::Output;
 use super::{ExitStatus, Failure, check, recheck, stated};
 use crate::certificate::{Bundle, Certificate, FileIdentity, ReadError};
@@ -153,10 +153,7 @@ impl<'a> Rules<'a> {
             let place = match repository.tree.file(&policy.path) {
                 Ok(place) => place,
                 Err(error) if error.is_missing() => continue,
-                Err(error) => {
-                    let hint = "`--allow-outside` allows links and files elsewhere";
-                    return Err(Failure::error(error).with_hint(hint));
-                }
+                Err(error) => return Err(failed(error)),
             };
             if own.is_none() || Identity::of(&place).ok() != own {
                 continue;
@@ -198,6 +195,7 @@ impl<'a> Rules<'a> {
                 Err(stop) => outcomes.extend(stop.all(self.name, task)),
             }
         }
+        outcomes.extend(self.subject().idle_baseline(self.repository.file, self.tasks));
         outcomes.extend(self.repository.pins(self.name, self.policy, self.tasks, self.model));
         outcomes
     }

@@ -26,7 +26,15 @@ pub fn json_problem(text: &[u8], error: &serde_json::Error, schema: &str) -> Str
 
 /// A reader's message without what it quotes; `names` may be shown.
 fn without_values(message: &str, names: bool) -> String {
-    const WITHOUT: [&str; 5] = ["missing field", "duplicate field", "number out of range", "trailing characters", "more than"];
+    // What the formats of this program say themselves quotes nothing.
+    const WITHOUT: [&str; 6] = [
+        "missing field",
+        "duplicate field",
+        "number out of range",
+        "an array has more than",
+        "more or less than",
+        "data did not match",
+    ];
     // What is expected is the program's own and stands at the end; what was found may hold the same words.
     let expected = message.rsplit_once(", expected").map_or(String::new(), |(_, expected)| format!(", expected{expected}"));
     for start in ["unknown field", "unknown variant"] {

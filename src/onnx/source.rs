@@ -36,6 +36,9 @@ impl ModelSource {
     /// As for [`ModelSource::open`].
     pub fn from_file(file: File, path: &Path) -> Result<Self, LoadError> {
         let failed = |error| LoadError::Io { path: path.to_path_buf(), error };
+        if file.metadata().map_err(failed)?.len() > MAX_MODEL_BYTES {
+            return Err(FormatError::Limit { what: "the model file", limit: MAX_MODEL_BYTES, unit: "bytes" }.into());
+        }
         let bytes = read(BufReader::with_capacity(1 << 16, file), MAX_MODEL_BYTES).map_err(|error| match error {
             ReadError::Io(error) => failed(error),
             ReadError::Format(error) => error.into(),

@@ -71,7 +71,8 @@ impl Lock {
     /// The lock file: sorted, and the same for the same files.
     #[must_use]
     pub fn to_text(&self, policy: &str) -> String {
-        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        // A string of JSON is one of TOML, on one line, but for this character.
+        let quoted = |text: &str| serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f");
         let mut text = format!(
             "# SHA-256 of every file that {} names; `verify gate --lock` writes it, and a file that changes shows here.\n\
              version = {VERSION}\n\n[sha256]\n",
@@ -112,7 +113,9 @@ mod tests {
     #[test]
     fn a_lock_file_reads_back_and_is_the_same_twice() {
         let digest = |c: &str| c.repeat(64);
-        let lock = Lock([("b \"x\"\n.npz".to_owned(), digest("a")), ("a/m.onnx".to_owned(), digest("0"))].into());
+        let lock = Lock(
+            [("b \"x\"\n\t\u{7f}\u{1}\\é\u{2028}.npz".to_owned(), digest("a")), ("a/m.onnx".to_owned(), digest("0"))].into(),
+        );
         let text = lock.to_text("verify.toml");
         assert_eq!(Lock::parse(Path::new("verify.lock"), text.as_bytes()).unwrap(), lock);
         assert!(text.find("a/m.onnx") < text.find("b "), "{text}");

@@ -100,7 +100,7 @@ fn a_file_that_the_lock_file_does_not_name_is_no_pinned_one() {
     run(here, &["report", "b.json", "--model", "m.onnx", "--policy", "verify.toml"]).expect(2, &["[NV408]"]);
     // Or no lock file at all.
     for (contents, words) in
-        [("hunter2", "verify.lock`:1"), ("version = 9\n", "another version"), (&*lock.replace("a", "A"), "verify.lock")]
+        [("hunter2", "verify.lock`:1"), ("version = 9\n", "another version"), (&*lock.replace('a', "A"), "verify.lock")]
     {
         put(here, "verify.lock", contents);
         run(here, &["gate"]).expect(2, &["[NV408]", words]);

@@ -216,7 +216,7 @@ fn names_hide_nothing_and_lead_nowhere() {
     put(here, "verify.toml", rules);
     let clean = |text: &str, what: &str| {
         for c in hidden.iter().filter(|&&c| c != '\n') {
-            assert!(!text.contains(*c), "{what}: {:?} in {text}", c);
+            assert!(!text.contains(*c), "{what}: {c:?} in {text}");
         }
         assert!(!text.contains("\n.onnx") && !text.contains("\u{1b}\n"), "{what}: {text}");
     };

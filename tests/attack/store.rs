@@ -98,6 +98,13 @@ fn a_baseline_is_nothing_that_the_gate_writes() {
     std::fs::hard_link(repository.path().join(CERTIFICATE), repository.path().join("baseline/m.json")).unwrap();
     put(repository.path(), "verify.toml", rules("baseline/m.json"));
     run(repository.path(), &["gate", "--check-only"]).expect(2, &["where the gate writes", "[NV404]"]);
+    // Whether a rule measures against it or not.
+    put(
+        repository.path(),
+        "verify.toml",
+        policy(&format!("baseline = \"baseline/m.json\"\n{}", lipschitz("m", "max-bound = 1e9"))),
+    );
+    run(repository.path(), &["gate", "--check-only"]).expect(2, &["m.baseline", "where the gate writes"]);
     // A copy is a baseline.
     std::fs::remove_file(repository.path().join("baseline/m.json")).unwrap();
     put(repository.path(), "m.onnx", tiny::mixed());
@@ -200,7 +207,7 @@ fn a_file_that_is_exchanged_while_it_is_opened_is_not_read() {
                     good += 1;
                 }
                 Err(TreeError::Link { .. } | TreeError::Exchanged { .. } | TreeError::Io { .. } | TreeError::Kind { .. }) => {
-                    refused += 1
+                    refused += 1;
                 }
                 Err(error) => panic!("{error}"),
             }

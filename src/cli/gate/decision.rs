@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{ExitStatus, Failure};
 use super::baseline::Baseline;
-use super::repository::Repository;
+use super::repository::{Repository, copies};
 use crate::certificate::{Bundle, Certificate, Claim, Number, Semantics};
 use crate::checker::Files;
 use crate::codes::Coded;
@@ -44,7 +44,7 @@ pub struct Given {
     pub copies: Option<String>,
 }
 
-impl<'a> Subject<'a> {
+impl Subject<'_> {
     /// The pin of the model as a rule of its own.
     pub fn pin(&self, file: &PolicyFile) -> Option<RuleOutcome> {
         let pin = self.policy.sha256.as_ref()?.get_ref();
@@ -52,6 +52,20 @@ impl<'a> Subject<'a> {
         let (status, code) = if pin == digest { (Status::Met, None) } else { (Status::Violated, Some("NV603")) };
         let detail = (status == Status::Violated).then(|| format!("the model's SHA-256 is {digest}"));
         Some(RuleOutcome { value: Some(short(digest)), detail, ..pin_outcome(file, self.name, status, code) })
+    }
+
+    /// A baseline that cannot be used and that no rule tells of.
+    pub fn idle_baseline(&self, file: &PolicyFile, tasks: &[Task]) -> Option<RuleOutcome> {
+        let Some(Err(stop)) = self.baseline else { return None };
+        let mut requirements = tasks.iter().flat_map(|task| &task.requirements);
+        let told = requirements.any(|requirement| matches!(requirement.limit, Limit::Regression(_)));
+        (!told).then(|| RuleOutcome {
+            id: format!("{}.baseline", self.name),
+            what: "the baseline".to_owned(),
+            limit: "usable".to_owned(),
+            detail: Some(stop.detail.clone()),
+            ..pin_outcome(file, self.name, stop.status, stop.code)
+        })
     }
 
     /// What changed since the baseline, where there is one.
@@ -106,7 +120,7 @@ pub fn given(repository: &Repository, task: &Task) -> Result<Given, Stop> {
             None => said(path, bytes)?,
         });
     }
-    given.copies = repository.copies(task, &read);
+    given.copies = copies(task, &read);
     for (path, bytes) in read {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         given.files.add(&name, bytes);

@@ -84,6 +84,7 @@ impl Judge<'_> {
             accepted.extend(answer.accepted);
             notes.extend(answer.note.map(|copies| format!("{name}.{}: {copies}", task.name)));
         }
+        rules.extend(subject.idle_baseline(self.file, tasks));
         // Compared with what the rules were decided on.
         rules.extend(self.repository.pins(name, policy, tasks, &model));
         let mut section = ModelSection::new(name.to_owned(), shown(&subject.path), &model, Vec::new());

@@ -9,7 +9,7 @@ mod repository;
 mod store;
 
 pub use baseline::Baseline;
-pub use repository::Repository;
+pub use repository::{Repository, failed};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -85,8 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     });
     let formats: Vec<(&PathBuf, ReportFormat)> = formats.collect::<Result<_, Failure>>()?;
     let repository = Repository::open(&file, arguments.allow_outside)?;
-    let store = repository.tree.directory(repository.store());
-    store.map_err(|error| Failure::error(error).with_hint("`--allow-outside` allows links and files elsewhere"))?;
+    repository.tree.directory(repository.store()).map_err(failed)?;
     let baselines = baselines(&repository);
     let judge = Judge {
         file: &file,
@@ -133,16 +132,16 @@ fn baselines(repository: &Repository) -> BTreeMap<String, Result<Baseline, Stop>
 /// Writes the lock file.
 fn lock(file: &PolicyFile, allow_outside: bool, output: &Output) -> Result<ExitStatus, Failure> {
     let repository = Repository::unlocked(file, allow_outside);
-    let failed = |stop: Stop| Failure::coded(stop.code.unwrap_or(crate::codes::INTERNAL), stop.detail);
+    let stopped = |stop: Stop| Failure::coded(stop.code.unwrap_or(crate::codes::INTERNAL), stop.detail);
     let mut digests = BTreeMap::new();
     for (name, tasks) in &file.tasks {
         let Some(policy) = file.policy.models.get(name) else { continue };
         let policy = policy.get_ref();
-        let model = repository.model(&policy.path).map_err(failed)?;
-        digests.extend(repository.digests(policy, tasks, &model).map_err(failed)?);
+        let model = repository.model(&policy.path).map_err(stopped)?;
+        digests.extend(repository.digests(policy, tasks, &model).map_err(stopped)?);
     }
     let name = Lock::name(&file.path);
-    let place = repository.tree.find(&name).map_err(Failure::error)?;
+    let place = repository.tree.find(&name).map_err(failed)?;
     let count = digests.len();
     let policy = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     write(&place, Lock(digests).to_text(&policy).as_bytes())?;

@@ -10,6 +10,7 @@ use super::decision::Stop;
 use super::shown;
 use crate::certificate::{BUNDLE_LIMIT, Bundle, CERTIFICATE_LIMIT, Certificate, FILE_LIMIT, bundle_path, digest_of};
 use crate::codes::Coded;
+use crate::data::{Dataset, Source};
 use crate::files::{Tree, TreeError, token};
 use crate::onnx::{Model, ModelSource, load_source};
 use crate::policy::{Lock, ModelPolicy, PolicyFile, Rule, Status, Task, key};
@@ -158,7 +159,7 @@ impl<'a> Repository<'a> {
         }
         let found = match self.digests(policy, tasks, model) {
             Ok(found) => found,
-            Err(stop) => return Some(outcome(name, stop.status, String::new(), Some(stop.detail), stop.code)),
+            Err(stop) => return Some(outcome(name, stop.status, "", Some(stop.detail), stop.code)),
         };
         self.compared.borrow_mut().extend(found.keys().cloned());
         let pinned = |name: &str| self.file.policy.sha256.iter().find(|(path, _)| key(Path::new(path)) == name);
@@ -180,7 +181,7 @@ impl<'a> Repository<'a> {
         }
         let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
         let (status, code) = if wrong.is_empty() { (Status::Met, None) } else { (Status::Violated, Some("NV603")) };
-        Some(outcome(name, status, files, (!wrong.is_empty()).then(|| wrong.join("; ")), code))
+        Some(outcome(name, status, &files, (!wrong.is_empty()).then(|| wrong.join("; ")), code))
     }
 
     /// Pins of the policy that are about no file which it names: where all models could be loaded, a slip.
@@ -203,21 +204,20 @@ impl<'a> Repository<'a> {
         }
         notes
     }
+}
 
-    /// How many of the samples that a rule looks at are copies of others, in words.
-    pub fn copies(&self, task: &Task, files: &[(PathBuf, Vec<u8>)]) -> Option<String> {
-        use crate::data::{Dataset, Source};
-        let samples = match &task.rule {
-            Rule::Robustness(rule) => rule.samples,
-            Rule::Tightness(rule) => rule.samples,
-            Rule::HessianTrace(rule) => rule.samples,
-            Rule::Stability(rule) => rule.samples,
-            Rule::Lipschitz(_) | Rule::Specification(_) => return None,
-        };
-        let mut sources = files.iter().map(|(path, bytes)| Source::from_bytes(path, bytes.clone(), Source::LIMIT).ok());
-        let dataset = Dataset::from_sources(sources.next()??, sources.next().flatten()).ok()?;
-        super::super::data::copies(&dataset, samples as usize)
-    }
+/// How many of the samples that a rule looks at are copies of others, in words. Data that cannot be used are told of elsewhere.
+pub fn copies(task: &Task, files: &[(PathBuf, Vec<u8>)]) -> Option<String> {
+    let samples = match &task.rule {
+        Rule::Robustness(rule) => rule.samples,
+        Rule::Tightness(rule) => rule.samples,
+        Rule::HessianTrace(rule) => rule.samples,
+        Rule::Stability(rule) => rule.samples,
+        Rule::Lipschitz(_) | Rule::Specification(_) => return None,
+    };
+    let mut sources = files.iter().map(|(path, bytes)| Source::from_bytes(path, bytes.clone(), Source::LIMIT).ok());
+    let dataset = Dataset::from_sources(sources.next()??, sources.next().flatten()).ok()?;
+    super::super::data::copies(&dataset, samples as usize)
 }
 
 /// A model and its external data, by [`key`].
@@ -238,7 +238,14 @@ pub fn stopped(error: &TreeError) -> Stop {
     stop(error.code(), format!("{error}{hint}"))
 }
 
-fn outcome(model: &str, status: Status, limit: String, detail: Option<String>, code: Option<&'static str>) -> RuleOutcome {
+/// The same for a command that cannot go on without it.
+pub fn failed(error: TreeError) -> Failure {
+    let outside = error.is_outside();
+    let failure = Failure::error(error);
+    if outside { failure.with_hint("`--allow-outside` allows links and files elsewhere") } else { failure }
+}
+
+fn outcome(model: &str, status: Status, limit: &str, detail: Option<String>, code: Option<&'static str>) -> RuleOutcome {
     RuleOutcome {
         id: format!("{model}.files"),
         model: model.to_owned(),

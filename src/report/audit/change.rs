@@ -152,7 +152,7 @@ fn weaker(old: &Claim, new: &Claim) -> bool {
         _ => None,
     };
     let less = match (confidence(old), confidence(new)) {
-        (Some(old), Some(new)) => !(new >= old),
+        (Some(old), Some(new)) => new.is_nan() || new < old,
         (None, Some(_)) => true,
         (_, None) => false,
     };
