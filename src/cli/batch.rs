@@ -17,7 +17,8 @@ use crate::report::{BatchReport, Instance, json, result_file, visible_lines};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Rows of model, specification and seconds, with or without a header; paths are relative to the file
+    /// Rows of model, specification and seconds, with or without a header; paths are relative to the file. A verdict that
+    /// contradicts a column `expected` ends with exit code 1
     #[arg(value_name = "INSTANCES")]
     instances: PathBuf,
     /// Seconds for each instance at most, whatever the file says

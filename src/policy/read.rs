@@ -14,6 +14,9 @@ pub const FILE_NAME: &str = "verify.toml";
 /// A policy larger than this is refused unread.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Seconds and gigabytes beyond this are no limits.
+const MOST_EFFORT: f64 = 1e9;
+
 /// A policy and where it stands.
 #[derive(Clone, Debug)]
 pub struct PolicyFile {
@@ -126,8 +129,8 @@ impl From<String> for Wrong {
 fn tasks(policy: &Policy, text: &str) -> Result<Vec<(String, Vec<Task>)>, Wrong> {
     let limits = policy.limits.get_ref();
     for (name, value) in [("timeout", limits.timeout), ("memory", limits.memory)] {
-        if !(value > 0.0 && value.is_finite()) {
-            let detail = format!("`limits.{name}` is {value}, which is not positive and finite");
+        if !(value > 0.0 && value <= MOST_EFFORT) {
+            let detail = format!("`limits.{name}` is {value}, which is not positive and at most {MOST_EFFORT:e}");
             return Err(Wrong::at(&policy.limits, detail));
         }
     }
@@ -297,6 +300,8 @@ mod tests {
             ("path = \"m.onnx\"", "path = \"m.onnx\"\nsha256 = \"12\"", 3, "64"),
             ("[models.m]", "[limits]\ntimeout = 0\n[models.m]", 1, "limits.timeout"),
             ("[models.m]", "\n[limits]\nmemory = -1\n[models.m]", 2, "limits.memory"),
+            ("[models.m]", "\n[limits]\ntimeout = 1e308\n[models.m]", 2, "limits.timeout"),
+            ("[models.m]", "\n[limits]\nmemory = inf\n[models.m]", 2, "limits.memory"),
             ("[models.m]", "[models.n]\npath = \"n.onnx\"\n\n[models.m]", 1, "nothing is asked of `models.n`"),
             ("[models.m]\n", "[models.m]\nsha256 = \"0\"\n", 2, "64"),
             ("2.5\n", "2.5\n[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 3", 7, "repeats"),

@@ -192,3 +192,145 @@ fn values(vector: &Vector, bundle: &Bundle) -> Value {
         None => Value::Null,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(value: f64, rounding: &str) -> Value {
+        json!(if rounding == "up" { Number::upper(value) } else { Number::lower(value) })
+    }
+
+    fn bits(value: f64) -> String {
+        format!("{:016x}", value.to_bits())
+    }
+
+    /// One claim of every kind about data.
+    fn claims() -> Vec<Value> {
+        let data = json!([{"name": "d.csv", "digest": "aa"}]);
+        let objective = json!({"data": data, "samples": 8, "loss": "mse", "parameters": ["w", "b"]});
+        let perturbation = json!({"norm": "linf", "epsilon": "0.1", "clip": null, "mean": [], "deviation": []});
+        let shared = |kind: &str, domain: &str| json!({"id": "c", "kind": kind, "assurance": "proved", "semantics": "real", "domain": domain});
+        let with = |mut claim: Value, more: Value| {
+            claim.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            claim
+        };
+        vec![
+            with(
+                shared("tightness", "samples"),
+                json!({"data": data, "perturbation": perturbation, "samples": 8, "elided": true, "splits": 0,
+                    "tightness": {"lower": number(0.5, "down"), "upper": number(0.75, "up")}, "certified": 3, "boxes": [],
+                    "exact_rows": 0, "exact_samples": 2,
+                    "descriptive": {"propagation_tightness": null, "propagation_tightness_at_centre": null, "linear_tightness": null}}),
+            ),
+            with(
+                shared("hessian-trace", "data"),
+                json!({"objective": objective, "matrix": "hessian", "trace": {"lower": number(1.0, "down"), "upper": number(2.0, "up")},
+                    "estimate": {"confidence": number(0.99, "down"), "probes": 3, "sketch": 0, "seed": 0}}),
+            ),
+            with(
+                shared("stability", "data"),
+                json!({"objective": objective, "learning_rate": bits(0.5), "batch_size": 2, "verdict": "stable",
+                    "critical_learning_rate": null, "witness": {"lyapunov": {"matrix": []}}}),
+            ),
+            with(
+                shared("inverse-hessian", "data"),
+                json!({"objective": objective, "matrix": "empirical-fisher", "gradients": 8, "damping": bits(0.1),
+                    "residual": number(1e-9, "up"), "witness": {"vector": [bits(1.0)], "product": []}}),
+            ),
+        ]
+    }
+
+    fn claim(value: &Value) -> Claim {
+        serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
+    }
+
+    #[test]
+    fn every_part_of_a_question_counts() {
+        for value in claims() {
+            let bundle = Bundle::default();
+            let asked = question(&claim(&value), &bundle);
+            for (pointer, other) in [
+                ("/semantics", json!("float32")),
+                ("/domain", json!("global")),
+                ("/data/0/digest", json!("bb")),
+                ("/samples", json!(9)),
+                ("/elided", json!(false)),
+                ("/perturbation/epsilon", json!("0.2")),
+                ("/perturbation/norm", json!("l2")),
+                ("/perturbation/clip", json!(["0", "1"])),
+                ("/perturbation/mean", json!(["1"])),
+                ("/objective/data/0/digest", json!("bb")),
+                ("/objective/samples", json!(9)),
+                ("/objective/loss", json!("cross-entropy")),
+                ("/objective/parameters", json!(["w"])),
+                ("/matrix", json!("gauss-newton")),
+                ("/learning_rate", json!(bits(0.25))),
+                ("/batch_size", json!(3)),
+                ("/gradients", json!(9)),
+                ("/damping", json!(bits(0.2))),
+                ("/witness/vector", json!([bits(2.0)])),
+            ] {
+                let mut changed = value.clone();
+                let Some(part) = changed.pointer_mut(pointer) else { continue };
+                *part = other;
+                assert_ne!(question(&claim(&changed), &bundle), asked, "{pointer} of {}", value["kind"]);
+            }
+            // Neither names of files nor answers are part of it.
+            let mut renamed = value.clone();
+            for pointer in ["/data/0/name", "/objective/data/0/name"] {
+                if let Some(name) = renamed.pointer_mut(pointer) {
+                    *name = json!("other.csv");
+                }
+            }
+            assert_eq!(question(&claim(&renamed), &bundle), asked);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_so_is_seen() {
+        let fault = |value: &Value| of_kind(&claim(value).kind);
+        for value in claims() {
+            assert_eq!(fault(&value), None, "{value:#}");
+            for (pointer, other) in [
+                ("/samples", json!(0)),
+                ("/samples", json!(2)),
+                ("/exact_samples", json!(9)),
+                ("/tightness/lower", number(0.9, "down")),
+                ("/tightness/lower", number(-0.1, "down")),
+                ("/tightness/lower", number(0.5, "up")),
+                ("/tightness/upper", number(1.5, "up")),
+                ("/tightness/upper", number(f64::NAN, "up")),
+                ("/objective/samples", json!(0)),
+                ("/trace/lower", number(3.0, "down")),
+                ("/trace/upper", number(f64::MAX, "up")),
+                ("/trace/upper", number(f64::INFINITY, "up")),
+                ("/trace/upper/decimal", json!("0.1")),
+                ("/estimate/confidence", number(1.5, "down")),
+                ("/learning_rate", json!(bits(f64::NAN))),
+                ("/learning_rate", json!(bits(-1.0))),
+                ("/batch_size", json!(0)),
+                ("/gradients", json!(0)),
+                ("/damping", json!(bits(f64::INFINITY))),
+                ("/residual", number(-1.0, "up")),
+                ("/residual", number(f64::NAN, "up")),
+            ] {
+                let mut changed = value.clone();
+                let Some(part) = changed.pointer_mut(pointer) else { continue };
+                *part = other;
+                assert!(fault(&changed).is_some(), "{pointer}: {changed:#}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_vector_that_is_not_there_is_seen() {
+        let mut value = claims().remove(3);
+        assert!(!missing(&claim(&value), &Bundle::default()));
+        value["witness"]["vector"] = json!({"vector": 7});
+        assert!(missing(&claim(&value), &Bundle::default()));
+        let mut value = claims().remove(0);
+        value["domain"] = json!({"box": {"lower": {"vector": 0}, "upper": []}});
+        assert!(missing(&claim(&value), &Bundle::default()));
+    }
+}
