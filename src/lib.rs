@@ -15,6 +15,7 @@
 //!
 //! | room | what it is |
 //! |---|---|
+//! | [`files`] | how files are read and written: regular ones alone, within limits, never through links |
 //! | [`onnx`] | ONNX files: decoded with limits, lowered, errors that name the node |
 //! | [`implicit`] | implicit networks as JSON |
 //! | [`data`] | arrays and data sets from NumPy, IDX and CSV files |
@@ -32,7 +33,7 @@
 //! | [`codes`] | every diagnostic: code, title, explanation, remedy |
 //! | [`report`], [`cli`] | what people and programs read |
 //!
-//! Invariants: the trusted rooms import only each other, `ir`, `autodiff` and the readers `onnx`, `implicit`, `data`,
+//! Invariants: the trusted rooms import only each other, `ir`, `autodiff` and the readers `files`, `onnx`, `implicit`, `data`,
 //! `vnnlib`; no solver status or tolerance appears in a checking rule; a refusal is a value, never a panic; NaN proves nothing. With
 //! `--no-default-features --features checker` only the trusted rooms and `verify check` are built.
 
@@ -45,6 +46,7 @@ pub mod cli;
 #[cfg(feature = "checker")]
 pub mod codes;
 pub mod data;
+pub mod files;
 pub mod form;
 pub mod implicit;
 pub mod ir;

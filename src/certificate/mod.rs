@@ -23,6 +23,8 @@ pub use number::{Bits, Number, Rounding};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::files::{self, json_problem};
+
 /// The schema that this version writes, and its major version.
 pub const SCHEMA: &str = "nnverify-certificate/1.2";
 const MAJOR: &str = "nnverify-certificate/1.";
@@ -139,7 +141,7 @@ impl Certificate {
     /// # Errors
     /// What is wrong with the text.
     pub fn from_json(text: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(text).map_err(|error| error.to_string())
+        serde_json::from_slice(text).map_err(|error| json_problem(text, &error, "nnverify-certificate/"))
     }
 
     /// Reads a certificate and, where it has one, the bundle beside it. Digests are the checker's business.
@@ -157,7 +159,7 @@ impl Certificate {
         Ok((certificate, bundle))
     }
 
-    /// Writes the certificate and its bundle, each first under another name so that a kill leaves no half of it.
+    /// Writes the certificate and its bundle, each in whole or not at all, and never through a link.
     ///
     /// # Errors
     /// The path that could not be written, and why.
@@ -199,23 +201,12 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
 }
 
 fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-    use std::io::Read;
-    let io = |source| ReadError::Io { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(io)?.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        return Err(ReadError::TooLarge { path: path.to_owned(), limit });
-    }
-    Ok(bytes)
+    files::read(path, limit).map_err(|error| match error {
+        files::ReadError::Io(source) => ReadError::Io { path: path.to_owned(), source },
+        files::ReadError::TooLarge { limit } => ReadError::TooLarge { path: path.to_owned(), limit },
+    })
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|source| {
-        // Best effort: what is reported is why the file could not be written.
-        let _ = std::fs::remove_file(&partial);
-        WriteError { path: path.to_owned(), source }
-    })
+    files::write(path, bytes).map_err(|source| WriteError { path: path.to_owned(), source })
 }

@@ -35,14 +35,19 @@ impl From<Bits> for String {
 }
 
 impl TryFrom<String> for Bits {
-    type Error = String;
+    type Error = Malformed;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let hexadecimal = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let bits = hexadecimal.then(|| u64::from_str_radix(&text, 16).ok()).flatten();
-        bits.map(Self).ok_or_else(|| format!("`{text}` is not sixteen lower-case hexadecimal digits"))
+        bits.map(Self).ok_or(Malformed)
     }
 }
+
+/// Bits that are written wrongly. What was written is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more or less than sixteen lower-case hexadecimal digits")]
+pub struct Malformed;
 
 /// Which way a decimal was rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::refusal::ClaimRefusal;
 use crate::certificate::{Bundle, FileIdentity, Vector, digest_of};
+use crate::files::token;
 use crate::ir::Network;
 use crate::onnx::StoredTensor;
 
@@ -36,10 +37,7 @@ impl<'a> Evidence<'a> {
     /// # Errors
     /// [`ClaimRefusal::MissingFile`].
     pub fn file(&self, identity: &FileIdentity) -> Result<&'a [u8], ClaimRefusal> {
-        let missing = || ClaimRefusal::MissingFile {
-            name: identity.name.escape_debug().to_string(),
-            digest: identity.digest.escape_debug().to_string(),
-        };
+        let missing = || ClaimRefusal::MissingFile { name: token(&identity.name), digest: token(&identity.digest) };
         let (names, bytes) = self.files.0.get(&identity.digest).ok_or_else(missing)?;
         // The name is printed beside what was proved: it has to be the one of the file that was given.
         if names.contains(&identity.name) { Ok(bytes) } else { Err(missing()) }

@@ -58,6 +58,7 @@ pub use stability::{Gram, MAX_ORDER, Moments};
 pub use tightness::{exact_boxes, is_certified, most_splits, rows as tightness_rows, stated_boxes};
 
 use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ModelIdentity, SCHEMA, Semantics, digest_of};
+use crate::files::token;
 
 /// A certificate with more claims is refused: each may cost minutes.
 pub const MAX_CLAIMS: usize = 64;
@@ -112,7 +113,7 @@ fn check_kind(claim: &Claim, evidence: &Evidence) -> Result<Assurance, ClaimRefu
 /// What does not match.
 pub fn check_identity(certificate: &Certificate, bundle: &Bundle, model: &ModelIdentity) -> Result<(), Refusal> {
     if !certificate.is_known_version() {
-        return Err(Refusal::UnknownSchema { found: certificate.schema.escape_debug().to_string(), known: SCHEMA });
+        return Err(Refusal::UnknownSchema { found: token(&certificate.schema), known: SCHEMA });
     }
     if certificate.digest != certificate.computed_digest() {
         return Err(Refusal::DigestMismatch);
@@ -122,7 +123,7 @@ pub fn check_identity(certificate: &Certificate, bundle: &Bundle, model: &ModelI
         return Err(Refusal::BundleMismatch);
     }
     if certificate.model.digest != model.digest {
-        let expected = certificate.model.digest.escape_debug().to_string();
+        let expected = token(&certificate.model.digest);
         return Err(Refusal::AnotherModel { expected, found: model.digest.clone() });
     }
     if certificate.model.external != model.external {
@@ -135,7 +136,7 @@ pub fn check_identity(certificate: &Certificate, bundle: &Bundle, model: &ModelI
         return Err(Refusal::TooManyClaims { limit: MAX_CLAIMS });
     }
     if let Some(claim) = certificate.claims.iter().find(|claim| !is_identifier(&claim.id)) {
-        return Err(Refusal::ClaimId { id: claim.id.escape_debug().to_string() });
+        return Err(Refusal::ClaimId { id: token(&claim.id) });
     }
     let mut ids = HashSet::new();
     match certificate.claims.iter().find(|claim| !ids.insert(&claim.id)) {

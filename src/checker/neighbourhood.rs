@@ -52,7 +52,7 @@ impl Neighbourhoods {
     pub fn new(perturbation: &Perturbation, shape: &[usize], semantics: Semantics) -> Result<Self, ClaimRefusal> {
         let number = |text: &String| {
             Constant::parse(text)
-                .ok_or_else(|| ClaimRefusal::File { detail: format!("`{}` is not a number", text.escape_debug()) })
+                .ok_or_else(|| ClaimRefusal::File { detail: format!("`{}` is not a number", crate::files::token(text)) })
         };
         let wrong = |what| ClaimRefusal::Shape { what };
         if perturbation.norm == Norm::L1 {

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::data::copies;
 use super::hessian;
 use super::inverse;
 use super::lipschitz;
@@ -21,7 +22,7 @@ use crate::checker::Files;
 use crate::codes;
 use crate::data::Dataset;
 use crate::onnx::Model;
-use crate::report::{AnalysisReport, Section, json};
+use crate::report::{AnalysisReport, Section, json, visible_lines};
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("pass").required(true).multiple(true)))]
@@ -123,6 +124,9 @@ impl Context<'_> {
         let (data, labels) = self.data.ok_or_else(|| Failure::error(format!("`{pass}` needs samples: `--data FILE`")))?;
         let dataset = Dataset::open(data, labels).map_err(Failure::error)?;
         dataset.check_input(&self.model.input.shape).map_err(Failure::error)?;
+        if let Some(copies) = copies(&dataset, self.samples(&dataset)) {
+            self.output.note(&format!("`{}`: {copies}", data.display()));
+        }
         Ok(dataset)
     }
 
@@ -293,7 +297,7 @@ fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments
     let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
     let report = AnalysisReport::new(context.path, context.model, sections, certificate, checked.as_ref(), start.elapsed());
     let text = match context.output.format {
-        OutputFormat::Text => report.to_string(),
+        OutputFormat::Text => visible_lines(&report.to_string()),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
     match result_file {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::output::Output;
+use super::output::{Output, write};
 use super::progress::Progress;
 use super::specification;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
@@ -13,11 +13,12 @@ use crate::checker::{Evidence, Files, check_claim};
 use crate::data::Source;
 use crate::onnx::Model;
 use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
-use crate::report::{BatchReport, Instance, json, result_file};
+use crate::report::{BatchReport, Instance, json, result_file, visible_lines};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Rows of model, specification and seconds, with or without a header; paths are relative to the file
+    /// Rows of model, specification and seconds, with or without a header; paths are relative to the file. A verdict that
+    /// contradicts a column `expected` ends with exit code 1
     #[arg(value_name = "INSTANCES")]
     instances: PathBuf,
     /// Seconds for each instance at most, whatever the file says
@@ -66,11 +67,18 @@ const DEFAULT_TIMEOUT: f64 = 300.0;
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
     let mut rows = read(&arguments.instances)?;
+    if rows.is_empty() {
+        return Err(Failure::coded("NV201", format_args!("{}: there are no instances", arguments.instances.display())));
+    }
     if let Some(text) = &arguments.only {
         rows.retain(|row| [&row.group, &row.model, &row.specification].iter().any(|field| field.contains(text)));
     }
+    if rows.is_empty() {
+        let message = format!("`--only` matches none of the instances of {}", arguments.instances.display());
+        return Err(Failure::error(message));
+    }
     if let Some(folder) = &arguments.results {
-        std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
+        crate::files::create_folder(folder).map_err(|error| Failure::writing(folder, &error))?;
     }
     let folder = arguments.instances.parent().unwrap_or(Path::new(""));
     let progress = Progress::new(output.is_quiet());
@@ -95,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         };
         if let Some(results) = &arguments.results {
             let path = results.join(format!("{}.txt", row.number));
-            std::fs::write(&path, &file).map_err(|error| Failure::writing(&path, &error))?;
+            write(&path, file.as_bytes())?;
         }
         instances.push(Instance {
             number: row.number,
@@ -110,9 +118,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         });
     }
     progress.finish();
+    if instances.iter().any(Instance::contradicts) {
+        status = status.worse(ExitStatus::Violated);
+    }
     let report = BatchReport::new(instances);
     let text = match output.format {
-        OutputFormat::Text => report.to_string(),
+        OutputFormat::Text => visible_lines(&report.to_string()),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
     output.results(&text)?;
@@ -182,7 +193,7 @@ fn rows(text: &str) -> Result<Vec<Row>, (usize, String)> {
         let (model, specification) = (needed("model")?, needed("spec")?);
         let seconds = match field("timeout") {
             None => DEFAULT_TIMEOUT,
-            Some(text) => text.parse().map_err(|_| (line + 1, format!("`{}` is no number of seconds", text.escape_debug())))?,
+            Some(text) => text.parse().map_err(|_| (line + 1, "the timeout is no number of seconds".to_owned()))?,
         };
         let timeout = Duration::try_from_secs_f64(seconds).map_err(|error| (line + 1, error.to_string()))?;
         let group = field("benchmark").cloned().unwrap_or_default();

@@ -1,8 +1,9 @@
 //! Data files as claims name them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::certificate::FileIdentity;
+use crate::certificate::{FileIdentity, digest_of};
 use crate::data::Dataset;
 
 /// The files of a data set as claims name them.
@@ -14,4 +15,17 @@ pub fn identities(data: &Dataset) -> Vec<FileIdentity> {
 /// Where the files of a data set lie.
 pub fn paths(data: &Dataset) -> Vec<PathBuf> {
     data.files().iter().map(|(path, _)| path.clone()).collect()
+}
+
+/// How many of the first samples of a data set are copies of others, in words; nothing, where all differ. A figure over copies
+/// says less than it seems.
+pub fn copies(data: &Dataset, samples: usize) -> Option<String> {
+    let count = samples.min(data.len());
+    let digest = |sample: usize| {
+        let bytes: Vec<u8> = data.input(sample).iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
+        digest_of(&bytes)
+    };
+    let different: HashSet<String> = (0..count).map(digest).collect();
+    let copies = count - different.len();
+    (copies > 0).then(|| format!("{copies} of {count} samples are copies of others"))
 }

@@ -1,12 +1,12 @@
 //! `verify diff OLD NEW`: what changed between two certificates.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::output::Output;
+use super::stated::read;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
-use crate::certificate::{Certificate, ReadError};
 use crate::report::audit::changes;
-use crate::report::{DiffReport, json};
+use crate::report::{DiffReport, json, visible_lines};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -16,7 +16,7 @@ pub struct Arguments {
     /// The certificate of the later version
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// End with exit code 1 where a claim is worse, or gone
+    /// End with exit code 1 where a claim is worse, gone, or answers another question
     #[arg(long)]
     fail_on_regression: bool,
     /// Worse by at most this fraction is no regression
@@ -29,7 +29,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
     let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
-    let changes = changes(&old, &new);
+    let changes = changes((&old.0, &old.1), (&new.0, &new.1));
     let regressions: Vec<String> = if arguments.fail_on_regression {
         changes.iter().filter(|change| change.regresses(arguments.tolerance)).map(|change| change.claim.clone()).collect()
     } else {
@@ -39,12 +39,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let report = DiffReport {
         old: arguments.old.display().to_string(),
         new: arguments.new.display().to_string(),
-        same_model: old.model == new.model,
+        same_model: old.0.model == new.0.model,
         changes,
         regressions,
     };
     let text = match output.format {
-        OutputFormat::Text => report.to_string(),
+        OutputFormat::Text => visible_lines(&report.to_string()),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
     output.results(&text)?;
@@ -52,24 +52,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     Ok(status)
 }
 
-/// A certificate that is whole; its claims are not checked, for which its model would be needed.
-fn read(path: &Path) -> Result<Certificate, Failure> {
-    let refused = |code, what| Failure::coded(code, format_args!("`{}` {what}", path.display())).ending(ExitStatus::Refused);
-    let certificate = match Certificate::read(path) {
-        Ok((certificate, _)) => certificate,
-        Err(error @ ReadError::Io { .. }) => return Err(Failure::error(error)),
-        Err(error) => return Err(Failure::error(error).ending(ExitStatus::Refused)),
-    };
-    if !certificate.is_known_version() {
-        return Err(refused("NV502", "is of another version"));
-    }
-    if certificate.digest != certificate.computed_digest() {
-        return Err(refused("NV503", "does not have the digest that it states"));
-    }
-    Ok(certificate)
-}
+/// The greatest tolerance: more would let anything pass.
+const MOST_TOLERANCE: f64 = 10.0;
 
 fn fraction(text: &str) -> Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value >= 0.0 && value.is_finite() { Ok(value) } else { Err("must not be negative".to_owned()) }
+    if (0.0..=MOST_TOLERANCE).contains(&value) { Ok(value) } else { Err(format!("must lie between 0 and {MOST_TOLERANCE}")) }
 }

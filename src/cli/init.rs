@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::output::Output;
+use super::output::{Output, write};
 use super::search::search;
 use super::{ExitStatus, Failure};
 use crate::certificate::ClaimKind;
@@ -31,7 +31,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::to(None, arguments.quiet, false);
-    if arguments.output.exists() && !arguments.force {
+    if std::fs::symlink_metadata(&arguments.output).is_ok() && !arguments.force {
         let message = format!("`{}` exists", arguments.output.display());
         return Err(Failure::error(message).with_hint("`--force` replaces it, `-o FILE` writes elsewhere"));
     }
@@ -51,8 +51,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         }
     };
     let folder = arguments.output.parent().unwrap_or(Path::new(""));
-    let text = policy(&relative(&arguments.model, folder), &model, bound);
-    std::fs::write(&arguments.output, text).map_err(|error| Failure::writing(&arguments.output, &error))?;
+    let path = relative(&arguments.model, folder);
+    if Path::new(&path).is_absolute() {
+        output.note("the model lies outside the policy's folder: `verify gate --allow-outside` accepts that, or copy it there");
+    }
+    let text = policy(&path, &model, bound);
+    write(&arguments.output, text.as_bytes())?;
     output.results(&format!("{}: written; `verify gate` applies it\n", arguments.output.display()))?;
     Ok(ExitStatus::Established)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
-use crate::report::{InspectReport, json};
+use crate::report::{InspectReport, json, visible_lines};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -20,7 +20,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let model = super::load(&arguments.model, &output)?;
     let report = InspectReport::new(&arguments.model, &model);
     let text = match output.format {
-        OutputFormat::Text => report.to_string(),
+        OutputFormat::Text => visible_lines(&report.to_string()),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
     output.results(&text)?;

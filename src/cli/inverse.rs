@@ -286,7 +286,8 @@ fn prune<T: Real>(
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&i, &j| saliency[i].total_cmp(&saliency[j]).then(i.cmp(&j)));
     let before = objective.summary().map_err(Failure::error)?;
-    let bytes = std::fs::read(context.path).map_err(|error| Failure::coded("NV101", error).at(context.path))?;
+    let bytes = crate::files::read(context.path, crate::onnx::MAX_MODEL_BYTES);
+    let bytes = bytes.map_err(|error| Failure::coded("NV101", error).at(context.path))?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(Failure::coded("NV140", "a pruned model is written from a file that is not compressed"));
     }
@@ -337,7 +338,7 @@ fn prune<T: Real>(
     curve.sort_by_key(|point| point.removed);
     curve.dedup_by_key(|point| point.removed);
     let path = arguments.pruned_model.clone().unwrap_or_else(|| pruned_path(context.path));
-    std::fs::write(&path, pruned).map_err(|error| Failure::writing(&path, &error))?;
+    super::output::write(&path, &pruned)?;
     Ok(PruningRow::new(&circuit.parameters, &saliency, removed, before.loss, &point, (curve, no_points), path))
 }
 

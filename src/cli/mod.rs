@@ -45,6 +45,8 @@ mod search;
 #[cfg(feature = "passes")]
 mod specification;
 #[cfg(feature = "passes")]
+mod stated;
+#[cfg(feature = "passes")]
 mod tightness;
 
 use std::ffi::OsString;
@@ -56,6 +58,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::certificate::{ExternalFile, ModelIdentity};
 use crate::codes;
 use crate::onnx::Model;
+use crate::report::visible;
 pub use failure::Failure;
 use output::Output;
 
@@ -217,9 +220,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match dispatch(arguments) {
         Ok(status) => status.into(),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            // A name from outside must not begin a line: runners read some lines as commands.
+            eprintln!("error: {}", visible(&failure.to_string()));
             if let Some(hint) = failure.hint() {
-                eprintln!("hint: {hint}");
+                eprintln!("hint: {}", visible(hint));
             }
             failure.status().into()
         }

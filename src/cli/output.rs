@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Failure, OutputArguments, OutputFormat};
+use crate::files;
+use crate::report::visible;
 
 /// The streams of one run.
 pub struct Output {
@@ -39,7 +41,7 @@ impl Output {
     /// Something the reader should know.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("note: {text}");
+            eprintln!("note: {}", visible(text));
         }
     }
 
@@ -47,7 +49,7 @@ impl Output {
     #[cfg(feature = "passes")]
     pub fn detail(&self, text: &str) {
         if self.verbose {
-            eprintln!("{text}");
+            eprintln!("{}", visible(text));
         }
     }
 
@@ -75,6 +77,7 @@ impl Output {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes).map_err(|error| Failure::writing(path, &error))
+/// Writes a file that a command was asked for.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    files::write(path, bytes).map_err(|error| Failure::writing(path, &error))
 }

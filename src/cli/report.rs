@@ -4,15 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use super::gate::decision::{Found, Given, Stop, Subject, decide, given};
-use super::gate::{open, shown, status};
+use super::gate::{Baseline, Repository, failed, open, shown, status};
 use super::output::Output;
-use super::{ExitStatus, Failure, check, recheck};
-use crate::certificate::{Certificate, FileIdentity, ReadError};
+use super::{ExitStatus, Failure, check, recheck, stated};
+use crate::certificate::{Bundle, Certificate, FileIdentity, ReadError};
 use crate::checker::Files;
 use crate::codes;
 use crate::data::Dataset;
+use crate::files::Identity;
 use crate::onnx::Model;
-use crate::policy::{PolicyFile, Status, Task};
+use crate::policy::{ModelPolicy, Status, Task};
 use crate::report::audit::{
     Audit, CertificateSection, DescriptiveSection, ModelSection, PolicySection, Results, RuleOutcome, changes, worst,
 };
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// A policy: what its rules for the model make of these certificates; nothing is searched for
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Let the policy name files outside its folder and behind links
+    #[arg(long, requires = "policy")]
+    allow_outside: bool,
     /// Results of passes as `--output-format json` writes them, shown as descriptive: spectral density, pruning curves,
     /// suspicious samples (as images, where `--file` gives the data), tightness; may be given several times
     #[arg(long, value_name = "FILE")]
@@ -53,6 +57,7 @@ pub struct Arguments {
 /// A certificate that the checker accepted.
 struct Accepted {
     certificate: Certificate,
+    bundle: Bundle,
     checked: CheckedFile,
 }
 
@@ -62,10 +67,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let format = arguments.format.or(by_name).unwrap_or_default();
     let model = super::load(&arguments.model, &output)?;
     let policy = arguments.policy.as_deref().map(|path| open(Some(path))).transpose()?;
-    let rules = policy.as_ref().map(|file| Rules::of(file, &arguments.model, &model)).transpose()?;
+    let repository = policy.as_ref().map(|file| Repository::open(file, arguments.allow_outside)).transpose()?;
+    let rules = match &repository {
+        Some(repository) => Rules::of(repository, &arguments.model, &model)?,
+        None => Vec::new(),
+    };
     let mut paths = arguments.files.clone();
     // What the policy names need not be named again.
-    for path in rules.iter().flat_map(Rules::files).filter(|path| path.exists()) {
+    for path in rules.iter().flat_map(Rules::files) {
         if !paths.contains(&path) {
             paths.push(path);
         }
@@ -83,7 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
                 let checked = check::check(shown(path), &certificate, &bundle, &model, &files);
                 sections.push(CertificateSection::new(&certificate, &bundle, &checked, &model, recheck, true));
                 if checked.refusal.is_none() {
-                    accepted.push(Accepted { certificate, checked });
+                    accepted.push(Accepted { certificate, bundle, checked });
                 }
             }
             Err(error @ ReadError::Io { .. }) => return Err(Failure::error(error)),
@@ -96,66 +105,106 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     }
     let path = shown(&arguments.model);
     let name = arguments.model.file_name().map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned());
-    let name = rules.as_ref().map_or(name, |rules| rules.subject.name.to_owned());
+    let names: Vec<&str> = rules.iter().map(|rules| rules.name).collect();
+    let name = if names.is_empty() { name } else { names.join(", ") };
     let mut section = ModelSection::new(name, path, &model, sections);
     section.descriptive = descriptive(arguments, &paths, &model, &output)?;
-    let policy = rules.as_ref().map(|rules| {
-        rules.subject.tell_changes(&mut section, rules.file, accepted.iter().map(|accepted| &accepted.certificate));
-        let outcomes = rules.decided(&accepted);
-        PolicySection { path: shown(&rules.file.path), digest: rules.file.digest.clone(), rules: outcomes }
+    let policy = repository.as_ref().map(|repository| {
+        let mut notes = repository.notes();
+        let mut outcomes = Vec::new();
+        for rules in &rules {
+            let whole = accepted.iter().map(|accepted| (&accepted.certificate, &accepted.bundle));
+            rules.subject().tell_changes(&mut section, repository.file, whole);
+            outcomes.extend(rules.decided(&accepted, &mut notes));
+        }
+        PolicySection { path: shown(&repository.file.path), digest: repository.file.digest.clone(), rules: outcomes, notes }
     });
     if let Some(path) = &arguments.baseline {
-        let (baseline, _) = Certificate::read(path).map_err(|error| Failure::coded("NV404", error))?;
+        let (baseline, bundle) = stated::read(path)?;
         section.baseline = Some(shown(path));
-        section.changes = accepted.iter().flat_map(|accepted| changes(&baseline, &accepted.certificate)).collect();
+        let of = |accepted: &Accepted| changes((&baseline, &bundle), (&accepted.certificate, &accepted.bundle));
+        section.changes = accepted.iter().flat_map(of).collect();
     }
     let audit = Audit::new(vec![section], policy);
     output.results(&format.render(&audit).map_err(Failure::error)?)?;
     Ok(status(audit.verdict.status))
 }
 
-/// The rules of a policy about the model of the report.
+/// The rules of one entry of a policy about the model of the report.
 struct Rules<'a> {
-    file: &'a PolicyFile,
-    subject: Subject<'a>,
+    repository: &'a Repository<'a>,
+    name: &'a str,
+    policy: &'a ModelPolicy,
     tasks: &'a [Task],
+    path: PathBuf,
+    model: &'a Model,
+    baseline: Option<Result<Baseline, Stop>>,
 }
 
 impl<'a> Rules<'a> {
-    fn of(file: &'a PolicyFile, path: &Path, model: &'a Model) -> Result<Self, Failure> {
-        let same = |other: &Path| match (other.canonicalize(), path.canonicalize()) {
-            (Ok(other), Ok(path)) => other == path,
-            _ => false,
-        };
-        let found = file.tasks.iter().find_map(|(name, tasks)| {
-            let policy = file.policy.models.get(name)?.get_ref();
-            same(&file.folder().join(&policy.path)).then_some((name, policy, tasks))
-        });
-        let Some((name, policy, tasks)) = found else {
+    /// The entries of the policy whose file the model is: all of them, so that none can stand in for another.
+    fn of(repository: &'a Repository<'a>, path: &Path, model: &'a Model) -> Result<Vec<Self>, Failure> {
+        let file = repository.file;
+        let own = Identity::of(path).ok();
+        let mut found = Vec::new();
+        for (name, tasks) in &file.tasks {
+            let Some(policy) = file.policy.models.get(name) else { continue };
+            let policy = policy.get_ref();
+            let place = match repository.tree.file(&policy.path) {
+                Ok(place) => place,
+                Err(error) if error.is_missing() => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            if own.is_none() || Identity::of(&place).ok() != own {
+                continue;
+            }
+            let baseline = policy.baseline.as_deref().map(|path| Baseline::read(repository, path, policy));
+            found.push(Self { repository, name, policy, tasks, path: path.to_owned(), model, baseline });
+        }
+        if found.is_empty() {
             let names: Vec<&str> = file.tasks.iter().map(|(name, _)| name.as_str()).collect();
             let message = format!("`{}` has no rules for `{}`", shown(&file.path), shown(path));
             return Err(Failure::coded("NV406", message).with_hint(format!("it has rules for: {}", names.join(", "))));
-        };
-        Ok(Self { file, subject: Subject::new(file, name, policy, path.to_owned(), model), tasks })
+        }
+        Ok(found)
     }
 
-    /// The data and specification files that the rules name.
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            name: self.name,
+            policy: self.policy,
+            path: self.path.clone(),
+            model: self.model,
+            baseline: self.baseline.as_ref(),
+        }
+    }
+
+    /// The data and specification files that the rules name and that may be used.
     fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.tasks.iter().flat_map(|task| &task.files).map(|path| self.file.folder().join(path))
+        self.tasks.iter().flat_map(|task| &task.files).filter_map(|path| self.repository.tree.file(path).ok())
     }
 
-    fn decided(&self, accepted: &[Accepted]) -> Vec<RuleOutcome> {
-        let of_task = |task: &Task| match given(self.file, task) {
-            Ok(given) => self.of_task(task, &given, accepted),
-            Err(stop) => stop.all(self.subject.name, task),
-        };
-        self.subject.pin(self.file).into_iter().chain(self.tasks.iter().flat_map(of_task)).collect()
+    fn decided(&self, accepted: &[Accepted], notes: &mut Vec<String>) -> Vec<RuleOutcome> {
+        let mut outcomes: Vec<RuleOutcome> = self.subject().pin(self.repository.file).into_iter().collect();
+        for task in self.tasks {
+            match given(self.repository, task) {
+                Ok(given) => {
+                    notes.extend(given.copies.as_ref().map(|copies| format!("{}.{}: {copies}", self.name, task.name)));
+                    outcomes.extend(self.of_task(task, &given, accepted));
+                }
+                Err(stop) => outcomes.extend(stop.all(self.name, task)),
+            }
+        }
+        outcomes.extend(self.subject().idle_baseline(self.repository.file, self.tasks));
+        outcomes.extend(self.repository.pins(self.name, self.policy, self.tasks, self.model));
+        outcomes
     }
 
     /// The certificate that answers a rule best.
     fn of_task(&self, task: &Task, given: &Given, accepted: &[Accepted]) -> Vec<RuleOutcome> {
-        let decided = accepted.iter().filter_map(|Accepted { certificate, checked }| {
-            let (outcomes, _) = decide(&self.subject, task, certificate, checked, given, Found::AtHand)?;
+        let subject = self.subject();
+        let decided = accepted.iter().filter_map(|Accepted { certificate, checked, .. }| {
+            let (outcomes, _) = decide(&subject, task, certificate, checked, given, Found::AtHand)?;
             let certificate = Some(checked.certificate.clone());
             let of = |outcome| RuleOutcome { certificate: certificate.clone(), reused: true, ..outcome };
             Some(outcomes.into_iter().map(of).collect::<Vec<_>>())
@@ -164,7 +213,7 @@ impl<'a> Rules<'a> {
             let status = worst(outcomes.iter().map(|outcome| outcome.status));
             (status != Status::Met, status != Status::Inconclusive)
         });
-        let nothing = || Stop::undecided("no certificate of the report answers it").all(self.subject.name, task);
+        let nothing = || Stop::undecided("no certificate of the report answers it").all(self.name, task);
         best.unwrap_or_else(nothing)
     }
 }

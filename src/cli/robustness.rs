@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::analysis::{Context, Findings};
 use super::data::{identities, paths};
+use super::output::write;
 use super::{ExitStatus, Failure};
 use crate::certificate::{
     Assurance, Claim, ClaimKind, Domain, LipschitzClaim, Norm, Perturbation, RobustnessClaim, RobustnessWitness, Semantics,
@@ -19,6 +20,7 @@ use crate::certificate::{
 };
 use crate::checker::{Method, Neighbourhoods};
 use crate::data::Dataset;
+use crate::files;
 use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
 use crate::report::{RobustnessSection, Section};
 use crate::vnnlib::Constant;
@@ -67,6 +69,9 @@ enum PerturbationNorm {
 
 /// Witnesses of falsified samples that a certificate holds, in numbers: a quarter of what a bundle may have.
 const MOST_WITNESS_VALUES: usize = 1 << 21;
+
+/// A journal larger than this is refused unread.
+const MOST_JOURNAL_BYTES: u64 = 1 << 31;
 
 impl Arguments {
     pub const fn requested(&self) -> bool {
@@ -264,22 +269,25 @@ impl Journal {
     fn open(path: Option<&Path>, query: &str) -> Result<Self, Failure> {
         let mut journal = Self { finished: BTreeMap::new(), file: None, error: None };
         let Some(path) = path else { return Ok(journal) };
-        let failed = |error: std::io::Error| Failure::writing(path, &error);
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(failed(error)),
+        let foreign = || {
+            let message = format!("`{}` holds samples of another model, data set or perturbation", path.display());
+            Failure::error(message).with_hint("name another file, or remove it")
+        };
+        let text = match files::read(path, MOST_JOURNAL_BYTES) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|_| foreign())?,
+            Err(files::ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Failure::coded("NV201", error).at(path)),
         };
         let mut kept = format!("{}\n", serde_json::to_string(&Header { query: query.to_owned() }).map_err(Failure::error)?);
-        let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let mut lines = text.split_inclusive('\n');
+        // The first line is never cut: it is written before the file has its name.
         if let Some(first) = lines.next() {
             let matches = serde_json::from_str::<Header>(first).is_ok_and(|header| header.query == query);
             if !matches {
-                let message = format!("`{}` holds samples of another model, data set or perturbation", path.display());
-                return Err(Failure::error(message).with_hint("name another file, or remove it"));
+                return Err(foreign());
             }
         }
-        for line in lines {
+        for line in lines.filter(|line| line.ends_with('\n')) {
             // What Lipschitz bounds decided is decided again: the bounds are not kept here.
             let kept_here = |entry: &Entry| entry.outcome != SampleOutcome::Robust { method: Method::Lipschitz };
             if let Some(entry) = serde_json::from_str::<Entry>(line).ok().filter(kept_here) {
@@ -287,8 +295,8 @@ impl Journal {
                 kept.push_str(line);
             }
         }
-        std::fs::write(path, kept).map_err(failed)?;
-        journal.file = Some(std::fs::OpenOptions::new().append(true).open(path).map_err(failed)?);
+        let file = files::write_and_keep(path, kept.as_bytes()).map_err(|error| Failure::writing(path, &error))?;
+        journal.file = Some(file);
         Ok(journal)
     }
 
@@ -315,5 +323,5 @@ fn write_csv(path: &Path, labels: &[u32], outcomes: &[SampleOutcome]) -> Result<
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{sample},{label},{word},{detail}");
     }
-    std::fs::write(path, text).map_err(|error| Failure::writing(path, &error))
+    write(path, text.as_bytes())
 }

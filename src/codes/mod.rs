@@ -178,7 +178,7 @@ pub const ALL: &[Diagnostic] = &[
     diagnostic(
         "NV404",
         "a baseline cannot be used",
-        "The certificate that regressions are measured against cannot be read, is damaged, or does not make the claim.",
+        "The certificate that regressions are measured against cannot be read, is damaged, does not make the claim, makes it with less assurance than the rule asks for, or lies where the gate writes.",
         "Write one with `verify MODEL --… --certificate FILE` for the version that is the baseline.",
     ),
     diagnostic(
@@ -192,6 +192,18 @@ pub const ALL: &[Diagnostic] = &[
         "the policy says nothing about the model",
         "`verify report --policy` applies the rules of the policy's model whose path is that of `--model`; there is none.",
         "Name the policy's own file with `--model`, or add the model to the policy.",
+    ),
+    diagnostic(
+        "NV407",
+        "a file that the policy may not use",
+        "Models, data, specifications, baselines and the folder of certificates must be regular files and folders below the policy's folder, reached without links: whoever changes a repository must not lead the gate to other files.",
+        "Put the file itself there. `--allow-outside` allows links and files elsewhere, which the report then says.",
+    ),
+    diagnostic(
+        "NV408",
+        "a lock file cannot be used",
+        "The file beside the policy that pins the files which it names is missing where the policy asks for it, or is not what `verify gate --lock` writes.",
+        "`verify gate --lock` writes it; look at what changed before you commit it.",
     ),
     diagnostic(
         "NV501",
@@ -291,9 +303,9 @@ pub const ALL: &[Diagnostic] = &[
     ),
     diagnostic(
         "NV603",
-        "the model is not the pinned one",
-        "The file's SHA-256 is not the `sha256` of the policy.",
-        "Restore the model, or change the pin together with the reason for it.",
+        "a file is not the pinned one",
+        "The SHA-256 of a model, or of a file that the policy names, is not the one of the policy or of its lock file; or the lock file does not name the file.",
+        "Restore the file, or change the pin (`verify gate --lock` writes the lock file) together with the reason for it.",
     ),
     diagnostic(
         "NV604",

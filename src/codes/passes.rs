@@ -2,6 +2,7 @@
 
 use super::{Coded, USAGE, WRITE};
 use crate::bounds::{BoundsError, RegionError};
+use crate::files::TreeError;
 use crate::form::FormError;
 use crate::ir::EvaluationError;
 use crate::onnx::PatchError;
@@ -11,7 +12,7 @@ use crate::pass::ibp::TightnessError;
 use crate::pass::lipschitz::LipschitzError;
 use crate::pass::mfac::{CollectError, InverseError};
 use crate::pass::robustness::RobustnessError;
-use crate::policy::PolicyError;
+use crate::policy::{LockError, PolicyError};
 use crate::report::audit::ResultsError;
 use crate::vnnlib::SpecificationError;
 
@@ -110,11 +111,29 @@ impl Coded for ParameterError {
     }
 }
 
+impl Coded for LockError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.code(),
+            Self::Text { .. } => "NV408",
+        }
+    }
+}
+
+impl Coded for TreeError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Link { .. } | Self::Outside { .. } | Self::Kind { .. } | Self::Exchanged { .. } => "NV407",
+            Self::Io { .. } | Self::TooLarge { .. } => "NV201",
+        }
+    }
+}
+
 impl Coded for PolicyError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "NV401",
-            Self::Io { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => "NV402",
+            Self::Io { .. } | Self::TooLarge { .. } | Self::Link { .. } | Self::Encoding { .. } => "NV402",
             Self::Text { .. } => "NV403",
         }
     }

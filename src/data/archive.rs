@@ -149,7 +149,7 @@ fn directory(bytes: &[u8]) -> Result<Vec<Member>, String> {
         let (member, length) = member(entry).ok_or("the directory is cut short")??;
         // Two arrays of one name: readers would disagree on which one counts.
         if !keys.insert(member.key.clone()) {
-            return Err(format!("two members are called `{}`", super::error::printable(&member.key)));
+            return Err(format!("two members are called `{}`", crate::files::token(&member.key)));
         }
         members.push(member);
         at = at.saturating_add(length);
@@ -179,7 +179,7 @@ fn member(entry: Fields<'_>) -> Option<Result<(Member, usize), String>> {
         extras = &extras[4 + usize::from(length)..];
     }
     if entry.u16(8)? & 1 != 0 {
-        return Some(Err(format!("`{}` is encrypted", super::error::printable(&text))));
+        return Some(Err(format!("`{}` is encrypted", crate::files::token(&text))));
     }
     let [size, compressed, header] = sizes;
     let key = text.strip_suffix(".npy").unwrap_or(&text).to_owned();

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files::{ReadError, token};
+
 /// Why data cannot be used. One line without control characters, whatever names the file contains.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}`{}: {problem}", printable(&path.to_string_lossy()), key.as_deref().map(|key| format!(", key `{}`", printable(key))).unwrap_or_default())]
+#[error("`{}`{}: {problem}", token(&path.to_string_lossy()), key.as_deref().map(|key| format!(", key `{}`", token(key))).unwrap_or_default())]
 pub struct DataError {
     pub path: PathBuf,
     /// The array within an archive.
@@ -58,6 +60,15 @@ pub enum Problem {
     TargetShape { found: usize, expected: usize },
 }
 
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => Self::Io(error),
+            ReadError::TooLarge { limit } => Self::TooLarge { limit },
+        }
+    }
+}
+
 impl Problem {
     /// The problem with its place.
     #[must_use]
@@ -76,17 +87,8 @@ impl Problem {
     }
 }
 
-/// Longest name that a message shows.
-const LONGEST_NAME: usize = 120;
-
-/// A name from a file, without control or formatting characters and not arbitrarily long.
-pub(super) fn printable(name: &str) -> String {
-    let shown: String = name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST_NAME).is_some() { shown + "…" } else { shown }
-}
-
 fn list(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(16).map(|name| format!("`{}`", printable(name))).collect();
+    let shown: Vec<_> = names.iter().take(16).map(|name| format!("`{}`", token(name))).collect();
     match names.len() {
         0 => "none".to_owned(),
         count if count > 16 => format!("{} and {} more", shown.join(", "), count - 16),

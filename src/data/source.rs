@@ -1,6 +1,5 @@
 //! Reading a file whole, decompressed, within a limit, and naming it by its digest.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::error::{DataError, Problem};
+use crate::files;
 
 /// The bytes of a file, decompressed, and where they came from.
 #[derive(Clone, Debug)]
@@ -27,16 +27,7 @@ impl Source {
     /// # Errors
     /// [`Problem::Io`], [`Problem::TooLarge`], [`Problem::Compression`].
     pub fn open(path: &Path, limit: u64) -> Result<Self, DataError> {
-        let read = || -> Result<Vec<u8>, Problem> {
-            let file = File::open(path)?;
-            if file.metadata()?.is_dir() {
-                return Err(Problem::Io(std::io::Error::other("it is a directory")));
-            }
-            let mut bytes = Vec::new();
-            file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|problem| problem.at(path))?;
+        let bytes = files::read(path, limit).map_err(|error| Problem::from(error).at(path))?;
         Self::from_bytes(path, bytes, limit)
     }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::ImplicitError;
+use crate::files::token;
 use crate::ir::Function;
 
 /// An elementwise function. Parameters have no defaults: what is proved is for the numbers of the file.
@@ -46,8 +47,8 @@ impl Activation {
         let given = [("alpha", self.alpha), ("beta", self.beta), ("gamma", self.gamma), ("min", self.min), ("max", self.max)];
         for (parameter, value) in given {
             match (needs.contains(&parameter), value) {
-                (true, None) => return fail(format!("`{}` needs `{parameter}`", name.escape_debug())),
-                (false, Some(_)) => return fail(format!("`{}` has no `{parameter}`", name.escape_debug())),
+                (true, None) => return fail(format!("`{}` needs `{parameter}`", token(name))),
+                (false, Some(_)) => return fail(format!("`{}` has no `{parameter}`", token(name))),
                 _ => {}
             }
         }
@@ -74,7 +75,7 @@ impl Activation {
             "Mish" => Function::Mish,
             "Sin" => Function::Sin,
             "Cos" => Function::Cos,
-            other => return fail(format!("`{}` is not one of {NAMES}", other.escape_debug())),
+            other => return fail(format!("`{}` is not one of {NAMES}", token(other))),
         };
         match function.slope_range() {
             None => fail(format!("`{name}` has no bounded slopes with these parameters")),

@@ -54,8 +54,8 @@ pub enum ImplicitError {
     TooLarge,
     #[error("{0}")]
     Json(String),
-    #[error("its `schema` is `{0}`, not `{SCHEMA}`")]
-    Schema(String),
+    #[error("its `schema` is not `{SCHEMA}`")]
+    Schema,
     #[error("`{array}`: {reason}")]
     Array { array: &'static str, reason: String },
     #[error("`activation`: {0}")]
@@ -77,9 +77,10 @@ impl Description {
         if bytes.len() > MAX_BYTES {
             return Err(ImplicitError::TooLarge);
         }
-        let description: Self = serde_json::from_slice(bytes).map_err(|error| ImplicitError::Json(error.to_string()))?;
+        let description: Self = serde_json::from_slice(bytes)
+            .map_err(|error| ImplicitError::Json(crate::files::json_problem(bytes, &error, SCHEMA)))?;
         if description.schema != SCHEMA {
-            return Err(ImplicitError::Schema(description.schema));
+            return Err(ImplicitError::Schema);
         }
         Ok(description)
     }
@@ -244,7 +245,7 @@ mod tests {
             assert!(error.contains(expected), "{activation} {rest}: {error}");
         }
         let other = text(relu, PLAIN).replace(SCHEMA, "nnverify-implicit/2");
-        assert!(matches!(Description::parse(other.as_bytes()), Err(ImplicitError::Schema(_))));
+        assert!(matches!(Description::parse(other.as_bytes()), Err(ImplicitError::Schema)));
         assert_eq!(Description::parse(&vec![b' '; MAX_BYTES + 1]), Err(ImplicitError::TooLarge));
         let long = text(relu, &format!(r#""W": [{}[]]"#, "[],".repeat(MAX_ORDER)));
         assert!(Description::parse(long.as_bytes()).unwrap_err().to_string().contains("more than 4096"));

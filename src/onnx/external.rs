@@ -140,8 +140,12 @@ impl ExternalData {
         })?;
         let file = File::open(&path).map_err(failed)?;
         // The file may have been exchanged since its path was looked at: what was opened must be a regular file too.
-        if !file.metadata().map_err(failed)?.is_file() {
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
             return Err(ExternalError::Location { location: named(), reason: "it is not a regular file" });
+        }
+        if metadata.len() > self.unread {
+            return Err(ExternalError::TooLarge { limit: MAX_EXTERNAL_BYTES });
         }
         let mut bytes = Vec::new();
         file.take(self.unread.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;

@@ -14,7 +14,7 @@ pub mod proto;
 mod source;
 mod value;
 
-pub use decode::decode_model;
+pub use decode::{MAX_MODEL_BYTES, decode_model};
 pub use error::{ExternalError, FormatError, GraphError, LoadError, NodeError, TensorError};
 pub use external::{ExternalData, ExternalFile};
 pub use lower::{GraphNode, Port, StoredConstant, StoredTensor};

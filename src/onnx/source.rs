@@ -27,9 +27,17 @@ impl ModelSource {
     /// [`LoadError::Io`]; [`LoadError::Format`] when the file, decompressed, is larger than 2 GiB or does not decompress.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         let failed = |error| LoadError::Io { path: path.to_path_buf(), error };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(failed(std::io::Error::other("it is a directory")));
+        Self::from_file(crate::files::open(path).map_err(failed)?, path)
+    }
+
+    /// The same for a file that is open; `path` is where it lies.
+    ///
+    /// # Errors
+    /// As for [`ModelSource::open`].
+    pub fn from_file(file: File, path: &Path) -> Result<Self, LoadError> {
+        let failed = |error| LoadError::Io { path: path.to_path_buf(), error };
+        if file.metadata().map_err(failed)?.len() > MAX_MODEL_BYTES {
+            return Err(FormatError::Limit { what: "the model file", limit: MAX_MODEL_BYTES, unit: "bytes" }.into());
         }
         let bytes = read(BufReader::with_capacity(1 << 16, file), MAX_MODEL_BYTES).map_err(|error| match error {
             ReadError::Io(error) => failed(error),

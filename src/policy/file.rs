@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::certificate::{Assurance, CurvatureMatrix, LossName, Norm};
+use crate::certificate::{Assurance, CurvatureMatrix, LossName, Norm, Semantics};
 
 /// What a repository asks of its models.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -19,6 +19,14 @@ pub struct Policy {
     #[serde(default = "limits")]
     #[schemars(with = "Limits")]
     pub limits: Spanned<Limits>,
+    /// Whether there must be a lock file with the digests of all files that the policy names, as `verify gate --lock` writes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lock: bool,
+    /// SHA-256 of files that the policy names, by their paths: data, labels, specifications, baselines, external data, as
+    /// they lie on disk, and models, decompressed. Another file in the place of one violates the policy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub sha256: BTreeMap<String, Spanned<String>>,
     /// The models, each under a name of letters, digits, dots, dashes and underscores.
     #[schemars(with = "BTreeMap<String, ModelPolicy>")]
     pub models: BTreeMap<String, Spanned<ModelPolicy>>,
@@ -63,6 +71,9 @@ pub struct ModelPolicy {
     /// The certificate of an earlier version, which regressions are measured against.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<PathBuf>,
+    /// The model of that certificate, where it is kept: the baseline is then checked, and not only read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_model: Option<PathBuf>,
     /// How samples become the network's input.
     #[serde(default, skip_serializing_if = "Input::is_identity")]
     pub input: Input,
@@ -133,6 +144,9 @@ pub struct SpecificationRule {
     /// Whether a specification that no input satisfies meets the rule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_vacuous: bool,
+    /// Arithmetic of the network: `real` or `float32`; without it, what the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semantics: Option<Semantics>,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
@@ -154,6 +168,9 @@ pub struct RobustnessRule {
     pub norm: Norm,
     /// Their size, in the units of the data.
     pub epsilon: f64,
+    /// Arithmetic of the network: `real` or `float32`.
+    #[serde(default = "real", skip_serializing_if = "is_real")]
+    pub semantics: Semantics,
     /// The share of samples that are classified rightly under every perturbation is at least this.
     #[schemars(with = "f64")]
     pub min_certified_accuracy: Spanned<f64>,
@@ -236,6 +253,15 @@ pub struct StabilityRule {
 
 const fn hessian() -> CurvatureMatrix {
     CurvatureMatrix::Hessian
+}
+
+const fn real() -> Semantics {
+    Semantics::Real
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+const fn is_real(semantics: &Semantics) -> bool {
+    matches!(semantics, Semantics::Real)
 }
 
 const fn proved() -> Assurance {

@@ -3,13 +3,16 @@
 //! A rule is read (`file`, `read`), turned into a task (`task`) with requirements that name a kind of claim and a figure of it
 //! (`requirement`, `figure`), and decided on claims that the checker established (`decide`). Nothing here proves anything or
 //! runs a pass: what `verify gate` does to get claims is its own business. A claim that the checker did not establish never
-//! meets a rule.
+//! meets a rule. What a certificate states without being checked (`stated`) is at least compared like with like, and what the
+//! files of a policy must be is told by their digests (`lock`).
 
 mod decide;
 mod figure;
 mod file;
+mod lock;
 mod read;
 mod requirement;
+mod stated;
 mod task;
 
 pub use decide::{Decision, Established, Status};
@@ -18,6 +21,8 @@ pub use file::{
     HessianTraceRule, Input, Limits, LipschitzRule, ModelPolicy, Policy, RobustnessRule, SpecificationRule, StabilityRule,
     TightnessRule,
 };
+pub use lock::{Lock, LockError, key};
 pub use read::{FILE_NAME, PolicyError, PolicyFile, discover};
 pub use requirement::{Condition, Expected, Limit, Requirement};
+pub use stated::{MOST, question, unlikely};
 pub use task::{Rule, Task, decimal};

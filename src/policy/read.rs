@@ -5,12 +5,17 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::file::{ModelPolicy, Policy};
+use super::lock::is_digest;
 use super::task::{Rule, Task};
 use crate::certificate::digest_of;
+use crate::files::{self, token};
 
 pub const FILE_NAME: &str = "verify.toml";
 /// A policy larger than this is refused unread.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// Seconds and gigabytes beyond this are no limits.
+const MOST_EFFORT: f64 = 1e9;
 
 /// A policy and where it stands.
 #[derive(Clone, Debug)]
@@ -34,6 +39,8 @@ pub enum PolicyError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("`{}` is larger than the limit of {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
+    #[error("`{}` is a symbolic link; name the policy itself", path.display())]
+    Link { path: PathBuf },
     #[error("`{}`: not UTF-8", path.display())]
     Encoding { path: PathBuf },
     /// Line and column begin at 1; columns count characters.
@@ -47,7 +54,7 @@ impl PolicyError {
         match self {
             Self::NotFound { .. } => Some("`verify init MODEL` writes one".to_owned()),
             Self::Text { hint, .. } => hint.clone(),
-            Self::Io { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => None,
+            Self::Io { .. } | Self::TooLarge { .. } | Self::Link { .. } | Self::Encoding { .. } => None,
         }
     }
 }
@@ -57,7 +64,7 @@ impl PolicyError {
 /// # Errors
 /// [`PolicyError::NotFound`].
 pub fn discover(folder: &Path) -> Result<PathBuf, PolicyError> {
-    let found = folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
+    let found = folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| std::fs::symlink_metadata(path).is_ok());
     found.ok_or_else(|| PolicyError::NotFound { folder: folder.to_owned() })
 }
 
@@ -65,13 +72,15 @@ impl PolicyFile {
     /// # Errors
     /// [`PolicyError`].
     pub fn open(path: &Path) -> Result<Self, PolicyError> {
-        use std::io::Read;
         let io = |source| PolicyError::Io { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        std::fs::File::open(path).map_err(io)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(PolicyError::TooLarge { path: path.to_owned(), limit: MAX_BYTES });
+        // What a repository calls its policy must not be a file from elsewhere.
+        if std::fs::symlink_metadata(path).map_err(io)?.is_symlink() {
+            return Err(PolicyError::Link { path: path.to_owned() });
         }
+        let bytes = files::read(path, MAX_BYTES).map_err(|error| match error {
+            files::ReadError::Io(source) => io(source),
+            files::ReadError::TooLarge { limit } => PolicyError::TooLarge { path: path.to_owned(), limit },
+        })?;
         let text = std::str::from_utf8(&bytes).map_err(|_| PolicyError::Encoding { path: path.to_owned() })?;
         Self::parse(path, text)
     }
@@ -120,15 +129,23 @@ impl From<String> for Wrong {
 fn tasks(policy: &Policy, text: &str) -> Result<Vec<(String, Vec<Task>)>, Wrong> {
     let limits = policy.limits.get_ref();
     for (name, value) in [("timeout", limits.timeout), ("memory", limits.memory)] {
-        if !(value > 0.0 && value.is_finite()) {
-            let detail = format!("`limits.{name}` is {value}, which is not positive and finite");
+        if !(value > 0.0 && value <= MOST_EFFORT) {
+            let detail = format!("`limits.{name}` is {value}, which is not positive and at most {MOST_EFFORT:e}");
             return Err(Wrong::at(&policy.limits, detail));
         }
     }
+    policy.sha256.values().try_for_each(must_be_digest)?;
     if policy.models.is_empty() {
         return Err(Wrong { span: None, detail: "there are no models".to_owned() });
     }
     policy.models.iter().map(|(name, model)| Ok((name.clone(), of_model(name, model, text)?))).collect()
+}
+
+fn must_be_digest(pin: &toml::Spanned<String>) -> Result<(), Wrong> {
+    if is_digest(pin.get_ref()) {
+        return Ok(());
+    }
+    Err(Wrong::at(pin, "a digest has 64 lower-case hexadecimal digits".to_owned()))
 }
 
 fn of_model(name: &str, policy: &toml::Spanned<ModelPolicy>, text: &str) -> Result<Vec<Task>, Wrong> {
@@ -137,14 +154,14 @@ fn of_model(name: &str, policy: &toml::Spanned<ModelPolicy>, text: &str) -> Resu
     // Names become file names.
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !plain || name.starts_with('.') || !(1..=64).contains(&name.len()) {
-        let detail =
-            format!("`{}` is not a name of one to 64 letters, digits, dots, dashes and underscores", name.escape_debug());
+        let detail = format!("`{}` is not a name of one to 64 letters, digits, dots, dashes and underscores", token(name));
         return Err(Wrong::at(policy, detail));
     }
-    if let Some(pin) = &model.sha256
-        && !(pin.get_ref().len() == 64 && pin.get_ref().bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-    {
-        return Err(Wrong::at(pin, "a digest has 64 lower-case hexadecimal digits".to_owned()));
+    if let Some(pin) = &model.sha256 {
+        must_be_digest(pin)?;
+    }
+    if let (Some(_), None) = (&model.baseline_model, &model.baseline) {
+        return Err(Wrong::at(policy, format!("`baseline-model` needs a `baseline` of `models.{name}`")));
     }
     let mut tasks: Vec<Task> = Vec::new();
     for (span, rule) in rules(model) {
@@ -192,9 +209,30 @@ fn place(text: &str, byte: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
+/// The message without the value that was found: what is no policy may be anything, and its keys tell enough.
+fn without_strings(message: &str) -> String {
+    let found = ["invalid type: string", "invalid value: string"].into_iter().find(|start| message.starts_with(start));
+    let expected = message.rsplit_once(", expected");
+    match (found, expected) {
+        (Some(found), Some((_, expected))) => format!("{found}, expected{expected}"),
+        (Some(found), None) => found.to_owned(),
+        (None, _) => shortened(message),
+    }
+}
+
+/// The message with a name in it that is no longer than a line.
+fn shortened(message: &str) -> String {
+    let unknown =
+        ["unknown field `", "unknown variant `"].into_iter().find_map(|start| Some((start, message.strip_prefix(start)?)));
+    match unknown.and_then(|(start, rest)| Some((start, rest.rsplit_once("`, expected")?))) {
+        Some((start, (name, expected))) => format!("{start}{}`, expected{expected}", token(name)),
+        None => message.to_owned(),
+    }
+}
+
 /// The reader's message as one line, and a suggestion where a name is close to one that it expected.
 fn explained(message: &str) -> (String, Option<String>) {
-    let detail = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let detail = without_strings(&message.split_whitespace().collect::<Vec<_>>().join(" "));
     let detail: String = detail.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect();
     let unknown = ["unknown field ", "unknown variant "].iter().find_map(|start| detail.strip_prefix(start));
     let hint = unknown.and_then(|rest| {
@@ -255,10 +293,15 @@ mod tests {
             ("[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 2.5", "", 1, "nothing is asked"),
             ("2.5", "-2.5", 6, "positive"),
             ("2.5", "nan", 6, "positive"),
+            ("2.5", "1e308", 6, "limits nothing"),
             ("2.5", "2.5\nmax-regression = 0.1", 7, "baseline"),
+            ("path = \"m.onnx\"", "path = \"m.onnx\"\nbaseline-model = \"o.onnx\"", 1, "needs a `baseline`"),
+            ("[models.m]", "[sha256]\n\"m.onnx\" = \"12\"\n[models.m]", 2, "64"),
             ("path = \"m.onnx\"", "path = \"m.onnx\"\nsha256 = \"12\"", 3, "64"),
             ("[models.m]", "[limits]\ntimeout = 0\n[models.m]", 1, "limits.timeout"),
             ("[models.m]", "\n[limits]\nmemory = -1\n[models.m]", 2, "limits.memory"),
+            ("[models.m]", "\n[limits]\ntimeout = 1e308\n[models.m]", 2, "limits.timeout"),
+            ("[models.m]", "\n[limits]\nmemory = inf\n[models.m]", 2, "limits.memory"),
             ("[models.m]", "[models.n]\npath = \"n.onnx\"\n\n[models.m]", 1, "nothing is asked of `models.n`"),
             ("[models.m]\n", "[models.m]\nsha256 = \"0\"\n", 2, "64"),
             ("2.5\n", "2.5\n[[models.m.lipschitz]]\nnorm = \"l2\"\nmax-bound = 3", 7, "repeats"),
@@ -266,9 +309,25 @@ mod tests {
             let (found, _, detail, _) = error(&GOOD.replace(from, to));
             assert!(found == line && detail.contains(words), "{to}: line {found}, {detail}");
         }
+        for wrong in ["1e308", "-0.1", "nan", "inf", "11.0"] {
+            let text = GOOD.replace("2.5", &format!("2.5\nmax-regression = {wrong}"));
+            let (line, _, detail, _) = error(&text.replace("m.onnx\"", "m.onnx\"\nbaseline = \"b.json\""));
+            assert!(line == 8 && detail.contains("between 0 and 10"), "{wrong}: {detail}");
+        }
         assert!(error("[models]").2.contains("no models"));
         assert!(error("[models.\"../m\"]\npath = \"m.onnx\"").2.contains("not a name"));
         assert_eq!(error("[models.m\n").0, 1);
+    }
+
+    #[test]
+    fn what_is_no_policy_is_not_quoted() {
+        for text in
+            ["models = \"hunter2\"", "models = \"hunter2, expected hunter2\"", "hunter2", "[limits]\ntimeout = \"hunter2\""]
+        {
+            let detail = error(text).2;
+            assert!(!detail.contains("hunter2"), "{detail}");
+        }
+        assert!(error(&format!("{} = 1", "x".repeat(9999))).2.len() < 300);
     }
 
     #[test]

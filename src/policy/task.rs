@@ -11,7 +11,11 @@ use super::file::{
 };
 use super::read::Wrong;
 use super::requirement::{Condition, Expected, Limit, Requirement};
+use super::stated::MOST;
 use crate::certificate::{Assurance, Bits, CurvatureMatrix, LossName, Norm};
+
+/// The greatest regression that a rule may allow, as a fraction of the baseline's figure.
+const MOST_REGRESSION: f64 = 10.0;
 
 /// The line of a byte.
 pub(super) type LineOf<'a> = &'a dyn Fn(usize) -> usize;
@@ -77,8 +81,10 @@ impl Task {
             if policy.baseline.is_none() {
                 return Err(Wrong::at(regression, format!("`max-regression` needs a `baseline` of `models.{model}`")));
             }
-            if !(fraction >= 0.0 && fraction.is_finite()) {
-                let detail = format!("`max-regression` is {fraction}, which is not a fraction of the baseline's bound");
+            if !(0.0..=MOST_REGRESSION).contains(&fraction) {
+                let detail = format!(
+                    "`max-regression` is {fraction}, which is not a fraction of the baseline's bound between 0 and {MOST_REGRESSION}"
+                );
                 return Err(Wrong::at(regression, detail));
             }
             limits.push(("max-regression", Limit::Regression(fraction), line_of(regression.span().start)));
@@ -110,7 +116,9 @@ impl Task {
             name: format!("specification-{}", slug(&wanted.file.to_string_lossy())),
             what: format!("specification `{}`", file.escape_debug()),
             kind: "specification",
-            conditions: vec![Condition::digest("/file/digest", &wanted.file)],
+            conditions: std::iter::once(Condition::digest("/file/digest", &wanted.file))
+                .chain(wanted.semantics.map(|semantics| Condition::is("/semantics", json!(semantics))))
+                .collect(),
             assurance: wanted.assurance,
             allow_vacuous: wanted.allow_vacuous,
             line,
@@ -156,7 +164,7 @@ impl Task {
         }
         let (mut conditions, files) =
             around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, norm, epsilon)?;
-        conditions.push(Condition::is("/semantics", json!("real")));
+        conditions.push(Condition::is("/semantics", json!(wanted.semantics)));
         let about = Shared {
             model,
             name: format!("robustness-{norm}-{}", decimal(epsilon)),
@@ -200,7 +208,12 @@ impl Task {
             allow_vacuous: false,
             line,
         };
-        let limit = Limit::AtLeast(spanned("min-tightness", &wanted.min_tightness)?);
+        let least = spanned("min-tightness", &wanted.min_tightness)?;
+        if least > 1.0 {
+            let detail = format!("`min-tightness` is {least}, and no tightness is greater than 1");
+            return Err(Wrong::at(&wanted.min_tightness, detail));
+        }
+        let limit = Limit::AtLeast(least);
         Ok(about.task(rule, vec![("min-tightness", limit, line_of(wanted.min_tightness.span().start))], files))
     }
 
@@ -412,10 +425,12 @@ fn spanned(name: &str, value: &Spanned<f64>) -> Result<f64, Wrong> {
 }
 
 fn positive(name: &str, value: f64) -> Result<f64, String> {
-    if value > 0.0 && value.is_finite() {
-        Ok(value)
-    } else {
+    if !(value > 0.0 && value.is_finite()) {
         Err(format!("`{name}` is {value}, which is not positive and finite"))
+    } else if value > MOST {
+        Err(format!("`{name}` is {value:e}: a number above {MOST:e} limits nothing"))
+    } else {
+        Ok(value)
     }
 }
 

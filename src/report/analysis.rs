@@ -104,12 +104,12 @@ impl fmt::Display for Section {
 
 impl fmt::Display for AnalysisReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {:?} → {:?}, {} parameters", self.model, self.input, self.output, self.parameters)?;
+        writeln!(f, "{}: {:?} → {:?}, {} parameters", super::visible(&self.model), self.input, self.output, self.parameters)?;
         self.sections.iter().try_for_each(|section| section.fmt(f))?;
         if let Some(certificate) = &self.certificate {
             let checking = duration(Duration::from_millis(self.check_milliseconds));
             let time = duration(Duration::from_secs_f64(self.seconds));
-            writeln!(f, "certificate: {certificate} (checked in {checking} of {time})")?;
+            writeln!(f, "certificate: {} (checked in {checking} of {time})", super::visible(certificate))?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
+use super::visible;
 use crate::certificate::Semantics;
 
 /// One row of a benchmark and what became of it.
@@ -80,9 +81,16 @@ impl BatchReport {
 }
 
 impl Instance {
-    fn contradicts(&self) -> bool {
-        let decided = |word: &str| matches!(word, "sat" | "unsat");
-        self.expected.as_ref().is_some_and(|expected| decided(expected) && decided(&self.verdict) && *expected != self.verdict)
+    /// Whether the verdict is another than the file expects.
+    #[must_use]
+    pub fn contradicts(&self) -> bool {
+        let word = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
+            "sat" | "violated" => Some("sat"),
+            "unsat" | "holds" => Some("unsat"),
+            _ => None,
+        };
+        let (expected, found) = (self.expected.as_deref().and_then(word), word(&self.verdict));
+        expected.is_some() && found.is_some() && expected != found
     }
 }
 
@@ -93,6 +101,7 @@ impl fmt::Display for BatchReport {
             let expected = if instance.contradicts() { ", CONTRADICTS what is expected" } else { "" };
             // Real arithmetic is what a benchmark means.
             let arithmetic = if instance.semantics == Some(Semantics::Float32) { " (float32)" } else { "" };
+            let (model, specification) = (visible(model), visible(specification));
             writeln!(f, "{number}: {verdict}{arithmetic} in {seconds:.2} s{expected}: {model} {specification}")?;
         }
         let mut table = Builder::default();
@@ -110,7 +119,7 @@ impl fmt::Display for BatchReport {
         for (group, s) in &self.groups {
             let counts = [s.instances, s.unsat, s.sat, s.unknown, s.errors, s.contradictions].map(|count| count.to_string());
             let times = [s.median_seconds, s.most_seconds].map(|seconds| format!("{seconds:.2}"));
-            table.push_record([group.clone()].into_iter().chain(counts).chain(times));
+            table.push_record([visible(group)].into_iter().chain(counts).chain(times));
         }
         writeln!(f, "{}", table.build().with(Style::rounded()))
     }

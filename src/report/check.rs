@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::visible;
 use crate::certificate::{
     Assurance, Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Objective, Perturbation, Semantics,
     StabilityVerdict, Verdict,
@@ -250,10 +251,17 @@ impl fmt::Display for CheckedFile {
                 Assurance::Checked => format!("checked in {}", super::duration(claim.time)),
                 Assurance::Estimated => "not checked, an estimate that only another run of the pass repeats".to_owned(),
             };
-            writeln!(f, "{}: `{}` {found}: {} ({}, {semantics})", self.certificate, claim.id, claim.statement, claim.domain)?;
+            writeln!(
+                f,
+                "{}: `{}` {found}: {} ({}, {semantics})",
+                visible(&self.certificate),
+                visible(&claim.id),
+                visible(&claim.statement),
+                claim.domain
+            )?;
         }
         match &self.refusal {
-            Some(refusal) => writeln!(f, "{}: refused: {refusal}", self.certificate),
+            Some(refusal) => writeln!(f, "{}: refused: {}", visible(&self.certificate), visible(refusal)),
             None => Ok(()),
         }
     }

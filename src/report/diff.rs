@@ -7,7 +7,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use super::audit::{Change, Direction};
-use super::markup::visible;
+use super::visible;
 
 /// What changed from one certificate to another, by what each states.
 #[derive(Debug, Serialize)]
@@ -35,12 +35,18 @@ impl fmt::Display for DiffReport {
                 Direction::Worse => "worse",
                 Direction::Added => "added",
                 Direction::Removed => "removed",
+                Direction::Incomparable => "not comparable",
             };
             let cells =
                 [visible(&change.claim), change.figure.clone(), dash(&change.old), dash(&change.new), dash(&change.change)];
             table.push_record(cells.into_iter().chain([direction.to_owned()]));
         }
         writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        for change in &self.changes {
+            if let Some(detail) = &change.detail {
+                writeln!(f, "{}: {}", visible(&change.claim), visible(detail))?;
+            }
+        }
         self.regressions.iter().try_for_each(|claim| writeln!(f, "regression: {}", visible(claim)))
     }
 }

@@ -93,7 +93,7 @@ fn summaries(form: &Form) -> Vec<GroupSummary> {
 impl fmt::Display for InspectReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operators: Vec<String> = self.operators.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
-        writeln!(f, "model       {}", self.model)?;
+        writeln!(f, "model       {}", super::visible(&self.model))?;
         writeln!(f, "sha256      {}", self.digest)?;
         writeln!(
             f,

@@ -1,10 +1,10 @@
 //! An audit as JUnit's XML: a suite for each model, a test case for each rule of the policy, or for each claim where there is
-//! no policy. A violated rule is a failure; what is not decided, refused or unusable is an error.
+//! no policy, and for each refused certificate. A violated rule is a failure; what is not decided, refused or unusable is an error.
 //!
 //! There is no one schema of this format. What is written is what both Ant's and Jenkins' accept: figures are properties of the
 //! suite, since a test case has none in either, and the attributes that Ant asks for are there.
 
-use super::audit::{Audit, RuleOutcome, status_word};
+use super::audit::{Audit, RefusalText, RuleOutcome, status_word};
 use super::markup::{Markup, element};
 use crate::policy::Status;
 
@@ -24,6 +24,13 @@ pub fn render(audit: &Audit) -> String {
                 match suites.iter_mut().find(|suite| suite.0 == rule.model) {
                     Some(suite) => suite.1.push(of_rule(rule)),
                     None => suites.push((rule.model.clone(), vec![of_rule(rule)])),
+                }
+            }
+            for (model, certificate, refusal) in audit.untold_refusals() {
+                let case = of_refusal(&certificate.path, refusal);
+                match suites.iter_mut().find(|suite| suite.0 == model.name) {
+                    Some(suite) => suite.1.push(case),
+                    None => suites.push((model.name.clone(), vec![case])),
                 }
             }
             suites
@@ -56,7 +63,8 @@ fn of_suite(audit: &Audit, number: usize, name: &str, cases: &[Case]) -> Markup 
     };
     let properties = cases.iter().flat_map(|case| case.properties.iter().map(|(name, value)| property(case, name, value)));
     let properties = element("properties", &[], Markup::join(properties));
-    let verdict = format!("{}: {}", audit.verdict.title, audit.verdict.meaning);
+    let notes = audit.policy.iter().flat_map(|policy| &policy.notes).map(|note| format!(" Note: {note}."));
+    let verdict = format!("{}: {}{}", audit.verdict.title, audit.verdict.meaning, notes.collect::<String>());
     let streams = [element("system-out", &[], Markup::text(&verdict)), element("system-err", &[], Markup::default())];
     let contents = [properties].into_iter().chain(cases.iter().map(|case| of_case(name, case))).chain(streams);
     element("testsuite", &attributes, Markup::join(contents))
@@ -90,11 +98,15 @@ fn of_claims(model: &super::audit::ModelSection) -> Vec<Case> {
             properties: vec![("statement", claim.statement.clone())],
         }));
         if let Some(refusal) = &certificate.refusal {
-            let message = Some((Status::Refused, refusal.reason.clone()));
-            cases.push(Case { name: certificate.path.clone(), message, properties: vec![("code", refusal.code.clone())] });
+            cases.push(of_refusal(&certificate.path, refusal));
         }
     }
     cases
+}
+
+fn of_refusal(certificate: &str, refusal: &RefusalText) -> Case {
+    let message = Some((Status::Refused, refusal.reason.clone()));
+    Case { name: certificate.to_owned(), message, properties: vec![("code", refusal.code.clone())] }
 }
 
 fn counted(cases: &[Case]) -> [String; 3] {

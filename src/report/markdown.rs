@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::audit::{Audit, ModelSection, assurance_word, status_word};
-use super::markup::visible;
+use super::visible;
 use crate::policy::Status;
 
 /// The audit as Markdown.
@@ -34,6 +34,9 @@ pub fn render(audit: &Audit) -> String {
         for rule in policy.rules.iter().filter(|rule| rule.detail.is_some()) {
             let code = rule.code.as_deref().unwrap_or_default();
             let _ = writeln!(text, "- {}: {} ({code})", escaped(&rule.id), escaped(rule.detail.as_deref().unwrap_or_default()));
+        }
+        for note in &policy.notes {
+            let _ = writeln!(text, "- note\\: {}", escaped(note));
         }
         let _ = writeln!(text, "\nPolicy: {}, SHA-256 `{}`\n", escaped(&policy.path), policy.digest);
     }
@@ -103,7 +106,7 @@ fn of_model(text: &mut String, model: &ModelSection) {
                 change.figure,
                 or_dash(&change.old),
                 or_dash(&change.new),
-                or_dash(&change.change)
+                or_dash(&change.detail.clone().or_else(|| change.change.clone()))
             );
         }
         text.push('\n');
@@ -121,8 +124,12 @@ fn of_model(text: &mut String, model: &ModelSection) {
 /// Text in which no character means anything to Markdown or HTML.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
+    // The last three characters.
+    let mut before = ['\0'; 3];
     for c in visible(text).chars() {
         match c {
+            // What begins like a host is made a link.
+            '.' if before == ['w'; 3] => escaped.push_str("&#46;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
@@ -136,6 +143,7 @@ fn escaped(text: &str) -> String {
             }
             c => escaped.push(c),
         }
+        before = [before[1], before[2], c.to_ascii_lowercase()];
     }
     escaped
 }
@@ -152,5 +160,10 @@ mod tests {
             assert!(!safe.contains(forbidden), "{forbidden}: {safe}");
         }
         assert!(safe.starts_with("a\\|b \\`code\\`"));
+        for host in ["www.evil.com", "WWW.evil.com", "xwww.evil.com", "wwww.evil.com"] {
+            let safe = escaped(host);
+            assert!(safe.ends_with("&#46;evil.com"), "{safe}");
+        }
+        assert_eq!(escaped("m.lipschitz-l2.max-bound 0.75"), "m.lipschitz-l2.max-bound 0.75");
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use super::visible;
+
 /// A piece of finished markup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Markup(String);
@@ -62,23 +64,6 @@ pub fn plain(name: &'static str, contents: Markup) -> Markup {
 #[must_use]
 pub fn tag(name: &'static str, text: impl AsRef<str>) -> Markup {
     element(name, &[], Markup::text(text))
-}
-
-/// Text in which nothing is hidden: control characters, and those that change the direction or are invisible, as codes.
-#[must_use]
-pub fn visible(text: &str) -> String {
-    let mut visible = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hides = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e007f}');
-        if hides || c.is_control() {
-            // Writing to a string cannot fail.
-            let _ = write!(visible, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            visible.push(c);
-        }
-    }
-    visible
 }
 
 fn escaped(text: &str) -> String {

@@ -42,6 +42,7 @@ mod svg;
 mod text;
 #[cfg(feature = "passes")]
 mod tightness;
+mod visible;
 
 #[cfg(feature = "passes")]
 pub use analysis::{AnalysisReport, Section};
@@ -68,6 +69,7 @@ pub use robustness::RobustnessSection;
 pub use specification::{SpecificationSection, result_file};
 #[cfg(feature = "passes")]
 pub use tightness::TightnessSection;
+pub use visible::{visible, visible_lines};
 
 /// Any report as JSON, with a final newline.
 ///

@@ -7,7 +7,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use super::audit::assurance_word;
-use super::markup::visible;
+use super::visible;
 use crate::policy::{Policy, PolicyFile};
 
 /// What `verify gate --show-policy` prints.
@@ -50,6 +50,12 @@ impl fmt::Display for PolicyReport<'_> {
         writeln!(f, "certificates  {}", visible(&self.policy.certificates.display().to_string()))?;
         let limits = self.policy.limits.get_ref();
         writeln!(f, "limits        {} s and {} GB for each rule, seed {}", limits.timeout, limits.memory, limits.seed)?;
+        if self.policy.lock {
+            writeln!(f, "lock          there must be a lock file")?;
+        }
+        for (path, pin) in &self.policy.sha256 {
+            writeln!(f, "pinned        {}: sha256 {}", visible(path), pin.get_ref())?;
+        }
         for (name, model) in &self.policy.models {
             let model = model.get_ref();
             let pin = model.sha256.as_ref().map_or(String::new(), |pin| format!(", sha256 {}", pin.get_ref()));
@@ -57,7 +63,16 @@ impl fmt::Display for PolicyReport<'_> {
                 .baseline
                 .as_ref()
                 .map_or(String::new(), |path| format!(", baseline {}", visible(&path.display().to_string())));
-            writeln!(f, "model         {}: {}{pin}{baseline}", visible(name), visible(&model.path.display().to_string()))?;
+            let of_baseline = model
+                .baseline_model
+                .as_ref()
+                .map_or(String::new(), |path| format!(" of {}", visible(&path.display().to_string())));
+            writeln!(
+                f,
+                "model         {}: {}{pin}{baseline}{of_baseline}",
+                visible(name),
+                visible(&model.path.display().to_string())
+            )?;
         }
         let mut table = Builder::default();
         table.push_record(["line", "rule", "what", "limit", "assurance"]);

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::audit::{Audit, ModelSection, RuleOutcome};
+use super::visible;
 use crate::certificate::digest_of;
 use crate::codes;
 use crate::policy::Status;
@@ -21,27 +22,20 @@ pub fn render(audit: &Audit) -> Value {
     for rule in audit.policy.iter().flat_map(|policy| &policy.rules).filter(|rule| rule.status != Status::Met) {
         results.push(of_rule(audit, rule));
     }
-    for model in &audit.models {
-        // Where a policy asked for a certificate, its rule tells of the refusal.
-        let told = |path: &str| {
-            audit.policy.iter().flat_map(|policy| &policy.rules).any(|rule| rule.certificate.as_deref() == Some(path))
-        };
-        for certificate in model.certificates.iter().filter(|certificate| !told(&certificate.path)) {
-            if let Some(refusal) = &certificate.refusal {
-                let message = format!("the certificate is refused: {}", refusal.reason);
-                let fingerprint = digest_of(format!("{}\n{}", refusal.code, certificate.path).as_bytes());
-                let result = json!({
-                    "ruleId": refusal.code,
-                    "level": "error",
-                    "message": {"text": message},
-                    "locations": [location(&certificate.path, None)],
-                    "relatedLocations": [location(&model.path, None)],
-                    "partialFingerprints": {"nnverify/v1": fingerprint, "primaryLocationLineHash": format!("{}:1", &fingerprint[..16])},
-                });
-                results.push((refusal.code.clone(), result));
-            }
-        }
+    for (model, certificate, refusal) in audit.untold_refusals() {
+        let message = format!("the certificate is refused: {}", refusal.reason);
+        let fingerprint = digest_of(format!("{}\n{}", refusal.code, certificate.path).as_bytes());
+        let result = json!({
+            "ruleId": refusal.code,
+            "level": "error",
+            "message": {"text": visible(&message)},
+            "locations": [location(&certificate.path, None)],
+            "relatedLocations": [location(&model.path, None)],
+            "partialFingerprints": {"nnverify/v1": fingerprint, "primaryLocationLineHash": format!("{}:1", &fingerprint[..16])},
+        });
+        results.push((refusal.code.clone(), result));
     }
+    let notes: Vec<Value> = audit.policy.iter().flat_map(|policy| &policy.notes).map(|note| notification(note)).collect();
     let mut rules: Vec<&codes::Diagnostic> = results.iter().filter_map(|result| codes::find(&result.0)).collect();
     rules.sort_by_key(|rule| rule.code);
     rules.dedup_by_key(|rule| rule.code);
@@ -68,6 +62,7 @@ pub fn render(audit: &Audit) -> Value {
             "invocations": [{
                 "executionSuccessful": audit.verdict.status != Status::Error,
                 "endTimeUtc": audit.generated,
+                "toolExecutionNotifications": notes,
             }],
             "artifacts": artifacts,
             "results": results,
@@ -84,12 +79,12 @@ fn of_rule(audit: &Audit, outcome: &RuleOutcome) -> (String, Value) {
     let detail = outcome.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
     let text = format!("{}: {} where {} is asked for{margin}{detail}", outcome.what, value, outcome.limit);
     let policy = audit.policy.as_ref().map_or("verify.toml", |policy| policy.path.as_str());
-    let model = audit.models.iter().find(|model| model.name == outcome.model);
+    let model = audit.models.iter().find(|model| model.name.split(", ").any(|name| name == outcome.model));
     let related: Vec<Value> = model.iter().map(|model| location(&model.path, None)).collect();
     let result = json!({
         "ruleId": code,
         "level": level,
-        "message": {"text": text},
+        "message": {"text": visible(&text)},
         "locations": [location(policy, Some(outcome.line))],
         "relatedLocations": related,
         "partialFingerprints": {"nnverify/v1": digest_of(format!("{code}\n{}", outcome.id).as_bytes())},
@@ -110,6 +105,10 @@ fn rule(diagnostic: &codes::Diagnostic) -> Value {
         "fullDescription": {"text": diagnostic.explanation},
         "help": {"text": diagnostic.remedy},
     })
+}
+
+fn notification(note: &str) -> Value {
+    json!({"level": "note", "message": {"text": visible(note)}})
 }
 
 fn artifact(model: &ModelSection) -> Value {

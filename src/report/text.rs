@@ -6,12 +6,17 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use super::audit::{Audit, PolicySection, assurance_word, status_word};
-use super::markup::visible;
+use super::visible;
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.policy {
-            Some(policy) => write!(f, "{policy}")?,
+            Some(policy) => {
+                write!(f, "{policy}")?;
+                for (_, certificate, refusal) in self.untold_refusals() {
+                    writeln!(f, "{}: refused: {} [{}]", visible(&certificate.path), visible(&refusal.reason), refusal.code)?;
+                }
+            }
             None => claims(self, f)?,
         }
         writeln!(f, "{}: {}", self.verdict.title.to_lowercase(), self.verdict.meaning)
@@ -37,7 +42,7 @@ impl fmt::Display for PolicySection {
                 writeln!(f, "{}: {}{code}", visible(&rule.id), visible(detail))?;
             }
         }
-        Ok(())
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {}", visible(note)))
     }
 }
 
@@ -63,7 +68,8 @@ fn claims(audit: &Audit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &model.changes {
             let (old, new) = (change.old.as_deref().unwrap_or("–"), change.new.as_deref().unwrap_or("–"));
             let by = change.change.as_ref().map_or(String::new(), |by| format!(", {by}"));
-            writeln!(f, "  since the baseline: {} {}: {old} → {new}{by}", visible(&change.claim), change.figure)?;
+            let detail = change.detail.as_ref().map_or(String::new(), |detail| format!(" ({})", visible(detail)));
+            writeln!(f, "  since the baseline: {} {}: {old} → {new}{by}{detail}", visible(&change.claim), change.figure)?;
         }
     }
     Ok(())

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::error::printable;
 use super::formula::{Comparison, Expression, Formula};
 use super::lexer::{Lexer, Token};
 use super::number::Constant;
 use super::specification::{ElementType, Names};
+use crate::files::token as token_of;
 
 /// Nesting of a formula beyond this is refused; real files have four levels.
 const DEEPEST: usize = 64;
@@ -71,7 +71,7 @@ pub(super) fn parse(text: &str) -> Result<Query> {
     };
     while let Some(token) = parser.lexer.next() {
         if token.text != "(" {
-            return Err(unexpected(token, "`(`"));
+            return Err(parser.unexpected(token, "`(`"));
         }
         parser.command()?;
     }
@@ -82,11 +82,22 @@ fn error<T>(at: usize, detail: impl Into<String>) -> Result<T> {
     Err(ParseError { at, detail: detail.into() })
 }
 
-fn unexpected(token: Token<'_>, expected: &str) -> ParseError {
-    ParseError { at: token.at, detail: format!("expected {expected}, found `{}`", printable(token.text)) }
-}
-
 impl<'a> Parser<'a> {
+    /// Whether the text is a specification at all: something was declared. Before that nothing of it is quoted.
+    fn is_recognised(&self) -> bool {
+        self.network.is_some() || self.flat.iter().any(|declared| !declared.is_empty())
+    }
+
+    fn unexpected(&self, token: Token<'_>, expected: &str) -> ParseError {
+        let found = if self.is_recognised() { format!(", found `{}`", token_of(token.text)) } else { String::new() };
+        ParseError { at: token.at, detail: format!("expected {expected}{found}") }
+    }
+
+    fn undeclared(&self, at: usize, name: &str) -> ParseError {
+        let name = if self.is_recognised() { format!("`{}`", token_of(name)) } else { "what is named".to_owned() };
+        ParseError { at, detail: format!("{name} is not declared") }
+    }
+
     fn finish(self) -> Result<Query> {
         let end = self.lexer.end();
         let [input, output] = self.names;
@@ -125,7 +136,7 @@ impl<'a> Parser<'a> {
 
     fn expect(&mut self, text: &str) -> Result<Token<'a>> {
         let token = self.token()?;
-        if token.text == text { Ok(token) } else { Err(unexpected(token, &format!("`{text}`"))) }
+        if token.text == text { Ok(token) } else { Err(self.unexpected(token, &format!("`{text}`"))) }
     }
 
     /// After the opening parenthesis at the top level.
@@ -140,7 +151,7 @@ impl<'a> Parser<'a> {
             "declare-const" | "declare-fun" if self.version.0 == 1 => self.declare_variable(keyword),
             "vnnlib-version" => self.declare_version(keyword),
             "declare-network" => self.declare_network(keyword),
-            _ => Err(unexpected(keyword, "`assert` or a declaration")),
+            _ => Err(self.unexpected(keyword, "`assert` or a declaration")),
         }
     }
 
@@ -153,19 +164,20 @@ impl<'a> Parser<'a> {
         }
         let kind = self.token()?;
         if kind.text != "Real" {
-            return Err(unexpected(kind, "`Real`"));
+            return Err(self.unexpected(kind, "`Real`"));
         }
         self.expect(")")?;
-        let (side, index) =
-            flat_name(name.text).ok_or_else(|| unexpected(name, "a variable `X_i` or `Y_i`")).and_then(|(side, index)| {
+        let (side, index) = flat_name(name.text).ok_or_else(|| self.unexpected(name, "a variable `X_i` or `Y_i`")).and_then(
+            |(side, index)| {
                 if index < MAX_VARIABLES { Ok((side, index)) } else { error(name.at, "too many variables") }
-            })?;
+            },
+        )?;
         let declared = &mut self.flat[side];
         if declared.len() <= index {
             declared.resize(index + 1, false);
         }
         if std::mem::replace(&mut declared[index], true) {
-            return error(name.at, format!("`{}` is declared twice", printable(name.text)));
+            return error(name.at, format!("`{}` is declared twice", token_of(name.text)));
         }
         Ok(())
     }
@@ -177,8 +189,8 @@ impl<'a> Parser<'a> {
         let parts = text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         self.version = match parts {
             Some(version @ (1 | 2, _)) => version,
-            Some(_) => return error(token.at, format!("version {} is not known: 1.0 and 2.0 are", printable(text))),
-            None => return Err(unexpected(token, "a version such as `<2.0>`")),
+            Some((major, minor)) => return error(token.at, format!("version {major}.{minor} is not known: 1.0 and 2.0 are")),
+            None => return Err(self.unexpected(token, "a version such as `<2.0>`")),
         };
         if !self.asserts.is_empty() || self.network.is_some() || self.flat.iter().any(|declared| !declared.is_empty()) {
             return error(keyword.at, "the version must come first");
@@ -199,7 +211,7 @@ impl<'a> Parser<'a> {
                 break;
             }
             if token.text != "(" {
-                return Err(unexpected(token, "`(`"));
+                return Err(self.unexpected(token, "`(`"));
             }
             let keyword = self.token()?;
             match keyword.text {
@@ -208,7 +220,7 @@ impl<'a> Parser<'a> {
                 "declare-hidden" | "equal-to" | "isomorphic-to" => {
                     return error(keyword.at, format!("`{}` is not supported", keyword.text));
                 }
-                _ => return Err(unexpected(keyword, "`declare-input` or `declare-output`")),
+                _ => return Err(self.unexpected(keyword, "`declare-input` or `declare-output`")),
             }
         }
         if self.names.iter().any(Option::is_none) {
@@ -229,7 +241,7 @@ impl<'a> Parser<'a> {
             "Real" | "real" => ElementType::Real,
             "float32" => ElementType::Float32,
             "float64" => ElementType::Float64,
-            _ => return Err(unexpected(kind, "an element type among `Real`, `float32`, `float64`")),
+            _ => return Err(self.unexpected(kind, "an element type among `Real`, `float32`, `float64`")),
         };
         if self.element.replace(element).is_some_and(|other| other != element) {
             return error(kind.at, "input and output have different element types");
@@ -256,7 +268,7 @@ impl<'a> Parser<'a> {
         let token = self.token()?;
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let valid = token.text.starts_with(|c: char| c.is_ascii_alphabetic()) && token.text.chars().all(word);
-        if valid { Ok(token.text) } else { Err(unexpected(token, "a name")) }
+        if valid { Ok(token.text) } else { Err(self.unexpected(token, "a name")) }
     }
 
     /// `[0, 3]`, which blanks may split into several words; `None` when the next word is something else.
@@ -273,11 +285,11 @@ impl<'a> Parser<'a> {
                 break;
             }
             if token.text == "(" || token.text == ")" || text.len() > 256 {
-                return Err(unexpected(token, "`]`"));
+                return Err(self.unexpected(token, "`]`"));
             }
         }
         parse_indices(&text)
-            .map_or_else(|| Err(unexpected(first, "a list of numbers such as `[0,3]`")), |list| Ok((first.at, Some(list))))
+            .map_or_else(|| Err(self.unexpected(first, "a list of numbers such as `[0,3]`")), |list| Ok((first.at, Some(list))))
     }
 
     /// A formula; the depth is that of the parentheses around it.
@@ -302,7 +314,7 @@ impl<'a> Parser<'a> {
             ">" => Comparison::Greater,
             "=" | "==" => Comparison::Equal,
             "!=" => Comparison::NotEqual,
-            _ => return Err(unexpected(keyword, "`and`, `or` or a comparison")),
+            _ => return Err(self.unexpected(keyword, "`and`, `or` or a comparison")),
         };
         let (left, right) = (self.expression(depth + 1)?, self.expression(depth + 1)?);
         self.expect(")")?;
@@ -320,7 +332,7 @@ impl<'a> Parser<'a> {
         }
         let keyword = self.token()?;
         if !matches!(keyword.text, "+" | "-" | "*") {
-            return Err(unexpected(keyword, "`+`, `-` or `*`"));
+            return Err(self.unexpected(keyword, "`+`, `-` or `*`"));
         }
         let mut result = self.expression(depth + 1)?;
         let mut count = 1;
@@ -346,12 +358,12 @@ impl<'a> Parser<'a> {
             let number = Constant::parse(token.text);
             return number
                 .map(Expression::constant)
-                .ok_or_else(|| unexpected(token, "a number within the range of double precision"));
+                .ok_or_else(|| self.unexpected(token, "a number within the range of double precision"));
         }
         if self.version.0 == 1 {
             let declared = flat_name(token.text).filter(|&(side, index)| self.flat[side].get(index) == Some(&true));
             let Some((side, index)) = declared else {
-                return error(token.at, format!("`{}` is not declared", printable(token.text)));
+                return Err(self.undeclared(token.at, token.text));
             };
             let index = index as u32;
             return Ok(Expression::variable(if side == 0 { Variable::Input(index) } else { Variable::Output(index) }));
@@ -364,18 +376,18 @@ impl<'a> Parser<'a> {
             while !text.ends_with(']') {
                 let more = self.token()?;
                 if more.text == "(" || more.text == ")" || text.len() > 256 {
-                    return Err(unexpected(more, "`]`"));
+                    return Err(self.unexpected(more, "`]`"));
                 }
                 text.push_str(more.text);
             }
-            parse_indices(&text).ok_or_else(|| unexpected(token, "indices such as `[0,3]`"))?
+            parse_indices(&text).ok_or_else(|| self.unexpected(token, "indices such as `[0,3]`"))?
         };
         let Some(tensor) = self.tensors.get(name) else {
-            return error(token.at, format!("`{}` is not declared", printable(name)));
+            return Err(self.undeclared(token.at, name));
         };
         let inside = indices.len() == tensor.shape.len() && indices.iter().zip(&tensor.shape).all(|(i, extent)| i < extent);
         if !inside {
-            let detail = format!("`{}` has the shape {:?}: the indices {indices:?} are not in it", printable(name), tensor.shape);
+            let detail = format!("`{}` has the shape {:?}: the indices {indices:?} are not in it", token_of(name), tensor.shape);
             return error(token.at, detail);
         }
         let flat = indices.iter().zip(&tensor.strides).map(|(index, stride)| index * stride).sum::<usize>() as u32;

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::super::{ExitStatus, Failure};
-use super::store::baseline;
-use crate::certificate::{Assurance, Certificate, Number, read_file};
+use super::baseline::Baseline;
+use super::repository::{Repository, copies};
+use crate::certificate::{Assurance, Bundle, Certificate, Claim, Number, Semantics};
 use crate::checker::Files;
+use crate::codes::Coded;
+use crate::data::Source;
 use crate::onnx::Model;
-use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Status, Task};
+use crate::pass::robustness::semantics;
+use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Rule, Status, Task};
 use crate::report::CheckedFile;
 use crate::report::audit::{ModelSection, RuleOutcome, changes};
+use crate::vnnlib::{Specification, SpecificationError};
 
 /// A model and what its rules are measured against.
 pub struct Subject<'a> {
@@ -18,10 +23,11 @@ pub struct Subject<'a> {
     pub policy: &'a ModelPolicy,
     pub path: PathBuf,
     pub model: &'a Model,
-    baseline: Option<Result<Certificate, Failure>>,
+    pub baseline: Option<&'a Result<Baseline, Stop>>,
 }
 
 /// Why there is no decision on a claim.
+#[derive(Clone, Debug)]
 pub struct Stop {
     pub status: Status,
     pub detail: String,
@@ -32,14 +38,13 @@ pub struct Stop {
 pub struct Given {
     pub files: Files,
     pub digests: BTreeMap<PathBuf, String>,
+    /// The arithmetic that a rule about a specification asks about.
+    pub semantics: Option<Semantics>,
+    /// How many of the samples are copies of others, in words.
+    pub copies: Option<String>,
 }
 
-impl<'a> Subject<'a> {
-    pub fn new(file: &PolicyFile, name: &'a str, policy: &'a ModelPolicy, path: PathBuf, model: &'a Model) -> Self {
-        let baseline = policy.baseline.as_ref().map(|path| baseline(&file.folder().join(path)));
-        Self { name, policy, path, model, baseline }
-    }
-
+impl Subject<'_> {
     /// The pin of the model as a rule of its own.
     pub fn pin(&self, file: &PolicyFile) -> Option<RuleOutcome> {
         let pin = self.policy.sha256.as_ref()?.get_ref();
@@ -49,16 +54,31 @@ impl<'a> Subject<'a> {
         Some(RuleOutcome { value: Some(short(digest)), detail, ..pin_outcome(file, self.name, status, code) })
     }
 
+    /// A baseline that cannot be used and that no rule tells of.
+    pub fn idle_baseline(&self, file: &PolicyFile, tasks: &[Task]) -> Option<RuleOutcome> {
+        let Some(Err(stop)) = self.baseline else { return None };
+        let mut requirements = tasks.iter().flat_map(|task| &task.requirements);
+        let told = requirements.any(|requirement| matches!(requirement.limit, Limit::Regression(_)));
+        (!told).then(|| RuleOutcome {
+            id: format!("{}.baseline", self.name),
+            what: "the baseline".to_owned(),
+            limit: "usable".to_owned(),
+            detail: Some(stop.detail.clone()),
+            ..pin_outcome(file, self.name, stop.status, stop.code)
+        })
+    }
+
     /// What changed since the baseline, where there is one.
     pub fn tell_changes<'c>(
         &self,
         section: &mut ModelSection,
         file: &PolicyFile,
-        certificates: impl Iterator<Item = &'c Certificate>,
+        certificates: impl Iterator<Item = (&'c Certificate, &'c Bundle)>,
     ) {
-        let Some(Ok(baseline)) = &self.baseline else { return };
+        let Some(Ok(baseline)) = self.baseline else { return };
         section.baseline = self.policy.baseline.as_ref().map(|path| super::shown(&file.folder().join(path)));
-        let changes = certificates.flat_map(|certificate| changes(baseline, certificate));
+        let old = (&baseline.certificate, &baseline.bundle);
+        let changes = certificates.flat_map(|new| changes(old, new));
         // The baseline may make claims that no rule asks about.
         section.changes = changes.filter(|change| change.new.is_some()).collect();
     }
@@ -87,18 +107,34 @@ pub fn pin_outcome(file: &PolicyFile, model: &str, status: Status, code: Option<
 }
 
 /// Reads the files of a task.
-pub fn given(file: &PolicyFile, task: &Task) -> Result<Given, Stop> {
-    let mut given = Given { files: Files::default(), digests: BTreeMap::new() };
+pub fn given(repository: &Repository, task: &Task) -> Result<Given, Stop> {
+    let mut given = Given { files: Files::default(), digests: BTreeMap::new(), semantics: None, copies: None };
+    let mut read = Vec::new();
     for path in &task.files {
-        let bytes = read_file(&file.folder().join(path)).map_err(|error| Stop {
-            status: Status::Error,
-            detail: error.to_string(),
-            code: Some("NV201"),
-        })?;
-        let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        given.digests.insert(path.clone(), given.files.add(&name, bytes));
+        let (bytes, digest) = repository.read(path)?;
+        given.digests.insert(path.clone(), digest);
+        read.push((path.clone(), bytes));
+    }
+    if let (Rule::Specification(rule), Some((path, bytes))) = (&task.rule, read.first()) {
+        given.semantics = Some(match rule.semantics {
+            Some(semantics) => semantics,
+            None => said(path, bytes)?,
+        });
+    }
+    given.copies = copies(task, &read);
+    for (path, bytes) in read {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        given.files.add(&name, bytes);
     }
     Ok(given)
+}
+
+/// The arithmetic that a specification is about.
+fn said(path: &Path, bytes: &[u8]) -> Result<Semantics, Stop> {
+    let source = Source::from_bytes(path, bytes.to_vec(), Specification::LIMIT).map_err(SpecificationError::from);
+    let specification = source.and_then(|source| Specification::from_source(&source));
+    let stop = |error: SpecificationError| Stop { status: Status::Error, detail: error.to_string(), code: Some(error.code()) };
+    specification.map(|specification| semantics(&specification)).map_err(stop)
 }
 
 impl Stop {
@@ -150,8 +186,10 @@ pub fn decide(
         Found::AtHand => (true, None),
         Found::Searched { limited } => (false, limited),
     };
+    let of_arithmetic = |claim: &Claim| given.semantics.is_none_or(|wanted| claim.semantics == wanted);
+    let counts = |assurance: Assurance| !(at_hand && assurance == Assurance::Estimated);
     let pairs = certificate.claims.iter().zip(&checked.claims);
-    let pairs = pairs.filter(|(_, checked)| !(at_hand && checked.assurance == Assurance::Estimated));
+    let pairs = pairs.filter(|(claim, checked)| of_arithmetic(claim) && counts(checked.assurance));
     let established: Vec<Established> = pairs.filter_map(|(claim, checked)| Established::new(claim, checked.assurance)).collect();
     let mut settled = true;
     let mut outcomes = Vec::new();
@@ -183,20 +221,11 @@ pub fn decide(
 /// The limit with the baseline's figure in it.
 fn resolved(subject: &Subject, requirement: &Requirement, given: &Given) -> Result<Limit, Stop> {
     let Limit::Regression(_) = requirement.limit else { return Ok(requirement.limit.clone()) };
-    let unusable = |detail: String| Stop { status: Status::Error, detail, code: Some("NV404") };
-    let certificate = match &subject.baseline {
-        Some(Ok(certificate)) => certificate,
-        Some(Err(failure)) => {
-            let status = if failure.status() == ExitStatus::Refused { Status::Refused } else { Status::Error };
-            return Err(Stop { status, detail: failure.message().to_owned(), code: Some(failure.code()) });
-        }
-        None => return Err(unusable("there is no baseline".to_owned())),
-    };
-    let stated: Vec<Established> =
-        certificate.claims.iter().filter_map(|claim| Established::new(claim, claim.assurance)).collect();
-    let figure = requirement.answered_by(&stated, &given.digests).and_then(|claim| requirement.figure.read(&claim.value));
-    let figure = figure.and_then(|reading| reading.number()).filter(|value| value.is_finite());
-    requirement.limit.resolved(figure).ok_or_else(|| unusable("the baseline does not make this claim".to_owned()))
+    match &subject.baseline {
+        Some(Ok(baseline)) => baseline.resolved(requirement, subject.model, given),
+        Some(Err(stop)) => Err(stop.clone()),
+        None => Err(Stop { status: Status::Error, detail: "there is no baseline".to_owned(), code: Some("NV404") }),
+    }
 }
 
 fn outcome(

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::certificate::{CurvatureMatrix, LossName};
+use crate::certificate::{CurvatureMatrix, LossName, Semantics};
 use crate::policy::{Input, Limits, ModelPolicy, Rule, decimal};
 
 /// Everything after the model. Paths of the policy are relative to `folder`.
@@ -11,12 +11,18 @@ pub fn flags(rule: &Rule, model: &ModelPolicy, limits: &Limits, folder: &Path) -
     let mut flags = Flags(Vec::new());
     match rule {
         Rule::Lipschitz(rule) => flags.pair("--lipschitz", rule.norm.name()),
-        Rule::Specification(rule) => flags.pair("--spec", folder.join(&rule.file)),
+        Rule::Specification(rule) => {
+            flags.pair("--spec", folder.join(&rule.file));
+            if let Some(semantics) = rule.semantics {
+                flags.pair("--semantics", arithmetic(semantics));
+            }
+        }
         Rule::Robustness(rule) => {
             flags.0.push("--robust".into());
             flags.samples(folder, &rule.data, rule.labels.as_deref(), rule.samples);
             flags.pair("--norm", rule.norm.name());
             flags.pair("--eps", decimal(rule.epsilon));
+            flags.pair("--semantics", arithmetic(rule.semantics));
             flags.input(&model.input);
         }
         Rule::Tightness(rule) => {
@@ -85,6 +91,13 @@ impl Flags {
             self.0.push(format!("--channel-axis={axis}").into());
         }
         self.list("--clip", input.clip.as_ref().map_or(&[], |clip| clip));
+    }
+}
+
+const fn arithmetic(semantics: Semantics) -> &'static str {
+    match semantics {
+        Semantics::Real => "real",
+        Semantics::Float32 => "float32",
     }
 }
 

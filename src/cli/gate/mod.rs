@@ -1,18 +1,25 @@
 //! `verify gate`: the policy applied to its models. What the rules need is searched for where no certificate at hand answers
 //! them, everything is checked, and the claims decide.
 
+mod baseline;
 pub mod decision;
 mod flags;
 mod judge;
+mod repository;
 mod store;
 
+pub use baseline::Baseline;
+pub use repository::{Repository, failed};
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::output::Output;
+use super::output::{Output, write};
 use super::{ExitStatus, Failure};
-use crate::policy::{PolicyError, PolicyFile, Status, discover};
+use crate::policy::{Lock, ModelPolicy, PolicyError, PolicyFile, Status, discover};
 use crate::report::audit::{Audit, PolicySection};
 use crate::report::{PolicyReport, ReportFormat, json};
+use decision::Stop;
 use judge::Judge;
 
 #[derive(clap::Args)]
@@ -30,6 +37,12 @@ pub struct Arguments {
     /// Search for nothing: only certificates at hand count
     #[arg(long, conflicts_with = "fresh")]
     check_only: bool,
+    /// Write the lock file beside the policy (`verify.lock` for `verify.toml`), with the SHA-256 of every file that the policy names, and do nothing else
+    #[arg(long, conflicts_with_all = ["show_policy", "fresh", "check_only", "reports"])]
+    lock: bool,
+    /// Let the policy name files outside its folder and behind links
+    #[arg(long)]
+    allow_outside: bool,
     /// Also write a report to this file, in the format that its name asks for (.html, .md, .json, .sarif, .xml); may be given several times
     #[arg(long = "report", value_name = "FILE")]
     reports: Vec<PathBuf>,
@@ -62,14 +75,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         output.results(&text)?;
         return Ok(ExitStatus::Established);
     }
+    if arguments.lock {
+        return lock(&file, arguments.allow_outside, &output);
+    }
     let formats = arguments.reports.iter().map(|path| {
         let unknown =
             || Failure::error(format!("`{}`: the name does not end in .html, .md, .json, .sarif, .xml or .txt", path.display()));
         Ok((path, ReportFormat::of_path(path).ok_or_else(unknown)?))
     });
     let formats: Vec<(&PathBuf, ReportFormat)> = formats.collect::<Result<_, Failure>>()?;
+    let repository = Repository::open(&file, arguments.allow_outside)?;
+    repository.tree.directory(repository.store()).map_err(failed)?;
+    let baselines = baselines(&repository);
     let judge = Judge {
         file: &file,
+        repository: &repository,
+        baselines: &baselines,
         fresh: arguments.fresh,
         check_only: arguments.check_only,
         pictures: !formats.is_empty() || matches!(arguments.output_format, ReportFormat::Html | ReportFormat::Json),
@@ -78,19 +99,55 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     };
     let mut rules = Vec::new();
     let mut models = Vec::new();
+    let mut notes = repository.notes();
     for (name, tasks) in &file.tasks {
         let judged = judge.model(name, tasks);
         rules.extend(judged.rules);
         models.extend(judged.section);
+        notes.extend(judged.notes);
     }
-    let policy = PolicySection { path: shown(&file.path), digest: file.digest.clone(), rules };
+    if let Some(idle) = repository.idle_pins().filter(|_| models.len() == file.tasks.len()) {
+        return Err(Failure::coded("NV403", format_args!("`{}`: {idle}", shown(&file.path))));
+    }
+    let policy = PolicySection { path: shown(&file.path), digest: file.digest.clone(), rules, notes };
     let audit = Audit::new(models, Some(policy));
     for (path, format) in formats {
         let text = format.render(&audit).map_err(Failure::error)?;
-        std::fs::write(path, text).map_err(|error| Failure::writing(path, &error))?;
+        write(path, text.as_bytes())?;
     }
     output.results(&arguments.output_format.render(&audit).map_err(Failure::error)?)?;
     Ok(status(audit.verdict.status))
+}
+
+/// The baselines of all models, by their names.
+fn baselines(repository: &Repository) -> BTreeMap<String, Result<Baseline, Stop>> {
+    let of = |(name, policy): (&String, &toml::Spanned<ModelPolicy>)| {
+        let policy = policy.get_ref();
+        let path = policy.baseline.as_deref()?;
+        Some((name.clone(), Baseline::read(repository, path, policy)))
+    };
+    repository.file.policy.models.iter().filter_map(of).collect()
+}
+
+/// Writes the lock file.
+fn lock(file: &PolicyFile, allow_outside: bool, output: &Output) -> Result<ExitStatus, Failure> {
+    let repository = Repository::unlocked(file, allow_outside);
+    let stopped = |stop: Stop| Failure::coded(stop.code.unwrap_or(crate::codes::INTERNAL), stop.detail);
+    let mut digests = BTreeMap::new();
+    for (name, tasks) in &file.tasks {
+        let Some(policy) = file.policy.models.get(name) else { continue };
+        let policy = policy.get_ref();
+        let model = repository.model(&policy.path).map_err(stopped)?;
+        digests.extend(repository.digests(policy, tasks, &model).map_err(stopped)?);
+    }
+    let name = Lock::name(&file.path);
+    let place = repository.tree.find(&name).map_err(failed)?;
+    let count = digests.len();
+    let policy = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    write(&place, Lock(digests).to_text(&policy).as_bytes())?;
+    let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    output.results(&format!("{}: written, with {files}\n", shown(&place)))?;
+    Ok(ExitStatus::Established)
 }
 
 /// How a run with this verdict ends.

@@ -2,10 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::certificate::Certificate;
-use crate::policy::{Better, Reading, decisive};
+use crate::certificate::{Bundle, Certificate, Claim, ClaimKind};
+use crate::policy::{Better, Decisive, Reading, decisive, question};
 
 /// One claim, before and after. The figures are as the certificates state them: what they are worth, a check says.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -20,6 +19,8 @@ pub struct Change {
     /// The change as a fraction of the old value.
     pub relative: Option<f64>,
     pub direction: Direction,
+    /// Why they are not compared, or worse whatever the figures say.
+    pub detail: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -32,75 +33,128 @@ pub enum Direction {
     Added,
     /// Only the old one does.
     Removed,
+    /// The two answer different questions, or state no figures.
+    Incomparable,
 }
 
 impl Change {
-    /// Is it worse by more than a fraction of the old value? What is no longer claimed, or changed from good to bad, is.
+    /// Is it worse by more than a fraction of the old value? What is no longer claimed, changed from good to bad, or cannot be
+    /// compared, is.
     #[must_use]
     pub fn regresses(&self, tolerance: f64) -> bool {
         match self.direction {
             Direction::Better | Direction::Same | Direction::Added => false,
-            Direction::Removed => true,
+            Direction::Removed | Direction::Incomparable => true,
             // A change without a share, or from zero, exceeds every fraction.
             Direction::Worse => self.relative.is_none_or(|relative| relative.is_nan() || relative.abs() > tolerance),
         }
     }
 }
 
-/// The claims of two certificates side by side, in the order of the new one, then those that it no longer makes.
+/// A certificate and its bundle.
+type Whole<'a> = (&'a Certificate, &'a Bundle);
+
+/// The claims of two certificates side by side, in the order of the new one, then those that it no longer makes. Claims of one
+/// name that answer different questions are not compared.
 #[must_use]
-pub fn changes(old: &Certificate, new: &Certificate) -> Vec<Change> {
-    let values = |certificate: &Certificate| -> Vec<Value> {
-        certificate.claims.iter().filter_map(|claim| serde_json::to_value(claim).ok()).collect()
-    };
-    let (old, new) = (values(old), values(new));
-    let same = |a: &Value, b: &Value| a["id"] == b["id"] && a["kind"] == b["kind"] && a["norm"] == b["norm"];
-    let kept = new.iter().map(|claim| compare(old.iter().find(|other| same(other, claim)), Some(claim)));
-    let gone = old.iter().filter(|claim| !new.iter().any(|other| same(other, claim))).map(|claim| compare(Some(claim), None));
-    kept.chain(gone).collect()
+pub fn changes(old: Whole<'_>, new: Whole<'_>) -> Vec<Change> {
+    let named = |(certificate, _): Whole<'_>, id: &str| certificate.claims.iter().position(|claim| claim.id == id);
+    let kept = new.0.claims.iter().map(|claim| match named(old, &claim.id) {
+        Some(before) => compare((&old.0.claims[before], old.1), (claim, new.1)),
+        None => alone(claim, Direction::Added),
+    });
+    let gone = old.0.claims.iter().filter(|claim| named(new, &claim.id).is_none());
+    kept.chain(gone.map(|claim| alone(claim, Direction::Removed))).collect()
 }
 
-fn compare(old: Option<&Value>, new: Option<&Value>) -> Change {
-    let claim = new.or(old).cloned().unwrap_or_default();
-    let word = |field: &str| claim[field].as_str().unwrap_or_default().to_owned();
-    let rule = decisive(&word("kind"));
-    let read = |claim: Option<&Value>| rule.and_then(|rule| rule.figure.read(claim?));
-    let (before, after) = (read(old), read(new));
+/// A claim, as JSON, and the figure that it is judged by.
+struct Told {
+    rule: Option<Decisive>,
+    reading: Option<Reading>,
+}
+
+fn told(claim: &Claim) -> Told {
+    let value = serde_json::to_value(claim).unwrap_or_default();
+    let rule = value["kind"].as_str().and_then(decisive);
+    Told { reading: rule.and_then(|rule| rule.figure.read(&value)), rule }
+}
+
+/// A claim that only one of the certificates makes.
+fn alone(claim: &Claim, direction: Direction) -> Change {
+    let Told { rule, reading } = told(claim);
+    let text = reading.map(|reading| reading.text().to_owned());
+    let (old, new) = if direction == Direction::Added { (None, text) } else { (text, None) };
+    let figure = rule.map_or("", |rule| rule.name).to_owned();
+    Change { claim: claim.id.clone(), figure, old, new, change: None, relative: None, direction, detail: None }
+}
+
+fn compare((old, old_bundle): (&Claim, &Bundle), (new, new_bundle): (&Claim, &Bundle)) -> Change {
+    let (before, after) = (told(old), told(new));
+    let text = |told: &Told| told.reading.as_ref().map(|reading| reading.text().to_owned());
     let mut change = Change {
-        claim: word("id"),
-        figure: rule.map_or("", |rule| rule.name).to_owned(),
-        old: before.as_ref().map(|reading| reading.text().to_owned()),
-        new: after.as_ref().map(|reading| reading.text().to_owned()),
+        claim: new.id.clone(),
+        figure: after.rule.map_or("", |rule| rule.name).to_owned(),
+        old: text(&before),
+        new: text(&after),
         change: None,
         relative: None,
-        direction: match (old, new) {
-            (None, _) => Direction::Added,
-            (_, None) => Direction::Removed,
-            _ => Direction::Same,
-        },
+        direction: Direction::Incomparable,
+        detail: None,
     };
-    match (before, after) {
-        (Some(Reading::Number { value: before, .. }), Some(Reading::Number { value: after, .. })) => {
-            let difference = after - before;
-            let relative = difference / before.abs();
+    let (asked, asks) = (question(old, old_bundle), question(new, new_bundle));
+    let differs = |part: &&&'static str| asked.get(**part) != asks.get(**part);
+    let names: std::collections::BTreeSet<&&'static str> = asked.keys().chain(asks.keys()).collect();
+    let different: Vec<&str> = names.iter().filter(|part| differs(part)).map(|part| **part).collect();
+    if !different.is_empty() {
+        change.detail = Some(format!("it answers another question: {}", different.join(", ")));
+        return change;
+    }
+    let (Some(first), Some(second), Some(rule)) = (before.reading, after.reading, after.rule) else {
+        change.direction = if change.old.is_some() { Direction::Worse } else { Direction::Incomparable };
+        change.detail = Some("the figure is missing".to_owned());
+        return change;
+    };
+    if weaker(old, new) {
+        change.direction = Direction::Worse;
+        let word = super::assurance_word;
+        change.detail = Some(format!("less stands behind it: {}, before {}", word(new.assurance), word(old.assurance)));
+        return change;
+    }
+    match (first, second) {
+        (Reading::Number { value: first, .. }, Reading::Number { value: second, .. }) => {
+            let difference = second - first;
+            let relative = difference / first.abs();
             change.relative = relative.is_finite().then_some(relative);
             change.change = Some(match change.relative {
                 Some(relative) => format!("{} ({:+.2} %)", crate::report::signed(difference), relative * 100.0),
                 None => crate::report::signed(difference),
             });
-            change.direction = match rule.map(|rule| rule.better) {
+            change.direction = match rule.better {
                 _ if difference == 0.0 => Direction::Same,
-                Some(Better::Smaller) if difference < 0.0 => Direction::Better,
-                Some(Better::Larger) if difference > 0.0 => Direction::Better,
+                Better::Smaller if difference < 0.0 => Direction::Better,
+                Better::Larger if difference > 0.0 => Direction::Better,
                 // What is not a number is not better.
                 _ => Direction::Worse,
             };
         }
-        (Some(before), Some(after)) if before != after => {
-            let good = rule.and_then(|rule| rule.good);
-            change.direction = if good == Some(after.text()) { Direction::Better } else { Direction::Worse };
+        (first, second) if first == second => change.direction = Direction::Same,
+        (_, second) => {
+            change.direction = if rule.good == Some(second.text()) { Direction::Better } else { Direction::Worse };
         }
-        _ => {}
     }
     change
+}
+
+/// Whether less stands behind the new claim: assurance, and of an estimate the confidence.
+fn weaker(old: &Claim, new: &Claim) -> bool {
+    let confidence = |claim: &Claim| match &claim.kind {
+        ClaimKind::HessianTrace(claim) => claim.estimate.as_ref().map(|estimate| estimate.confidence.value()),
+        _ => None,
+    };
+    let less = match (confidence(old), confidence(new)) {
+        (Some(old), Some(new)) => new.is_nan() || new < old,
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    new.assurance < old.assurance || less
 }

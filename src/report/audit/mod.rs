@@ -62,6 +62,8 @@ pub struct PolicySection {
     /// SHA-256 of the file.
     pub digest: String,
     pub rules: Vec<RuleOutcome>,
+    /// What a reader should know about the files of the policy.
+    pub notes: Vec<String>,
 }
 
 /// One line of the policy's table.
@@ -173,6 +175,18 @@ impl Audit {
 
     pub fn certificates(&self) -> impl Iterator<Item = &CertificateSection> {
         self.models.iter().flat_map(|model| &model.certificates)
+    }
+
+    /// Refused certificates that no rule of the policy tells of, and their models.
+    pub fn untold_refusals(&self) -> impl Iterator<Item = (&ModelSection, &CertificateSection, &RefusalText)> {
+        let rules = || self.policy.iter().flat_map(|policy| &policy.rules);
+        let told =
+            move |path: &str| rules().any(|rule| rule.status == Status::Refused && rule.certificate.as_deref() == Some(path));
+        self.models
+            .iter()
+            .flat_map(|model| model.certificates.iter().map(move |certificate| (model, certificate)))
+            .filter_map(|(model, certificate)| Some((model, certificate, certificate.refusal.as_ref()?)))
+            .filter(move |(_, certificate, _)| !told(&certificate.path))
     }
 
     pub fn claims(&self) -> impl Iterator<Item = &ClaimSection> {

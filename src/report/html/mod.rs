@@ -105,7 +105,8 @@ fn policy(policy: &PolicySection) -> Markup {
     });
     let caption = format!("{}, SHA-256 {}", policy.path, policy.digest);
     let table = wide_table(Some(&caption), &["rule", "status", "limit", "value", "margin", "behind it"], rows);
-    element("div", &[("class", "rules")], section("policy", "Policy", table))
+    let notes = policy.notes.iter().map(|note| element("p", &[("class", "quiet")], Markup::text(format!("Note: {note}"))));
+    element("div", &[("class", "rules")], section("policy", "Policy", Markup::join(std::iter::once(table).chain(notes))))
 }
 
 /// A section with a heading that names it.

@@ -202,16 +202,18 @@ fn changes(model: &ModelSection) -> Markup {
             Direction::Worse => ("worse", "violated"),
             Direction::Added => ("added", "met"),
             Direction::Removed => ("removed", "violated"),
+            Direction::Incomparable => ("not comparable", "violated"),
         };
         let or_dash = |text: &Option<String>| Markup::text(text.as_deref().unwrap_or("–"));
         let direction = element("span", &[("class", &format!("tag {class}"))], Markup::text(word));
+        let detail = change.detail.as_ref().map(|detail| element("div", &[("class", "quiet")], Markup::text(detail)));
         vec![
             code(&change.claim),
             Markup::text(&change.figure),
             or_dash(&change.old),
             or_dash(&change.new),
             or_dash(&change.change),
-            direction,
+            Markup::join(std::iter::once(direction).chain(detail)),
         ]
     });
     let caption = model.baseline.as_ref().map(|path| format!("Baseline: {path}; its figures are as it states them"));

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chart::Chart;
 use crate::certificate::{FileIdentity, Perturbation, digest_of};
+use crate::files::{self, json_problem};
 
 /// A file of results holds figures, not data.
 const MAX_BYTES: u64 = 1 << 26;
@@ -50,10 +51,10 @@ pub enum ResultsError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("`{}` has more than {MAX_BYTES} bytes", path.display())]
     TooLarge { path: PathBuf },
-    #[error("`{}` does not hold results as `--output-format json` writes them: {source}", path.display())]
-    Format { path: PathBuf, source: serde_json::Error },
-    #[error("`{}` is about another model: its SHA-256 is {found}", path.display())]
-    AnotherModel { path: PathBuf, found: String },
+    #[error("`{}` does not hold results as `--output-format json` writes them: {detail}", path.display())]
+    Format { path: PathBuf, detail: String },
+    #[error("`{}` is about another model than the one of the report", path.display())]
+    AnotherModel { path: PathBuf },
 }
 
 /// Results of one run of passes.
@@ -72,20 +73,18 @@ impl Results {
     /// # Errors
     /// [`ResultsError`].
     pub fn open(path: &Path, model: &str) -> Result<Self, ResultsError> {
-        use std::io::Read;
         let path = path.to_owned();
-        let io = |source| ResultsError::Io { path: path.clone(), source };
-        let mut bytes = Vec::new();
-        std::fs::File::open(&path).map_err(io)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(ResultsError::TooLarge { path });
-        }
+        let bytes = match files::read(&path, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(files::ReadError::Io(source)) => return Err(ResultsError::Io { path, source }),
+            Err(files::ReadError::TooLarge { .. }) => return Err(ResultsError::TooLarge { path }),
+        };
         let recorded: Recorded = match serde_json::from_slice(&bytes) {
             Ok(recorded) => recorded,
-            Err(source) => return Err(ResultsError::Format { path, source }),
+            Err(error) => return Err(ResultsError::Format { path, detail: json_problem(&bytes, &error, "nnverify-") }),
         };
         if recorded.digest != model {
-            return Err(ResultsError::AnotherModel { path, found: recorded.digest });
+            return Err(ResultsError::AnotherModel { path });
         }
         Ok(Self { digest: digest_of(&bytes), recorded })
     }

@@ -1,0 +1,116 @@
+//! The certificate that regressions are measured against: checked where its model is at hand, and else at least whole, possible
+//! and no file that the gate writes.
+
+use std::path::Path;
+
+use super::decision::{Given, Stop};
+use super::repository::{Kept, Repository, stopped};
+use super::shown;
+use crate::certificate::{Bundle, Certificate, Claim};
+use crate::checker::{ClaimRefusal, Evidence, Refusal, check_claim, check_identity};
+use crate::codes::Coded;
+use crate::files::Identity;
+use crate::onnx::Model;
+use crate::policy::{Established, Limit, ModelPolicy, Requirement, Status, unlikely};
+
+/// A baseline that may be measured against.
+pub struct Baseline {
+    pub certificate: Certificate,
+    pub bundle: Bundle,
+    /// Its model, where the policy names it.
+    model: Option<Model>,
+}
+
+impl Baseline {
+    /// Reads the baseline of a model, which must not be anything that the gate writes.
+    pub fn read(repository: &Repository, path: &Path, policy: &ModelPolicy) -> Result<Self, Stop> {
+        let name = shown(&repository.file.folder().join(path));
+        let place = repository.tree.find(path).map_err(|error| stopped(&error))?;
+        if in_store(repository, &place)? {
+            return Err(unusable(format!("the baseline `{name}` lies in the folder of certificates, where the gate writes")));
+        }
+        let (certificate, bundle) = match repository.certificate(path).map_err(|error| stopped(&error))? {
+            Kept::Nothing => return Err(unusable(format!("the baseline `{name}` is missing"))),
+            Kept::Damaged { reason, code } => {
+                return Err(Stop { status: Status::Refused, detail: format!("the baseline: {reason}"), code: Some(code) });
+            }
+            Kept::Whole(whole) => *whole,
+        };
+        // Of its own model: digest, version and names of claims.
+        check_identity(&certificate, &bundle, &certificate.model).map_err(|refusal| refused(&name, &refusal))?;
+        if let Some((claim, fault)) = unlikely(&certificate, &bundle) {
+            let detail = format!("the baseline `{name}` cannot be right: `{claim}`: {fault}");
+            return Err(Stop { status: Status::Refused, detail, code: Some("NV513") });
+        }
+        let model = policy.baseline_model.as_deref().map(|path| repository.model(path)).transpose()?;
+        if let Some(model) = &model {
+            check_identity(&certificate, &bundle, &super::super::identity(model)).map_err(|refusal| refused(&name, &refusal))?;
+        }
+        Ok(Self { certificate, bundle, model })
+    }
+
+    /// The limit of a requirement with the baseline's figure in it.
+    pub fn resolved(&self, requirement: &Requirement, model: &Model, given: &Given) -> Result<Limit, Stop> {
+        let claims = &self.certificate.claims;
+        let stated: Vec<Established> = claims.iter().filter_map(|claim| Established::new(claim, claim.assurance)).collect();
+        let found = requirement.answered_by(&stated, &given.digests);
+        let claim = found.and_then(|found| claims.iter().find(|claim| claim.id == found.id));
+        let (Some(found), Some(claim)) = (found, claim) else {
+            return Err(unusable("the baseline does not make this claim".to_owned()));
+        };
+        self.check(claim, model, given)?;
+        if claim.assurance < requirement.assurance {
+            let word = crate::report::audit::assurance_word;
+            return Err(unusable(format!(
+                "the baseline's claim is {}, and the rule asks for {}",
+                word(claim.assurance),
+                word(requirement.assurance)
+            )));
+        }
+        let figure = requirement.figure.read(&found.value).and_then(|reading| reading.number()).filter(|value| value.is_finite());
+        match requirement.limit.resolved(figure) {
+            Some(Limit::AtMost(limit)) if !limit.is_finite() => Err(unusable("the baseline's figure is too large".to_owned())),
+            Some(limit) => Ok(limit),
+            None => Err(unusable("the baseline does not make this claim".to_owned())),
+        }
+    }
+
+    /// Checks a claim of the baseline, where its model is at hand: as `baseline-model`, or because it did not change.
+    fn check(&self, claim: &Claim, model: &Model, given: &Given) -> Result<(), Stop> {
+        let same = |model: &&Model| super::super::identity(model) == self.certificate.model;
+        let Some(model) = self.model.as_ref().or(Some(model)).filter(same) else { return Ok(()) };
+        let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &self.bundle, files: &given.files };
+        match check_claim(claim, &evidence) {
+            Ok(_) => Ok(()),
+            // Files that the rule does not name either.
+            Err(Refusal::Claim { reason, .. }) if matches!(*reason, ClaimRefusal::MissingFile { .. }) => Ok(()),
+            Err(refusal) => Err(refused("", &refusal)),
+        }
+    }
+}
+
+/// Whether a file is one of the folder of certificates, by whatever way it is reached.
+fn in_store(repository: &Repository, place: &Path) -> Result<bool, Stop> {
+    let store = repository.tree.directory(repository.store()).map_err(|error| stopped(&error))?;
+    let Ok(folder) = Identity::of(&store) else { return Ok(false) };
+    let above = place.canonicalize().unwrap_or_else(|_| place.to_owned());
+    if above.ancestors().skip(1).any(|above| Identity::of(above).is_ok_and(|above| above == folder)) {
+        return Ok(true);
+    }
+    // Another name of a file that lies there; links are not written through.
+    let Ok(own) = Identity::of(place) else { return Ok(false) };
+    let entries = std::fs::read_dir(&store).into_iter().flatten().flatten();
+    Ok(entries.into_iter().any(|entry| Identity::of_itself(&entry.path()).is_ok_and(|other| other == own)))
+}
+
+fn unusable(detail: String) -> Stop {
+    Stop { status: Status::Error, detail, code: Some("NV404") }
+}
+
+fn refused(name: &str, refusal: &Refusal) -> Stop {
+    let name = if name.is_empty() { String::new() } else { format!(" `{name}`") };
+    let altered = matches!(refusal, Refusal::DigestMismatch | Refusal::BundleMismatch);
+    let detail =
+        if altered { format!("the baseline{name} was altered") } else { format!("the baseline{name} is refused: {refusal}") };
+    Stop { status: Status::Refused, detail, code: Some(refusal.code()) }
+}
