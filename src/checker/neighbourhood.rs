@@ -51,7 +51,7 @@ impl Neighbourhoods {
     /// When a number is none, negative where it must not be, or the channels do not fit the shape.
     pub fn new(perturbation: &Perturbation, shape: &[usize], semantics: Semantics) -> Result<Self, ClaimRefusal> {
         let number = |text: &String| {
-            Constant::parse(text)
+            Constant::parse_quotient(text)
                 .ok_or_else(|| ClaimRefusal::File { detail: format!("`{}` is not a number", crate::files::token(text)) })
         };
         let wrong = |what| ClaimRefusal::Shape { what };

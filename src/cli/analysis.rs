@@ -67,16 +67,16 @@ pub struct CommonArguments {
     /// Where to write the certificate [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Seconds for the search of a pass (tightness: the search over phases; the rest takes what it needs); what was found until then is reported, and what was not
+    /// Time for the search of a pass, in seconds or with units (`90`, `5m`, `1h30m`) (tightness: the search over phases; the rest takes what it needs); what was found until then is reported, and what was not
     /// done is named
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, env = "VERIFY_TIMEOUT")]
+    #[arg(long, value_name = "TIME", value_parser = super::units::time, env = "VERIFY_TIMEOUT")]
     timeout: Option<Duration>,
     /// Arithmetic of the network: exact on the file's weights, or float32 as deployed, with sums in any order (specifications
     /// and robustness) [default: real, or what a specification says]
     #[arg(long, value_enum, value_name = "ARITHMETIC")]
     semantics: Option<Arithmetic>,
-    /// Gigabytes that a pass may take
-    #[arg(long, value_name = "GB", default_value_t = 3.0, value_parser = gigabytes, env = "VERIFY_MEMORY")]
+    /// Gigabytes that a pass may take, or a size with its unit (`8GB`, `500MB`)
+    #[arg(long, value_name = "GB", default_value = "3", value_parser = super::units::gigabytes, env = "VERIFY_MEMORY")]
     memory: f64,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), env = "VERIFY_THREADS")]
@@ -311,20 +311,6 @@ fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments
         })?;
     }
     Ok(status)
-}
-
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    if seconds > 0.0 {
-        Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-    } else {
-        Err("must be positive".to_owned())
-    }
-}
-
-fn gigabytes(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number of gigabytes".to_owned())?;
-    if value > 0.0 && value.is_finite() { Ok(value) } else { Err("must be positive".to_owned()) }
 }
 
 /// `model.onnx` or `model.onnx.gz` → `model.certificate.json`.

@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(value_name = "INSTANCES")]
     instances: PathBuf,
     /// Seconds for each instance at most, whatever the file says
-    #[arg(long, value_name = "SECONDS", value_parser = super::analysis::seconds, env = "VERIFY_TIMEOUT")]
+    #[arg(long, value_name = "TIME", value_parser = super::units::time, env = "VERIFY_TIMEOUT")]
     timeout: Option<Duration>,
     /// Write the competition's result file of every instance to this folder, as 1.txt, 2.txt, …
     #[arg(long, value_name = "FOLDER")]

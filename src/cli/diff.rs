@@ -56,6 +56,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 const MOST_TOLERANCE: f64 = 10.0;
 
 fn fraction(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let value = super::units::fraction(text)?;
     if (0.0..=MOST_TOLERANCE).contains(&value) { Ok(value) } else { Err(format!("must lie between 0 and {MOST_TOLERANCE}")) }
 }

@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long)]
     force: bool,
     /// Seconds for the search that the first limit is taken from
-    #[arg(long, value_name = "SECONDS", value_parser = super::analysis::seconds, default_value = "20", env = "VERIFY_TIMEOUT")]
+    #[arg(long, value_name = "TIME", value_parser = super::units::time, default_value = "20", env = "VERIFY_TIMEOUT")]
     timeout: std::time::Duration,
     /// No progress, notes or warnings on standard error
     #[arg(short, long)]

@@ -40,7 +40,7 @@ pub struct Arguments {
     #[arg(long, value_name = "V.NPY", requires = "inverse_hessian")]
     product: Option<PathBuf>,
     /// Remove this share of the weights where the quadratic model says it costs least, and update the others
-    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.25", requires = "inverse_hessian", value_parser = share)]
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.25", requires = "inverse_hessian", value_parser = super::units::share)]
     pruning: Option<f64>,
     /// Where to write the pruned model [default: beside the model, `.pruned.onnx`]
     #[arg(long, value_name = "FILE", requires = "pruning")]
@@ -71,11 +71,6 @@ impl Arguments {
     pub const fn requested(&self) -> bool {
         self.inverse_hessian
     }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value > 0.0 && value < 1.0 { Ok(value) } else { Err("must lie between 0 and 1".to_owned()) }
 }
 
 /// Samples that are listed, or a twentieth of all.

@@ -48,6 +48,8 @@ mod specification;
 mod stated;
 #[cfg(feature = "passes")]
 mod tightness;
+#[cfg(feature = "passes")]
+mod units;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::analysis::{Context, Findings};
 use super::data::{identities, paths};
 use super::output::write;
-use super::{ExitStatus, Failure};
+use super::{ExitStatus, Failure, units};
 use crate::certificate::{
     Assurance, Claim, ClaimKind, Domain, LipschitzClaim, Norm, Perturbation, RobustnessClaim, RobustnessWitness, Semantics,
     Vector, digest_of,
@@ -23,7 +23,6 @@ use crate::data::Dataset;
 use crate::files;
 use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
 use crate::report::{RobustnessSection, Section};
-use crate::vnnlib::Constant;
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -32,24 +31,24 @@ pub struct Arguments {
     /// Decide for every sample of the data whether perturbations change its class
     #[arg(long, groups = ["pass", "perturbing"], requires_all = ["data", "eps"])]
     robust: bool,
-    /// Size of the perturbations, in the units of the data
-    #[arg(long, value_name = "EPS", value_parser = decimal, requires = "perturbing")]
+    /// Size of the perturbations, in the units of the data: a decimal or a quotient (`8/255`)
+    #[arg(long, value_name = "EPS", value_parser = units::size, allow_hyphen_values = true, requires = "perturbing")]
     eps: Option<String>,
     /// Norm of the perturbations
     #[arg(long, value_enum, value_name = "NORM", default_value_t = PerturbationNorm::Linf, requires = "robust")]
     norm: PerturbationNorm,
     /// The network's input is (sample − mean)/deviation: one number, or one for each channel
-    #[arg(long, value_name = "M,…", value_delimiter = ',', value_parser = decimal, allow_hyphen_values = true, requires = "perturbing")]
+    #[arg(long, value_name = "M,…", value_delimiter = ',', value_parser = units::decimal, allow_hyphen_values = true, requires = "perturbing")]
     input_mean: Vec<String>,
     /// See `--input-mean`
-    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = deviation, requires = "perturbing")]
+    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = units::divisor, requires = "perturbing")]
     input_std: Vec<String>,
     /// Axis of the network's input that `--input-mean` and `--input-std` count along, the batch being axis 0; negative from the
     /// end: -1 where channels come last [default: 1]
     #[arg(long, value_name = "AXIS", allow_hyphen_values = true, requires = "perturbing")]
     channel_axis: Option<i32>,
     /// Perturbed samples stay between these two
-    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', value_parser = decimal, num_args = 1, allow_hyphen_values = true, requires = "perturbing")]
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', value_parser = units::decimal, num_args = 1, allow_hyphen_values = true, requires = "perturbing")]
     clip: Vec<String>,
     /// Finished samples are kept in this file; a run that was stopped goes on from there
     #[arg(long, value_name = "FILE", requires = "robust")]
@@ -108,18 +107,6 @@ fn channel_axis(axis: i32, shape: &[usize]) -> Result<u32, Failure> {
     let from_front = if axis < 0 { axis + rank } else { axis };
     let found = u32::try_from(from_front).ok().filter(|_| (0..rank).contains(&from_front));
     found.ok_or_else(|| Failure::error(format!("`--channel-axis {axis}`: the network's input {shape:?} has {rank} axes")))
-}
-
-fn deviation(text: &str) -> Result<String, String> {
-    match Constant::parse(text) {
-        Some(value) if value.lower > 0.0 => Ok(text.to_owned()),
-        Some(_) => Err("samples are divided by it, so it must be positive".to_owned()),
-        None => Err("not a decimal number".to_owned()),
-    }
-}
-
-fn decimal(text: &str) -> Result<String, String> {
-    Constant::parse(text).map(|_| text.to_owned()).ok_or_else(|| "not a decimal number".to_owned())
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {

@@ -61,6 +61,15 @@ impl Constant {
         })
     }
 
+    /// The same for a decimal or a quotient of two, such as `8/255`.
+    #[must_use]
+    pub fn parse_quotient(text: &str) -> Option<Self> {
+        match text.split_once('/') {
+            Some((dividend, divisor)) => Self::parse(dividend)?.over(Self::parse(divisor)?),
+            None => Self::parse(text),
+        }
+    }
+
     pub(super) fn negated(self) -> Self {
         Self { lower: -self.upper, upper: -self.lower, nearest: -self.nearest, written: self.written }
     }

@@ -11,6 +11,7 @@ use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, Ro
 use crate::checker::prove_parts;
 use crate::onnx::Model;
 use crate::report::check::EVERYWHERE;
+use crate::vnnlib::Constant;
 
 /// A picture's data.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -103,7 +104,7 @@ pub fn of_model(certificates: &[CertificateSection]) -> Vec<Chart> {
         let number = |name: &str| figure(name).and_then(|figure| figure.number);
         let (data, certified, possible) = (figure("data"), number("certified_accuracy"), number(POSSIBLE_ACCURACY));
         if let (Some(norm), Some(epsilon), Some(certified), Some(possible)) = (norm, epsilon, certified, possible)
-            && let Ok(epsilon) = epsilon.value.parse()
+            && let Some(epsilon) = Constant::parse_quotient(&epsilon.value).map(|epsilon| epsilon.nearest)
         {
             let data = data.map(|data| data.value.clone()).unwrap_or_default();
             curves.entry((norm.value.clone(), data)).or_default().push([epsilon, certified, possible]);
