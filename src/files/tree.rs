@@ -18,18 +18,23 @@ pub struct Tree {
 /// Why a file of a tree is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    #[error("`{}` cannot be read: {source}", path.display())]
+    #[error("`{}` cannot be read: {source}", plain(path))]
     Io { path: PathBuf, source: io::Error },
-    #[error("`{}` is, or lies behind, a symbolic link: `{}`", path.display(), link.display())]
+    #[error("`{}` is, or lies behind, a symbolic link: `{}`", plain(path), plain(link))]
     Link { path: PathBuf, link: PathBuf },
-    #[error("`{}` lies outside the policy's folder", path.display())]
+    #[error("`{}` lies outside the policy's folder", plain(path))]
     Outside { path: PathBuf },
-    #[error("`{}` is {kind}, not {expected}", path.display())]
+    #[error("`{}` is {kind}, not {expected}", plain(path))]
     Kind { path: PathBuf, kind: &'static str, expected: &'static str },
-    #[error("`{}` is larger than the limit of {limit} bytes", path.display())]
+    #[error("`{}` is larger than the limit of {limit} bytes", plain(path))]
     TooLarge { path: PathBuf, limit: u64 },
-    #[error("`{}` was exchanged while it was opened", path.display())]
+    #[error("`{}` was exchanged while it was opened", plain(path))]
     Exchanged { path: PathBuf },
+}
+
+/// A path as people write it.
+fn plain(path: &Path) -> std::path::Display<'_> {
+    path.strip_prefix(".").unwrap_or(path).display()
 }
 
 impl TreeError {

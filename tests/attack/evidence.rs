@@ -125,6 +125,13 @@ fn pins_of_the_policy_count_for_every_kind_of_file() {
         put(here, "verify.toml", format!("[sha256]\n\"{name}\" = \"{}\"\n{rules}", "0".repeat(64)));
         run(here, &["gate"]).expect(1, &[&format!("`{name}` is another file"), "[NV603]"]);
     }
+    // One path in two ways: both pins count.
+    let good = digest_of(&std::fs::read(here.join("x.csv")).unwrap());
+    for paths in [["x.csv", "./x.csv"], ["./x.csv", "x.csv"], ["c/../x.csv", "x.csv"]] {
+        let pins = format!("[sha256]\n\"{}\" = \"{good}\"\n\"{}\" = \"{}\"\n", paths[0], paths[1], "0".repeat(64));
+        put(here, "verify.toml", pins + &rules);
+        run(here, &["gate"]).expect(1, &["`x.csv` is another file", "[NV603]"]);
+    }
     put(here, "verify.toml", format!("[sha256]\n\"z.csv\" = \"{}\"\n{rules}", "0".repeat(64)));
     run(here, &["gate"]).expect(2, &["`z.csv` is pinned", "nothing of the policy names it", "[NV403]"]);
 }

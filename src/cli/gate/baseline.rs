@@ -94,7 +94,10 @@ fn in_store(repository: &Repository, place: &Path) -> Result<bool, Stop> {
     let store = repository.tree.directory(repository.store()).map_err(|error| stopped(&error))?;
     let Ok(folder) = Identity::of(&store) else { return Ok(false) };
     let above = place.canonicalize().unwrap_or_else(|_| place.to_owned());
-    if above.ancestors().skip(1).any(|above| Identity::of(above).is_ok_and(|above| above == folder)) {
+    // Where certificates lie in the policy's folder itself, the folders in it are others.
+    let own = Identity::of(repository.file.folder()).is_ok_and(|own| own == folder);
+    let levels = if own { 1 } else { usize::MAX };
+    if above.ancestors().skip(1).take(levels).any(|above| Identity::of(above).is_ok_and(|above| above == folder)) {
         return Ok(true);
     }
     // Another name of a file that lies there; links are not written through.

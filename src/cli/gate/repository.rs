@@ -162,15 +162,19 @@ impl<'a> Repository<'a> {
             Err(stop) => return Some(outcome(name, stop.status, "", Some(stop.detail), stop.code)),
         };
         self.compared.borrow_mut().extend(found.keys().cloned());
-        let pinned = |name: &str| self.file.policy.sha256.iter().find(|(path, _)| key(Path::new(path)) == name);
+        // One path may be written in several ways: every pin counts.
+        let pinned = |name: &str| -> Vec<&str> {
+            let of_file = self.file.policy.sha256.iter().filter(|(path, _)| key(Path::new(path)) == name);
+            of_file.map(|(_, pin)| pin.get_ref().as_str()).collect()
+        };
         let mut wrong = Vec::new();
         let mut count = 0;
         for (path, digest) in &found {
             let shown = token(path);
-            let own = pinned(path).map(|(_, pin)| pin.get_ref());
+            let own = pinned(path);
             let locked = self.lock.as_ref().map(|lock| lock.0.get(path));
-            count += usize::from(own.is_some() || locked.is_some());
-            if own.is_some_and(|pin| pin != digest) || locked.flatten().is_some_and(|pin| pin != digest) {
+            count += usize::from(!own.is_empty() || locked.is_some());
+            if own.iter().any(|pin| pin != digest) || locked.flatten().is_some_and(|pin| pin != digest) {
                 wrong.push(format!("`{shown}` is another file: its SHA-256 is {digest}"));
             } else if locked == Some(None) {
                 wrong.push(format!("`{shown}` is not in the lock file: `verify gate --lock` writes it"));
