@@ -17,7 +17,7 @@ mod value;
 pub use decode::{MAX_MODEL_BYTES, decode_model};
 pub use error::{ExternalError, FormatError, GraphError, LoadError, NodeError, TensorError};
 pub use external::{ExternalData, ExternalFile};
-pub use lower::{GraphNode, Port, StoredConstant, StoredTensor};
+pub use lower::{GraphNode, Port, StoredConstant, StoredTensor, supported_operators};
 pub use model::{Model, load, load_bytes, load_source};
 pub use patch::{PatchError, patch_initializer};
 pub use source::ModelSource;

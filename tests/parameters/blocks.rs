@@ -222,6 +222,10 @@ fn function(builder: &mut Builder, row: Id) -> Id {
             let like = builder.node("Neg", &[row], vec![]);
             if builder.opset >= 15 { builder.node("CastLike", &[row, like], vec![]) } else { like }
         }
+        7 => {
+            let threshold = builder.random.uniform(0.1, 0.9) as f32;
+            builder.node("Shrink", &[row], vec![float("lambd", threshold), float("bias", threshold)])
+        }
         at => {
             let operator = plain[at % plain.len()];
             if operator == "HardSwish" && builder.opset < 14 {

@@ -49,7 +49,7 @@ fn compare_model(bytes: &[u8], model: &Model, question: &Question, random: &mut 
     if model.tensors.is_empty() {
         return Ok(());
     }
-    let everything = Selection { include: vec!["*".to_owned()], exclude: Vec::new() };
+    let everything = Selection { include: vec!["*".to_owned()], ..Selection::default() };
     let mut done: Vec<Vec<String>> = Vec::new();
     for selection in [everything, Selection::default()] {
         let parameters = match Parameters::of(model, &selection) {
@@ -104,7 +104,7 @@ fn tensors(model: &Model, differences: &Differences, tally: &mut Tally) -> Found
             }
             Ok(_) => return Err(format!("a claim about the frozen `{}` is not refused", stored.name)),
         }
-        let selection = Selection { include: vec![stored.name.clone()], exclude: Vec::new() };
+        let selection = Selection { include: vec![stored.name.clone()], ..Selection::default() };
         match Parameters::of(model, &selection) {
             Err(ParameterError::Frozen { tensor, .. }) if tensor == stored.name => {}
             other => return Err(format!("`{}` is frozen, and selected: {:?}", stored.name, other.map(|_| ()))),
@@ -117,7 +117,7 @@ fn tensors(model: &Model, differences: &Differences, tally: &mut Tally) -> Found
 }
 
 fn claim(question: &Question, parameters: Vec<String>) -> Named {
-    Named { data: Vec::new(), samples: question.inputs.len() as u32, loss: question.loss, parameters }
+    Named { data: Vec::new(), samples: question.inputs.len() as u32, loss: question.loss, parameters, scope: None }
 }
 
 fn data(question: &Question) -> Dataset {

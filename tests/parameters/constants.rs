@@ -126,6 +126,11 @@ impl Builder {
         let rank = shape.len();
         let uniform = values.windows(2).all(|pair| pair[0] == pair[1]);
         match self.random.below(14) {
+            1 if uniform && !values.is_empty() && self.random.chance(0.5) => {
+                let scale = self.exactly(&[], &values[..1], depth);
+                let ones = self.store(Value::ints(shape, vec![1; values.len()]));
+                self.node("DequantizeLinear", &[ones, scale], vec![])
+            }
             1 => {
                 let inner = self.exactly(shape, values, depth);
                 self.node("Dropout", &[inner], vec![])

@@ -89,6 +89,11 @@ fn function(call: &Call) -> Option<Box<dyn Fn(f64) -> f64>> {
             let (alpha, beta) = (alpha(0.2), beta(0.5));
             Box::new(move |x| (alpha * x + beta).clamp(0.0, 1.0))
         }
+        "Shrink" => {
+            let (threshold, bias) = (call.float("lambd", 0.5), call.float("bias", 0.0));
+            let above = move |x: f64| if x > threshold { x - bias } else { 0.0 };
+            Box::new(move |x| if x < -threshold { x + bias } else { above(x) })
+        }
         "HardSwish" => Box::new(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
         "Tanh" => Box::new(f64::tanh),
         "Softplus" => Box::new(softplus),

@@ -43,6 +43,11 @@ use operators::Lower;
 use order::{Origin, Plan, label};
 use site::Site;
 
+/// Returns the names of all operators that are understood, in alphabetical order.
+pub fn supported_operators() -> impl Iterator<Item = &'static str> {
+    operators::names()
+}
+
 /// A name and a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {

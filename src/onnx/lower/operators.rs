@@ -188,6 +188,10 @@ const OLDER_ATTRIBUTES: &[(&str, &str, i64)] = &[
     ("TopK", "k", 10),
 ];
 
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|operator| operator.name)
+}
+
 /// The operator of that name in that operator set, after checking the node's attributes and number of inputs.
 pub(super) fn find(name: &str, opset: i64, given: usize, attributes: &[&str]) -> Result<&'static Operator, NodeError> {
     let found = OPERATORS.binary_search_by(|operator| operator.name.cmp(name)).ok();
