@@ -166,8 +166,8 @@ pub const ALL: &[Diagnostic] = &[
     diagnostic(
         "NV402",
         "a policy cannot be read",
-        "The file cannot be read, is too large, or is not UTF-8.",
-        "Check the path and its permissions.",
+        "The file cannot be read, is too large, is not UTF-8, or is a link or lies behind one.",
+        "Check the path and its permissions; name the policy itself.",
     ),
     diagnostic(
         "NV403",

@@ -133,7 +133,7 @@ impl Coded for PolicyError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "NV401",
-            Self::Io { .. } | Self::TooLarge { .. } | Self::Link { .. } | Self::Encoding { .. } => "NV402",
+            Self::Io { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => "NV402",
             Self::Text { .. } => "NV403",
         }
     }

@@ -74,6 +74,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a path to a file is what it seems: no part of it below the current folder, and not the file itself, is a link.
+///
+/// # Errors
+/// The link, or why the path cannot be followed.
+pub fn must_not_be_linked(path: &Path) -> io::Result<()> {
+    resolved(path.parent().unwrap_or(Path::new("")))?;
+    if std::fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
+    Ok(())
+}
+
 /// Returns the folder that a path leads to, and whether it lies below the current one. There no part may be a link: whoever may
 /// change the files of a checkout must not choose where outputs go. Elsewhere links are those of the machine.
 fn resolved(path: &Path) -> io::Result<(PathBuf, bool)> {

@@ -39,8 +39,6 @@ pub enum PolicyError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("`{}` is larger than the limit of {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
-    #[error("`{}` is a symbolic link; name the policy itself", path.display())]
-    Link { path: PathBuf },
     #[error("`{}`: not UTF-8", path.display())]
     Encoding { path: PathBuf },
     /// Line and column begin at 1; columns count characters.
@@ -54,7 +52,7 @@ impl PolicyError {
         match self {
             Self::NotFound { .. } => Some("`verify init MODEL` writes one".to_owned()),
             Self::Text { hint, .. } => hint.clone(),
-            Self::Io { .. } | Self::TooLarge { .. } | Self::Link { .. } | Self::Encoding { .. } => None,
+            Self::Io { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => None,
         }
     }
 }
@@ -74,9 +72,7 @@ impl PolicyFile {
     pub fn open(path: &Path) -> Result<Self, PolicyError> {
         let io = |source| PolicyError::Io { path: path.to_owned(), source };
         // What a repository calls its policy must not be a file from elsewhere.
-        if std::fs::symlink_metadata(path).map_err(io)?.is_symlink() {
-            return Err(PolicyError::Link { path: path.to_owned() });
-        }
+        files::must_not_be_linked(path).map_err(io)?;
         let bytes = files::read(path, MAX_BYTES).map_err(|error| match error {
             files::ReadError::Io(source) => io(source),
             files::ReadError::TooLarge { limit } => PolicyError::TooLarge { path: path.to_owned(), limit },

@@ -166,6 +166,10 @@ fn files_outside_the_folder_are_used_only_where_that_is_allowed() {
     link(&inner, "../other.toml", "verify.toml");
     run(&inner, &["gate"]).expect(2, &["symbolic link", "[NV402]"]);
     run(&inner, &["gate", "--policy", "verify.toml"]).expect(2, &["symbolic link", "[NV402]"]);
+    // Nor does it lie behind one.
+    put(outer.path(), "in/lax/verify.toml", with("../m.onnx"));
+    link(&inner, "lax", "ci");
+    run(&inner, &["gate", "--policy", "ci/verify.toml"]).expect(2, &["`ci` is a symbolic link", "[NV402]"]);
 }
 
 #[test]
