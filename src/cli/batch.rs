@@ -57,6 +57,8 @@ struct Decided {
     verdict: SpecificationVerdict,
     semantics: Semantics,
     file: String,
+    /// What must be said of a specification that says nothing.
+    warning: Option<String>,
 }
 
 /// Rows of one file are limited as everything that is read.
@@ -91,9 +93,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         let start = Instant::now();
         let decided = decide(row, folder, &mut last, arguments);
         let (verdict, file, message, semantics) = match decided {
-            Ok(Decided { verdict, semantics, file }) => {
+            Ok(Decided { verdict, semantics, file, warning }) => {
                 status = status.worse(specification::status(&verdict));
-                (file.lines().next().unwrap_or_default().to_owned(), file, None, Some(semantics))
+                if let Some(warning) = &warning {
+                    output.note(&format!("row {}: {warning}", row.number));
+                }
+                (file.lines().next().unwrap_or_default().to_owned(), file, warning, Some(semantics))
             }
             Err(failure) => {
                 status = status.worse(ExitStatus::Error);
@@ -155,7 +160,7 @@ fn decide(row: &Row, folder: &Path, last: &mut Option<(String, Model)>, argument
             .map_err(|refusal| Failure::coded("NV604", format_args!("the checker refused the verdict: {refusal}")))?;
     }
     let file = result_file(&spec, &verdict);
-    Ok(Decided { verdict, semantics, file })
+    Ok(Decided { verdict, semantics, file, warning: specification::emptiness(&spec) })
 }
 
 /// The file, or the same with `.gz`, which benchmarks are often stored as.
