@@ -124,6 +124,10 @@ impl Context<'_> {
         let (data, labels) = self.data.ok_or_else(|| Failure::error(format!("`{pass}` needs samples: `--data FILE`")))?;
         let dataset = Dataset::open(data, labels).map_err(Failure::error)?;
         dataset.check_input(&self.model.input.shape).map_err(Failure::error)?;
+        if let Some(samples) = self.samples.filter(|&samples| samples > dataset.len()) {
+            let (path, count) = (data.display(), dataset.len());
+            return Err(Failure::coded("NV202", format_args!("`--samples {samples}`: `{path}` holds {count} samples")));
+        }
         if let Some(copies) = copies(&dataset, self.samples(&dataset)) {
             self.output.note(&format!("`{}`: {copies}", data.display()));
         }
@@ -135,9 +139,9 @@ impl Context<'_> {
         self.data.is_some()
     }
 
-    /// How many samples of a data set are looked at.
+    /// How many samples of a data set are looked at; [`Context::data`] has seen that there are so many.
     pub fn samples(&self, dataset: &Dataset) -> usize {
-        self.samples.map_or(dataset.len(), |samples| samples.min(dataset.len()))
+        self.samples.unwrap_or(dataset.len())
     }
 
     /// Says what is being done.

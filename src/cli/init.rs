@@ -101,7 +101,7 @@ fn policy(path: &str, model: &Model, bound: Option<f64>) -> String {
         model.parameters,
         operators.join(", "),
         quoted(path),
-        model.digest,
+        model.whole_digest(),
     );
     let comment = if bound.is_some() { "" } else { "# " };
     let limit = bound.map_or_else(|| "1.0".to_owned(), |bound| format!("{:?}", above(bound)));

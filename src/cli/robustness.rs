@@ -22,7 +22,7 @@ use crate::checker::{Method, Neighbourhoods};
 use crate::data::Dataset;
 use crate::files;
 use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
-use crate::report::{RobustnessSection, Section};
+use crate::report::{CleanAccuracy, RobustnessSection, Section};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -147,8 +147,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
     if let Some(path) = &arguments.csv {
         write_csv(path, &labels, &outcomes)?;
     }
+    let clean = clean_accuracy(&data, &perturbation, &labels[..count], context)?;
     let claim = claim(&data, perturbation, &outcomes, network.input_size(), margins);
-    let section = RobustnessSection::new(&claim, semantics, &outcomes, start.elapsed().as_secs_f64());
+    let section = RobustnessSection::new(&claim, semantics, &outcomes, clean, start.elapsed().as_secs_f64());
     let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
     let status = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
         ExitStatus::Violated
@@ -173,6 +174,22 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         files: paths(&data),
         result_file: None,
     })
+}
+
+/// The samples that are right as they are, and what is doubtful about the data, said.
+pub fn clean_accuracy(
+    data: &Dataset,
+    perturbation: &Perturbation,
+    labels: &[u32],
+    context: &Context,
+) -> Result<CleanAccuracy, Failure> {
+    let neighbourhoods =
+        Neighbourhoods::new(perturbation, &context.model.input.shape, Semantics::Real).map_err(Failure::error)?;
+    let centres = (0..labels.len()).map(|sample| neighbourhoods.of(&data.input(sample)).map(|of| of.centre).unwrap_or_default());
+    let normalised = !(perturbation.mean.is_empty() && perturbation.deviation.is_empty());
+    let found = CleanAccuracy::of(&context.model.network, centres, labels, data, normalised);
+    found.warnings().iter().for_each(|warning| context.output.note(warning));
+    Ok(found)
 }
 
 /// A sample outside the range that its perturbations are to stay in was not meant.
@@ -227,7 +244,7 @@ fn claim(
 fn query(context: &Context, data: &Dataset, perturbation: &Perturbation, semantics: Semantics) -> String {
     let perturbation = serde_json::to_string(perturbation).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
-    let (model, data, seed) = (&context.model.digest, data.digest(), context.seed);
+    let (model, data, seed) = (context.model.whole_digest(), data.digest(), context.seed);
     digest_of(format!("{version}\n{model}\n{data}\n{perturbation}\n{semantics:?}\n{seed}").as_bytes())
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::analysis::{Context, Findings};
 use super::data::{identities, paths};
-use super::robustness::{self, check_clip};
+use super::robustness::{self, check_clip, clean_accuracy};
 use super::{ExitStatus, Failure};
 use crate::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
 use crate::certificate::{
@@ -133,7 +133,8 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         let layers = prepared.hidden_widths().len() + 1;
         (width, layers, predicted_tightness(width, layers))
     });
-    let section = TightnessSection::new(&claim, &figures, &invariance, prediction, start.elapsed().as_secs_f64());
+    let clean = clean_accuracy(&data, &claim.perturbation, &labels[..count], context)?;
+    let section = TightnessSection::new(&claim, &figures, &invariance, prediction, clean, start.elapsed().as_secs_f64());
     Ok(Findings {
         claims: vec![Claim {
             id: "tightness".to_owned(),

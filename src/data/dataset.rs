@@ -193,7 +193,14 @@ impl Dataset {
             Some(Targets::Values(values)) if values.row_size() == 1 => {
                 (0..values.rows()).map(|row| class(row, values.row(row)[0])).collect()
             }
-            Some(Targets::Values(values)) => Err(Problem::TargetShape { found: values.row_size(), expected: 1 }.at(self.path())),
+            Some(Targets::Values(values)) => {
+                let hint = if values.row_size() == classes {
+                    ": they look one-hot or like probabilities; give numbers of classes, in NumPy `y.argmax(axis=1)`"
+                } else {
+                    ""
+                };
+                Err(Problem::TargetShape { found: values.row_size(), expected: 1, hint }.at(self.path()))
+            }
             None => Err(Problem::NoTargets(": name them in the file, or give a second one").at(self.path())),
         }
     }
@@ -205,12 +212,12 @@ impl Dataset {
     pub fn target_values(&self, size: usize) -> Result<Vec<f64>, DataError> {
         let values = match &self.targets {
             Some(Targets::Labels(labels)) if size == 1 => labels.iter().map(|&label| label as f64).collect(),
-            Some(Targets::Labels(_)) => return Err(Problem::TargetShape { found: 1, expected: size }.at(self.path())),
+            Some(Targets::Labels(_)) => return Err(Problem::TargetShape { found: 1, expected: size, hint: "" }.at(self.path())),
             Some(Targets::Values(array)) if array.row_size() == size => {
                 array.to_f64().map_err(|problem| problem.at(self.path()))?
             }
             Some(Targets::Values(array)) => {
-                return Err(Problem::TargetShape { found: array.row_size(), expected: size }.at(self.path()));
+                return Err(Problem::TargetShape { found: array.row_size(), expected: size, hint: "" }.at(self.path()));
             }
             None => return Err(Problem::NoTargets("").at(self.path())),
         };

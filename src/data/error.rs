@@ -56,8 +56,8 @@ pub enum Problem {
     NoTargets(&'static str),
     #[error("sample {row}: the target {value} is not a class among 0 to {}", classes.saturating_sub(1))]
     Label { row: usize, value: String, classes: usize },
-    #[error("targets with {found} values a sample where {expected} are expected")]
-    TargetShape { found: usize, expected: usize },
+    #[error("targets with {found} values a sample where {expected} are expected{hint}")]
+    TargetShape { found: usize, expected: usize, hint: &'static str },
 }
 
 impl From<ReadError> for Problem {

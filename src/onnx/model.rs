@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::decode::decode_model;
 use super::error::LoadError;
 use super::external::ExternalFile;
 use super::lower::{Port, StoredTensor, lower};
-use super::source::ModelSource;
+use super::source::{ModelSource, hexadecimal};
 use crate::implicit::{Description, is_description};
 use crate::ir::{Network, Op};
 
@@ -34,6 +36,20 @@ pub struct Model {
     pub output: Port,
     /// Decisions that the file left open.
     pub notes: Vec<String>,
+}
+
+impl Model {
+    /// Returns one SHA-256 for the model with its weights: that of the file where it is all, else that of the lines of the file's
+    /// digest and of the names and digests of its external files, each ended by a line feed.
+    #[must_use]
+    pub fn whole_digest(&self) -> String {
+        if self.external.is_empty() {
+            return self.digest.clone();
+        }
+        let lines = self.external.iter().map(|file| format!("{} {}\n", file.digest, file.location));
+        let text: String = std::iter::once(format!("{}\n", self.digest)).chain(lines).collect();
+        hexadecimal(&Sha256::digest(text.as_bytes()))
+    }
 }
 
 /// Loads a model file, compressed with gzip or not.

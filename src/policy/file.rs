@@ -64,7 +64,8 @@ impl Default for Limits {
 pub struct ModelPolicy {
     /// The ONNX file.
     pub path: PathBuf,
-    /// SHA-256 of the (decompressed) model file: another model in its place violates the policy.
+    /// SHA-256 of the (decompressed) model file, with external data that which `verify inspect` prints for the whole: another model
+    /// in its place violates the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("pattern" = "^[0-9a-f]{64}$"))]
     pub sha256: Option<Spanned<String>>,

@@ -14,6 +14,8 @@ use crate::onnx::Model;
 pub struct InspectReport {
     model: String,
     digest: String,
+    /// SHA-256 of the model with its external data, which policies pin.
+    whole_digest: String,
     /// None where it is no ONNX file.
     opset: Option<i64>,
     producer: String,
@@ -61,6 +63,7 @@ impl InspectReport {
         Self {
             model: path.display().to_string(),
             digest: model.digest.clone(),
+            whole_digest: model.whole_digest(),
             opset: model.opset,
             producer: model.producer.clone(),
             input: port(&model.input),
@@ -95,6 +98,9 @@ impl fmt::Display for InspectReport {
         let operators: Vec<String> = self.operators.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
         writeln!(f, "model       {}", super::visible(&self.model))?;
         writeln!(f, "sha256      {}", self.digest)?;
+        if self.whole_digest != self.digest {
+            writeln!(f, "whole       {} (with its external data)", self.whole_digest)?;
+        }
         writeln!(
             f,
             "{}{}",

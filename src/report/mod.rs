@@ -2,6 +2,8 @@
 //! down, and an estimate never looks like a proof.
 
 #[cfg(feature = "passes")]
+mod accuracy;
+#[cfg(feature = "passes")]
 mod analysis;
 #[cfg(feature = "passes")]
 pub mod audit;
@@ -44,6 +46,8 @@ mod text;
 mod tightness;
 mod visible;
 
+#[cfg(feature = "passes")]
+pub use accuracy::CleanAccuracy;
 #[cfg(feature = "passes")]
 pub use analysis::{AnalysisReport, Section};
 #[cfg(feature = "passes")]

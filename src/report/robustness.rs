@@ -6,6 +6,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
+use super::CleanAccuracy;
 use crate::certificate::{Perturbation, RobustnessClaim, Semantics};
 use crate::checker::Method;
 use crate::pass::robustness::SampleOutcome;
@@ -16,6 +17,7 @@ pub struct RobustnessSection {
     perturbation: Perturbation,
     semantics: Semantics,
     samples: usize,
+    clean_accuracy: CleanAccuracy,
     /// Proved: the share of samples that no perturbation can change, rounded down.
     certified_accuracy: String,
     /// Proved: one minus the share of falsified samples, rounded up.
@@ -34,7 +36,13 @@ pub struct RobustnessSection {
 
 impl RobustnessSection {
     #[must_use]
-    pub fn new(claim: &RobustnessClaim, semantics: Semantics, outcomes: &[SampleOutcome], seconds: f64) -> Self {
+    pub fn new(
+        claim: &RobustnessClaim,
+        semantics: Semantics,
+        outcomes: &[SampleOutcome],
+        clean_accuracy: CleanAccuracy,
+        seconds: f64,
+    ) -> Self {
         let count = |wanted: &dyn Fn(&SampleOutcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
         let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
         let word = |outcome: &SampleOutcome| match outcome {
@@ -48,6 +56,7 @@ impl RobustnessSection {
             perturbation: claim.perturbation.clone(),
             semantics,
             samples,
+            clean_accuracy,
             certified_accuracy: share(robust, samples, false),
             robust_accuracy_at_most: share(samples - falsified, samples, true),
             robust,
@@ -84,6 +93,7 @@ impl fmt::Display for RobustnessSection {
             }
             .to_owned(),
         ]);
+        table.push_record(["clean accuracy", &self.clean_accuracy.to_string(), "computed: samples that are right as they are"]);
         table.push_record(["certified accuracy", &self.certified_accuracy, "proved"]);
         table.push_record(["robust accuracy at most", &self.robust_accuracy_at_most, "proved by counterexamples"]);
         let methods = format!(

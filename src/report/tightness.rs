@@ -6,6 +6,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
+use super::CleanAccuracy;
 use crate::bounds::{Extent, Interval};
 use crate::certificate::{Bits, FileIdentity, Perturbation, TightnessClaim};
 use crate::pass::ibp::{Invariance, LayerWidth, SampleFigures};
@@ -16,6 +17,7 @@ pub struct TightnessSection {
     data: Vec<FileIdentity>,
     perturbation: Perturbation,
     samples: u32,
+    clean_accuracy: CleanAccuracy,
     /// Are the rows margins merged with the last linear layer?
     elided: bool,
     /// Proved: the mean tightness lies between these, rounded outward.
@@ -81,6 +83,7 @@ impl TightnessSection {
         figures: &[SampleFigures],
         invariance: &[Invariance],
         predicted_at_initialisation: Option<(usize, usize, f64)>,
+        clean_accuracy: CleanAccuracy,
         seconds: f64,
     ) -> Self {
         let value = |bits: Option<Bits>| bits.map(Bits::value);
@@ -107,6 +110,7 @@ impl TightnessSection {
             data: claim.data.clone(),
             perturbation: claim.perturbation.clone(),
             samples: claim.samples,
+            clean_accuracy,
             elided: claim.elided,
             tightness_at_least: claim.tightness.lower.decimal.clone(),
             tightness_at_most: claim.tightness.upper.decimal.clone(),
@@ -152,6 +156,7 @@ impl fmt::Display for TightnessSection {
             format!("{} samples", self.samples),
             if self.elided { "margins" } else { "outputs" }.to_owned(),
         ]);
+        table.push_record(["clean accuracy", &self.clean_accuracy.to_string(), "computed: samples that are right as they are"]);
         let interval = format!("[{}, {}]", self.tightness_at_least, self.tightness_at_most);
         table.push_record(["tightness τ, mean", &interval, "proved"]);
         if let Some(certified) = self.certified {

@@ -48,9 +48,12 @@ impl Subject<'_> {
     /// The pin of the model as a rule of its own.
     pub fn pin(&self, file: &PolicyFile) -> Option<RuleOutcome> {
         let pin = self.policy.sha256.as_ref()?.get_ref();
-        let digest = &self.model.digest;
+        let digest = &self.model.whole_digest();
         let (status, code) = if pin == digest { (Status::Met, None) } else { (Status::Violated, Some("NV603")) };
-        let detail = (status == Status::Violated).then(|| format!("the model's SHA-256 is {digest}"));
+        let detail = (status == Status::Violated).then(|| {
+            let with = if self.model.external.is_empty() { "" } else { " with its external data" };
+            format!("the model's SHA-256{with} is {digest}")
+        });
         Some(RuleOutcome { value: Some(short(digest)), detail, ..pin_outcome(file, self.name, status, code) })
     }
 
