@@ -24,8 +24,8 @@ impl Trainable {
         if tensor.constants.is_empty() {
             return Some("it has no elements in the network");
         }
-        if !tensor.initializer {
-            return Some("a `Constant` node, not an initializer");
+        if !tensor.initializer && tensor.shape.iter().product::<usize>() == 1 {
+            return Some("one number of a `Constant` node");
         }
         let only = |role: fn(&str, usize) -> bool| {
             !tensor.readers.is_empty() && tensor.readers.iter().all(|(operator, input)| role(operator, *input))
@@ -45,6 +45,15 @@ impl Trainable {
             return Some("an input normalisation constant");
         }
         None
+    }
+
+    /// Returns how many numbers of the network come from integers of the file, which are no tensors that could be trained: weights
+    /// that are stored as integers. Single numbers do not count.
+    #[must_use]
+    pub fn integers(network: &Network) -> u64 {
+        let made = |operator: &str| matches!(operator, "Cast" | "CastLike" | "DequantizeLinear");
+        let constants = network.nodes().iter().filter(|node| matches!(node.op, Op::Constant(_)) && made(&node.operator));
+        constants.map(|node| node.size() as u64).filter(|&size| size > 1).sum()
     }
 
     /// Returns the trained tensors, in the order of the file, those that cannot be differentiated among them.

@@ -26,17 +26,20 @@ pub struct Extent {
     /// From at least the least value that was met to at most the greatest: contained in the smallest box. Empty (lower
     /// above upper) where rounding leaves nothing.
     pub attained: Interval,
+    /// Whether both linear bounds of the row are constants: no input enters them.
+    pub constant: bool,
 }
 
 /// A box that is no wider than this share of its magnitude has no width but that of rounding.
 const ROUNDING: f64 = 1.0 / (1u64 << 44) as f64;
 
 impl Extent {
-    /// Whether the row is constant up to rounding: the propagated box has no width of its own. Written so that a NaN is not.
+    /// Whether the row is constant up to rounding: no input enters its bounds, and they have no width of their own. A row that
+    /// inputs enter is not, however small its width is beside its magnitude. Written so that a NaN is not.
     #[must_use]
     pub fn is_degenerate(&self) -> bool {
-        let Interval { lower, upper } = self.propagated;
-        add_up(upper, -lower) <= ROUNDING * lower.abs().max(upper.abs())
+        let narrow = |Interval { lower, upper }: Interval| add_up(upper, -lower) <= ROUNDING * lower.abs().max(upper.abs());
+        self.constant && narrow(self.propagated) && narrow(self.outer)
     }
 
     /// Bounds of the tightness: the width of the smallest box over the width of the propagated one. `None` where that is
@@ -86,8 +89,10 @@ pub fn extents(
         let mut side = Vec::with_capacity(propagated.len());
         for (row, propagated) in propagated.into_iter().enumerate() {
             let row = rows.row(row);
-            let (least, attained) = Minimum { prepared, row: &row }.search(&refined, region.bounds(), propagated, splits)?;
-            side.push((propagated, least, attained));
+            let minimum = Minimum { prepared, row: &row };
+            let (least, attained) = minimum.search(&refined, region.bounds(), propagated, splits)?;
+            let constant = minimum.bound(&refined).1.iter().all(|&slope| slope == 0.0);
+            side.push((propagated, least, attained, constant));
         }
         sides.push(side);
     }
@@ -96,6 +101,7 @@ pub fn extents(
             propagated: Interval::new(low.0, -high.0),
             outer: Interval::new(low.1, -high.1),
             attained: Interval::new(low.2, -high.2),
+            constant: low.3 && high.3,
         });
     }
     Ok(extents)

@@ -214,6 +214,7 @@ mod tests {
             propagated: interval(-10.0, 10.0),
             outer: interval(outer.0, outer.1),
             attained: interval(attained.0, attained.1),
+            constant: false,
         };
         let (close, far) = (extent((0.0, 1.0 + 9e-7), (0.0, 1.0)), extent((0.0, 1.0 + 1.1e-6), (0.0, 1.0)));
         assert_eq!(exact_boxes(&[vec![close], vec![close, far], vec![]]), (2, 1));

@@ -132,6 +132,14 @@ fn parameters(objective: &Objective) -> String {
 /// As many names are written out.
 const LISTED: usize = 8;
 
+/// The arithmetic of a claim, in words: what real arithmetic says of a network its rounding errors may undo.
+pub(super) const fn arithmetic(semantics: Semantics) -> &'static str {
+    match semantics {
+        Semantics::Real => "in real arithmetic",
+        Semantics::Float32 => "in float32 with any summation order",
+    }
+}
+
 /// The domain of a claim about no input.
 const VACUOUS: &str = "vacuous: its assertions contradict each other, so it says nothing about the model";
 
@@ -242,10 +250,7 @@ fn loss(objective: &Objective) -> String {
 impl fmt::Display for CheckedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for claim in &self.claims {
-            let semantics = match claim.semantics {
-                Semantics::Real => "in real arithmetic on the file's weights",
-                Semantics::Float32 => "in float32 with any summation order",
-            };
+            let semantics = arithmetic(claim.semantics);
             let found = match claim.assurance {
                 Assurance::Proved => format!("proved in {}", super::duration(claim.time)),
                 Assurance::Checked => format!("checked in {}", super::duration(claim.time)),

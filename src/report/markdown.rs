@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::audit::{Audit, ModelSection, assurance_word, status_word};
+use super::check::arithmetic;
 use super::visible;
 use crate::policy::Status;
 
@@ -61,11 +62,12 @@ fn of_model(text: &mut String, model: &ModelSection) {
         for claim in model.certificates.iter().flat_map(|certificate| &certificate.claims) {
             let _ = writeln!(
                 text,
-                "| {} | {} | {} ({}) |",
+                "| {} | {} | {} ({}, {}) |",
                 escaped(&claim.id),
                 assurance_word(claim.assurance),
                 escaped(&claim.statement),
-                claim.domain
+                claim.domain,
+                arithmetic(claim.semantics)
             );
         }
         text.push('\n');

@@ -33,9 +33,9 @@ pub struct Scope {
     /// Elements of the tensors of the model that count as trained (`docs/proved.md` says which do), also of those that cannot be
     /// differentiated.
     pub trainable: u64,
-    /// Elements of all floating point tensors of the model that its output needs.
+    /// Elements of all floating point tensors of the model that its output needs, and numbers that it makes of integers.
     pub stored: u64,
-    /// Whether the parameters are exactly the trained tensors.
+    /// Whether the parameters are exactly the trained tensors, nothing comes from integers, and most of what is stored is trained.
     pub complete: bool,
 }
 

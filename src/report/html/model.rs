@@ -1,6 +1,7 @@
 //! A model's section: what it is, then what is proved, checked and estimated about it, apart from each other.
 
 use super::super::audit::{CertificateSection, ClaimSection, DescriptiveSection, Direction, ModelSection};
+use super::super::check::arithmetic;
 use super::super::markup::{Markup, element, plain, tag};
 use super::chart::figure;
 use super::{code, facts, section as titled, table, wide_table};
@@ -88,7 +89,8 @@ pub fn at_a_glance(models: &[ModelSection]) -> Markup {
     claims.sort_by_key(|(_, _, claim)| std::cmp::Reverse(claim.assurance));
     let rows = claims.iter().take(MOST_AT_A_GLANCE).map(|(model, id, claim)| {
         let link = element("a", &[("href", &format!("#{id}"))], statement(&upper_first(&claim.statement)));
-        let of = if models.len() > 1 { format!(" ({}; {})", model.name, claim.domain) } else { format!(" ({})", claim.domain) };
+        let of = if models.len() > 1 { format!("{}; ", model.name) } else { String::new() };
+        let of = format!(" ({of}{}, {})", claim.domain, arithmetic(claim.semantics));
         let text = plain("span", Markup::join([link, element("span", &[("class", "quiet")], Markup::text(of))]));
         plain("li", Markup::join([super::status_tag(super::assurance_word(claim.assurance)), text]))
     });
