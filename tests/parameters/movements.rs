@@ -153,6 +153,13 @@ fn concat(call: &Call) -> Found<Value> {
     let parts = (0..call.inputs.len()).map(|index| call.input(index)).collect::<Found<Vec<_>>>()?;
     let first = &parts.first().ok_or("nothing to join")?.shape;
     let at = axis(call.optional_int("axis").ok_or("no axis")?, first.len())?;
+    let fits = |part: &&Value| {
+        let others = |shape: &[usize]| (0..shape.len()).filter(|&axis| axis != at).map(|axis| shape[axis]).collect::<Vec<_>>();
+        part.shape.len() == first.len() && others(&part.shape) == others(first)
+    };
+    if !parts.iter().all(fits) {
+        return Err("shapes that cannot be joined".to_owned());
+    }
     let owners: Vec<(usize, usize)> =
         parts.iter().enumerate().flat_map(|(part, value)| (0..value.shape[at]).map(move |place| (part, place))).collect();
     let mut shape = first.clone();
@@ -175,7 +182,7 @@ fn split(call: &Call) -> Found<Vec<Value>> {
         Some(parts) => extents(&parts)?,
         None => even(),
     };
-    if parts.iter().sum::<usize>() != x.shape[at] || parts.len() != call.outputs {
+    if parts.iter().copied().fold(0, usize::saturating_add) != x.shape[at] || parts.len() != call.outputs {
         return Err(format!("parts {parts:?} of {:?}", x.shape));
     }
     let own = strides(&x.shape);
@@ -219,7 +226,7 @@ fn pad(call: &Call) -> Found<Value> {
         for at in 0..rank {
             let (place, extent) = ((index[at] as i64).saturating_sub(begins[at]), x.shape[at] as i64);
             let place = match mode {
-                "edge" => place.clamp(0, extent - 1),
+                "edge" => place.clamp(0, (extent - 1).max(0)),
                 "reflect" if place < 0 => -place,
                 "reflect" if place >= extent => 2 * (extent - 1) - place,
                 "wrap" => place.rem_euclid(extent),

@@ -27,8 +27,8 @@ fn elementwise(call: &Call) -> Found<Value> {
         "Div" => binary(call, |a, b| a / b, i64::checked_div),
         "Mod" => binary(call, |a, b| a - b * (a / b).floor(), |a, b| floored(call.int("fmod", 0) == 1, a, b)),
         "Sum" => variadic(call, |a, b| a + b),
-        "Max" => variadic(call, f64::max),
-        "Min" => variadic(call, f64::min),
+        "Max" => variadic(call, larger),
+        "Min" => variadic(call, smaller),
         "Mean" => {
             let sum = variadic(call, |a, b| a + b)?;
             let inputs = call.inputs.len() as f64;
@@ -57,6 +57,16 @@ fn elementwise(call: &Call) -> Found<Value> {
     }
 }
 
+/// The larger of two numbers, or NaN beside one.
+pub fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
+/// The smaller of two numbers, or NaN beside one.
+pub fn smaller(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a < b { a } else { b }
+}
+
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
@@ -70,7 +80,7 @@ fn function(call: &Call) -> Option<Box<dyn Fn(f64) -> f64>> {
     let (alpha, beta) = (|default| call.float("alpha", default), |default| call.float("beta", default));
     let elu = |alpha: f64| move |x: f64| if x < 0.0 { alpha * x.exp_m1() } else { x };
     Some(match call.operator {
-        "Relu" => Box::new(|x: f64| x.max(0.0)),
+        "Relu" => Box::new(|x| larger(x, 0.0)),
         "LeakyRelu" => {
             let alpha = alpha(0.01);
             Box::new(move |x| if x < 0.0 { alpha * x } else { x })
@@ -183,7 +193,7 @@ fn clip(call: &Call) -> Found<Value> {
         None => Ok(call.attribute(name).map_or(open, |attribute| f64::from(attribute.f.unwrap_or(0.0)))),
     };
     let (lower, upper) = (bound(1, "min", f64::NEG_INFINITY)?, bound(2, "max", f64::INFINITY)?);
-    Ok(Value::floats(&x.shape, x.as_floats()?.iter().map(|x| x.max(lower).min(upper)).collect()))
+    Ok(Value::floats(&x.shape, x.as_floats()?.iter().map(|&x| smaller(larger(x, lower), upper)).collect()))
 }
 
 fn compare(call: &Call) -> Found<Value> {

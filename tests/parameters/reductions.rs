@@ -1,7 +1,7 @@
 //! Reductions, sorting, softmax, matrix products and normalisation.
 
 use super::movements::sorted_axes;
-use super::operators::{along, pairwise, product, softmax};
+use super::operators::{along, larger, pairwise, product, smaller, softmax};
 use super::oracle::Call;
 use super::value::{Data, Found, Value, axis, broadcast, count, flat, strides};
 
@@ -11,8 +11,8 @@ pub fn apply(call: &Call) -> Option<Found<Vec<Value>>> {
     match call.operator {
         "ReduceSum" => one(reduce(call, |row| row.iter().sum())),
         "ReduceMean" => one(reduce(call, |row| row.iter().sum::<f64>() / row.len() as f64)),
-        "ReduceMax" => one(reduce(call, |row| row.iter().copied().fold(f64::NEG_INFINITY, f64::max))),
-        "ReduceMin" => one(reduce(call, |row| row.iter().copied().fold(f64::INFINITY, f64::min))),
+        "ReduceMax" => one(reduce(call, |row| row.iter().copied().fold(f64::NEG_INFINITY, larger))),
+        "ReduceMin" => one(reduce(call, |row| row.iter().copied().fold(f64::INFINITY, smaller))),
         "ReduceProd" => one(reduce(call, |row| row.iter().product())),
         "ReduceL1" => one(reduce(call, |row| row.iter().map(|x| x.abs()).sum())),
         "ReduceSumSquare" => one(reduce(call, |row| row.iter().map(|x| x * x).sum())),

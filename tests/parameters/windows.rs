@@ -1,5 +1,6 @@
 //! Convolutions and poolings, element by element as they are defined.
 
+use super::operators::larger;
 use super::oracle::Call;
 use super::value::{Found, Value, count, flat, for_each_index, strides};
 
@@ -9,14 +10,14 @@ pub fn apply(call: &Call) -> Option<Found<Vec<Value>>> {
     match call.operator {
         "Conv" => one(convolution(call)),
         "ConvTranspose" => one(transposed(call)),
-        "MaxPool" => one(pooled(call, |window, _| window.iter().copied().fold(f64::NEG_INFINITY, f64::max))),
+        "MaxPool" => one(pooled(call, |window, _| window.iter().copied().fold(f64::NEG_INFINITY, larger))),
         "AveragePool" => {
             let include = call.int("count_include_pad", 0) == 1;
             one(pooled(call, |window, places| {
                 window.iter().sum::<f64>() / if include { places as f64 } else { window.len() as f64 }
             }))
         }
-        "GlobalMaxPool" => one(global(call, |plane| plane.iter().copied().fold(f64::NEG_INFINITY, f64::max))),
+        "GlobalMaxPool" => one(global(call, |plane| plane.iter().copied().fold(f64::NEG_INFINITY, larger))),
         "GlobalAveragePool" => one(global(call, |plane| plane.iter().sum::<f64>() / plane.len() as f64)),
         _ => None,
     }
@@ -82,8 +83,8 @@ fn inside(place: i64, extent: usize) -> Option<usize> {
 /// Batch, channels and spatial extents.
 fn planes(x: &Value) -> Found<(usize, usize, &[usize])> {
     match &x.shape[..] {
-        [batch, channels, spatial @ ..] if !spatial.is_empty() => Ok((*batch, *channels, spatial)),
-        other => Err(format!("{other:?} has no spatial axes")),
+        [batch, channels, spatial @ ..] if !spatial.is_empty() && x.size() > 0 => Ok((*batch, *channels, spatial)),
+        other => Err(format!("{other:?} has no spatial axes or no elements")),
     }
 }
 
