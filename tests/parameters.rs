@@ -7,6 +7,7 @@
 //! | `the_oracle_agrees_with_onnx_runtime` | the interpreter, on every file of the operator zoo that it covers |
 //! | `every_place_freezes_behind_every_chain` | graphs by hand: each place that freezes, behind each kind of chain; those that do not |
 //! | `false_certificates_are_refused_and_new_ones_are_true` | `cases/false` of the shared folder |
+//! | `measured_losses_of_pruned_files_are_theirs` | what `--pruning` says of the file that it writes |
 //! | `claims_about_random_graphs_are_true` | gradients, rows, traces, Gram matrices, residuals, the pass's own derivatives and pruned files of random graphs; frozen tensors are refused by name and none is missing |
 
 #[path = "parameters/blocks.rs"]
@@ -36,6 +37,8 @@ mod movements;
 mod operators;
 #[path = "parameters/oracle.rs"]
 mod oracle;
+#[path = "parameters/pruned.rs"]
+mod pruned;
 #[path = "parameters/random.rs"]
 mod random;
 #[path = "parameters/reductions.rs"]
