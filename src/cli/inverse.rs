@@ -16,7 +16,7 @@ use crate::checker::{ClaimRefusal, prove_residual};
 use crate::data::{read_npy, write_npy};
 use crate::onnx::{Model, load_bytes, patch_initializer};
 use crate::pass::deadline::{Deadline, TimedOut};
-use crate::pass::derivatives::{Circuit, Objective, Precision, Real};
+use crate::pass::derivatives::{Circuit, Objective, Parameters, Precision, Real};
 use crate::pass::mfac::{CollectError, Influence, Inverse, Rows, collect, saliency};
 use crate::report::{InverseSection, NoPoint, PruningPoint, PruningRow, Section, SuspectRow};
 
@@ -294,11 +294,13 @@ fn prune<T: Real>(
         }
         Ok(bytes)
     };
-    // Measured on the files themselves, with the rounding to float32 that they have.
+    // Measured on the files themselves, with the rounding to float32 that they have. With other values a file may be lowered to
+    // other nodes: nothing of the circuit is taken over.
     let measure = |bytes: &[u8]| -> Result<f64, Failure> {
         let model: Model = load_bytes(bytes).map_err(Failure::error)?;
-        let parameters = circuit.parameters.clone();
-        let circuit = Circuit::new(&model.network, circuit.output, parameters).map_err(Failure::error)?;
+        let parameters = Parameters { list: Vec::new(), excluded: Vec::new(), dimension: 0 };
+        let (output, _) = setting.loss.output(&model.network);
+        let circuit = Circuit::new(&model.network, output, parameters).map_err(Failure::error)?;
         let objective = Objective::<T>::new(&circuit, setting.loss, &setting.samples, 0).map_err(Failure::error)?;
         Ok(objective.summary().map_err(Failure::error)?.loss)
     };

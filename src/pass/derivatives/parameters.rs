@@ -81,6 +81,8 @@ impl Parameters {
                 Some(format!("its values decide what node `{}` ({}) computes", by.name, by.operator))
             } else if tensor.is_differentiable() && (named(&selection.only) || named(&selection.include)) {
                 None
+            } else if !tensor.initializer {
+                Some("the value of a `Constant` node (`--include` counts it)".to_owned())
             } else if !selection.only.is_empty() {
                 Some("not among the tensors that were named".to_owned())
             } else {

@@ -30,7 +30,9 @@ pub fn lyapunov(rows: &Rows, eta: f64, batch: usize, deadline: Deadline) -> Opti
     let (values, vectors) = decompose(&hessian)?;
     let lambda: Vec<f64> = values.iter().map(|value| value / n).collect();
     let largest = lambda.last().copied()?;
-    if !(lambda.first()? / largest > RANK) {
+    // A NaN is no full rank.
+    let condition = lambda.first()? / largest;
+    if condition.is_nan() || condition <= RANK {
         return None;
     }
     let turned = &stacked * &vectors;
@@ -62,7 +64,7 @@ pub fn lyapunov(rows: &Rows, eta: f64, batch: usize, deadline: Deadline) -> Opti
             }
         }
         matrix = next;
-        if !(moved > 1e-9 * size) {
+        if moved <= 1e-9 * size || moved.is_nan() {
             break;
         }
     }
