@@ -19,9 +19,9 @@ pub enum BoundsError {
     #[error("the region has {given} coordinates where the network has {expected} inputs")]
     InputSize { given: usize, expected: usize },
     #[error(
-        "float32 arithmetic is asked about, and {tensor}: the deployed network rounds otherwise; ask with `--semantics real`"
+        "float32 arithmetic is asked about, and {obstacle}: the deployed network rounds otherwise; ask with `--semantics real`"
     )]
-    Precision { tensor: String },
+    Float32 { obstacle: String },
     #[error("node `{node}` ({operator}): {reason}")]
     Node { node: String, operator: String, reason: Reason },
 }

@@ -62,8 +62,8 @@ impl<'n> Propagator<'n> {
     /// # Errors
     /// When a constant is undefined or overflows, or float32 arithmetic is asked about of a network in another one.
     pub fn new(network: &'n Network, semantics: Semantics) -> Result<Self, BoundsError> {
-        if let (Semantics::Float32, Some(tensor)) = (semantics, network.other_precision()) {
-            return Err(BoundsError::Precision { tensor: tensor.to_owned() });
+        if let (Semantics::Float32, Some(obstacle)) = (semantics, network.float32_obstacle()) {
+            return Err(BoundsError::Float32 { obstacle: obstacle.to_owned() });
         }
         let terms = |node: &Node| Some(Linear::of(node, network.node(*node.operands.first()?).size())?.terms());
         let longest = network.nodes().iter().filter_map(terms).max().unwrap_or(0);

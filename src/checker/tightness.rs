@@ -48,6 +48,9 @@ pub fn check(
     if network.output_size() > MOST_OUTPUTS {
         return Err(ClaimRefusal::Shape { what: "the network has too many outputs" });
     }
+    if claim.elided && network.output_size() < 2 {
+        return Err(ClaimRefusal::Shape { what: "a network with one output has no margins" });
+    }
     let count = rows(network.output_size(), 0, claim.elided).constants.len();
     if claim.available.is_some_and(|available| available as usize != data.len()) {
         return Err(ClaimRefusal::Scope { field: "available" });
@@ -157,7 +160,7 @@ fn beyond(row: &LinearRows, least: f64) -> Arc<Clause> {
 }
 
 /// How many rows, and how many samples with all their rows, have a smallest box that is known to a millionth of its width, or
-/// that has none.
+/// that has none: whose propagated box is a point.
 #[must_use]
 pub fn exact_boxes(samples: &[Vec<Extent>]) -> (u32, u32) {
     // Written so that a NaN is not exact.
@@ -165,7 +168,8 @@ pub fn exact_boxes(samples: &[Vec<Extent>]) -> (u32, u32) {
         let (outer, attained) = (extent.outer, extent.attained);
         // What is attained lies within what is possible: neither difference is negative.
         let unknown = add_up(add_up(attained.lower, -outer.lower), add_up(outer.upper, -attained.upper));
-        extent.is_degenerate() || unknown <= mul_down(EXACT, sub_down(attained.upper, attained.lower))
+        let none = extent.propagated.lower >= extent.propagated.upper;
+        none || unknown <= mul_down(EXACT, sub_down(attained.upper, attained.lower))
     };
     let rows = samples.iter().flatten().filter(is_exact).count();
     let whole = samples.iter().filter(|rows| !rows.is_empty() && rows.iter().all(|row| is_exact(&row))).count();
@@ -186,10 +190,10 @@ pub fn is_certified(extents: &[Extent]) -> bool {
     extents.iter().all(|extent| extent.propagated.lower > 0.0)
 }
 
-/// The rows that a tightness is about: `y_label − y_j`, or the outputs.
+/// The rows that a tightness is about: `y_label − y_j` of two outputs or more, or the outputs.
 #[must_use]
 pub fn rows(outputs: usize, label: usize, elided: bool) -> LinearRows {
-    if elided && outputs > 1 {
+    if elided {
         return LinearRows::margins(outputs, label);
     }
     let coefficients = (0..outputs).flat_map(|i| (0..outputs).map(move |j| f64::from(u8::from(i == j)))).collect();

@@ -25,7 +25,8 @@ pub struct Arguments {
     /// Measure how much wider interval propagation makes the boxes around the samples than they need be
     #[arg(long, groups = ["pass", "perturbing"], requires_all = ["data", "eps"])]
     tightness: bool,
-    /// Look at the outputs themselves, not at the margins of the label merged with the last layer
+    /// Look at the outputs themselves, not at the margins of the label merged with the last layer; a network with one output has
+    /// no margins
     #[arg(long, requires = "tightness")]
     not_elided: bool,
     /// Boxes that the search for the smallest box may split, for every row and side [default: by the number of inputs]
@@ -69,7 +70,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
     };
     let samples: Vec<_> = (0..count).map(sample).collect::<Result<_, _>>()?;
     let prepared = LinearBounds::new(network, Semantics::Real).map_err(|error| Failure::error(error).at(context.path))?;
-    let elided = !arguments.not_elided;
+    let elided = !arguments.not_elided && network.output_size() > 1;
     let rows = tightness_rows(network.output_size(), 0, elided).constants.len();
     let most = most_splits(count, rows).ok_or_else(|| {
         let message =

@@ -129,16 +129,16 @@ pub struct Network {
     nodes: Vec<Node>,
     input: NodeId,
     output: NodeId,
-    /// See [`Network::other_precision`].
-    other_precision: Option<String>,
+    /// See [`Network::float32_obstacle`].
+    float32_obstacle: Option<String>,
 }
 
 impl Network {
-    /// Returns the first tensor that a deployed network does not compute with in float32, in words, if there is one. Nothing
-    /// about float32 holds of such a network.
+    /// Returns the first reason, in words, why rounding this network to float32 does not give what is deployed: another precision,
+    /// a decision on a constant that float32 rounds, another order of operations. Nothing about float32 holds of such a network.
     #[must_use]
-    pub fn other_precision(&self) -> Option<&str> {
-        self.other_precision.as_deref()
+    pub fn float32_obstacle(&self) -> Option<&str> {
+        self.float32_obstacle.as_deref()
     }
 
     /// All nodes, operands before users.
@@ -189,13 +189,13 @@ impl Network {
 pub struct NetworkBuilder {
     nodes: Vec<Node>,
     input: Option<NodeId>,
-    other_precision: Option<String>,
+    float32_obstacle: Option<String>,
 }
 
 impl NetworkBuilder {
-    /// Records that a deployed network does not compute with some tensor in float32: see [`Network::other_precision`].
-    pub fn record_precision(&mut self, tensor: impl FnOnce() -> String) {
-        self.other_precision.get_or_insert_with(tensor);
+    /// Records why nothing about float32 holds of the network: see [`Network::float32_obstacle`].
+    pub fn obstruct_float32(&mut self, reason: impl FnOnce() -> String) {
+        self.float32_obstacle.get_or_insert_with(reason);
     }
 
     #[must_use]
@@ -282,7 +282,7 @@ impl NetworkBuilder {
             nodes,
             input: renamed[input.index()],
             output: renamed[output.index()],
-            other_precision: self.other_precision,
+            float32_obstacle: self.float32_obstacle,
         };
         Some((network, renamed.into_iter().zip(needed).map(|(id, kept)| kept.then_some(id)).collect()))
     }

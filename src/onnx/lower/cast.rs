@@ -16,7 +16,14 @@ pub(super) fn cast(site: &mut Site) -> Result<Slot, NodeError> {
 
 pub(super) fn cast_like(site: &mut Site) -> Result<Slot, NodeError> {
     match site.input(1)? {
-        Slot::Node(_) => convert(site, DataType::Float),
+        // What type the node has is not kept: float32, unless something of the network is not.
+        Slot::Node(_) if site.graph.precision().is_none() || matches!(site.input(0)?, Slot::Node(_)) => {
+            convert(site, DataType::Float)
+        }
+        Slot::Node(_) => Err(NodeError::unsupported_with_hint(
+            "a constant is cast to the type of a value that may not be float32",
+            "write a Cast",
+        )),
         _ => Err(NodeError::unsupported("the type that it casts to is not known")),
     }
 }

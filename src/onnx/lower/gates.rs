@@ -41,6 +41,10 @@ pub(super) fn product(site: &mut Site, a: &Slot, b: &Slot) -> Result<Option<Slot
     }
     let found = site.decide(|reader| find(reader, *a, *b).or_else(|| find(reader, *b, *a)));
     let Some((gate, factors)) = found else { return Ok(None) };
+    if factors.len() > usize::from(gate.factor.is_some()) {
+        // The factors are applied after the activation here, before it there: an intermediate result may overflow or vanish.
+        site.graph.record_rewriting(site.name);
+    }
     let gated = build(site, &gate)?;
     let apply = |x: Slot, (binary, factor): Factor| site.binary(binary, &x, &Slot::Node(factor));
     factors.into_iter().try_fold(gated, apply).map(Some)

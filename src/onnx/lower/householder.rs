@@ -41,6 +41,8 @@ pub(super) fn select(site: &mut Site, side: Side, x: NodeId, y: NodeId) -> Resul
         Some((plane, above, kept, first))
     });
     let Some((plane, above, kept, first)) = found else { return Ok(None) };
+    // The reflection, and with it the rounding of its sines and cosines, does not stand in what it is rewritten to.
+    site.graph.record_rewriting(site.name);
     rebuild(site, &plane, above, kept, first).map(Some)
 }
 

@@ -151,10 +151,10 @@ pub(super) fn lower(model: ModelProto, external: &mut ExternalData) -> Result<Lo
         let reason = format!("is empty: its shape is {:?}", output.shape);
         return Err(GraphError::Value { role: "output", value: output.name, reason, hint: None }.into());
     }
-    let (network, held, frozen) = walk.built.finish(id).ok_or(GraphError::NoInput)?;
-    if let Some(tensor) = network.other_precision().filter(|_| element == DataType::Float) {
-        notes.push(format!("{tensor}: its values are taken as real numbers"));
+    if let Some(reason) = walk.built.precision().filter(|_| element == DataType::Float) {
+        notes.push(format!("{reason}: its values are taken as real numbers"));
     }
+    let (network, held, frozen) = walk.built.finish(id).ok_or(GraphError::NoInput)?;
     let tensors = stored(held, frozen, &plan, &graph.node);
     let mut operators = BTreeMap::new();
     for &index in &plan.order {

@@ -82,6 +82,10 @@ pub struct Graph {
     frozen_names: HashSet<String>,
     /// The nodes whose tensors are all frozen already.
     frozen_nodes: HashSet<NodeId>,
+    /// Nodes of known values that float32 arithmetic does not reach exactly.
+    rounded: HashSet<NodeId>,
+    /// The first thing that makes the deployed network differ by more than the rounding of its operations, in words.
+    precision: Option<String>,
     /// The rectified sides of a reflection, shared by its two halves.
     pub rectified: HashMap<(NodeId, bool), Slot>,
 }
@@ -117,6 +121,9 @@ impl Graph {
         };
         let id = self.builder.push(name, operator, op, operands, shape)?;
         if let Some(values) = exact {
+            if !exact::is_single(&values) || operands.iter().any(|&id| self.is_rounded(id)) {
+                self.rounded.insert(id);
+            }
             self.exact.insert(id, values.into());
         }
         Ok(id)
@@ -144,7 +151,44 @@ impl Graph {
     /// Records a floating point tensor that is not of float32.
     pub fn record_precision(&mut self, tensor: &str, element: DataType) {
         if matches!(element, DataType::Float16 | DataType::Bfloat16 | DataType::Double) {
-            self.builder.record_precision(|| format!("`{}` is of {element:?}", shortened(tensor).escape_debug()));
+            self.differ(|| format!("`{}` is of {element:?}", shortened(tensor).escape_debug()));
+        }
+    }
+
+    fn differ(&mut self, reason: impl Fn() -> String) {
+        self.builder.obstruct_float32(&reason);
+        self.precision.get_or_insert_with(reason);
+    }
+
+    /// Records that a node computes by other operations than the file's, in an order that is the same on real numbers alone.
+    pub fn record_rewriting(&mut self, node: &str) {
+        let name = shortened(node).escape_debug();
+        self.builder.obstruct_float32(|| format!("`{name}` is rewritten in a way that rounds differently"));
+    }
+
+    /// Returns the first thing, in words, that makes the deployed network differ by more than the rounding of its operations.
+    pub fn precision(&self) -> Option<&str> {
+        self.precision.as_deref()
+    }
+
+    /// Whether float32 arithmetic arrives at other numbers than a node's known values.
+    fn is_rounded(&self, id: NodeId) -> bool {
+        let stated = |values: &[f64]| values.len() <= exact::LIMIT && !exact::is_single(values);
+        self.rounded.contains(&id) || matches!(&self.builder.node(id).op, Op::Constant(tensor) if stated(tensor.data()))
+    }
+
+    /// Records a decision by a node on values that float32 arithmetic does not reach exactly.
+    fn check_single(&mut self, slot: &Slot, node: &str) {
+        let rounded = match slot {
+            Slot::Constant(constant) => constant.value.as_float().is_some_and(|tensor| !exact::is_single(tensor.data())),
+            Slot::Node(id) => {
+                let stated = |values: &[f64]| values.len() > exact::LIMIT && !exact::is_single(values);
+                self.is_rounded(*id) || matches!(&self.builder.node(*id).op, Op::Constant(tensor) if stated(tensor.data()))
+            }
+            Slot::Step(_) => false,
+        };
+        if rounded {
+            self.differ(|| format!("`{}` depends on the value of a constant that float32 rounds", shortened(node).escape_debug()));
         }
     }
 
@@ -172,8 +216,10 @@ impl Graph {
         }
     }
 
-    /// Marks every tensor of the file that a constant is made of as frozen by a node.
+    /// Marks every tensor of the file that a constant is made of as frozen by a node, and records where float32 arithmetic would
+    /// have had another value to decide on.
     pub(super) fn freeze(&mut self, slot: &Slot, by: (&str, &str)) {
+        self.check_single(slot, by.0);
         match slot {
             Slot::Constant(constant) => {
                 if let Some(stated) = &constant.stated {

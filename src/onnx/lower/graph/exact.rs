@@ -19,6 +19,14 @@ pub fn apply(op: &Op, operands: &[&[f64]]) -> Option<Vec<f64>> {
     }
 }
 
+/// Whether all values are normal numbers of float32, or zero. Where an operation's operands and its exact result are, float32
+/// arithmetic, which rounds correctly what [`apply`] knows, has the same result.
+#[allow(clippy::float_cmp, clippy::cast_possible_truncation)] // exactly representable or not
+pub fn is_single(values: &[f64]) -> bool {
+    let single = |value: f64| value == 0.0 || f64::from(value as f32) == value && value.abs() >= f64::from(f32::MIN_POSITIVE);
+    values.iter().all(|&value| single(value))
+}
+
 /// The one value that all elements have.
 #[allow(clippy::float_cmp)] // values are told apart exactly
 pub fn uniform(values: &[f64]) -> Option<f64> {
@@ -78,6 +86,15 @@ fn call(function: &Function, x: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn single_numbers_are_those_of_float32_that_are_not_flushed() {
+        let least = f64::from(f32::MIN_POSITIVE);
+        assert!(is_single(&[0.0, -0.0, 1.5, f64::from(0.1f32), least, 16_777_216.0]));
+        for other in [0.1, 16_777_217.0, least / 2.0, 1e39, 1e-60, f64::NAN] {
+            assert!(!is_single(&[1.0, other]), "{other}");
+        }
+    }
 
     #[test]
     fn only_exact_results_are_known() {
