@@ -11,7 +11,7 @@ use super::hessian;
 use super::inverse;
 use super::lipschitz;
 use super::objective;
-use super::output::Output;
+use super::output::{Output, apart};
 use super::progress::Progress;
 use super::robustness;
 use super::specification;
@@ -163,6 +163,8 @@ pub struct Findings {
     pub files: Vec<PathBuf>,
     /// What `-o` writes in place of the report, which then goes to standard output.
     pub result_file: Option<Vec<u8>>,
+    /// Files about the claims, written once the checker has accepted them.
+    pub beside: Vec<(PathBuf, Vec<u8>)>,
 }
 
 pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
@@ -173,14 +175,35 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     let common = &arguments.common;
     let threads = set_threads(common.threads)?;
     let model = super::load(path, &output)?;
+    arguments.check_files(path, &output)?;
     let progress = Progress::new(output.is_quiet());
     let context = arguments.context(path, &model, threads, &output, &progress);
     let findings = find(arguments, &context)?;
     progress.finish();
-    conclude(findings, &context, common, start)
+    conclude(findings, &context, arguments, start)
 }
 
 impl Analysis {
+    /// Where the certificate is written.
+    fn certificate(&self) -> PathBuf {
+        let model = self.model.as_deref().unwrap_or(Path::new(""));
+        self.common.certificate.clone().unwrap_or_else(|| beside(model))
+    }
+
+    /// Refuses files that would be written over what is read, or over each other.
+    fn check_files(&self, model: &Path, output: &Output) -> Result<(), Failure> {
+        let common = &self.common;
+        let certificate = self.certificate();
+        let written = [("--certificate", Some(&*certificate)), ("-o", output.file())];
+        let written = written.into_iter().chain(self.robustness.written()).chain(self.inverse.written());
+        let written: Vec<(&str, &Path)> = written.filter_map(|(option, path)| Some((option, path?))).collect();
+        // Inputs and targets may be named together.
+        let data = common.data.as_deref().and_then(Path::to_str).into_iter().flat_map(|data| data.split(',').map(Path::new));
+        let read = [Some(model), common.data.as_deref(), common.labels.as_deref(), self.specification.file()];
+        let read: Vec<&Path> = read.into_iter().chain([self.inverse.vector()]).flatten().chain(data).collect();
+        apart(&written, &read)
+    }
+
     /// What the passes are given.
     pub fn context<'a>(
         &'a self,
@@ -279,9 +302,9 @@ pub fn seal(findings: &[Findings], context: &Context, start: Instant) -> Result<
 }
 
 /// Seals the claims, lets the checker decide, reports, and writes the certificate.
-fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments, start: Instant) -> Result<ExitStatus, Failure> {
+fn conclude(findings: Vec<Findings>, context: &Context, arguments: &Analysis, start: Instant) -> Result<ExitStatus, Failure> {
     let status = findings.iter().map(|found| found.status).fold(ExitStatus::Established, ExitStatus::worse);
-    let certificate_path = common.certificate.clone().unwrap_or_else(|| beside(context.path));
+    let certificate_path = arguments.certificate();
     let Sealed { certificate: sealed, files } = seal(&findings, context, start)?;
     let mut checked = None;
     if let Some((certificate, bundle)) = &sealed {
@@ -291,10 +314,17 @@ fn conclude(findings: Vec<Findings>, context: &Context, common: &CommonArguments
         if let Some(refusal) = found.refusal {
             let message =
                 format!("the checker refused what a pass found, so nothing is established: {}", codes::split(&refusal).0);
-            let hint = "this is a defect of the pass; please report it with the model";
+            let hint = if arguments.robustness.resumes() {
+                "the file of `--resume` does not hold what a run found: remove it, and run again"
+            } else {
+                "this is a defect of the pass; please report it with the model"
+            };
             return Err(Failure::coded("NV604", message).with_hint(hint).ending(ExitStatus::Inconclusive));
         }
         checked = Some(found);
+    }
+    for (path, bytes) in findings.iter().flat_map(|found| &found.beside) {
+        super::output::write(path, bytes)?;
     }
     let result_file = findings.iter().find_map(|found| found.result_file.clone());
     let sections = findings.into_iter().map(|found| found.section).collect();

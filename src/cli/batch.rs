@@ -68,6 +68,7 @@ const DEFAULT_TIMEOUT: f64 = 300.0;
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
+    output.apart_from([&*arguments.instances])?;
     let mut rows = read(&arguments.instances)?;
     if rows.is_empty() {
         return Err(Failure::coded("NV201", format_args!("{}: there are no instances", arguments.instances.display())));

@@ -28,6 +28,8 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
+    let named = arguments.certificates.iter().chain(&arguments.files).chain([&arguments.model]);
+    output.apart_from(named.map(PathBuf::as_path))?;
     let model = super::load(&arguments.model, &output)?;
     let mut evidence = Files::default();
     for path in &arguments.files {

@@ -28,6 +28,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
+    output.apart_from([&*arguments.old, &*arguments.new])?;
     let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
     let changes = changes((&old.0, &old.1), (&new.0, &new.1));
     let regressions: Vec<String> = if arguments.fail_on_regression {

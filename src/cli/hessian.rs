@@ -111,6 +111,7 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
         status,
         files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
         result_file: None,
+        beside: Vec::new(),
     })
 }
 

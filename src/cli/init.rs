@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::output::{Output, write};
+use super::output::{Output, apart, write};
 use super::search::search;
 use super::{ExitStatus, Failure};
 use crate::certificate::ClaimKind;
@@ -31,6 +31,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::to(None, arguments.quiet, false);
+    apart(&[("-o", &arguments.output)], &[&arguments.model])?;
     if std::fs::symlink_metadata(&arguments.output).is_ok() && !arguments.force {
         let message = format!("`{}` exists", arguments.output.display());
         return Err(Failure::error(message).with_hint("`--force` replaces it, `-o FILE` writes elsewhere"));

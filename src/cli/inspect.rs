@@ -17,6 +17,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
+    output.apart_from([&*arguments.model])?;
     let model = super::load(&arguments.model, &output)?;
     let report = InspectReport::new(&arguments.model, &model);
     let text = match output.format {

@@ -71,6 +71,16 @@ impl Arguments {
     pub const fn requested(&self) -> bool {
         self.inverse_hessian
     }
+
+    /// The file that is written, by its option.
+    pub fn written(&self) -> [(&'static str, Option<&Path>); 1] {
+        [("--pruned-model", self.pruned_model.as_deref())]
+    }
+
+    /// The vector that is read.
+    pub fn vector(&self) -> Option<&Path> {
+        self.product.as_deref()
+    }
 }
 
 /// Samples that are listed, or a twentieth of all.
@@ -186,6 +196,7 @@ fn find<T: Real>(arguments: &Arguments, setting: &Setting, context: &Context, st
         status,
         files: setting.dataset.files().iter().map(|(path, _)| path.clone()).collect(),
         result_file,
+        beside: Vec::new(),
     })
 }
 

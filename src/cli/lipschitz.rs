@@ -137,6 +137,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         status: ExitStatus::Established,
         files: Vec::new(),
         result_file: None,
+        beside: Vec::new(),
     })
 }
 

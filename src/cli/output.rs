@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Failure, OutputArguments, OutputFormat};
-use crate::files;
+use crate::files::{self, Identity};
 use crate::report::visible;
 
 /// The streams of one run.
@@ -33,6 +33,11 @@ impl Output {
         Self { format: OutputFormat::Text, file, quiet, verbose }
     }
 
+    /// The file that results are written to, where one is asked for.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     #[cfg(feature = "passes")]
     pub const fn is_quiet(&self) -> bool {
         self.quiet
@@ -51,6 +56,12 @@ impl Output {
         if self.verbose {
             eprintln!("{}", visible(text));
         }
+    }
+
+    /// Refuses a file of results that is one of those that the command reads.
+    pub fn apart_from<'a>(&self, read: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
+        let written: Vec<(&str, &Path)> = self.file.iter().map(|path| ("-o", path.as_path())).collect();
+        apart(&written, &read.into_iter().collect::<Vec<_>>())
     }
 
     /// Writes a result file where one is asked for, and the report to standard output.
@@ -75,6 +86,30 @@ impl Output {
         };
         write(path, text.as_bytes())
     }
+}
+
+/// Refuses outputs, named by their options, that would replace what the same command reads, or each other.
+pub fn apart(written: &[(&str, &Path)], read: &[&Path]) -> Result<(), Failure> {
+    // Nothing that is kept changes where a terminal or a pipe is written to.
+    let regular = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    let same = |a: &Path, b: &Path| match (Identity::of(a), Identity::of(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        (Err(_), Err(_)) => std::path::absolute(a).is_ok_and(|a| std::path::absolute(b).is_ok_and(|b| a == b)),
+        _ => false,
+    };
+    for (index, &(option, path)) in written.iter().enumerate() {
+        if path.exists() && !regular(path) {
+            continue;
+        }
+        let taken =
+            written[..index].iter().find(|(_, other)| same(path, other)).map(|(other, _)| format!("what `{other}` writes"));
+        let taken = taken.or_else(|| read.iter().any(|other| same(path, other)).then(|| "what the command reads".to_owned()));
+        if let Some(taken) = taken {
+            let message = format!("`{option}`: `{}` is {taken}, and would be replaced", path.display());
+            return Err(Failure::error(message).with_hint("name another file"));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file that a command was asked for.

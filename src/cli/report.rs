@@ -63,6 +63,9 @@ struct Accepted {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::to(arguments.output.clone(), arguments.quiet, false);
+    let named = [&arguments.certificates, &arguments.files, &arguments.results];
+    let single = [Some(&arguments.model), arguments.policy.as_ref(), arguments.baseline.as_ref()];
+    output.apart_from(named.into_iter().flatten().chain(single.into_iter().flatten()).map(PathBuf::as_path))?;
     let by_name = arguments.output.as_deref().and_then(ReportFormat::of_path);
     let format = arguments.format.or(by_name).unwrap_or_default();
     let model = super::load(&arguments.model, &output)?;

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::analysis::{Context, Findings};
 use super::data::{identities, paths};
-use super::output::write;
 use super::{ExitStatus, Failure, units};
 use crate::certificate::{
     Assurance, Claim, ClaimKind, Domain, LipschitzClaim, Norm, Perturbation, RobustnessClaim, RobustnessWitness, Semantics,
@@ -75,6 +74,16 @@ const MOST_JOURNAL_BYTES: u64 = 1 << 31;
 impl Arguments {
     pub const fn requested(&self) -> bool {
         self.robust
+    }
+
+    /// Whether samples of an earlier run may be taken over.
+    pub const fn resumes(&self) -> bool {
+        self.resume.is_some()
+    }
+
+    /// The files that are written, by their options.
+    pub fn written(&self) -> [(&'static str, Option<&Path>); 2] {
+        [("--csv", self.csv.as_deref()), ("--resume", self.resume.as_deref())]
     }
 
     /// What may happen to a sample.
@@ -144,9 +153,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
 
     let outcomes: Vec<SampleOutcome> =
         (0..count).map(|sample| journal.finished.remove(&sample).unwrap_or(SampleOutcome::Unknown)).collect();
-    if let Some(path) = &arguments.csv {
-        write_csv(path, &labels, &outcomes)?;
-    }
     let clean = clean_accuracy(&data, &perturbation, &labels[..count], context)?;
     let claim = claim(&data, perturbation, &outcomes, network.input_size(), margins);
     let section = RobustnessSection::new(&claim, semantics, &outcomes, clean, start.elapsed().as_secs_f64());
@@ -173,6 +179,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         status,
         files: paths(&data),
         result_file: None,
+        beside: arguments.csv.iter().map(|path| (path.clone(), csv(&labels, &outcomes))).collect(),
     })
 }
 
@@ -315,7 +322,7 @@ impl Journal {
     }
 }
 
-fn write_csv(path: &Path, labels: &[u32], outcomes: &[SampleOutcome]) -> Result<(), Failure> {
+fn csv(labels: &[u32], outcomes: &[SampleOutcome]) -> Vec<u8> {
     let mut text = "sample,label,outcome,detail\n".to_owned();
     for (sample, (label, outcome)) in labels.iter().zip(outcomes).enumerate() {
         let (word, detail) = match outcome {
@@ -327,5 +334,5 @@ fn write_csv(path: &Path, labels: &[u32], outcomes: &[SampleOutcome]) -> Result<
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{sample},{label},{word},{detail}");
     }
-    write(path, text.as_bytes())
+    text.into_bytes()
 }

@@ -34,6 +34,11 @@ impl Arguments {
     pub const fn requested(&self) -> bool {
         self.spec.is_some()
     }
+
+    /// The specification that is read.
+    pub fn file(&self) -> Option<&Path> {
+        self.spec.as_deref()
+    }
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {
@@ -61,6 +66,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure
         status,
         files: vec![path.to_owned()],
         result_file: Some(result_file(&specification, &verdict).into_bytes()),
+        beside: Vec::new(),
     })
 }
 

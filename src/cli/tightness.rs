@@ -150,6 +150,7 @@ pub fn run(arguments: &Arguments, robustness: &robustness::Arguments, context: &
         status: ExitStatus::Established,
         files: paths(&data),
         result_file: None,
+        beside: Vec::new(),
     })
 }
 

@@ -94,7 +94,7 @@ fn of_claims(model: &super::audit::ModelSection) -> Vec<Case> {
     for certificate in &model.certificates {
         cases.extend(certificate.claims.iter().map(|claim| Case {
             name: claim.id.clone(),
-            message: None,
+            message: claim.violation.then(|| (Status::Violated, claim.statement.clone())),
             properties: vec![("statement", claim.statement.clone())],
         }));
         if let Some(refusal) = &certificate.refusal {

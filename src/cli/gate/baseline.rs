@@ -6,7 +6,7 @@ use std::path::Path;
 use super::decision::{Given, Stop};
 use super::repository::{Kept, Repository, stopped};
 use super::shown;
-use crate::certificate::{Bundle, Certificate, Claim};
+use crate::certificate::{Bundle, Certificate, Claim, ClaimKind, Number};
 use crate::checker::{ClaimRefusal, Evidence, Refusal, check_claim, check_identity};
 use crate::codes::Coded;
 use crate::files::Identity;
@@ -81,12 +81,33 @@ impl Baseline {
         let Some(model) = self.model.as_ref().or(Some(model)).filter(same) else { return Ok(()) };
         let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &self.bundle, files: &given.files };
         match check_claim(claim, &evidence) {
+            // Limits are relative to it, so it must not state more than what its witness proves.
+            Ok(_) if tightened(claim).is_some_and(|less| check_claim(&less, &evidence).is_ok()) => Err(unusable(format!(
+                "the baseline's claim `{}` states a looser bound than its witness proves; make the baseline again",
+                claim.id.escape_debug()
+            ))),
             Ok(_) => Ok(()),
             // Files that the rule does not name either.
             Err(Refusal::Claim { reason, .. }) if matches!(*reason, ClaimRefusal::MissingFile { .. }) => Ok(()),
             Err(refusal) => Err(refused("", &refusal)),
         }
     }
+}
+
+/// The share of its bound by which a claim may state more than is proved: rounding.
+const SLACK: f64 = 1e-4;
+
+/// The claim with an upper bound that is smaller by [`SLACK`]; nothing, where it states no upper bound that regressions are
+/// measured against.
+fn tightened(claim: &Claim) -> Option<Claim> {
+    let mut less = claim.clone();
+    let bound = match &mut less.kind {
+        ClaimKind::Lipschitz(claim) => &mut claim.bound,
+        ClaimKind::HessianTrace(claim) if claim.estimate.is_none() => &mut claim.trace.upper,
+        _ => return None,
+    };
+    *bound = Number::upper(bound.value() * (1.0 - SLACK));
+    (bound.value() > 0.0).then_some(less)
 }
 
 /// Whether a file is one of the folder of certificates, by whatever way it is reached.

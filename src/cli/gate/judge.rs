@@ -16,6 +16,7 @@ use super::flags::flags;
 use super::repository::{Repository, stopped};
 use super::shown;
 use super::store::{Accepted, Stored, stored, write, write_results};
+use crate::certificate::FileIdentity;
 use crate::codes;
 use crate::policy::{PolicyFile, Status, Task};
 use crate::report::CheckedFile;
@@ -189,8 +190,14 @@ impl Judge<'_> {
         let kept = self.kept(subject.name, task, "results");
         let Ok(path) = self.repository.tree.file(&kept) else { return Vec::new() };
         let Ok(results) = Results::open(&path, &subject.model.digest) else { return Vec::new() };
-        let about_these = results.data().all(|data| given.digests.values().any(|digest| *digest == data.digest));
-        if about_these { results.sections(&shown(&path), &|_, _| None, &subject.model.input.shape) } else { Vec::new() }
+        let about_these = |data: &[FileIdentity]| {
+            !data.is_empty() && data.iter().all(|data| given.digests.values().any(|digest| *digest == data.digest))
+        };
+        if results.data().all(about_these) {
+            results.sections(&shown(&path), &|_, _| None, &subject.model.input.shape)
+        } else {
+            Vec::new()
+        }
     }
 
     fn certificate_path(&self, model: &str, task: &Task) -> PathBuf {

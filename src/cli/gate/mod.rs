@@ -14,7 +14,7 @@ pub use repository::{Repository, failed};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::output::{Output, write};
+use super::output::{Output, apart, write};
 use super::{ExitStatus, Failure};
 use crate::policy::{Lock, ModelPolicy, PolicyError, PolicyFile, Status, discover};
 use crate::report::audit::{Audit, PolicySection};
@@ -75,6 +75,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         output.results(&text)?;
         return Ok(ExitStatus::Established);
     }
+    let reports = arguments.reports.iter().map(|path| ("--report", path.as_path()));
+    let written: Vec<(&str, &Path)> = reports.chain(arguments.output.as_deref().map(|path| ("-o", path))).collect();
+    let named = named(&file);
+    apart(&written, &named.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
     if arguments.lock {
         return lock(&file, arguments.allow_outside, &output);
     }
@@ -117,6 +121,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     }
     output.results(&arguments.output_format.render(&audit).map_err(Failure::error)?)?;
     Ok(status(audit.verdict.status))
+}
+
+/// The policy, its lock file, and every file that it names.
+fn named(file: &PolicyFile) -> Vec<PathBuf> {
+    let models = file.policy.models.values().map(toml::Spanned::get_ref);
+    let models = models.flat_map(|model| [Some(&model.path), model.baseline.as_ref(), model.baseline_model.as_ref()]).flatten();
+    let data = file.tasks.iter().flat_map(|(_, tasks)| tasks).flat_map(|task| &task.files);
+    let below = models.chain(data).map(|path| file.folder().join(path));
+    [file.path.clone(), file.folder().join(Lock::name(&file.path))].into_iter().chain(below).collect()
 }
 
 /// The baselines of all models, by their names.

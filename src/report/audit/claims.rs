@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::chart::{self, Chart};
-use crate::certificate::{Assurance, Bundle, Certificate, Run, Semantics, Tool};
+use crate::certificate::{Assurance, Bundle, Certificate, ClaimKind, Run, Semantics, Tool, Verdict};
 use crate::onnx::Model;
 use crate::policy::{Figure, decisive};
 use crate::report::CheckedFile;
@@ -48,6 +48,8 @@ pub struct ClaimSection {
     pub domain: String,
     /// Whether nothing lies there.
     pub vacuous: bool,
+    /// Whether it says that a property is violated.
+    pub violation: bool,
     /// The claim in words.
     pub statement: String,
     pub figures: Vec<FigureRow>,
@@ -91,6 +93,7 @@ impl CertificateSection {
                 semantics: claim.semantics,
                 domain: checked.domain.clone(),
                 vacuous: checked.vacuous,
+                violation: is_violation(&claim.kind),
                 statement: checked.statement.clone(),
                 figures: figures(&value),
                 descriptive: descriptive(&value),
@@ -130,6 +133,11 @@ impl RefusalText {
         let (reason, code) = crate::codes::split(text);
         Self { code: code.unwrap_or_default().to_owned(), reason: reason.to_owned() }
     }
+}
+
+/// Whether a claim says that a property is violated. That some samples are not robust is a figure, not a violation.
+fn is_violation(kind: &ClaimKind) -> bool {
+    matches!(kind, ClaimKind::Specification(claim) if claim.verdict == Verdict::Violated)
 }
 
 /// What every claim has, and what is told apart from its figures.

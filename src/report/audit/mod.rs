@@ -211,6 +211,7 @@ impl Verdict {
             None if refused > 0 => Status::Refused,
             // An estimate is repeated by no check.
             None if claims.is_empty() || count(Assurance::Estimated) > 0 => Status::Inconclusive,
+            None if claims.iter().any(|claim| claim.violation) => Status::Violated,
             None => Status::Met,
         };
         let (title, meaning) = match (status, policy) {
@@ -224,7 +225,10 @@ impl Verdict {
             (Status::Met, None) => {
                 ("Claims established", "The checker established every claim below again, from the model file, for this report.".to_owned())
             }
-            (Status::Violated, _) => ("Policy violated", "At least one rule of the policy is not met; the table says by how much.".to_owned()),
+            (Status::Violated, None) => {
+                ("Violation proved", "The checker established every claim below again, from the model file, for this report; at least one says that a property is violated.".to_owned())
+            }
+            (Status::Violated, Some(_)) => ("Policy violated", "At least one rule of the policy is not met; the table says by how much.".to_owned()),
             (Status::Inconclusive, None) => {
                 ("Inconclusive", "At least one claim is an estimate, which no check repeats, or there is no claim. What is called proved or checked the checker established again for this report.".to_owned())
             }

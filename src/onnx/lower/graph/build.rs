@@ -188,7 +188,9 @@ impl Graph {
             Slot::Step(_) => false,
         };
         if rounded {
-            self.differ(|| format!("`{}` depends on the value of a constant that float32 rounds", shortened(node).escape_debug()));
+            self.differ(|| {
+                format!("`{}` depends on the value of a constant that float32 rounds", shortened(node).escape_debug())
+            });
         }
     }
 

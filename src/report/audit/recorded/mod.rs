@@ -16,6 +16,26 @@ use crate::files::{self, json_problem};
 
 /// A file of results holds figures, not data.
 const MAX_BYTES: u64 = 1 << 26;
+/// Longest text of a file of results that a report repeats, in bytes.
+const LONGEST: usize = 200;
+/// The most figures of a pass that a report repeats.
+const MOST_FIGURES: usize = 32;
+
+/// Reads a text of at most [`LONGEST`] bytes.
+fn short<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.len() <= LONGEST { Ok(text) } else { Err(serde::de::Error::custom("a text is too long")) }
+}
+
+/// Reads a text as [`short`] does, where there is one.
+fn short_if_any<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    if text.as_ref().is_none_or(|text| text.len() <= LONGEST) {
+        Ok(text)
+    } else {
+        Err(serde::de::Error::custom("a text is too long"))
+    }
+}
 
 /// What a pass computed and nobody checks.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -89,13 +109,13 @@ impl Results {
         Ok(Self { digest: digest_of(&bytes), recorded })
     }
 
-    /// The data files that the passes read.
-    pub fn data(&self) -> impl Iterator<Item = &FileIdentity> {
-        self.recorded.sections.iter().flat_map(|section| match section {
+    /// The data files that each pass read.
+    pub fn data(&self) -> impl Iterator<Item = &[FileIdentity]> {
+        self.recorded.sections.iter().filter_map(|section| match section {
             Section::Hessian(Hessian { data, .. })
             | Section::Inverse(Inverse { data, .. })
-            | Section::Tightness(Tightness { data, .. }) => data.as_slice(),
-            Section::Other => &[],
+            | Section::Tightness(Tightness { data, .. }) => Some(data.as_slice()),
+            Section::Other => None,
         })
     }
 
@@ -153,6 +173,7 @@ enum Section {
 
 #[derive(Debug, Deserialize)]
 struct Hessian {
+    #[serde(deserialize_with = "short")]
     loss_convention: String,
     data: Vec<FileIdentity>,
     samples: usize,
@@ -163,15 +184,19 @@ struct Hessian {
 
 #[derive(Debug, Deserialize)]
 struct HessianFigure {
+    #[serde(deserialize_with = "short")]
     name: String,
     value: Option<f64>,
     interval: Option<[Option<f64>; 2]>,
+    #[serde(deserialize_with = "short")]
     method: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct Stability {
+    #[serde(deserialize_with = "short")]
     verdict: String,
+    #[serde(default, deserialize_with = "short_if_any")]
     reason: Option<String>,
     learning_rate: f64,
     batch_size: usize,
@@ -180,6 +205,7 @@ struct Stability {
 
 #[derive(Debug, Deserialize)]
 struct Inverse {
+    #[serde(deserialize_with = "short")]
     loss_convention: String,
     data: Vec<FileIdentity>,
     samples: u32,

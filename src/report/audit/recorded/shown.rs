@@ -1,7 +1,8 @@
 //! What a report shows of each recorded result: a sentence, figures, pictures. Rounded to nearest: nothing here is a bound.
 
 use super::{
-    DescriptiveFigure, Hessian, HessianFigure, Inputs, Inverse, PrunedTensor, Pruning, PruningPoint, Suspect, Tightness,
+    DescriptiveFigure, Hessian, HessianFigure, Inputs, Inverse, MOST_FIGURES, PrunedTensor, Pruning, PruningPoint, Suspect,
+    Tightness,
 };
 use crate::report::audit::chart::{self, Chart, Mark, Series};
 
@@ -29,7 +30,7 @@ impl Hessian {
                 (None, None) => "computed, unless a claim proves it".to_owned(),
             },
         });
-        self.figures.iter().map(row).chain(stability).collect()
+        self.figures.iter().take(MOST_FIGURES).map(row).chain(stability).collect()
     }
 
     pub(super) fn charts(&self) -> Vec<Chart> {
