@@ -102,8 +102,7 @@ fn what_cannot_be_differentiated_is_missed() {
 #[test]
 fn a_specification_is_vacuous_exactly_where_the_claim_says_so() {
     let model = load_bytes(&tiny::mixed()).unwrap();
-    let declared: String =
-        (0..3).map(|i| format!("(declare-const X_{i} Real)(assert (<= X_{i} 0.1))(assert (>= X_{i} 0))")).collect();
+    let declared = [0, 1, 2].map(|i| format!("(declare-const X_{i} Real)(assert (<= X_{i} 0.1))(assert (>= X_{i} 0))")).concat();
     let text = |asserts: &str| format!("{declared}(declare-const Y_0 Real)(declare-const Y_1 Real){asserts}");
     let check = |text: &str, empty_cases: u32, vacuous: bool| {
         let mut files = Files::default();

@@ -34,6 +34,7 @@ impl Output {
     }
 
     /// The file that results are written to, where one is asked for.
+    #[cfg(feature = "passes")]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }

@@ -285,7 +285,7 @@ fn around_samples(
         data: "/data/0/digest",
         labels: "/data/1",
         labels_digest: "/data/1/digest",
-        samples: "/samples",
+        count: "/samples",
         available: "/available",
     };
     let (mut conditions, files) = pointers.at(data, labels, samples)?;
@@ -314,7 +314,7 @@ fn objective(
         data: "/objective/data/0/digest",
         labels: "/objective/data/1",
         labels_digest: "/objective/data/1/digest",
-        samples: "/objective/samples",
+        count: "/objective/samples",
         available: "/objective/scope/available",
     };
     let (mut conditions, files) = pointers.at(data, labels, samples)?;
@@ -332,7 +332,7 @@ struct Samples {
     data: &'static str,
     labels: &'static str,
     labels_digest: &'static str,
-    samples: &'static str,
+    count: &'static str,
     available: &'static str,
 }
 
@@ -345,8 +345,8 @@ impl Samples {
         }
         let labels_are = labels.map_or(Condition::absent(self.labels), |labels| Condition::digest(self.labels_digest, labels));
         let as_many = match samples {
-            Some(samples) => Condition::is(self.samples, json!(samples)),
-            None => Condition { pointer: self.samples, expected: Expected::SameAs(self.available) },
+            Some(samples) => Condition::is(self.count, json!(samples)),
+            None => Condition { pointer: self.count, expected: Expected::SameAs(self.available) },
         };
         let conditions = vec![Condition::digest(self.data, data), labels_are, as_many];
         Ok((conditions, [Some(data), labels].into_iter().flatten().map(Path::to_owned).collect()))

@@ -315,9 +315,11 @@ impl Region {
 
 /// Whether an atom never holds, or two are opposite sides of one hyperplane that exclude each other: `y₀ < y₁` and `y₁ < y₀`.
 fn is_contradictory(atoms: &[Atom]) -> bool {
+    // Whether it is an output's, its index and the bits of its coefficient, for every term of a side.
+    type Side = Vec<(bool, usize, u64)>;
     let never = |sum: f64, strict: bool| sum < 0.0 || (strict && sum == 0.0);
     // The sides by their coefficients, which must be numbers; of those with the same coefficients the one that leaves least.
-    let key = |atom: &Atom, sign: f64| -> Option<Vec<(bool, usize, u64)>> {
+    let key = |atom: &Atom, sign: f64| -> Option<Side> {
         let terms = atom.inputs.iter().map(|term| (false, term)).chain(atom.outputs.iter().map(|term| (true, term)));
         let entry = |(output, term): (bool, &Term)| {
             let value = sign * term.coefficient.lower;
@@ -327,7 +329,7 @@ fn is_contradictory(atoms: &[Atom]) -> bool {
         entries.sort_unstable();
         Some(entries)
     };
-    let mut sides: HashMap<Vec<(bool, usize, u64)>, Vec<(f64, bool)>> = HashMap::new();
+    let mut sides: HashMap<Side, Vec<(f64, bool)>> = HashMap::new();
     for atom in atoms {
         let bound = atom.bound.upper;
         if atom.inputs.is_empty() && atom.outputs.is_empty() && never(bound, atom.strict) {
