@@ -6,16 +6,20 @@
 //! | `float32_boxes_contain_the_real_ones` | what is deployed can do all that real arithmetic does, and ONNX Runtime's float32 outputs lie inside |
 //! | `every_operator_is_bounded_in_both_semantics` | each operator's box contains what is sampled in it, and ONNX Runtime's output |
 //! | `corpus_outputs_lie_inside` | ONNX Runtime's outputs of real networks lie inside the float32 boxes of their inputs |
+//! | `what_float32_rounds_otherwise_is_refused` | constants that decide and are rounded, rewritings that round in another order: nothing is said about float32 |
 //! | `jumps_are_paid_for` | sign and floor beside a jump, in both semantics |
 
 mod common;
 
 use std::path::Path;
 
+use common::tiny::{Tiny, tensor};
 use common::zoo::{array, npz, zoo};
 use nnverify::bounds::{BoundsError, BoxRegion, Interval, Reason, Semantics, interval_bounds};
 use nnverify::ir::{Network, evaluate};
+use nnverify::onnx::proto::{AttributeProto, AttributeType, DataType, ModelProto};
 use nnverify::onnx::{load, load_bytes};
+use prost::Message;
 use serde_json::Value;
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -187,4 +191,71 @@ fn jumps_are_paid_for() {
     let found = interval_bounds(&network, &region, Semantics::Float32).unwrap().output().at(0);
     assert!(found.contains(0.0) && found.contains(1.0));
     assert_eq!(interval_bounds(&network, &region, Semantics::Real).unwrap().output().at(0).lower, 1.0);
+}
+
+#[test]
+fn what_float32_rounds_otherwise_is_refused() {
+    type Build = fn(Tiny) -> Tiny;
+    let attribute = |name: &str, value: DataType| AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Int.into(),
+        i: Some(i32::from(value).into()),
+        ..AttributeProto::default()
+    };
+    let network = |constants: &[(&str, f32)], build: &dyn Fn(Tiny) -> Tiny| {
+        let mut graph = Tiny::new(1, 1);
+        graph.graph().initializer.extend(constants.iter().map(|&(name, value)| tensor(name, &[], vec![value])));
+        load_bytes(&build(graph).finish("y")).unwrap().network
+    };
+    let power: Build = |graph| {
+        graph.node("sum", "Add", &["a", "b"], vec![]).node("e", "Sub", &["sum", "a"], vec![]).node(
+            "y",
+            "Pow",
+            &["x", "e"],
+            vec![],
+        )
+    };
+    let clip: Build = |graph| graph.node("m", "Mul", &["a", "b"], vec![]).node("y", "Clip", &["x", "", "m"], vec![]);
+    let chosen = |graph: Tiny| {
+        let truth = vec![attribute("to", DataType::Bool)];
+        let graph = graph.node("m", "Mul", &["a", "b"], vec![]).node("c", "Cast", &["m"], truth);
+        graph.node("n", "Neg", &["x"], vec![]).node("y", "Where", &["c", "x", "n"], vec![])
+    };
+    let gate: Build = |graph| {
+        let graph = graph.node("p", "Mul", &["x", "a"], vec![]).node("q", "Mul", &["p", "b"], vec![]);
+        graph.node("s", "Sigmoid", &["x"], vec![]).node("y", "Mul", &["q", "s"], vec![])
+    };
+    let scaled: Build = |graph| {
+        let graph = graph.node("p", "Mul", &["x", "a"], vec![]).node("s", "Sigmoid", &["p"], vec![]);
+        graph.node("q", "Mul", &["x", "s"], vec![]).node("y", "Mul", &["q", "b"], vec![])
+    };
+    // What decides is one in float32 as on the numbers of the file, or is not: 2²⁴ + 1, 0.1·0.1, 10⁻³⁰·10⁻³⁰; a factor on the
+    // way to a gate is applied after it here.
+    let cases: [(&str, f32, f32, &dyn Fn(Tiny) -> Tiny, bool); 8] = [
+        ("a power", 16_777_216.0, 1.0, &power, true),
+        ("a power that is exact", 16.0, 1.0, &power, false),
+        ("a clip", 0.1, 0.1, &clip, true),
+        ("a clip that is exact", 0.5, 0.25, &clip, false),
+        ("a choice", 1e-30, 1e-30, &chosen, true),
+        ("a choice that is exact", 0.5, 0.25, &chosen, false),
+        ("a gate", 1e30, 1e-30, &gate, true),
+        ("a gate with its factors where they stand", 1.5, 0.5, &scaled, false),
+    ];
+    for (what, a, b, build, refused) in cases {
+        let network = network(&[("a", a), ("b", b)], build);
+        let region = BoxRegion::new(vec![0.5], vec![1.0]).unwrap();
+        let found = interval_bounds(&network, &region, Semantics::Float32);
+        assert_eq!(matches!(found, Err(BoundsError::Float32 { .. })), refused, "{what}: {:?}", found.err());
+        assert!(interval_bounds(&network, &region, Semantics::Real).is_ok(), "{what}");
+    }
+
+    // What a half precision number would not hold is not cast to the type of a value that may be one.
+    let mut graph = Tiny::new(1, 1);
+    graph.graph().initializer.push(tensor("small", &[], vec![1e-9]));
+    let graph = graph.node("half", "Cast", &["x"], vec![attribute("to", DataType::Float16)]);
+    let graph = graph.node("like", "CastLike", &["small", "half"], vec![]).node("y", "Add", &["half", "like"], vec![]);
+    let mut file = ModelProto::decode(&*graph.finish("y")).unwrap();
+    file.opset_import[0].version = 17;
+    let error = load_bytes(&file.encode_to_vec()).unwrap_err().to_string();
+    assert!(error.contains("`like`") && error.contains("may not be float32"), "{error}");
 }

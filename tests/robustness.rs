@@ -61,7 +61,7 @@ fn every_sample_is_decided_and_the_certificate_checks() {
     let certificate = "digits_relu.certificate.json";
     let check = ["check", certificate, "--model", "digits_relu.onnx", "--file", "digits_test.npz"];
     let (code, out, _) = run(folder, &check);
-    assert!(code == 0 && out.contains(&format!("of 40 samples {robust} are robust for ℓ∞ ε = 0.02")), "{out}");
+    assert!(code == 0 && out.contains(&format!("of the first 40 of 200 samples, {robust} are robust for ℓ∞ ε = 0.02")), "{out}");
     // A larger ε than was proved, with the digest made right.
     let text = std::fs::read(folder.join(certificate)).unwrap();
     let mut forged = nnverify::certificate::Certificate::from_json(&text).unwrap();
@@ -96,8 +96,9 @@ fn a_stopped_run_goes_on() {
     let lie = text.replace("\"outcome\":\"falsified\"", "\"outcome\":\"robust\",\"method\":\"backward\"");
     if lie != text {
         std::fs::write(folder.join("done.jsonl"), lie).unwrap();
-        let (code, _, error) = run(folder, &resumed);
-        assert!(code == 3 && error.contains("the checker refused"), "{code} {error}");
+        let (code, _, error) = run(folder, &[&resumed[..], &["--csv", "rows.csv"]].concat());
+        assert!(code == 3 && error.contains("the checker refused") && error.contains("`--resume`"), "{code} {error}");
+        assert!(!folder.join("rows.csv").exists());
     }
 }
 
@@ -267,7 +268,7 @@ fn usage_errors_say_what_is_wrong() {
         (&["--eps=-1"], "negative"),
         (&["--eps", "0.1", "--clip", "0,0.5"], "lies outside `--clip`"),
         (&["--eps", "0.1", "--clip", "0"], "two numbers"),
-        (&["--eps", "0.1", "--input-std", "0"], "not positive"),
+        (&["--eps", "0.1", "--input-std", "0"], "must be positive"),
         (&["--eps", "0.1", "--input-mean", "1,2,3"], "channels"),
     ] {
         let (code, _, error) = run(folder, &[&base[..], more].concat());

@@ -6,6 +6,7 @@
 //! | `trained_nets_agree_with_the_reference` | the digits nets: τ_loc of the first samples, intervals around the exact optima |
 //! | `phases_find_the_smallest_boxes` | 64 inputs: ends enclosed to a millionth around what enumeration of all activation patterns gives (`tests/data/make_optimal.py`) |
 //! | `invariance_finds_what_is_built_in` | a propagation-invariant net has no broken entry, a random one has |
+//! | `one_output_has_no_margins` | its outputs are looked at; a claim about margins is refused |
 //! | `the_program_claims_what_the_checker_proves` | `--tightness`, its certificate checked again, and refused where it states too much or its trees and points are changed |
 
 mod common;
@@ -269,4 +270,31 @@ fn the_program_claims_what_the_checker_proves() {
         let first = |sample: u32| whole_optima.iter().find(|optimum| optimum.sample == sample).unwrap().point.clone();
         claim.optima.iter_mut().for_each(|optimum| optimum.point = first(optimum.sample));
     });
+}
+
+/// A network with one output has no margins: its outputs are looked at, and a claim about margins is refused.
+#[test]
+fn one_output_has_no_margins() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = common::tiny::Tiny::new(2, 4).gemm("a", "x", 2, 4).node("r", "Relu", &["a"], vec![]).gemm("y", "r", 4, 1);
+    std::fs::write(folder.path().join("m.onnx"), model.finish("y")).unwrap();
+    std::fs::write(folder.path().join("d.csv"), "a,b,label\n0.1,0.2,0\n0.3,0.4,0\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_verify"));
+        let ended = command.current_dir(folder.path()).args(arguments).output().unwrap();
+        (ended.status.code().unwrap(), String::from_utf8(ended.stdout).unwrap())
+    };
+    let (code, out) = run(&["m.onnx", "--tightness", "--data", "d.csv", "--eps", "0.1", "--certificate", "c.json"]);
+    assert!(code == 0 && out.contains("outputs") && !out.contains("robust by intervals"), "{out}");
+    let path = folder.path().join("c.json");
+    let (mut certificate, bundle) = nnverify::certificate::Certificate::read(&path).unwrap();
+    assert!(bundle.is_empty());
+    match &mut certificate.claims[0].kind {
+        nnverify::certificate::ClaimKind::Tightness(claim) => (claim.elided, claim.certified) = (true, Some(0)),
+        other => panic!("{other:?}"),
+    }
+    let (certificate, bundle) = certificate.seal();
+    certificate.write(&bundle, &path).unwrap();
+    let (code, out) = run(&["check", "c.json", "--model", "m.onnx", "--file", "d.csv"]);
+    assert!(code == 4 && out.contains("no margins"), "{out}");
 }

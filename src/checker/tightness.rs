@@ -222,6 +222,16 @@ mod tests {
         };
         let (close, far) = (extent((0.0, 1.0 + 9e-7), (0.0, 1.0)), extent((0.0, 1.0 + 1.1e-6), (0.0, 1.0)));
         assert_eq!(exact_boxes(&[vec![close], vec![close, far], vec![]]), (2, 1));
+        // A width is one however large the numbers are; a point has none.
+        let large = 2f64.powi(50);
+        let known = |width: f64| Extent {
+            propagated: interval(large, large + width),
+            outer: interval(large, large + width),
+            attained: interval(large + width, large),
+            constant: true,
+        };
+        assert_eq!(exact_boxes(&[vec![known(1.0)]]), (0, 0));
+        assert_eq!(exact_boxes(&[vec![known(0.0)]]), (1, 1));
         let (nan, infinity) = (f64::NAN, f64::INFINITY);
         for unknown in [
             extent((nan, 1.0), (0.0, 1.0)),

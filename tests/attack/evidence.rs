@@ -6,7 +6,8 @@ use nnverify::certificate::{Assurance, Certificate, Semantics, digest_of};
 const ROBUSTNESS: &str =
     "[[models.m.robustness]]\ndata = \"d.csv\"\nsamples = 8\nnorm = \"linf\"\nepsilon = 1e-6\nmin-certified-accuracy = 0.01\n";
 const SPECIFICATION: &str = "[[models.m.specification]]\nfile = \"s.vnnlib\"\n";
-const HOLDS: &str = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const X_2 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)\n\
+/// A property that holds of the small model.
+pub const HOLDS: &str = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const X_2 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)\n\
     (assert (>= X_0 0))(assert (<= X_0 1))(assert (>= X_1 0))(assert (<= X_1 1))(assert (>= X_2 0))(assert (<= X_2 1))\n(assert (>= Y_0 1000))";
 
 /// A repository with every kind of file that a policy names, and its lock file.
@@ -153,6 +154,9 @@ fn copies_of_one_sample_are_told() {
     assert!(run(here, &["gate", "--check-only"]).all().contains("7 of 8"));
     let robust = ["m.onnx", "--robust", "--data", "d.csv", "--eps", "1e-6", "--certificate", "c.json"];
     assert!(run(here, &robust).error.contains("`d.csv`: 7 of 8 samples are copies of others"));
+    // The two zeros are one number.
+    put(here, "d.csv", samples((0..8).map(|i| (if i % 2 == 0 { 0.0 } else { -0.0 }, 0))));
+    assert!(run(here, &["gate", "--check-only"]).all().contains("7 of 8"));
     put(here, "d.csv", samples((0..8).map(|i| (f64::from(i), 0))));
     assert!(!run(here, &["gate"]).all().contains("copies"));
 }
@@ -223,6 +227,9 @@ fn a_baseline_is_checked_where_its_model_is_at_hand() {
     put(here, "verify.toml", rules(""));
     forged(here, "good.json", "b.json", stated(1.0));
     run(here, &["gate"]).expect(0, &["met"]);
+    // True, and no limit.
+    forged(here, "good.json", "b.json", stated(2.0));
+    run(here, &["gate"]).expect(2, &["looser bound than its witness proves", "[NV404]"]);
     forged(here, "good.json", "b.json", stated(0.5));
     run(here, &["gate"]).expect(4, &["baseline", "[NV515]"]);
     // A model that changed, the old one kept beside its certificate.

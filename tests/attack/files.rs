@@ -1,6 +1,7 @@
 //! Files and secrets of the runner: what is read in place of a policy's files, and what is written in place of outputs.
 
-use super::{SECRET, certified, link, lipschitz, policy, put, run, samples, small, text};
+use super::evidence::HOLDS;
+use super::{SECRET, certified, folder, link, lipschitz, policy, put, run, samples, small, text, tiny};
 
 /// A secret as the files of a runner hold it.
 fn secrets() -> Vec<(&'static str, String)> {
@@ -169,6 +170,49 @@ fn outputs_that_are_links_are_not_followed() {
     run(here, &["diff", "c.json", "c.json", "-o", "/dev/null"]).expect(0, &[]);
     let leftovers = std::fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(leftovers.into_iter().all(|name| !name.contains(".partial")));
+}
+
+#[test]
+fn outputs_never_replace_what_is_read() {
+    let (model, data, rules) =
+        (tiny::mixed(), samples((0..4).map(|i| (f64::from(i), 0))), policy(&lipschitz("m", "max-bound = 99.0")));
+    let files: [(&str, &[u8]); 4] =
+        [("m.onnx", &model), ("d.csv", data.as_bytes()), ("verify.toml", rules.as_bytes()), ("s.vnnlib", HOLDS.as_bytes())];
+    let repository = folder(&files);
+    let here = repository.path();
+    certified(here, "m.onnx", "c.json");
+    let certificate = text(here, "c.json");
+    std::fs::hard_link(here.join("m.onnx"), here.join("same.onnx")).unwrap();
+    let robust = ["m.onnx", "--robust", "--data", "d.csv", "--eps", "1e-6"];
+    let inverse = ["m.onnx", "--inverse-hessian", "--damping", "0.1", "--data", "d.csv", "--loss", "cross-entropy"];
+    let attacks: Vec<(Vec<&str>, &str)> = vec![
+        (vec!["m.onnx", "--lipschitz", "l2", "-o", "m.onnx"], "`-o`"),
+        (vec!["m.onnx", "--lipschitz", "l2", "-o", "./same.onnx"], "`-o`"),
+        (vec!["m.onnx", "--lipschitz", "l2", "--certificate", "m.onnx"], "`--certificate`"),
+        (vec!["m.onnx", "--lipschitz", "l2", "-o", "n.json", "--certificate", "n.json"], "what `--certificate` writes"),
+        (vec!["m.onnx", "--spec", "s.vnnlib", "-o", "s.vnnlib"], "`-o`"),
+        ([&robust[..], &["--certificate", "d.csv"]].concat(), "`--certificate`"),
+        ([&robust[..], &["--csv", "d.csv"]].concat(), "`--csv`"),
+        ([&robust[..], &["--csv", "m.onnx"]].concat(), "`--csv`"),
+        ([&robust[..], &["--resume", "d.csv"]].concat(), "`--resume`"),
+        ([&inverse[..], &["--pruning", "--pruned-model", "m.onnx"]].concat(), "`--pruned-model`"),
+        ([&inverse[..], &["-o", "d.csv"]].concat(), "`-o`"),
+        (vec!["check", "c.json", "--model", "m.onnx", "-o", "c.json"], "`-o`"),
+        (vec!["report", "c.json", "--model", "m.onnx", "-o", "m.onnx"], "`-o`"),
+        (vec!["diff", "c.json", "c.json", "-o", "c.json"], "`-o`"),
+        (vec!["inspect", "m.onnx", "-o", "m.onnx"], "`-o`"),
+        (vec!["init", "m.onnx", "-o", "m.onnx", "--force"], "`-o`"),
+        (vec!["gate", "-o", "verify.toml"], "`-o`"),
+        (vec!["gate", "--report", "./m.onnx.md", "-o", "m.onnx"], "`-o`"),
+    ];
+    for (arguments, option) in attacks {
+        run(here, &arguments).expect(2, &[option, "would be replaced", "name another file"]);
+        for (name, contents) in files.iter().chain(&[("c.json", certificate.as_bytes())]) {
+            assert!(std::fs::read(here.join(name)).unwrap() == *contents, "{arguments:?}: {name}");
+        }
+    }
+    // What is no file of results may be named twice.
+    run(here, &["m.onnx", "--lipschitz", "l2", "-o", "/dev/null", "--certificate", "/dev/null"]).expect(0, &[]);
 }
 
 #[test]

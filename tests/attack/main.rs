@@ -9,7 +9,7 @@
 //! | data, labels, specifications, baselines, external data replaced, with a lock file or a pin | `evidence` | 1 | another file \[NV603\] |
 //! | a file that the lock file does not name; no lock file where one is asked for | `evidence` | 1, 2 | not in the lock file, \[NV408\] |
 //! | copies of one easy sample | `evidence` | as the rule | copies of others |
-//! | baselines with figures that cannot be, of too little assurance, or refuted by their model | `evidence` | 4, 2 | \[NV513\], \[NV404\] |
+//! | baselines with figures that cannot be, of too little assurance, refuted by their model, or looser than their witness | `evidence` | 4, 2 | \[NV513\], \[NV404\] |
 //! | limits that limit nothing | `evidence` | 2 | \[NV403\] |
 //! | a claim in another arithmetic than the rule asks about | `evidence` | 3 | no certificate at hand |
 //! | secrets of the runner as specification, data, policy, lock file, baseline, model | `files` | 2, 4 | nothing of them |
@@ -18,6 +18,9 @@
 //! | comparisons of different questions, and of figures that cannot be | `reports` | 1, 4 | answers another question |
 //! | refused certificates that no rule uses | `reports` | 4 | an error in every format |
 //! | benchmarks without rows, and verdicts that contradict what is expected | `reports` | 2, 1 | |
+//! | a violated property in a report without a policy | `reports` | 1 | a failure in every format |
+//! | results beside a certificate that are about nothing | `reports` | as ever | left out |
+//! | outputs that are inputs, by whatever name | `files` | 2 | would be replaced |
 //! | names with invisible characters, links and commands in them | `reports` | as ever | codes |
 //! | the action in a checkout of hostile files | `action` | as the gate | nothing of other files |
 

@@ -250,3 +250,35 @@ fn names_hide_nothing_and_lead_nowhere() {
     let ended = run(here, &[command, "--lipschitz", "l2"]).expect(2, &[]);
     assert!(ended.all().lines().all(|line| !line.starts_with("::")), "{}", ended.all());
 }
+
+#[test]
+fn a_violated_property_is_no_success() {
+    let declared = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const X_2 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)";
+    let inputs: String = [0, 1, 2].map(|i| format!("(assert (<= X_{i} 0.1))(assert (>= X_{i} 0))")).concat();
+    let repository = small("");
+    let here = repository.path();
+    put(here, "s.vnnlib", format!("{declared}{inputs}(assert (>= Y_0 -1000))"));
+    run(here, &["m.onnx", "--spec", "s.vnnlib", "--certificate", "c.json"]).expect(1, &["violated"]);
+    let report = ["report", "c.json", "--model", "m.onnx", "--file", "s.vnnlib", "--format"];
+    let ended = run(here, &[&report[..], &["markdown"]].concat()).expect(1, &["Violation proved"]);
+    assert!(!ended.out.contains('✅'), "{}", ended.out);
+    run(here, &[&report[..], &["junit"]].concat()).expect(1, &["failures=\"1\"", "<failure"]);
+}
+
+#[test]
+fn results_that_name_no_data_are_not_shown() {
+    let repository = small(&lipschitz("m", "max-bound = 1000.0"));
+    let here = repository.path();
+    run(here, &["gate", "-q"]).expect(0, &[]);
+    let digest = Certificate::read(&here.join(super::CERTIFICATE)).unwrap().0.model.digest;
+    let results = serde_json::json!({"digest": digest, "sections": [{
+        "pass": "hessian", "loss_convention": "mean cross-entropy", "data": [], "samples": 100, "density": [],
+        "figures": [{"name": "certified_accuracy", "value": 1.0, "interval": [1.0, 1.0], "method": "proved"}],
+        "stability": {"verdict": "stable", "reason": "proved", "learning_rate": 0.1, "batch_size": 1, "critical_learning_rate": null},
+    }]});
+    put(here, "certificates/m.lipschitz-l2.results.json", results.to_string());
+    run(here, &["gate", "--report", "r.md", "--report", "r.json"]).expect(0, &[]);
+    for report in ["r.md", "r.json"] {
+        assert!(!text(here, report).contains("stable"), "{}", text(here, report));
+    }
+}
