@@ -258,4 +258,11 @@ fn what_float32_rounds_otherwise_is_refused() {
     file.opset_import[0].version = 17;
     let error = load_bytes(&file.encode_to_vec()).unwrap_err().to_string();
     assert!(error.contains("`like`") && error.contains("may not be float32"), "{error}");
+
+    // A reflection is rewritten without the sines and cosines of the doubled angle, which the deployed network rounds.
+    let Some(shared) = common::shared() else { return };
+    for (name, refused) in [("g09_householder_split", true), ("g01_maxmin_split_4_8_8_3", false)] {
+        let network = load(&shared.join(format!("cases/lipschitz/{name}.onnx"))).unwrap().network;
+        assert_eq!(network.float32_obstacle().is_some(), refused, "{name}");
+    }
 }
