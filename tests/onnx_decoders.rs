@@ -36,11 +36,11 @@ fn models() -> Vec<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.ends_with(".onnx") || name.ends_with(".onnx.gz")
     };
-    folders.iter().flat_map(|folder| list(folder)).filter(is_model).filter(is_stored).collect()
+    folders.iter().flat_map(|folder| list(folder)).filter(is_model).filter(|path| is_stored(path)).collect()
 }
 
 /// Whether a model lies there, and not a pointer to one that was not fetched.
-fn is_stored(path: &PathBuf) -> bool {
+fn is_stored(path: &Path) -> bool {
     let stored = ModelSource::open(path).map_or(true, |source| !source.bytes().starts_with(b"version https://git-lfs"));
     if !stored {
         eprintln!("skipped: {} is a git-lfs pointer", path.display());

@@ -199,8 +199,9 @@ impl Analysis {
         let written: Vec<(&str, &Path)> = written.filter_map(|(option, path)| Some((option, path?))).collect();
         // Inputs and targets may be named together.
         let data = common.data.as_deref().and_then(Path::to_str).into_iter().flat_map(|data| data.split(',').map(Path::new));
-        let read = [Some(model), common.data.as_deref(), common.labels.as_deref(), self.specification.file()];
-        let read: Vec<&Path> = read.into_iter().chain([self.inverse.vector()]).flatten().chain(data).collect();
+        let read = [Some(model), common.data.as_deref(), common.labels.as_deref()];
+        let of_passes = [self.lipschitz.file(), self.specification.file(), self.inverse.vector()];
+        let read: Vec<&Path> = read.into_iter().chain(of_passes).flatten().chain(data).collect();
         apart(&written, &read)
     }
 

@@ -83,6 +83,14 @@ impl Arguments {
     pub const fn requested(&self) -> bool {
         self.lipschitz.is_some()
     }
+
+    /// The file with bounds that is read.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.region {
+            Some(Region::File(path)) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Findings, Failure> {

@@ -179,14 +179,8 @@ impl Graph {
 
     /// Records a decision by a node on values that float32 arithmetic does not reach exactly.
     fn check_single(&mut self, slot: &Slot, node: &str) {
-        let rounded = match slot {
-            Slot::Constant(constant) => constant.value.as_float().is_some_and(|tensor| !exact::is_single(tensor.data())),
-            Slot::Node(id) => {
-                let stated = |values: &[f64]| values.len() > exact::LIMIT && !exact::is_single(values);
-                self.is_rounded(*id) || matches!(&self.builder.node(*id).op, Op::Constant(tensor) if stated(tensor.data()))
-            }
-            Slot::Step(_) => false,
-        };
+        let rounded = matches!(slot, Slot::Node(id) if self.rounded.contains(id))
+            || self.known(slot).is_some_and(|values| !exact::is_single(values));
         if rounded {
             self.differ(|| {
                 format!("`{}` depends on the value of a constant that float32 rounds", shortened(node).escape_debug())
