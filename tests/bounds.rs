@@ -196,6 +196,8 @@ fn jumps_are_paid_for() {
 #[test]
 fn what_float32_rounds_otherwise_is_refused() {
     type Build = fn(Tiny) -> Tiny;
+    /// What it is, its constants `a` and `b`, its graph, and whether float32 is refused.
+    type Case<'a> = (&'a str, f32, f32, &'a dyn Fn(Tiny) -> Tiny, bool);
     let attribute = |name: &str, value: DataType| AttributeProto {
         name: name.into(),
         r#type: AttributeType::Int.into(),
@@ -231,7 +233,7 @@ fn what_float32_rounds_otherwise_is_refused() {
     };
     // What decides is one in float32 as on the numbers of the file, or is not: 2²⁴ + 1, 0.1·0.1, 10⁻³⁰·10⁻³⁰; a factor on the
     // way to a gate is applied after it here.
-    let cases: [(&str, f32, f32, &dyn Fn(Tiny) -> Tiny, bool); 8] = [
+    let cases: [Case; 8] = [
         ("a power", 16_777_216.0, 1.0, &power, true),
         ("a power that is exact", 16.0, 1.0, &power, false),
         ("a clip", 0.1, 0.1, &clip, true),
