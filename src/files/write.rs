@@ -19,10 +19,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_and_keep(path, bytes).map(drop)
 }
 
-/// Writes a file as [`write`] does, and returns it, open at its end.
+/// Writes a file as [`write()`] does, and returns it, open at its end.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_and_keep(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let name = path.file_name().ok_or_else(|| io::Error::other("the path does not name a file"))?;
     let (folder, inside) = resolved(path.parent().unwrap_or(Path::new("")))?;
