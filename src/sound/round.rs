@@ -71,9 +71,13 @@ pub fn mul_down(a: f64, b: f64) -> f64 {
 }
 
 /// A float not below `a / b`; the smallest one where `|a| >= 2⁻⁹⁰⁰` and the quotient is normal,
-/// else at most one step above it. Division by zero follows IEEE-754.
+/// else at most one step above it. A number other than zero, divided by a zero of either sign, is bounded by nothing: a zero that
+/// was rounded to has no sign to rely on. Zero by zero is NaN.
 #[must_use]
 pub fn div_up(a: f64, b: f64) -> f64 {
+    if b == 0.0 && (a < 0.0 || a > 0.0) {
+        return f64::INFINITY;
+    }
     let quotient = a / b;
     let operands_finite = a.is_finite() && b.is_finite() && b != 0.0;
     if !operands_finite || a == 0.0 || !quotient.is_finite() {
@@ -252,7 +256,9 @@ mod tests {
             assert!(truth < rational(0.0) || down >= 0.0, "{what}");
             assert!(up.is_infinite() || down.is_infinite() || down.next_up().next_up() >= up);
         }
-        assert_eq!(div_up(1.0, 0.0), f64::INFINITY);
+        for (a, b) in [(1.0, 0.0), (1.0, -0.0), (-1.0, 0.0), (1.0, sub_down(1.0, 1.0)), (f64::INFINITY, -0.0)] {
+            assert_eq!((div_up(a, b), div_down(a, b)), (f64::INFINITY, f64::NEG_INFINITY), "{a} / {b}");
+        }
         assert!(div_up(0.0, 0.0).is_nan());
         assert_eq!(div_up(6.0, 3.0), 2.0);
         assert_eq!(div_down(1.0, f64::INFINITY), 0.0);
