@@ -75,7 +75,7 @@ pub fn mul_down(a: f64, b: f64) -> f64 {
 /// was rounded to has no sign to rely on. Zero by zero is NaN.
 #[must_use]
 pub fn div_up(a: f64, b: f64) -> f64 {
-    if b == 0.0 && (a < 0.0 || a > 0.0) {
+    if b == 0.0 && a != 0.0 && !a.is_nan() {
         return f64::INFINITY;
     }
     let quotient = a / b;
