@@ -166,7 +166,9 @@ impl Moments {
         let (samples, outputs, dimension) = (objective.count(), objective.outputs(), objective.dimension());
         let rows = samples.saturating_mul(outputs);
         let entries = rows.saturating_mul(dimension);
-        if dimension > MAX_ORDER || entries > MAX_ROOT_ENTRIES || dimension as f64 * entries as f64 > MAX_WORK {
+        // Per sample, every pair of its rows adds a matrix over θ.
+        let work = dimension as f64 * entries as f64 * outputs as f64;
+        if dimension > MAX_ORDER || entries > MAX_ROOT_ENTRIES || work > MAX_WORK {
             return Err(ClaimRefusal::Work { limit: MAX_WORK });
         }
         let mut all = Vec::with_capacity(rows);

@@ -324,10 +324,8 @@ fn conclude(findings: Vec<Findings>, context: &Context, arguments: &Analysis, st
         }
         checked = Some(found);
     }
-    for (path, bytes) in findings.iter().flat_map(|found| &found.beside) {
-        super::output::write(path, bytes)?;
-    }
     let result_file = findings.iter().find_map(|found| found.result_file.clone());
+    let others: Vec<(PathBuf, Vec<u8>)> = findings.iter().flat_map(|found| found.beside.clone()).collect();
     let sections = findings.into_iter().map(|found| found.section).collect();
     let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
     let report = AnalysisReport::new(context.path, context.model, sections, certificate, checked.as_ref(), start.elapsed());
@@ -335,16 +333,19 @@ fn conclude(findings: Vec<Findings>, context: &Context, arguments: &Analysis, st
         OutputFormat::Text => visible_lines(&report.to_string()),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
-    match result_file {
-        Some(file) if context.output.format == OutputFormat::Text => context.output.results_beside(&file, &text)?,
-        _ => context.output.results(&text)?,
-    }
-    if let Some((certificate, bundle)) = &sealed {
+    // What cannot be written keeps nothing else from being written.
+    let told = match result_file {
+        Some(file) if context.output.format == OutputFormat::Text => context.output.results_beside(&file, &text),
+        _ => context.output.results(&text),
+    };
+    let kept = sealed.as_ref().map_or(Ok(()), |(certificate, bundle)| {
         certificate.write(bundle, &certificate_path).map_err(|error| {
             Failure::coded(codes::WRITE, format_args!("the claims hold, but their certificate was not written: {error}"))
                 .with_hint("say where to write it with `--certificate FILE`")
-        })?;
-    }
+        })
+    });
+    let written: Vec<Result<(), Failure>> = others.iter().map(|(path, bytes)| super::output::write(path, bytes)).collect();
+    [told, kept].into_iter().chain(written).collect::<Result<(), Failure>>()?;
     Ok(status)
 }
 

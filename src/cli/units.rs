@@ -20,7 +20,7 @@ pub fn time(text: &str) -> Result<Duration, String> {
         let (scale, left) = match unit {
             Some(found) => found,
             // A number alone is seconds; behind a unit it could be anything.
-            None if behind.is_empty() && seconds == 0.0 => (1.0, behind),
+            None if behind.is_empty() && last.is_infinite() => (1.0, behind),
             None => return Err(wrong()),
         };
         if scale >= last {
@@ -90,7 +90,7 @@ mod tests {
         {
             assert_eq!(seconds(text), Ok(expected), "{text}");
         }
-        for text in ["", "0", "-1", "5x", "30m1h", "5m30", "nan", "inf", "1m1m", "s"] {
+        for text in ["", "0", "-1", "5x", "30m1h", "5m30", "nan", "inf", "1m1m", "s", "0h30"] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

@@ -319,6 +319,12 @@ pub const ALL: &[Diagnostic] = &[
         "No engine found a witness that proves a bound, or a matrix is too badly conditioned to be factored. Nothing is established either way.",
         "Give it more time or memory (`--timeout`, `--memory`), or ask for less.",
     ),
+    diagnostic(
+        "NV606",
+        "a property is violated",
+        "A claim that the checker established again says that an input of the specification's region is unsafe; the certificate holds that input.",
+        "Improve the model, or change the specification where it asks for too much.",
+    ),
 ];
 
 /// The page of a code, however it is capitalised.

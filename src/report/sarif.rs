@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::audit::{Audit, ModelSection, RuleOutcome};
+use super::audit::{Audit, CertificateSection, ClaimSection, ModelSection, RuleOutcome};
 use super::visible;
 use crate::certificate::digest_of;
 use crate::codes;
@@ -34,6 +34,9 @@ pub fn render(audit: &Audit) -> Value {
             "partialFingerprints": {"nnverify/v1": fingerprint, "primaryLocationLineHash": format!("{}:1", &fingerprint[..16])},
         });
         results.push((refusal.code.clone(), result));
+    }
+    if audit.policy.is_none() {
+        results.extend(audit.models.iter().flat_map(of_violations));
     }
     let notes: Vec<Value> = audit.policy.iter().flat_map(|policy| &policy.notes).map(|note| notification(note)).collect();
     let mut rules: Vec<&codes::Diagnostic> = results.iter().filter_map(|result| codes::find(&result.0)).collect();
@@ -70,6 +73,28 @@ pub fn render(audit: &Audit) -> Value {
         }],
     })
 }
+
+/// The claims about a model that say that a property is violated.
+fn of_violations(model: &ModelSection) -> Vec<(String, Value)> {
+    let claims =
+        model.certificates.iter().flat_map(|certificate| certificate.claims.iter().map(move |claim| (certificate, claim)));
+    let of = |(certificate, claim): (&CertificateSection, &ClaimSection)| {
+        let fingerprint = digest_of(format!("{VIOLATED}\n{}\n{}", certificate.path, claim.id).as_bytes());
+        let result = json!({
+            "ruleId": VIOLATED,
+            "level": "error",
+            "message": {"text": visible(&claim.statement)},
+            "locations": [location(&model.path, None)],
+            "relatedLocations": [location(&certificate.path, None)],
+            "partialFingerprints": {"nnverify/v1": fingerprint, "primaryLocationLineHash": format!("{}:1", &fingerprint[..16])},
+        });
+        (VIOLATED.to_owned(), result)
+    };
+    claims.filter(|(_, claim)| claim.violation).map(of).collect()
+}
+
+/// A property that a claim shows to be violated, where no policy asks about it.
+const VIOLATED: &str = "NV606";
 
 fn of_rule(audit: &Audit, outcome: &RuleOutcome) -> (String, Value) {
     let code = outcome.code.clone().unwrap_or_else(|| "NV602".to_owned());

@@ -262,6 +262,7 @@ fn a_violated_property_is_no_success() {
     let report = ["report", "c.json", "--model", "m.onnx", "--file", "s.vnnlib", "--format"];
     let ended = run(here, &[&report[..], &["markdown"]].concat()).expect(1, &["Violation proved"]);
     assert!(!ended.out.contains('✅'), "{}", ended.out);
+    run(here, &[&report[..], &["sarif"]].concat()).expect(1, &["NV606"]);
     run(here, &[&report[..], &["junit"]].concat()).expect(1, &["failures=\"1\"", "<failure"]);
 }
 

@@ -16,24 +16,25 @@ use crate::files::{self, json_problem};
 
 /// A file of results holds figures, not data.
 const MAX_BYTES: u64 = 1 << 26;
-/// Longest text of a file of results that a report repeats, in bytes.
+/// Longest text of a file of results that a report repeats, in characters.
 const LONGEST: usize = 200;
 /// The most figures of a pass that a report repeats.
 const MOST_FIGURES: usize = 32;
 
-/// Reads a text of at most [`LONGEST`] bytes.
+/// Reads the first [`LONGEST`] characters of a text.
 fn short<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.len() <= LONGEST { Ok(text) } else { Err(serde::de::Error::custom("a text is too long")) }
+    String::deserialize(deserializer).map(cut)
 }
 
 /// Reads a text as [`short`] does, where there is one.
 fn short_if_any<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    if text.as_ref().is_none_or(|text| text.len() <= LONGEST) {
-        Ok(text)
-    } else {
-        Err(serde::de::Error::custom("a text is too long"))
+    Option::<String>::deserialize(deserializer).map(|text| text.map(cut))
+}
+
+fn cut(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -286,6 +287,8 @@ mod tests {
             assert!(error.contains(words), "{error}");
         }
         assert!(matches!(Results::open(Path::new("none.json"), "aa"), Err(ResultsError::Io { .. })));
+        assert_eq!(cut("é".repeat(LONGEST + 1)), format!("{}…", "é".repeat(LONGEST)));
+        assert_eq!(cut("short".to_owned()), "short");
         // A pass without pictures is left out.
         let known = results("{\"digest\": \"aa\", \"sections\": [{\"pass\": \"lipschitz\", \"bounds\": []}]}").unwrap();
         assert!(known.sections("r.json", &|_, _| None, &[1, 4]).is_empty());
