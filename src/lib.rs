@@ -7,10 +7,34 @@
 //!  model.onnx ──[onnx]──> [ir] Network
 //!                           │        │
 //!        untrusted          │        │        TRUSTED
-//!  [pass] ─ [solver]        │        │
-//!  [autodiff]               ├─> [certificate] ─> [checker] ─> verdict ─> [cli], [report]
-//!                           │   (claim+witness)      │
+//!  [query] ─> [pass]        │        │
+//!             [solver]      ├─> [certificate] ─> [checker] ─> verdict ─> [policy], [report]
+//!             [autodiff]    │   (claim+witness)      │
 //!                           └────────────────── [form], [bounds], [sound]
+//! ```
+//!
+//! A [`Query`](query::Query) goes in, an [`Answer`](query::Answer) comes out, and the checker proves its claims again:
+//!
+//! ```
+//! # #[cfg(feature = "passes")] {
+//! use nnverify::certificate::Norm;
+//! use nnverify::checker::check;
+//! use nnverify::query::{Limits, LipschitzQuery, Query, Subjects, answer, evidence, seal};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let subjects = Subjects::open("models/digits_maxmin.onnx".as_ref())?;
+//! let query = Query::Lipschitz(LipschitzQuery::everywhere(Norm::L2));
+//! let limits = Limits::default();
+//! let answers = [answer(&subjects, &query, &limits, &())?];
+//! print!("{}", answers[0].figures);
+//!
+//! let (certificate, bundle) = seal(&subjects, &answers, &limits).ok_or("nothing is claimed")?;
+//! let found = check(&certificate, &bundle, &subjects.model, &evidence(&subjects, &answers)?);
+//! assert!(found.refusal.is_none());
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
 //! ```
 //!
 //! | room | what it is |
@@ -30,6 +54,7 @@
 //! | `solver` | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
 //! | `autodiff` | derivatives over the IR |
 //! | `policy` | `verify.toml`: what a repository asks of its models, decided on claims that the checker established |
+//! | `query` | questions and answers: what every caller builds and reads; limits, validation, typed figures |
 //! | [`codes`] | every diagnostic: code, title, explanation, remedy |
 //! | [`report`], [`cli`] | what people and programs read |
 //!
@@ -55,6 +80,8 @@ pub mod onnx;
 pub mod pass;
 #[cfg(feature = "passes")]
 pub mod policy;
+#[cfg(feature = "passes")]
+pub mod query;
 #[cfg(feature = "checker")]
 pub mod report;
 #[cfg(feature = "passes")]

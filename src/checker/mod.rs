@@ -4,11 +4,12 @@
 //! No solver, status, residual or epsilon appears here, and no pass is known. Passes may call the rules here to find out
 //! what will be accepted; never the reverse.
 //!
-//! One file per kind of claim (`lipschitz`, `specification`, `robustness`, `hessian_trace`, `stability`,
+//! `check` goes through a whole certificate. One file per kind of claim (`lipschitz`, `specification`, `robustness`, `hessian_trace`, `stability`,
 //! `inverse_hessian`, `tightness`), on top of what they share: mean losses (`objective`), derivatives in enclosures (`derivative`), matrix inequalities
 //! (`inequality`; of columns for ℓ1: `columns`), chains of parts (`parts`), norm rules (`rules`, `convolution`), absolute values (`growth`, `column_growth`), attained
 //! quotients (`pair`), refuted boxes (`refutation`, `splits`), certified radii (`margins`), unsafe points (`counterexample`), perturbed samples (`neighbourhood`).
 
+mod check;
 mod column_growth;
 mod columns;
 mod convolution;
@@ -36,6 +37,7 @@ mod tightness;
 
 use std::collections::HashSet;
 
+pub use check::{Checked, Verdict, check, identity};
 pub use column_growth::column_growth;
 pub use columns::prove_columns;
 pub use counterexample::{enclosed_outputs, outputs_at, prove_unsafe};

@@ -1,12 +1,11 @@
-//! `verify MODEL --…`: the passes that were asked for, one certificate for all of them, its check, one report.
+//! `verify MODEL --…`: the questions that were asked, one certificate for all of them, its check, one report.
 //!
-//! Every pass lives in a file of its own with its options and a `run` that returns [`Findings`]; what they have in common
-//! (model, data, limits, seed, certificate) is here. What is reported is what the checker establishes, from the files.
+//! Every question's options are in a file of their own with a function that makes a [`Query`] of them; what they have in common
+//! (data, limits, seed, certificate) is here. What is reported is what the checker establishes, from the files.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::data::copies;
 use super::hessian;
 use super::inverse;
 use super::lipschitz;
@@ -16,13 +15,14 @@ use super::progress::Progress;
 use super::robustness;
 use super::specification;
 use super::tightness;
-use super::{ExitStatus, Failure, OutputArguments, OutputFormat, check, identity};
-use crate::certificate::{Bundle, Certificate, Claim, Run, Semantics};
-use crate::checker::Files;
+use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
+use crate::certificate::Semantics;
+use crate::checker::check;
 use crate::codes;
-use crate::data::Dataset;
-use crate::onnx::Model;
-use crate::report::{AnalysisReport, Section, json, visible_lines};
+use crate::data::{split_pair, write_npy};
+use crate::query::figures::Figures;
+use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, evidence, seal};
+use crate::report::{AnalysisReport, CheckedFile, json, robustness_csv, visible_lines};
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("pass").required(true).multiple(true)))]
@@ -101,70 +101,42 @@ impl From<Arithmetic> for Semantics {
     }
 }
 
-/// What a pass is given.
-pub struct Context<'a> {
-    pub path: &'a Path,
-    pub model: &'a Model,
-    /// `None`: what the pass proves by default.
-    pub semantics: Option<Semantics>,
-    pub timeout: Option<Duration>,
-    /// Bytes.
-    pub memory: u64,
-    pub seed: u64,
-    pub threads: u32,
-    data: Option<(&'a Path, Option<&'a Path>)>,
-    samples: Option<usize>,
-    pub output: &'a Output,
-    pub progress: &'a Progress,
-}
-
-impl Context<'_> {
-    /// The data set that was given, which must fit the model's input.
-    pub fn data(&self, pass: &str) -> Result<Dataset, Failure> {
-        let (data, labels) = self.data.ok_or_else(|| Failure::error(format!("`{pass}` needs samples: `--data FILE`")))?;
-        let dataset = Dataset::open(data, labels).map_err(Failure::error)?;
-        dataset.check_input(&self.model.input.shape).map_err(Failure::error)?;
-        if let Some(samples) = self.samples.filter(|&samples| samples > dataset.len()) {
-            let (path, count) = (data.display(), dataset.len());
-            return Err(Failure::coded("NV202", format_args!("`--samples {samples}`: `{path}` holds {count} samples")));
-        }
-        if let Some(copies) = copies(&dataset, self.samples(&dataset)) {
-            self.output.note(&format!("`{}`: {copies}", data.display()));
-        }
-        Ok(dataset)
-    }
-
-    /// Was a data set given?
+impl CommonArguments {
     pub const fn has_data(&self) -> bool {
         self.data.is_some()
     }
 
-    /// How many samples of a data set are looked at; [`Context::data`] has seen that there are so many.
-    pub fn samples(&self, dataset: &Dataset) -> usize {
-        self.samples.unwrap_or(dataset.len())
+    pub fn semantics(&self) -> Option<Semantics> {
+        self.semantics.map(Semantics::from)
     }
 
-    /// Says what is being done.
-    pub fn step(&self, name: &str) {
-        self.progress.step(name);
-        self.output.detail(name);
+    /// The samples that were given.
+    ///
+    /// # Errors
+    /// Without any.
+    pub fn samples(&self, pass: &str) -> Result<Samples, Failure> {
+        let data = self.data.as_deref();
+        let data = data.ok_or_else(|| Failure::error(format!("`{pass}` needs samples: `--data FILE`")))?;
+        let (data, second) = split_pair(data);
+        Ok(Samples { data, labels: self.labels.clone().or(second), count: self.samples })
     }
 }
 
-/// What a pass found: claims for the certificate, and how it is told.
-pub struct Findings {
-    pub claims: Vec<Claim>,
-    pub section: Section,
-    /// What found the witnesses.
-    pub engine: String,
-    /// How the run ends if the checker accepts the claims.
-    pub status: ExitStatus,
-    /// The files that the claims name.
-    pub files: Vec<PathBuf>,
-    /// What `-o` writes in place of the report, which then goes to standard output.
-    pub result_file: Option<Vec<u8>>,
-    /// Files about the claims, written once the checker has accepted them.
-    pub beside: Vec<(PathBuf, Vec<u8>)>,
+/// Tells the terminal what is being done.
+pub struct Told<'a> {
+    pub progress: &'a Progress,
+    pub output: &'a Output,
+}
+
+impl Watch for Told<'_> {
+    fn step(&self, what: &str) {
+        self.progress.step(what);
+        self.output.detail(what);
+    }
+
+    fn finished(&self, samples: usize, of: usize) {
+        self.progress.step(&format!("{samples} of {of} samples"));
+    }
 }
 
 pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
@@ -172,171 +144,148 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     // The parser requires a model wherever no subcommand is given.
     let path = arguments.model.as_deref().ok_or_else(|| Failure::error("a model is needed"))?;
     let output = Output::new(&arguments.output);
-    let common = &arguments.common;
-    let threads = set_threads(common.threads)?;
-    let model = super::load(path, &output)?;
-    arguments.check_files(path, &output)?;
+    set_threads(arguments.common.threads)?;
+    let subjects = Subjects::new(path.to_owned(), super::load(path, &output)?);
+    let queries = arguments.queries(&subjects.model.input.shape)?;
+    arguments.check_files(path, &queries, &output)?;
+    let limits = arguments.limits();
     let progress = Progress::new(output.is_quiet());
-    let context = arguments.context(path, &model, threads, &output, &progress);
-    let findings = find(arguments, &context)?;
+    let mut answers = Vec::new();
+    for query in &queries {
+        let found = answer(&subjects, query, &limits, &Told { progress: &progress, output: &output });
+        let found = found.map_err(|error| Failure::query(path, &error))?;
+        found.notes.iter().for_each(|note| output.note(note));
+        answers.push(found);
+    }
     progress.finish();
-    conclude(findings, &context, arguments, start)
+    conclude(&subjects, answers, arguments, &output, start)
 }
 
 impl Analysis {
+    /// What is asked, in the order in which it is answered.
+    fn queries(&self, shape: &[usize]) -> Result<Vec<Query>, Failure> {
+        let common = &self.common;
+        let queries = [
+            self.lipschitz.query(common)?,
+            self.specification.query(common),
+            self.robustness.query(common, shape)?,
+            self.tightness.query(&self.robustness, common, shape)?,
+            self.hessian.query(&self.objective, common)?,
+            self.inverse.query(&self.objective, common)?,
+        ];
+        let queries: Vec<Query> = queries.into_iter().flatten().collect();
+        let real_alone = |query: &&Query| !matches!(query, Query::Specification(_) | Query::Robustness(_));
+        if let (Some(Semantics::Float32), Some(query)) = (common.semantics(), queries.iter().find(real_alone)) {
+            let pass = query.option();
+            let message =
+                format!("`{pass}` is proved in real arithmetic alone; `--semantics float32` is for `--robust` and `--spec`");
+            return Err(Failure::error(message).with_hint("ask in a call of its own"));
+        }
+        Ok(queries)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            time: self.common.timeout,
+            memory: (self.common.memory * 1e9) as u64,
+            seed: self.common.seed,
+            journal: self.robustness.journal(),
+        }
+    }
+
     /// Where the certificate is written.
-    fn certificate(&self) -> PathBuf {
-        let model = self.model.as_deref().unwrap_or(Path::new(""));
+    fn certificate(&self, model: &Path) -> PathBuf {
         self.common.certificate.clone().unwrap_or_else(|| beside(model))
     }
 
     /// Refuses files that would be written over what is read, or over each other.
-    fn check_files(&self, model: &Path, output: &Output) -> Result<(), Failure> {
-        let common = &self.common;
-        let certificate = self.certificate();
-        let written = [("--certificate", Some(&*certificate)), ("-o", output.file())];
-        let written = written.into_iter().chain(self.robustness.written()).chain(self.inverse.written());
-        let written: Vec<(&str, &Path)> = written.filter_map(|(option, path)| Some((option, path?))).collect();
-        // Inputs and targets may be named together.
-        let data = common.data.as_deref().and_then(Path::to_str).into_iter().flat_map(|data| data.split(',').map(Path::new));
-        let read = [Some(model), common.data.as_deref(), common.labels.as_deref()];
-        let of_passes = [self.lipschitz.file(), self.specification.file(), self.inverse.vector()];
-        let read: Vec<&Path> = read.into_iter().chain(of_passes).flatten().chain(data).collect();
+    fn check_files(&self, model: &Path, queries: &[Query], output: &Output) -> Result<(), Failure> {
+        let certificate = self.certificate(model);
+        let (journal, pruned) = (self.robustness.journal(), self.inverse.pruned_model(model));
+        let written = [
+            ("--certificate", Some(&*certificate)),
+            ("-o", output.file()),
+            ("--csv", self.robustness.csv()),
+            ("--resume", journal.as_deref()),
+            ("--pruned-model", pruned.as_deref()),
+        ];
+        let written: Vec<(&str, &Path)> = written.into_iter().filter_map(|(option, path)| Some((option, path?))).collect();
+        let read: Vec<&Path> = queries.iter().flat_map(Query::files).chain([model]).collect();
         apart(&written, &read)
     }
-
-    /// What the passes are given.
-    pub fn context<'a>(
-        &'a self,
-        path: &'a Path,
-        model: &'a Model,
-        threads: u32,
-        output: &'a Output,
-        progress: &'a Progress,
-    ) -> Context<'a> {
-        let common = &self.common;
-        Context {
-            path,
-            model,
-            semantics: common.semantics.map(Semantics::from),
-            timeout: common.timeout,
-            memory: (common.memory * 1e9) as u64,
-            seed: common.seed,
-            threads,
-            data: common.data.as_deref().map(|data| (data, common.labels.as_deref())),
-            samples: common.samples.map(|samples| samples as usize),
-            output,
-            progress,
-        }
-    }
-}
-
-/// Runs the passes that were asked for.
-pub fn find(arguments: &Analysis, context: &Context) -> Result<Vec<Findings>, Failure> {
-    let real_alone = [
-        (arguments.lipschitz.requested(), "--lipschitz"),
-        (arguments.tightness.requested(), "--tightness"),
-        (arguments.hessian.requested(), "--hessian-trace"),
-        (arguments.inverse.requested(), "--inverse-hessian"),
-    ];
-    if context.semantics == Some(Semantics::Float32)
-        && let Some((_, pass)) = real_alone.iter().find(|(requested, _)| *requested)
-    {
-        let message =
-            format!("`{pass}` is proved in real arithmetic alone; `--semantics float32` is for `--robust` and `--spec`");
-        return Err(Failure::error(message).with_hint("ask in a call of its own"));
-    }
-    let mut findings = Vec::new();
-    let others = [
-        ("--spec", arguments.specification.requested()),
-        ("--robust", arguments.robustness.requested()),
-        ("--tightness", arguments.tightness.requested()),
-        ("--hessian-trace", arguments.hessian.requested()),
-        ("--inverse-hessian", arguments.inverse.requested()),
-    ];
-    if let (Some(node), Some((pass, _))) = (context.model.network.implicit(), others.iter().find(|(_, asked)| *asked)) {
-        let (path, node, operator) = (context.path.display(), &node.name, &node.operator);
-        let message = format!("{path}: `{pass}` cannot treat node `{node}` ({operator}), an implicit equation");
-        let hint = "`--lipschitz l2`, `l1` or `linf` certifies it, and that it is well posed";
-        return Err(Failure::coded("NV140", message).with_hint(hint));
-    }
-    if arguments.lipschitz.requested() {
-        findings.push(lipschitz::run(&arguments.lipschitz, context)?);
-    }
-    if arguments.specification.requested() {
-        findings.push(specification::run(&arguments.specification, context)?);
-    }
-    if arguments.robustness.requested() {
-        findings.push(robustness::run(&arguments.robustness, context)?);
-    }
-    if arguments.tightness.requested() {
-        findings.push(tightness::run(&arguments.tightness, &arguments.robustness, context)?);
-    }
-    if arguments.hessian.requested() {
-        findings.push(hessian::run(&arguments.hessian, &arguments.objective, context)?);
-    }
-    if arguments.inverse.requested() {
-        findings.push(inverse::run(&arguments.inverse, &arguments.objective, context)?);
-    }
-    Ok(findings)
-}
-
-/// A certificate of everything that was found, and the files that its claims name.
-pub struct Sealed {
-    /// Nothing, where nothing is claimed.
-    pub certificate: Option<(Certificate, Bundle)>,
-    pub files: Files,
-}
-
-/// Makes a certificate of what passes found. What it is worth, the checker says.
-pub fn seal(findings: &[Findings], context: &Context, start: Instant) -> Result<Sealed, Failure> {
-    let claims: Vec<Claim> = findings.iter().flat_map(|found| found.claims.iter().cloned()).collect();
-    let engines = findings.iter().flat_map(|found| found.claims.iter().map(|claim| (claim.id.clone(), found.engine.clone())));
-    let run =
-        Run { engines: engines.collect(), seconds: start.elapsed().as_secs_f64(), threads: context.threads, seed: context.seed };
-    let mut files = Files::default();
-    for path in findings.iter().flat_map(|found| &found.files) {
-        check::add_file(&mut files, path)?;
-    }
-    let certificate = (!claims.is_empty()).then(|| Certificate::new(identity(context.model), claims, Some(run)).seal());
-    Ok(Sealed { certificate, files })
 }
 
 /// Seals the claims, lets the checker decide, reports, and writes the certificate.
-fn conclude(findings: Vec<Findings>, context: &Context, arguments: &Analysis, start: Instant) -> Result<ExitStatus, Failure> {
-    let status = findings.iter().map(|found| found.status).fold(ExitStatus::Established, ExitStatus::worse);
-    let certificate_path = arguments.certificate();
-    let Sealed { certificate: sealed, files } = seal(&findings, context, start)?;
+fn conclude(
+    subjects: &Subjects,
+    mut answers: Vec<Answer>,
+    arguments: &Analysis,
+    output: &Output,
+    start: Instant,
+) -> Result<ExitStatus, Failure> {
+    let status = answers.iter().map(|answer| ExitStatus::from(answer.outcome)).fold(ExitStatus::Established, ExitStatus::worse);
+    let certificate_path = arguments.certificate(&subjects.path);
+    let sealed = seal(subjects, &answers, &arguments.limits());
     let mut checked = None;
     if let Some((certificate, bundle)) = &sealed {
+        let files = evidence(subjects, &answers).map_err(Failure::error)?;
         // From the model file again: not what the passes were given.
-        let again = crate::onnx::load(context.path).map_err(|error| Failure::model(context.path, &error))?;
-        let found = check::check(certificate_path.display().to_string(), certificate, bundle, &again, &files);
+        let again = crate::onnx::load(&subjects.path).map_err(|error| Failure::model(&subjects.path, &error))?;
+        let found = check(certificate, bundle, &again, &files);
         if let Some(refusal) = found.refusal {
-            let message =
-                format!("the checker refused what a pass found, so nothing is established: {}", codes::split(&refusal).0);
-            let hint = if arguments.robustness.resumes() {
+            let message = format!("the checker refused what a pass found, so nothing is established: {refusal}");
+            let hint = if arguments.robustness.journal().is_some() {
                 "the file of `--resume` does not hold what a run found: remove it, and run again"
             } else {
                 "this is a defect of the pass; please report it with the model"
             };
             return Err(Failure::coded("NV604", message).with_hint(hint).ending(ExitStatus::Inconclusive));
         }
-        checked = Some(found);
+        checked = Some(CheckedFile::new(certificate_path.display().to_string(), certificate, bundle, &found));
     }
-    let result_file = findings.iter().find_map(|found| found.result_file.clone());
-    let others: Vec<(PathBuf, Vec<u8>)> = findings.iter().flat_map(|found| found.beside.clone()).collect();
-    let sections = findings.into_iter().map(|found| found.section).collect();
+    let mut others = Vec::new();
+    let mut result_file = None;
+    for answer in &mut answers {
+        for product in std::mem::take(&mut answer.products) {
+            match product {
+                Product::ResultFile(text) => result_file = result_file.or(Some(text.into_bytes())),
+                Product::Vector(values) if arguments.inverse.names_vector() => {
+                    let mut bytes = Vec::new();
+                    write_npy(&mut bytes, &[values.len()], &values).map_err(Failure::error)?;
+                    result_file = result_file.or(Some(bytes));
+                }
+                Product::Vector(_) => {}
+                Product::PrunedModel(bytes) => {
+                    let Some(path) = arguments.inverse.pruned_model(&subjects.path) else { continue };
+                    if let Figures::Inverse(figures) = &mut answer.figures
+                        && let Some(pruning) = &mut figures.pruning
+                    {
+                        pruning.model = Some(path.clone());
+                    }
+                    others.push((path, bytes));
+                }
+            }
+        }
+        if let (Figures::Robustness(figures), Some(path)) = (&answer.figures, arguments.robustness.csv()) {
+            others.push((path.to_owned(), robustness_csv(figures).into_bytes()));
+        }
+    }
+    let failures: Vec<Failure> = answers
+        .iter_mut()
+        .flat_map(|answer| std::mem::take(&mut answer.failures))
+        .map(|error| Failure::query(&subjects.path, &error))
+        .collect();
+    let figures = answers.into_iter().map(|answer| answer.figures).collect();
     let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
-    let report = AnalysisReport::new(context.path, context.model, sections, certificate, checked.as_ref(), start.elapsed());
-    let text = match context.output.format {
+    let report = AnalysisReport::new(&subjects.path, &subjects.model, figures, certificate, checked.as_ref(), start.elapsed());
+    let text = match output.format {
         OutputFormat::Text => visible_lines(&report.to_string()),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
     // What cannot be written keeps nothing else from being written.
     let told = match result_file {
-        Some(file) if context.output.format == OutputFormat::Text => context.output.results_beside(&file, &text),
-        _ => context.output.results(&text),
+        Some(file) if output.format == OutputFormat::Text => output.results_beside(&file, &text),
+        _ => output.results(&text),
     };
     let kept = sealed.as_ref().map_or(Ok(()), |(certificate, bundle)| {
         certificate.write(bundle, &certificate_path).map_err(|error| {
@@ -345,8 +294,19 @@ fn conclude(findings: Vec<Findings>, context: &Context, arguments: &Analysis, st
         })
     });
     let written: Vec<Result<(), Failure>> = others.iter().map(|(path, bytes)| super::output::write(path, bytes)).collect();
-    [told, kept].into_iter().chain(written).collect::<Result<(), Failure>>()?;
+    let failed = failures.into_iter().map(Err);
+    [told, kept].into_iter().chain(written).chain(failed).collect::<Result<(), Failure>>()?;
     Ok(status)
+}
+
+impl From<Outcome> for ExitStatus {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Established => Self::Established,
+            Outcome::Violated => Self::Violated,
+            Outcome::Inconclusive => Self::Inconclusive,
+        }
+    }
 }
 
 /// `model.onnx` or `model.onnx.gz` → `model.certificate.json`.

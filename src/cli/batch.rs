@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::output::{Output, write};
 use super::progress::Progress;
-use super::specification;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
-use crate::certificate::{Bundle, Semantics};
-use crate::checker::{Evidence, Files, check_claim};
+use crate::certificate::Semantics;
+use crate::checker::check;
 use crate::data::Source;
-use crate::onnx::Model;
-use crate::pass::robustness::{SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
-use crate::report::{BatchReport, Instance, json, result_file, visible_lines};
+use crate::query::figures::{Figures, SpecificationFigures};
+use crate::query::{Limits, Outcome, Product, Query, SpecificationQuery, Subjects, answer, evidence, seal};
+use crate::report::{BatchReport, Instance, json, visible_lines};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -52,13 +51,11 @@ struct Row {
     expected: Option<String>,
 }
 
-/// What became of a row: the verdict, in which arithmetic, and the competition's file.
+/// What became of a row: how it ends, what is told of it, and the competition's file.
 struct Decided {
-    verdict: SpecificationVerdict,
-    semantics: Semantics,
+    outcome: Outcome,
+    figures: SpecificationFigures,
     file: String,
-    /// What must be said of a specification that says nothing.
-    warning: Option<String>,
 }
 
 /// Rows of one file are limited as everything that is read.
@@ -88,18 +85,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::Established;
     let mut instances = Vec::new();
     // The rows of one model follow each other.
-    let mut last: Option<(String, Model)> = None;
+    let mut last: Option<(String, Subjects)> = None;
     for (position, row) in rows.iter().enumerate() {
         progress.step(&format!("{} of {}: {} {}", position + 1, rows.len(), row.model, row.specification));
         let start = Instant::now();
         let decided = decide(row, folder, &mut last, arguments);
         let (verdict, file, message, semantics) = match decided {
-            Ok(Decided { verdict, semantics, file, warning }) => {
-                status = status.worse(specification::status(&verdict));
-                if let Some(warning) = &warning {
-                    output.note(&format!("row {}: {warning}", row.number));
-                }
-                (file.lines().next().unwrap_or_default().to_owned(), file, warning, Some(semantics))
+            Ok(Decided { outcome, figures, file }) => {
+                status = status.worse(outcome.into());
+                figures.warnings.iter().for_each(|warning| output.note(&format!("row {}: {warning}", row.number)));
+                let warnings = (!figures.warnings.is_empty()).then(|| figures.warnings.join("; "));
+                (file.lines().next().unwrap_or_default().to_owned(), file, warnings, Some(figures.semantics))
             }
             Err(failure) => {
                 status = status.worse(ExitStatus::Error);
@@ -137,31 +133,37 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 }
 
 /// Decides one row; what is found counts only where the checker proves it again from the files.
-fn decide(row: &Row, folder: &Path, last: &mut Option<(String, Model)>, arguments: &Arguments) -> Result<Decided, Failure> {
+fn decide(row: &Row, folder: &Path, last: &mut Option<(String, Subjects)>, arguments: &Arguments) -> Result<Decided, Failure> {
     let start = Instant::now();
     if last.as_ref().is_none_or(|(name, _)| *name != row.model) {
         let path = existing(folder, &row.model);
-        let model = crate::onnx::load(&path).map_err(|error| Failure::model(&path, &error))?;
-        *last = Some((row.model.clone(), model));
+        *last = Some((row.model.clone(), Subjects::open(&path).map_err(|error| Failure::model(&path, &error))?));
     }
-    let Some((_, model)) = last else { return Err(Failure::internal("no model")) };
-    let path = existing(folder, &row.specification);
-    let spec = specification::open(&path, model)?;
+    let Some((_, subjects)) = last else { return Err(Failure::internal("no model")) };
     let limit = arguments.timeout.map_or(row.timeout, |timeout| timeout.min(row.timeout));
-    let timeout = Some(limit.saturating_sub(start.elapsed()));
-    let asked = arguments.semantics.map(Semantics::from);
-    let options = SpecificationOptions { semantics: asked, timeout, seed: arguments.seed };
-    let verdict = verify_specification(&model.network, &spec, &options, &mut |_| ()).map_err(Failure::error)?;
-    let semantics = asked.unwrap_or_else(|| semantics(&spec));
-    if let Some(claim) = specification::claim(&spec, semantics, &verdict) {
-        let mut files = Files::default();
-        super::check::add_file(&mut files, &path)?;
-        let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &Bundle::default(), files: &files };
-        check_claim(&claim, &evidence)
-            .map_err(|refusal| Failure::coded("NV604", format_args!("the checker refused the verdict: {refusal}")))?;
+    let limits = Limits { time: Some(limit.saturating_sub(start.elapsed())), seed: arguments.seed, ..Limits::default() };
+    let query = Query::Specification(SpecificationQuery {
+        file: existing(folder, &row.specification),
+        semantics: arguments.semantics.map(Semantics::from),
+        // A benchmark's verdict is what the standard says of contradictory assertions.
+        allow_vacuous: true,
+    });
+    let failed = |error| Failure::query(&subjects.path, &error);
+    let found = answer(subjects, &query, &limits, &()).map_err(failed)?;
+    let answers = [found];
+    if let Some((certificate, bundle)) = seal(subjects, &answers, &limits) {
+        let files = evidence(subjects, &answers).map_err(Failure::error)?;
+        if let Some(refusal) = check(&certificate, &bundle, &subjects.model, &files).refusal {
+            return Err(Failure::coded("NV604", format_args!("the checker refused the verdict: {refusal}")));
+        }
     }
-    let file = result_file(&spec, &verdict);
-    Ok(Decided { verdict, semantics, file, warning: specification::emptiness(&spec) })
+    let [found] = answers;
+    let Figures::Specification(figures) = found.figures else { return Err(Failure::internal("no verdict")) };
+    let file = found.products.into_iter().find_map(|product| match product {
+        Product::ResultFile(text) => Some(text),
+        _ => None,
+    });
+    Ok(Decided { outcome: found.outcome, figures, file: file.unwrap_or_default() })
 }
 
 /// The file, or the same with `.gz`, which benchmarks are often stored as.

@@ -1,15 +1,13 @@
 //! `verify check CERTIFICATE… --model MODEL`.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use super::output::Output;
-use super::{ExitStatus, Failure, OutputArguments, OutputFormat, identity};
-use crate::certificate::{Bundle, Certificate, ReadError, read_file};
-use crate::checker::{Evidence, Files, check_claim, check_identity};
-use crate::codes::{self, Coded};
+use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
+use crate::certificate::{Certificate, ReadError, read_file};
+use crate::checker::{Files, check};
 use crate::onnx::Model;
-use crate::report::{CheckedClaim, CheckedFile};
+use crate::report::{CheckedFile, Refused};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -57,9 +55,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 fn check_file(path: &Path, model: &Model, files: &Files) -> Result<CheckedFile, Failure> {
     let name = path.display().to_string();
     match Certificate::read(path) {
-        Ok((certificate, bundle)) => Ok(check(name, &certificate, &bundle, model, files)),
+        Ok((certificate, bundle)) => {
+            Ok(CheckedFile::new(name, &certificate, &bundle, &check(&certificate, &bundle, model, files)))
+        }
         Err(error @ ReadError::Io { .. }) => Err(Failure::error(error)),
-        Err(error) => Ok(CheckedFile { certificate: name, claims: Vec::new(), refusal: Some(codes::tagged(error, "NV501")) }),
+        Err(error) => Ok(CheckedFile::unreadable(name, Refused::new(&error))),
     }
 }
 
@@ -68,25 +68,4 @@ pub fn add_file(files: &mut Files, path: &Path) -> Result<(), Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     files.add(&name, read_file(path).map_err(|error| Failure::coded("NV201", error))?);
     Ok(())
-}
-
-/// Checks a certificate that is at hand, claim by claim, up to the first refusal.
-pub fn check(name: String, certificate: &Certificate, bundle: &Bundle, model: &Model, files: &Files) -> CheckedFile {
-    let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle, files };
-    let mut file = CheckedFile { certificate: name, claims: Vec::new(), refusal: None };
-    if let Err(refusal) = check_identity(certificate, bundle, &identity(model)) {
-        file.refusal = Some(codes::tagged(&refusal, refusal.code()));
-        return file;
-    }
-    for claim in &certificate.claims {
-        let start = Instant::now();
-        match check_claim(claim, &evidence) {
-            Ok(assurance) => file.claims.push(CheckedClaim::new(claim, bundle, assurance, start.elapsed())),
-            Err(refusal) => {
-                file.refusal = Some(codes::tagged(&refusal, refusal.code()));
-                break;
-            }
-        }
-    }
-    file
 }

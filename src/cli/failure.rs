@@ -5,6 +5,8 @@ use std::path::Path;
 use super::ExitStatus;
 use crate::codes::{self, Coded};
 use crate::onnx::LoadError;
+#[cfg(feature = "passes")]
+use crate::query::QueryError;
 
 /// Why a run ended early. Whatever makes one gives it a code, by [`Coded`] or by name.
 #[derive(Debug)]
@@ -29,6 +31,15 @@ impl Failure {
     pub fn model(path: &Path, error: &LoadError) -> Self {
         let hint = error.hint();
         Self { hint, ..Self::error(error).at(path) }
+    }
+
+    /// A question about a model that has no answer.
+    #[cfg(feature = "passes")]
+    pub fn query(path: &Path, error: &QueryError) -> Self {
+        let hint = error.hint(&path.display().to_string());
+        let status = error.outcome().map_or(ExitStatus::Error, ExitStatus::from);
+        let failure = Self { hint, ..Self::error(error).ending(status) };
+        if error.is_about_model() { failure.at(path) } else { failure }
     }
 
     /// A file that is not written.

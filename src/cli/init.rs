@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::output::{Output, apart, write};
-use super::search::search;
 use super::{ExitStatus, Failure};
-use crate::certificate::ClaimKind;
+use crate::certificate::{ClaimKind, Norm};
 use crate::onnx::Model;
 use crate::policy::FILE_NAME;
+use crate::query::{Limits, LipschitzQuery, Query, Subjects, answer};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -37,17 +37,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         return Err(Failure::error(message).with_hint("`--force` replaces it, `-o FILE` writes elsewhere"));
     }
     let model = super::load(&arguments.model, &output)?;
-    let flags = ["--lipschitz", "l2", "--timeout", &arguments.timeout.as_secs_f64().to_string()].map(Into::into);
-    let threads = super::analysis::set_threads(None)?;
-    let bound = match search("init", &flags, &arguments.model, &model, threads, &output) {
-        Ok(found) => found.certificate.and_then(|(certificate, ..)| {
-            certificate.claims.iter().find_map(|claim| match &claim.kind {
-                ClaimKind::Lipschitz(claim) => Some(claim.bound.value()),
-                _ => None,
-            })
+    let subjects = Subjects::new(arguments.model.clone(), model);
+    let model = &subjects.model;
+    let query = Query::Lipschitz(LipschitzQuery::everywhere(Norm::L2));
+    let limits = Limits { time: Some(arguments.timeout), ..Limits::default() };
+    let bound = match answer(&subjects, &query, &limits, &()) {
+        Ok(found) => found.claims.iter().find_map(|claim| match &claim.kind {
+            ClaimKind::Lipschitz(claim) => Some(claim.bound.value()),
+            _ => None,
         }),
-        Err(failure) => {
-            output.note(&format!("no Lipschitz bound: {failure}"));
+        Err(error) => {
+            output.note(&format!("no Lipschitz bound: {}", Failure::query(&arguments.model, &error)));
             None
         }
     };
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     if Path::new(&path).is_absolute() {
         output.note("the model lies outside the policy's folder: `verify gate --allow-outside` accepts that, or copy it there");
     }
-    let text = policy(&path, &model, bound);
+    let text = policy(&path, model, bound);
     write(&arguments.output, text.as_bytes())?;
     output.results(&format!("{}: written; `verify gate` applies it\n", arguments.output.display()))?;
     Ok(ExitStatus::Established)

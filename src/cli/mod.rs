@@ -10,8 +10,6 @@ mod check;
 #[cfg(feature = "passes")]
 mod completions;
 #[cfg(feature = "passes")]
-mod data;
-#[cfg(feature = "passes")]
 mod diff;
 mod explain;
 mod failure;
@@ -41,8 +39,6 @@ mod robustness;
 #[cfg(feature = "passes")]
 mod schema;
 #[cfg(feature = "passes")]
-mod search;
-#[cfg(feature = "passes")]
 mod specification;
 #[cfg(feature = "passes")]
 mod stated;
@@ -57,7 +53,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::certificate::{ExternalFile, ModelIdentity};
 use crate::codes;
 use crate::onnx::Model;
 use crate::report::visible;
@@ -301,12 +296,6 @@ fn load(path: &Path, output: &Output) -> Result<Model, Failure> {
     let model = crate::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
     model.notes.iter().for_each(|note| output.note(note));
     Ok(model)
-}
-
-fn identity(model: &Model) -> ModelIdentity {
-    let external =
-        |file: &crate::onnx::ExternalFile| ExternalFile { location: file.location.clone(), digest: file.digest.clone() };
-    ModelIdentity { digest: model.digest.clone(), external: model.external.iter().map(external).collect() }
 }
 
 /// The command that checks a certificate again, as a shell takes it.

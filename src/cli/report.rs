@@ -2,14 +2,15 @@
 //! say about them, with `--results` also what passes computed and nobody checks.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::check::add_file;
 use super::gate::decision::{Found, Given, Stop, Subject, decide, given};
 use super::gate::{Baseline, Repository, failed, open, shown, status};
 use super::output::Output;
-use super::{ExitStatus, Failure, check, recheck, stated};
+use super::{ExitStatus, Failure, recheck, stated};
 use crate::certificate::{Bundle, Certificate, FileIdentity, ReadError};
-use crate::checker::Files;
-use crate::codes;
+use crate::checker::{Files, check};
 use crate::data::Dataset;
 use crate::files::Identity;
 use crate::onnx::Model;
@@ -17,7 +18,7 @@ use crate::policy::{ModelPolicy, Status, Task};
 use crate::report::audit::{
     Audit, CertificateSection, DescriptiveSection, ModelSection, PolicySection, Results, RuleOutcome, changes, worst,
 };
-use crate::report::{CheckedFile, ReportFormat};
+use crate::report::{CheckedFile, Refused, ReportFormat};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -68,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     output.apart_from(named.into_iter().flatten().chain(single.into_iter().flatten()).map(PathBuf::as_path))?;
     let by_name = arguments.output.as_deref().and_then(ReportFormat::of_path);
     let format = arguments.format.or(by_name).unwrap_or_default();
-    let model = super::load(&arguments.model, &output)?;
+    let model = Arc::new(super::load(&arguments.model, &output)?);
     let policy = arguments.policy.as_deref().map(|path| open(Some(path))).transpose()?;
     let repository = policy.as_ref().map(|file| Repository::open(file, arguments.allow_outside)).transpose()?;
     let rules = match &repository {
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     }
     let mut files = Files::default();
     for path in &paths {
-        check::add_file(&mut files, path)?;
+        add_file(&mut files, path)?;
     }
     let mut sections = Vec::new();
     let mut accepted = Vec::new();
@@ -92,7 +93,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         let recheck = recheck(path, &arguments.model, paths.iter().cloned());
         match Certificate::read(path) {
             Ok((certificate, bundle)) => {
-                let checked = check::check(shown(path), &certificate, &bundle, &model, &files);
+                let checked = check(&certificate, &bundle, &model, &files);
+                let checked = CheckedFile::new(shown(path), &certificate, &bundle, &checked);
                 sections.push(CertificateSection::new(&certificate, &bundle, &checked, &model, recheck, true));
                 if checked.refusal.is_none() {
                     accepted.push(Accepted { certificate, bundle, checked });
@@ -100,8 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
             }
             Err(error @ ReadError::Io { .. }) => return Err(Failure::error(error)),
             Err(error) => {
-                let refusal = Some(codes::tagged(error, "NV501"));
-                let checked = CheckedFile { certificate: shown(path), claims: Vec::new(), refusal };
+                let checked = CheckedFile::unreadable(shown(path), Refused::new(&error));
                 sections.push(CertificateSection::unreadable(&checked, recheck));
             }
         }
@@ -140,13 +141,13 @@ struct Rules<'a> {
     policy: &'a ModelPolicy,
     tasks: &'a [Task],
     path: PathBuf,
-    model: &'a Model,
+    model: &'a Arc<Model>,
     baseline: Option<Result<Baseline, Stop>>,
 }
 
 impl<'a> Rules<'a> {
     /// The entries of the policy whose file the model is: all of them, so that none can stand in for another.
-    fn of(repository: &'a Repository<'a>, path: &Path, model: &'a Model) -> Result<Vec<Self>, Failure> {
+    fn of(repository: &'a Repository<'a>, path: &Path, model: &'a Arc<Model>) -> Result<Vec<Self>, Failure> {
         let file = repository.file;
         let own = Identity::of(path).ok();
         let mut found = Vec::new();
@@ -184,7 +185,7 @@ impl<'a> Rules<'a> {
 
     /// The data and specification files that the rules name and that may be used.
     fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.tasks.iter().flat_map(|task| &task.files).filter_map(|path| self.repository.tree.file(path).ok())
+        self.tasks.iter().flat_map(Task::files).filter_map(|path| self.repository.tree.file(&path).ok())
     }
 
     fn decided(&self, accepted: &[Accepted], notes: &mut Vec<String>) -> Vec<RuleOutcome> {
@@ -206,8 +207,8 @@ impl<'a> Rules<'a> {
     /// The certificate that answers a rule best.
     fn of_task(&self, task: &Task, given: &Given, accepted: &[Accepted]) -> Vec<RuleOutcome> {
         let subject = self.subject();
-        let decided = accepted.iter().filter_map(|Accepted { certificate, checked, .. }| {
-            let (outcomes, _) = decide(&subject, task, certificate, checked, given, Found::AtHand)?;
+        let decided = accepted.iter().filter_map(|Accepted { certificate, bundle, checked }| {
+            let (outcomes, _) = decide(&subject, task, (certificate, bundle), checked, given, Found::AtHand)?;
             let certificate = Some(checked.certificate.clone());
             let of = |outcome| RuleOutcome { certificate: certificate.clone(), reused: true, ..outcome };
             Some(outcomes.into_iter().map(of).collect::<Vec<_>>())

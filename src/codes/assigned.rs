@@ -17,10 +17,10 @@ impl<T: Coded + ?Sized> Coded for &T {
     }
 }
 
-/// Text with its code at its end, else about the command line.
+/// Plain text is about the command line.
 impl Coded for str {
     fn code(&self) -> &'static str {
-        super::split(self).1.unwrap_or(USAGE)
+        USAGE
     }
 }
 

@@ -339,16 +339,6 @@ pub fn tagged(message: impl std::fmt::Display, code: &str) -> String {
     format!("{message} [{code}]")
 }
 
-/// The message and its code, where it ends with a known one.
-#[must_use]
-pub fn split(message: &str) -> (&str, Option<&'static str>) {
-    let found = message.strip_suffix(']').and_then(|rest| rest.rsplit_once(" ["));
-    match found.and_then(|(message, code)| Some((message, ALL.iter().find(|known| known.code == code)?.code))) {
-        Some((message, code)) => (message, Some(code)),
-        None => (message, None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,10 +366,8 @@ mod tests {
     }
 
     #[test]
-    fn a_code_can_be_taken_off_its_message() {
-        let message = tagged("altered", "NV503");
-        assert_eq!(split(&message).1, Some("NV503"));
-        assert_eq!(split("shape [3]"), ("shape [3]", None));
+    fn a_code_is_found_as_people_write_it() {
+        assert_eq!(tagged("altered", "NV503"), "altered [NV503]");
         assert_eq!(find(" nv503 ").map(|found| found.code), Some("NV503"));
     }
 }

@@ -13,6 +13,7 @@ use crate::pass::lipschitz::LipschitzError;
 use crate::pass::mfac::{CollectError, InverseError};
 use crate::pass::robustness::RobustnessError;
 use crate::policy::{LockError, PolicyError};
+use crate::query::QueryError;
 use crate::report::audit::ResultsError;
 use crate::vnnlib::SpecificationError;
 
@@ -44,6 +45,40 @@ coded! {
     std::io::Error => WRITE,
 }
 
+impl Coded for QueryError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Data(error) => error.code(),
+            Self::Specification(error) => error.code(),
+            Self::Region(error) => error.code(),
+            Self::Lipschitz(error) => error.code(),
+            Self::Bounds(error) => error.code(),
+            Self::Evaluation(error) => error.code(),
+            Self::Robustness(error) => error.code(),
+            Self::Tightness(error) => error.code(),
+            Self::Hessian(error) => error.code(),
+            Self::Objective(error) => error.code(),
+            Self::Parameters(error) => error.code(),
+            Self::Collect(error) => error.code(),
+            Self::Inverse(error) => error.code(),
+            Self::Checker(error) => error.code(),
+            Self::Patch(error) => error.code(),
+            Self::Pruned(error) => error.code(),
+            Self::TemporaryFile(_) | Self::Journal { .. } => WRITE,
+            Self::TooFewSamples { .. } | Self::RegionSize { .. } | Self::OutsideClip { .. } | Self::VectorSize { .. } => "NV202",
+            Self::Implicit { .. } | Self::OneOutput | Self::OneLogit | Self::NoTightness | Self::CompressedModel => QUESTION,
+            Self::TooManyClaims { .. }
+            | Self::NotABox
+            | Self::TooManyRows { .. }
+            | Self::TooManySplits { .. }
+            | Self::TooFewGradients { .. }
+            | Self::NoRows
+            | Self::AnotherJournal { .. } => USAGE,
+            Self::OutOfTime { .. } => NOTHING,
+        }
+    }
+}
+
 impl Coded for LipschitzError {
     fn code(&self) -> &'static str {
         match self {
@@ -57,7 +92,7 @@ impl Coded for RobustnessError {
     fn code(&self) -> &'static str {
         match self {
             Self::Bounds(_) | Self::Evaluation => QUESTION,
-            Self::Data(_) => "NV202",
+            Self::Data(error) => error.code(),
             Self::Shape | Self::Float64 | Self::Float32 => "NV301",
         }
     }

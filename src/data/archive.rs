@@ -41,7 +41,11 @@ impl Npz {
         Self::from_source(Source::open(path, Source::LIMIT)?)
     }
 
-    pub(super) fn from_source(source: Source) -> Result<Self, DataError> {
+    /// The same from a file that was read already.
+    ///
+    /// # Errors
+    /// As for [`Npz::open`].
+    pub fn from_source(source: Source) -> Result<Self, DataError> {
         let members = directory(&source.bytes).map_err(|detail| Problem::malformed(FORMAT, detail).at(&source.path))?;
         Ok(Self { path: source.path, digest: source.digest, bytes: source.bytes, members })
     }

@@ -274,7 +274,8 @@ fn finite(array: &Array) -> Result<(), Problem> {
 }
 
 /// `x.npy,y.npy`, unless a file has that very name.
-fn split_pair(data: &Path) -> (PathBuf, Option<PathBuf>) {
+#[must_use]
+pub fn split_pair(data: &Path) -> (PathBuf, Option<PathBuf>) {
     let pair = data.to_str().and_then(|text| text.split_once(',')).filter(|_| !data.exists());
     pair.map_or_else(|| (data.to_owned(), None), |(first, second)| (first.into(), Some(second.into())))
 }

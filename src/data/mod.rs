@@ -22,7 +22,7 @@ mod source;
 
 pub use archive::Npz;
 pub use array::{Array, Values};
-pub use dataset::{Dataset, Targets};
+pub use dataset::{Dataset, Targets, split_pair};
 pub use error::{DataError, Problem};
 pub use npy::{read_npy, write_npy};
 pub use source::{Source, hexadecimal};

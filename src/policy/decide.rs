@@ -1,14 +1,10 @@
 //! A requirement decided on claims that the checker established.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::figure::{Better, Reading};
-use super::requirement::{Expected, Limit, Requirement};
+use super::figure::{Better, Reading, decisive};
+use super::requirement::{Limit, Requirement};
 use crate::certificate::{Assurance, Claim};
 
 /// What became of a requirement.
@@ -25,20 +21,11 @@ pub enum Status {
     Error,
 }
 
-/// A claim that the checker established, as JSON, and the assurance that it found.
-#[derive(Clone, Debug)]
-pub struct Established {
-    pub id: String,
+/// A claim, and the assurance that the checker found.
+#[derive(Clone, Copy, Debug)]
+pub struct Established<'a> {
+    pub claim: &'a Claim,
     pub assurance: Assurance,
-    pub value: Value,
-}
-
-impl Established {
-    /// `None` where the claim cannot be written as JSON.
-    #[must_use]
-    pub fn new(claim: &Claim, assurance: Assurance) -> Option<Self> {
-        Some(Self { id: claim.id.clone(), assurance, value: serde_json::to_value(claim).ok()? })
-    }
 }
 
 /// How a requirement was decided.
@@ -62,38 +49,18 @@ impl Decision {
 }
 
 impl Requirement {
-    /// The claim that answers the requirement: of its kind, about what it names. Digests are those of the task's files.
-    #[must_use]
-    pub fn answered_by<'a>(&self, claims: &'a [Established], digests: &BTreeMap<PathBuf, String>) -> Option<&'a Established> {
-        let holds = |claim: &&Established| {
-            claim.value.get("kind").and_then(Value::as_str) == Some(self.kind)
-                && self.conditions.iter().all(|condition| {
-                    let found = claim.value.pointer(condition.pointer);
-                    match &condition.expected {
-                        Expected::Value(value) => found == Some(value),
-                        Expected::SameAs(other) => found.is_some() && found == claim.value.pointer(other),
-                        Expected::Absent => found.is_none(),
-                        Expected::Names(names) => found.and_then(Value::as_array).is_some_and(|found| are(found, names)),
-                        Expected::DigestOf(path) => {
-                            digests.get(path).is_some_and(|digest| found.and_then(Value::as_str) == Some(digest))
-                        }
-                    }
-                })
-        };
-        claims.iter().find(holds)
-    }
-
     /// Decides on an established claim, against a limit that [`Limit::resolved`] made free of baselines.
     #[must_use]
-    pub fn decide(&self, claim: &Established, limit: &Limit) -> Decision {
-        let Some(reading) = self.figure.read(&claim.value) else {
+    pub fn decide(&self, established: Established<'_>, limit: &Limit) -> Decision {
+        let figure = decisive(&established.claim.kind);
+        let Some(reading) = figure.reading else {
             return Decision::without_figure(Status::Inconclusive, "the claim does not have the figure");
         };
         let mut decision = Decision {
             status: Status::Violated,
             reading: Some(reading.clone()),
             margin: None,
-            assurance: Some(claim.assurance),
+            assurance: Some(established.assurance),
             settled: false,
             detail: None,
         };
@@ -103,7 +70,7 @@ impl Requirement {
                 if found == word {
                     decision.status = Status::Met;
                 }
-                return self.with_assurance(claim, decision);
+                return self.with_assurance(established.claim, decision);
             }
             (Limit::AtMost(_), Reading::Number { .. }) => Better::Smaller,
             (Limit::AtLeast(_), Reading::Number { .. }) => Better::Larger,
@@ -122,8 +89,7 @@ impl Requirement {
             }
         }
         if decision.status == Status::Violated {
-            let best = self.best.and_then(|best| best.read(&claim.value));
-            match best.as_ref().and_then(|best| Some((best, best.number()?))) {
+            match figure.best.as_ref().and_then(|best| Some((best, best.number()?))) {
                 Some((best, value)) if !keeps(value) => {
                     decision.settled = true;
                     let side = if better == Better::Smaller { "at least" } else { "at most" };
@@ -132,13 +98,12 @@ impl Requirement {
                 _ => decision.detail = Some("no better figure was established".to_owned()),
             }
         }
-        self.with_assurance(claim, decision)
+        self.with_assurance(established.claim, decision)
     }
 
     /// What stands behind a claim may be too little to meet a rule.
-    fn with_assurance(&self, claim: &Established, mut decision: Decision) -> Decision {
-        let vacuous = claim.value.get("vacuous").and_then(Value::as_bool).unwrap_or(false);
-        if decision.status == Status::Met && vacuous && !self.allow_vacuous {
+    fn with_assurance(&self, claim: &Claim, mut decision: Decision) -> Decision {
+        if decision.status == Status::Met && claim.vacuous && !self.allow_vacuous {
             decision.status = Status::Inconclusive;
             decision.detail =
                 Some("the claim is vacuous: its assertions contradict each other (`allow-vacuous = true` accepts it)".to_owned());
@@ -155,11 +120,6 @@ impl Requirement {
     }
 }
 
-/// Whether a list holds these names, each once, and no others.
-fn are(list: &[Value], names: &[String]) -> bool {
-    list.len() == names.len() && names.iter().all(|name| list.iter().any(|found| found.as_str() == Some(name)))
-}
-
 const fn word(assurance: Assurance) -> &'static str {
     match assurance {
         Assurance::Estimated => "estimated",
@@ -172,21 +132,27 @@ const fn word(assurance: Assurance) -> &'static str {
 mod tests {
     use std::path::Path;
 
-    use serde_json::json;
-
     use super::*;
+    use crate::certificate::{ClaimKind, Domain, LipschitzClaim, LipschitzWitness, Norm, Number, Semantics};
     use crate::policy::PolicyFile;
 
-    fn number(value: f64) -> Value {
-        json!({"decimal": format!("{value}"), "bits": format!("{:016x}", value.to_bits()), "rounding": "up"})
-    }
-
-    fn claim(norm: &str, bound: f64, lower: f64, assurance: Assurance) -> Established {
-        let value = json!({
-            "kind": "lipschitz", "norm": norm, "domain": "global", "semantics": "real",
-            "bound": number(bound), "lower_bound": number(lower)
-        });
-        Established { id: "lipschitz".into(), assurance, value }
+    fn claim(bound: f64, lower: f64) -> Claim {
+        Claim {
+            id: "lipschitz".into(),
+            assurance: Assurance::Proved,
+            semantics: Semantics::Real,
+            domain: Domain::Global,
+            vacuous: false,
+            kind: ClaimKind::Lipschitz(LipschitzClaim {
+                norm: Norm::L2,
+                bound: Number::upper(bound),
+                well_posed: false,
+                lower_bound: Some(Number::lower(lower)),
+                norm_product: None,
+                functionals: Vec::new(),
+                witness: LipschitzWitness::default(),
+            }),
+        }
     }
 
     fn requirement() -> Requirement {
@@ -198,7 +164,8 @@ mod tests {
     fn limits_are_compared_exactly_and_margins_have_a_sign() {
         let requirement = requirement();
         let limit = Limit::AtMost(2.0);
-        let decide = |bound, lower| requirement.decide(&claim("l2", bound, lower, Assurance::Proved), &limit);
+        let decide =
+            |bound, lower| requirement.decide(Established { claim: &claim(bound, lower), assurance: Assurance::Proved }, &limit);
         let met = decide(2.0, 1.0);
         assert_eq!((met.status, met.margin, met.settled), (Status::Met, Some(0.0), true));
         let open = decide(2.0_f64.next_up(), 1.0);
@@ -212,19 +179,10 @@ mod tests {
 
     #[test]
     fn an_estimate_does_not_meet_a_rule_that_asks_for_proof() {
-        let requirement = requirement();
-        let decision = requirement.decide(&claim("l2", 1.0, 0.5, Assurance::Estimated), &Limit::AtMost(2.0));
+        let claim = claim(1.0, 0.5);
+        let estimated = Established { claim: &claim, assurance: Assurance::Estimated };
+        let decision = requirement().decide(estimated, &Limit::AtMost(2.0));
         assert_eq!(decision.status, Status::Inconclusive);
         assert!(decision.detail.unwrap().contains("estimated"));
-    }
-
-    #[test]
-    fn a_claim_about_something_else_is_no_answer() {
-        let requirement = requirement();
-        let claims = [claim("linf", 1.0, 0.5, Assurance::Proved)];
-        assert!(requirement.answered_by(&claims, &BTreeMap::new()).is_none());
-        let mut boxed = claim("l2", 1.0, 0.5, Assurance::Proved);
-        boxed.value["domain"] = json!({"box": {"lower": [], "upper": []}});
-        assert!(requirement.answered_by(&[boxed], &BTreeMap::new()).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Policies: what a repository asks of its models, as rules over claims in `verify.toml`.
 //!
-//! A rule is read (`file`, `read`), turned into a task (`task`) with requirements that name a kind of claim and a figure of it
-//! (`requirement`, `figure`), and decided on claims that the checker established (`decide`). Nothing here proves anything or
+//! A rule is read (`file`, `read`), turned into a task (`task`): a question, and requirements on the figure that answers it
+//! (`requirement`, `figure`), which are decided on claims that the checker established (`decide`). Nothing here proves anything or
 //! runs a pass: what `verify gate` does to get claims is its own business. A claim that the checker did not establish never
 //! meets a rule. What a certificate states without being checked (`stated`) is at least compared like with like, and what the
 //! files of a policy must be is told by their digests (`lock`).
@@ -16,13 +16,13 @@ mod stated;
 mod task;
 
 pub use decide::{Decision, Established, Status};
-pub use figure::{Better, Decisive, Figure, Reading, decisive};
+pub use figure::{Better, Decisive, Reading, decisive};
 pub use file::{
     HessianTraceRule, Input, Limits, LipschitzRule, ModelPolicy, Policy, RobustnessRule, SpecificationRule, StabilityRule,
     TightnessRule,
 };
 pub use lock::{Lock, LockError, key};
 pub use read::{FILE_NAME, PolicyError, PolicyFile, discover};
-pub use requirement::{Condition, Expected, Limit, Requirement};
+pub use requirement::{Limit, Requirement};
 pub use stated::{MOST, question, unlikely};
-pub use task::{Rule, Task, decimal};
+pub use task::{Rule, Task};

@@ -1,10 +1,6 @@
-//! Requirements: a kind of claim, what the claim must be about, a figure of it, and a limit.
+//! Requirements: a limit on the figure that answers a question.
 
-use std::path::{Path, PathBuf};
-
-use serde_json::Value;
-
-use super::figure::{Better, Figure};
+use super::figure::Better;
 use crate::certificate::Assurance;
 
 /// One line of the policy's table.
@@ -16,38 +12,11 @@ pub struct Requirement {
     pub what: String,
     /// Line of the policy with the limit, from 1.
     pub line: usize,
-    /// The kind of claim.
-    pub kind: &'static str,
-    pub conditions: Vec<Condition>,
-    pub figure: Figure,
-    /// What the figure cannot be better than: where this breaks the limit too, no effort could meet the rule.
-    pub best: Option<Figure>,
     pub limit: Limit,
     /// The weakest assurance that will do.
     pub assurance: Assurance,
     /// Whether a claim about no input will do.
     pub allow_vacuous: bool,
-}
-
-/// What the claim must be about.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
-    /// JSON pointer into the claim.
-    pub pointer: &'static str,
-    pub expected: Expected,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Expected {
-    Value(Value),
-    /// What stands at another pointer of the claim.
-    SameAs(&'static str),
-    /// Nothing: the claim names no such thing.
-    Absent,
-    /// These names, in any order.
-    Names(Vec<String>),
-    /// SHA-256 of this file of the task.
-    DigestOf(PathBuf),
 }
 
 /// What is asked of the figure.
@@ -79,20 +48,6 @@ impl std::fmt::Display for Limit {
             Self::Is(word) => f.write_str(word),
             Self::Regression(fraction) => write!(f, "baseline + {} %", fraction * 100.0),
         }
-    }
-}
-
-impl Condition {
-    pub(super) const fn is(pointer: &'static str, value: Value) -> Self {
-        Self { pointer, expected: Expected::Value(value) }
-    }
-
-    pub(super) const fn absent(pointer: &'static str) -> Self {
-        Self { pointer, expected: Expected::Absent }
-    }
-
-    pub(super) fn digest(pointer: &'static str, file: &Path) -> Self {
-        Self { pointer, expected: Expected::DigestOf(file.to_owned()) }
     }
 }
 

@@ -110,34 +110,28 @@ pub fn question(claim: &Claim, bundle: &Bundle) -> BTreeMap<&'static str, Value>
     parts.insert("arithmetic", json!(claim.semantics));
     parts.insert("domain", domain(&claim.domain, bundle));
     parts.insert("vacuous", json!(claim.vacuous));
-    let kind = match &claim.kind {
+    match &claim.kind {
         ClaimKind::Lipschitz(claim) => {
             parts.insert("norm", json!(claim.norm));
-            "lipschitz"
         }
         ClaimKind::Specification(claim) => {
             parts.insert("specification", json!(claim.file.digest));
-            "specification"
         }
         ClaimKind::Robustness(claim) => {
             around(&mut parts, &claim.data, claim.samples, &claim.perturbation);
-            "robustness"
         }
         ClaimKind::Tightness(claim) => {
             around(&mut parts, &claim.data, claim.samples, &claim.perturbation);
             parts.insert("rows", json!(if claim.elided { "margins" } else { "outputs" }));
-            "tightness"
         }
         ClaimKind::HessianTrace(claim) => {
             objective(&mut parts, &claim.objective);
             parts.insert("matrix", json!(claim.matrix));
-            "hessian-trace"
         }
         ClaimKind::Stability(claim) => {
             objective(&mut parts, &claim.objective);
             parts.insert("learning rate", json!(claim.learning_rate));
             parts.insert("batch size", json!(claim.batch_size));
-            "stability"
         }
         ClaimKind::InverseHessian(claim) => {
             objective(&mut parts, &claim.objective);
@@ -145,10 +139,9 @@ pub fn question(claim: &Claim, bundle: &Bundle) -> BTreeMap<&'static str, Value>
             parts.insert("gradients", json!(claim.gradients));
             parts.insert("damping", json!(claim.damping));
             parts.insert("vector", values(&claim.witness.vector, bundle));
-            "inverse-hessian"
         }
-    };
-    parts.insert("kind", json!(kind));
+    }
+    parts.insert("kind", json!(claim.kind.name()));
     parts
 }
 

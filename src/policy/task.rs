@@ -1,18 +1,21 @@
-//! Rules as tasks: what one run of a pass answers, and the requirements on the answer.
+//! Rules as tasks: the question that a rule asks, and the requirements on the answer.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
 use toml::Spanned;
 
-use super::figure::{Decisive, decisive};
 use super::file::{
-    HessianTraceRule, LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule, StabilityRule, TightnessRule,
+    HessianTraceRule, Input, LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule, StabilityRule, TightnessRule,
 };
 use super::read::Wrong;
-use super::requirement::{Condition, Expected, Limit, Requirement};
+use super::requirement::{Limit, Requirement};
 use super::stated::MOST;
-use crate::certificate::{Assurance, Bits, CurvatureMatrix, LossName, Norm};
+use crate::certificate::{Assurance, CurvatureMatrix, LossName, Norm, Perturbation};
+use crate::pass::derivatives::{Precision, Selection};
+use crate::query::{
+    HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, RobustnessQuery, Samples, Sgd, SpecificationQuery, StabilityQuery,
+    TightnessQuery,
+};
 
 /// The greatest regression that a rule may allow, as a fraction of the baseline's figure.
 const MOST_REGRESSION: f64 = 10.0;
@@ -31,19 +34,18 @@ pub enum Rule {
     Stability(StabilityRule),
 }
 
-/// What one run of a pass can answer, and what is required of the answer.
+/// A question, and what is required of the answer.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// Unique within the model; letters, digits, dots and dashes, and an underscore before a number that tells two apart.
     pub name: String,
     /// The name that it shares with others of its kind about the same norm or size.
     pub(super) base: String,
-    pub rule: Rule,
+    /// Its paths are relative to the policy.
+    pub query: Query,
     /// Line of the policy where the rule begins, from 1.
     pub line: usize,
     pub requirements: Vec<Requirement>,
-    /// Data and specification files that the claims are about, relative to the policy.
-    pub files: Vec<PathBuf>,
 }
 
 impl Task {
@@ -54,23 +56,16 @@ impl Task {
     pub(super) fn new(model: &str, policy: &ModelPolicy, rule: &Rule, start: usize, line_of: LineOf) -> Result<Self, Wrong> {
         let line = line_of(start);
         match rule {
-            Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, line_of, rule.clone()),
-            Rule::Specification(specification) => Ok(Self::specification(model, specification, line, rule.clone())),
-            Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, line_of, rule.clone()),
-            Rule::Tightness(tightness) => Self::tightness(model, policy, tightness, line, line_of, rule.clone()),
-            Rule::HessianTrace(trace) => Self::hessian_trace(model, trace, line, line_of, rule.clone()),
-            Rule::Stability(stability) => Self::stability(model, stability, line, rule.clone()),
+            Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, line_of),
+            Rule::Specification(specification) => Ok(Self::specification(model, specification, line)),
+            Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, line_of),
+            Rule::Tightness(tightness) => Self::tightness(model, policy, tightness, line, line_of),
+            Rule::HessianTrace(trace) => Self::hessian_trace(model, trace, line, line_of),
+            Rule::Stability(stability) => Self::stability(model, stability, line),
         }
     }
 
-    fn lipschitz(
-        model: &str,
-        policy: &ModelPolicy,
-        wanted: &LipschitzRule,
-        line: usize,
-        line_of: LineOf,
-        rule: Rule,
-    ) -> Result<Self, Wrong> {
+    fn lipschitz(model: &str, policy: &ModelPolicy, wanted: &LipschitzRule, line: usize, line_of: LineOf) -> Result<Self, Wrong> {
         let (norm, symbol) = (wanted.norm.name(), wanted.norm.symbol());
         let mut limits = Vec::new();
         if let Some(bound) = &wanted.max_bound {
@@ -96,42 +91,42 @@ impl Task {
             model,
             name: format!("lipschitz-{norm}"),
             what: format!("{symbol} Lipschitz bound"),
-            kind: "lipschitz",
-            conditions: vec![
-                Condition::is("/norm", json!(norm)),
-                Condition::is("/domain", json!("global")),
-                Condition::is("/semantics", json!("real")),
-            ],
+            query: Query::Lipschitz(LipschitzQuery::everywhere(wanted.norm)),
             assurance: wanted.assurance,
             allow_vacuous: false,
             line,
         };
-        Ok(about.task(rule, limits, Vec::new()))
+        Ok(about.task(limits))
     }
 
-    fn specification(model: &str, wanted: &SpecificationRule, line: usize, rule: Rule) -> Self {
+    fn specification(model: &str, wanted: &SpecificationRule, line: usize) -> Self {
         let file = wanted.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let about = Shared {
             model,
             name: format!("specification-{}", slug(&wanted.file.to_string_lossy())),
             what: format!("specification `{}`", file.escape_debug()),
-            kind: "specification",
-            conditions: std::iter::once(Condition::digest("/file/digest", &wanted.file))
-                .chain(wanted.semantics.map(|semantics| Condition::is("/semantics", json!(semantics))))
-                .collect(),
+            query: Query::Specification(SpecificationQuery {
+                file: wanted.file.clone(),
+                semantics: wanted.semantics,
+                allow_vacuous: wanted.allow_vacuous,
+            }),
             assurance: wanted.assurance,
             allow_vacuous: wanted.allow_vacuous,
             line,
         };
-        about.task(rule, vec![("holds", Limit::Is("holds"), line)], vec![wanted.file.clone()])
+        about.task(vec![("holds", Limit::Is("holds"), line)])
     }
 }
 
 impl Task {
-    /// Do two rules ask about the same claim?
+    /// The data and specification files that the question names, relative to the policy.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.query.files().into_iter().map(Path::to_owned)
+    }
+
+    /// Whether two rules ask the same.
     pub(super) fn repeats(&self, other: &Self) -> bool {
-        let about = |task: &Self| task.requirements.first().map(|first| (first.kind, first.conditions.clone()));
-        about(self) == about(other)
+        self.query == other.query
     }
 
     /// Another name, where two rules about different claims would share one.
@@ -149,7 +144,6 @@ impl Task {
         wanted: &RobustnessRule,
         line: usize,
         line_of: LineOf,
-        rule: Rule,
     ) -> Result<Self, Wrong> {
         if wanted.norm == Norm::L1 {
             return Err("perturbations are those of `l2` or `linf`: ℓ1 is a norm of Lipschitz bounds alone".to_owned().into());
@@ -162,9 +156,11 @@ impl Task {
             let detail = format!("`min-certified-accuracy` is {accuracy}, which is not between 0 and 1");
             return Err(Wrong::at(least, detail));
         }
-        let (mut conditions, files) =
-            around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, norm, epsilon)?;
-        conditions.push(Condition::is("/semantics", json!(wanted.semantics)));
+        let query = Query::Robustness(RobustnessQuery {
+            samples: samples(&wanted.data, wanted.labels.as_ref(), wanted.samples)?,
+            perturbation: perturbation(&policy.input, wanted.norm, epsilon),
+            semantics: wanted.semantics,
+        });
         let about = Shared {
             model,
             name: format!("robustness-{norm}-{}", decimal(epsilon)),
@@ -173,27 +169,23 @@ impl Task {
                 decimal(epsilon),
                 samples_of(wanted.samples, &wanted.data)
             ),
-            kind: "robustness",
-            conditions,
+            query,
             assurance: wanted.assurance,
             allow_vacuous: false,
             line,
         };
-        Ok(about.task(rule, vec![("min-certified-accuracy", Limit::AtLeast(accuracy), line_of(least.span().start))], files))
+        Ok(about.task(vec![("min-certified-accuracy", Limit::AtLeast(accuracy), line_of(least.span().start))]))
     }
 
-    fn tightness(
-        model: &str,
-        policy: &ModelPolicy,
-        wanted: &TightnessRule,
-        line: usize,
-        line_of: LineOf,
-        rule: Rule,
-    ) -> Result<Self, Wrong> {
+    fn tightness(model: &str, policy: &ModelPolicy, wanted: &TightnessRule, line: usize, line_of: LineOf) -> Result<Self, Wrong> {
         let epsilon = positive("epsilon", wanted.epsilon)?;
-        let (mut conditions, files) =
-            around_samples(policy, &wanted.data, wanted.labels.as_deref(), wanted.samples, "linf", epsilon)?;
-        conditions.push(Condition::is("/elided", json!(true)));
+        let query = Query::Tightness(TightnessQuery {
+            samples: samples(&wanted.data, wanted.labels.as_ref(), wanted.samples)?,
+            perturbation: perturbation(&policy.input, Norm::Linf, epsilon),
+            elided: true,
+            splits: None,
+            phase_splits: None,
+        });
         let about = Shared {
             model,
             name: format!("tightness-{}", decimal(epsilon)),
@@ -202,8 +194,7 @@ impl Task {
                 decimal(epsilon),
                 samples_of(wanted.samples, &wanted.data)
             ),
-            kind: "tightness",
-            conditions,
+            query,
             assurance: wanted.assurance,
             allow_vacuous: false,
             line,
@@ -214,10 +205,10 @@ impl Task {
             return Err(Wrong::at(&wanted.min_tightness, detail));
         }
         let limit = Limit::AtLeast(least);
-        Ok(about.task(rule, vec![("min-tightness", limit, line_of(wanted.min_tightness.span().start))], files))
+        Ok(about.task(vec![("min-tightness", limit, line_of(wanted.min_tightness.span().start))]))
     }
 
-    fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, line_of: LineOf, rule: Rule) -> Result<Self, Wrong> {
+    fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, line_of: LineOf) -> Result<Self, Wrong> {
         let matrix = match wanted.matrix {
             CurvatureMatrix::Hessian => "Hessian",
             CurvatureMatrix::GaussNewton => "Gauss-Newton matrix",
@@ -225,34 +216,37 @@ impl Task {
                 return Err("`matrix` is `hessian` or `gauss-newton`: no trace is claimed of another".to_owned().into());
             }
         };
-        let (labels, parameters) = (wanted.labels.as_deref(), &wanted.parameters);
-        let (mut conditions, files) = objective(&wanted.data, labels, wanted.samples, wanted.loss, parameters)?;
-        conditions.push(Condition::is("/matrix", json!(wanted.matrix)));
+        let parameters = &wanted.parameters;
+        let query = Query::HessianTrace(HessianTraceQuery {
+            objective: objective(&wanted.data, wanted.labels.as_ref(), wanted.samples, wanted.loss, parameters)?,
+            matrix: Some(wanted.matrix),
+            sgd: None,
+        });
         let (samples, parameters) = (samples_of(wanted.samples, &wanted.data), parameters_of(parameters));
         let about = Shared {
             model,
             name: format!("hessian-trace-{}", loss(wanted.loss)),
             what: format!("trace of the {matrix} of the {} loss, {samples}, {parameters}", loss(wanted.loss)),
-            kind: "hessian-trace",
-            conditions,
+            query,
             assurance: wanted.assurance,
             allow_vacuous: false,
             line,
         };
         let limit = Limit::AtMost(spanned("max-trace", &wanted.max_trace)?);
-        Ok(about.task(rule, vec![("max-trace", limit, line_of(wanted.max_trace.span().start))], files))
+        Ok(about.task(vec![("max-trace", limit, line_of(wanted.max_trace.span().start))]))
     }
 
-    fn stability(model: &str, wanted: &StabilityRule, line: usize, rule: Rule) -> Result<Self, Wrong> {
+    fn stability(model: &str, wanted: &StabilityRule, line: usize) -> Result<Self, Wrong> {
         let rate = positive("learning-rate", wanted.learning_rate)?;
         if wanted.batch_size == 0 {
             return Err("`batch-size` is 0".to_owned().into());
         }
-        let (labels, parameters) = (wanted.labels.as_deref(), &wanted.parameters);
-        let (mut conditions, files) = objective(&wanted.data, labels, wanted.samples, wanted.loss, parameters)?;
+        let parameters = &wanted.parameters;
+        let query = Query::Stability(StabilityQuery {
+            objective: objective(&wanted.data, wanted.labels.as_ref(), wanted.samples, wanted.loss, parameters)?,
+            sgd: Sgd { learning_rate: rate, batch_size: wanted.batch_size },
+        });
         let (samples, parameters) = (samples_of(wanted.samples, &wanted.data), parameters_of(parameters));
-        conditions.push(Condition::is("/learning_rate", json!(Bits::of(rate))));
-        conditions.push(Condition::is("/batch_size", json!(wanted.batch_size)));
         let about = Shared {
             model,
             name: format!("stability-{}-{}", decimal(rate), wanted.batch_size),
@@ -261,96 +255,48 @@ impl Task {
                 decimal(rate),
                 wanted.batch_size
             ),
-            kind: "stability",
-            conditions,
+            query,
             assurance: wanted.assurance,
             allow_vacuous: false,
             line,
         };
-        Ok(about.task(rule, vec![("stable", Limit::Is("stable"), line)], files))
+        Ok(about.task(vec![("stable", Limit::Is("stable"), line)]))
     }
 }
 
-/// What a claim around samples must be about, and the files that it names.
-fn around_samples(
-    policy: &ModelPolicy,
-    data: &Path,
-    labels: Option<&Path>,
-    samples: Option<u32>,
-    norm: &str,
-    epsilon: f64,
-) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-    let input = &policy.input;
-    let pointers = Samples {
-        data: "/data/0/digest",
-        labels: "/data/1",
-        labels_digest: "/data/1/digest",
-        count: "/samples",
-        available: "/available",
-    };
-    let (mut conditions, files) = pointers.at(data, labels, samples)?;
-    conditions.extend([
-        Condition::is("/perturbation/norm", json!(norm)),
-        Condition::is("/perturbation/epsilon", json!(decimal(epsilon))),
-        Condition::is("/perturbation/mean", json!(decimals(&input.mean))),
-        Condition::is("/perturbation/deviation", json!(decimals(&input.std))),
-        input.channel_axis.map_or(Condition::absent("/perturbation/channel_axis"), |axis| {
-            Condition::is("/perturbation/channel_axis", json!(axis))
-        }),
-        Condition::is("/perturbation/clip", input.clip.map_or(Value::Null, |clip| json!(decimals(&clip)))),
-    ]);
-    Ok((conditions, files))
+/// How a rule's samples are perturbed.
+fn perturbation(input: &Input, norm: Norm, epsilon: f64) -> Perturbation {
+    let decimals = |values: &[f64]| values.iter().copied().map(decimal).collect();
+    Perturbation {
+        norm,
+        epsilon: decimal(epsilon),
+        clip: input.clip.map(|clip| clip.map(decimal)),
+        mean: decimals(&input.mean),
+        deviation: decimals(&input.std),
+        channel_axis: input.channel_axis,
+    }
 }
 
-/// What a claim about a loss must be about, and the files that it names.
 fn objective(
     data: &Path,
-    labels: Option<&Path>,
-    samples: Option<u32>,
-    of: LossName,
+    labels: Option<&PathBuf>,
+    count: Option<u32>,
+    loss: LossName,
     parameters: &[String],
-) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-    let pointers = Samples {
-        data: "/objective/data/0/digest",
-        labels: "/objective/data/1",
-        labels_digest: "/objective/data/1/digest",
-        count: "/objective/samples",
-        available: "/objective/scope/available",
-    };
-    let (mut conditions, files) = pointers.at(data, labels, samples)?;
-    conditions.push(Condition::is("/objective/loss", json!(loss(of))));
-    conditions.push(if parameters.is_empty() {
-        Condition::is("/objective/scope/complete", json!(true))
-    } else {
-        Condition { pointer: "/objective/parameters", expected: Expected::Names(parameters.to_vec()) }
-    });
-    Ok((conditions, files))
+) -> Result<ObjectiveQuery, String> {
+    Ok(ObjectiveQuery {
+        samples: samples(data, labels, count)?,
+        loss,
+        parameters: Selection { only: parameters.to_vec(), ..Selection::default() },
+        precision: Precision::Double,
+    })
 }
 
-/// Where a claim says which samples it is about.
-struct Samples {
-    data: &'static str,
-    labels: &'static str,
-    labels_digest: &'static str,
-    count: &'static str,
-    available: &'static str,
-}
-
-impl Samples {
-    /// The digest of the data's file, that of the labels' file, none where the rule names none (else inputs could be their own
-    /// targets), and the number of samples: all, unless the rule says how many.
-    fn at(&self, data: &Path, labels: Option<&Path>, samples: Option<u32>) -> Result<(Vec<Condition>, Vec<PathBuf>), String> {
-        if samples == Some(0) {
-            return Err("`samples` is 0".to_owned());
-        }
-        let labels_are = labels.map_or(Condition::absent(self.labels), |labels| Condition::digest(self.labels_digest, labels));
-        let as_many = match samples {
-            Some(samples) => Condition::is(self.count, json!(samples)),
-            None => Condition { pointer: self.count, expected: Expected::SameAs(self.available) },
-        };
-        let conditions = vec![Condition::digest(self.data, data), labels_are, as_many];
-        Ok((conditions, [Some(data), labels].into_iter().flatten().map(Path::to_owned).collect()))
+fn samples(data: &Path, labels: Option<&PathBuf>, count: Option<u32>) -> Result<Samples, String> {
+    if count == Some(0) {
+        return Err("`samples` is 0".to_owned());
     }
+    Ok(Samples { data: data.to_owned(), labels: labels.cloned(), count })
 }
 
 /// The samples of a rule in words.
@@ -375,14 +321,9 @@ const fn loss(loss: LossName) -> &'static str {
     }
 }
 
-/// The shortest decimal that reads back as the number: how the command line is told, and so how claims say it.
-#[must_use]
-pub fn decimal(value: f64) -> String {
+/// The shortest decimal that reads back as the number: how claims say it.
+fn decimal(value: f64) -> String {
     value.to_string()
-}
-
-fn decimals(values: &[f64]) -> Vec<String> {
-    values.iter().copied().map(decimal).collect()
 }
 
 /// What the requirements of one rule share.
@@ -390,8 +331,7 @@ struct Shared<'a> {
     model: &'a str,
     name: String,
     what: String,
-    kind: &'static str,
-    conditions: Vec<Condition>,
+    query: Query,
     assurance: Assurance,
     allow_vacuous: bool,
     line: usize,
@@ -399,24 +339,17 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     /// `limits` with their names and lines.
-    fn task(self, rule: Rule, limits: Vec<(&str, Limit, usize)>, files: Vec<PathBuf>) -> Task {
-        let figures = decisive(self.kind);
-        let requirements = limits.into_iter().filter_map(|(key, limit, line)| {
-            let Decisive { figure, limit: best, .. } = figures?;
-            Some(Requirement {
-                id: format!("{}.{}.{key}", self.model, self.name),
-                what: self.what.clone(),
-                line,
-                kind: self.kind,
-                conditions: self.conditions.clone(),
-                figure,
-                best,
-                limit,
-                assurance: self.assurance,
-                allow_vacuous: self.allow_vacuous,
-            })
-        });
-        Task { requirements: requirements.collect(), base: self.name.clone(), name: self.name, rule, line: self.line, files }
+    fn task(self, limits: Vec<(&str, Limit, usize)>) -> Task {
+        let requirement = |(key, limit, line)| Requirement {
+            id: format!("{}.{}.{key}", self.model, self.name),
+            what: self.what.clone(),
+            line,
+            limit,
+            assurance: self.assurance,
+            allow_vacuous: self.allow_vacuous,
+        };
+        let requirements = limits.into_iter().map(requirement).collect();
+        Task { requirements, base: self.name.clone(), name: self.name, query: self.query, line: self.line }
     }
 }
 

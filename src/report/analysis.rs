@@ -4,24 +4,25 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{
-    CheckedFile, HessianSection, InverseSection, LipschitzSection, RobustnessSection, SpecificationSection, TightnessSection,
-    duration,
-};
-use crate::certificate::Certificate;
+use super::{CheckedClaim, CheckedFile, duration};
+use crate::certificate::{Assurance, Certificate};
 use crate::onnx::Model;
+use crate::query::figures::Figures;
 
 /// What the passes found and the checker established.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct AnalysisReport {
     model: String,
-    digest: String,
+    /// SHA-256 of the model.
+    pub digest: String,
     input: Vec<usize>,
     output: Vec<usize>,
     parameters: usize,
-    sections: Vec<Section>,
+    pub sections: Vec<Figures>,
+    /// The claims in words.
+    statements: Vec<Statement>,
     /// The claims as the certificate states them, without their witnesses.
     claims: Vec<serde_json::Value>,
     certificate: Option<String>,
@@ -29,33 +30,12 @@ pub struct AnalysisReport {
     check_milliseconds: u64,
 }
 
-/// What one pass has to tell.
-#[derive(Debug, Serialize)]
-#[serde(tag = "pass", rename_all = "kebab-case")]
-pub enum Section {
-    Lipschitz(LipschitzSection),
-    Robustness(RobustnessSection),
-    Tightness(TightnessSection),
-    Specification(SpecificationSection),
-    Hessian(Box<HessianSection>),
-    Inverse(Box<InverseSection>),
-}
-
-impl Section {
-    /// Does it hold figures that no certificate does?
-    #[must_use]
-    pub const fn is_descriptive(&self) -> bool {
-        match self {
-            Self::Tightness(_) | Self::Hessian(_) | Self::Inverse(_) => true,
-            Self::Lipschitz(_) | Self::Robustness(_) | Self::Specification(_) => false,
-        }
-    }
-
-    /// Did the pass leave something untried for want of memory?
-    #[must_use]
-    pub const fn is_short_of_memory(&self) -> bool {
-        matches!(self, Self::Lipschitz(section) if section.is_short_of_memory())
-    }
+/// A claim in words.
+#[derive(Debug, Serialize, Deserialize)]
+struct Statement {
+    claim: String,
+    assurance: Assurance,
+    text: String,
 }
 
 impl AnalysisReport {
@@ -63,7 +43,7 @@ impl AnalysisReport {
     pub fn new(
         path: &Path,
         model: &Model,
-        sections: Vec<Section>,
+        sections: Vec<Figures>,
         certificate: Option<&Certificate>,
         checked: Option<&CheckedFile>,
         time: Duration,
@@ -73,6 +53,11 @@ impl AnalysisReport {
             value.as_object_mut()?.remove("witness");
             Some(value)
         });
+        let statement = |claim: &CheckedClaim| Statement {
+            claim: claim.id.clone(),
+            assurance: claim.assurance,
+            text: claim.statement.clone(),
+        };
         let checking: Duration = checked.into_iter().flat_map(|file| &file.claims).map(|claim| claim.time).sum();
         Self {
             model: path.display().to_string(),
@@ -81,6 +66,7 @@ impl AnalysisReport {
             output: model.output.shape.clone(),
             parameters: model.parameters,
             sections,
+            statements: checked.into_iter().flat_map(|file| &file.claims).map(statement).collect(),
             claims: claims.collect(),
             certificate: checked.map(|file| file.certificate.clone()),
             seconds: time.as_secs_f64(),
@@ -89,7 +75,7 @@ impl AnalysisReport {
     }
 }
 
-impl fmt::Display for Section {
+impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lipschitz(section) => section.fmt(f),
@@ -105,7 +91,16 @@ impl fmt::Display for Section {
 impl fmt::Display for AnalysisReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {:?} → {:?}, {} parameters", super::visible(&self.model), self.input, self.output, self.parameters)?;
-        self.sections.iter().try_for_each(|section| section.fmt(f))?;
+        for section in &self.sections {
+            section.fmt(f)?;
+            // Its tables hold figures that are computed; what is claimed of them is told in words.
+            if matches!(section, Figures::Hessian(_)) {
+                for claim in self.statements.iter().filter(|claim| ["hessian-trace", "stability"].contains(&claim.claim.as_str()))
+                {
+                    writeln!(f, "{}: {}", super::audit::assurance_word(claim.assurance), claim.text)?;
+                }
+            }
+        }
         if let Some(certificate) = &self.certificate {
             let checking = duration(Duration::from_millis(self.check_milliseconds));
             let time = duration(Duration::from_secs_f64(self.seconds));

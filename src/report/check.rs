@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use super::visible;
 use crate::certificate::{
-    Assurance, Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Objective, Perturbation, Semantics,
-    StabilityVerdict, Verdict,
+    Assurance, Bundle, Certificate, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Objective, Perturbation,
+    Semantics, StabilityVerdict, Verdict,
 };
+use crate::checker::{self, Checked};
+use crate::codes::{Coded, tagged};
 use crate::sound::round::sub_up;
 use crate::sound::upper_decimal;
 
@@ -20,7 +22,52 @@ pub struct CheckedFile {
     /// The claims up to the first that is refused, in order.
     pub claims: Vec<CheckedClaim>,
     /// Why the certificate is refused, if it is.
-    pub refusal: Option<String>,
+    pub refusal: Option<Refused>,
+}
+
+/// Why a certificate is refused, or cannot be read as one. In JSON it is its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub code: &'static str,
+    pub reason: String,
+}
+
+impl Refused {
+    #[must_use]
+    pub fn new(error: &impl Coded) -> Self {
+        Self { code: error.code(), reason: error.to_string() }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&tagged(&self.reason, self.code))
+    }
+}
+
+impl Serialize for Refused {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl CheckedFile {
+    /// Tells what a check of the certificate of this name found.
+    #[must_use]
+    pub fn new(name: String, certificate: &Certificate, bundle: &Bundle, checked: &Checked) -> Self {
+        let claims = certificate.claims.iter().zip(&checked.verdicts);
+        Self {
+            certificate: name,
+            claims: claims.map(|(claim, verdict)| CheckedClaim::new(claim, bundle, verdict)).collect(),
+            refusal: checked.refusal.as_ref().map(Refused::new),
+        }
+    }
+
+    /// Tells of a file that is no certificate.
+    #[must_use]
+    pub const fn unreadable(name: String, refused: Refused) -> Self {
+        Self { certificate: name, claims: Vec::new(), refusal: Some(refused) }
+    }
 }
 
 /// One claim that the checker established, or, where it is an estimate, only found to be well formed.
@@ -46,8 +93,8 @@ pub struct CheckedClaim {
 }
 
 impl CheckedClaim {
-    #[must_use]
-    pub fn new(claim: &Claim, bundle: &Bundle, assurance: Assurance, time: Duration) -> Self {
+    fn new(claim: &Claim, bundle: &Bundle, verdict: &checker::Verdict) -> Self {
+        let checker::Verdict { assurance, time, .. } = *verdict;
         Self {
             id: claim.id.clone(),
             assurance,
@@ -266,7 +313,7 @@ impl fmt::Display for CheckedFile {
             )?;
         }
         match &self.refusal {
-            Some(refusal) => writeln!(f, "{}: refused: {}", visible(&self.certificate), visible(refusal)),
+            Some(refusal) => writeln!(f, "{}: refused: {}", visible(&self.certificate), visible(&refusal.to_string())),
             None => Ok(()),
         }
     }

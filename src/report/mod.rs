@@ -47,32 +47,20 @@ mod tightness;
 mod visible;
 
 #[cfg(feature = "passes")]
-pub use accuracy::CleanAccuracy;
-#[cfg(feature = "passes")]
-pub use analysis::{AnalysisReport, Section};
+pub use analysis::AnalysisReport;
 #[cfg(feature = "passes")]
 pub use batch::{BatchReport, Instance};
-pub use check::{CheckedClaim, CheckedFile};
+pub use check::{CheckedClaim, CheckedFile, Refused};
 #[cfg(feature = "passes")]
 pub use diff::DiffReport;
 #[cfg(feature = "passes")]
 pub use format::ReportFormat;
 #[cfg(feature = "passes")]
-pub use hessian::HessianSection;
-#[cfg(feature = "passes")]
 pub use inspect::InspectReport;
-#[cfg(feature = "passes")]
-pub use inverse::{InverseSection, NoPoint, PruningPoint, PruningRow, SuspectRow};
-#[cfg(feature = "passes")]
-pub use lipschitz::LipschitzSection;
 #[cfg(feature = "passes")]
 pub use policy::PolicyReport;
 #[cfg(feature = "passes")]
-pub use robustness::RobustnessSection;
-#[cfg(feature = "passes")]
-pub use specification::{SpecificationSection, result_file};
-#[cfg(feature = "passes")]
-pub use tightness::TightnessSection;
+pub use robustness::csv as robustness_csv;
 pub use visible::{visible, visible_lines};
 
 /// Any report as JSON, with a final newline.

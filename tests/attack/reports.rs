@@ -272,12 +272,26 @@ fn results_that_name_no_data_are_not_shown() {
     let here = repository.path();
     run(here, &["gate", "-q"]).expect(0, &[]);
     let digest = Certificate::read(&here.join(super::CERTIFICATE)).unwrap().0.model.digest;
-    let results = serde_json::json!({"digest": digest, "sections": [{
-        "pass": "hessian", "loss_convention": "mean cross-entropy", "data": [], "samples": 100, "density": [],
+    let stability = serde_json::json!({
+        "verdict": "stable", "reason": "proved", "learning_rate": 0.1, "batch_size": 1, "critical_learning_rate": null,
+        "bracket": [0.0, 1.0], "gradient_descent": 0.0, "trace_condition": 0.0, "wu_su": 0.0, "top_direction": 0.0,
+        "sufficient": 0.0, "critical_batch_size": null, "critical_batch": "", "edge_ratio": 0.0
+    });
+    let section = serde_json::json!({
+        "pass": "hessian", "loss_convention": "mean cross-entropy", "softmax_in_loss": false, "data": [], "samples": 100,
+        "outputs": 2, "dimension": 8, "parameters": [], "not_parameters": [], "loss": 0.0, "accuracy": null,
+        "gradient_norm": 0.0, "kinks": [], "structure": null, "lambda_min_hessian": null, "alignment": null,
+        "parameter_norms": [], "density": [], "precision": "double", "not_done": [], "seconds": 0.0, "stability": stability,
         "figures": [{"name": "certified_accuracy", "value": 1.0, "interval": [1.0, 1.0], "method": "proved"}],
-        "stability": {"verdict": "stable", "reason": "proved", "learning_rate": 0.1, "batch_size": 1, "critical_learning_rate": null},
-    }]});
+    });
+    let results = serde_json::json!({
+        "model": "m.onnx", "digest": digest, "input": [1, 3], "output": [1, 2], "parameters": 8, "statements": [], "claims": [],
+        "certificate": null, "seconds": 0.0, "check_milliseconds": 0, "sections": [section],
+    });
     put(here, "certificates/m.lipschitz-l2.results.json", results.to_string());
+    // They are results: a report that is told to shows them.
+    let told = ["report", super::CERTIFICATE, "--model", "m.onnx", "--results", "certificates/m.lipschitz-l2.results.json"];
+    run(here, &[&told[..], &["--format", "markdown"]].concat()).expect(0, &["stable"]);
     run(here, &["gate", "--report", "r.md", "--report", "r.json"]).expect(0, &[]);
     for report in ["r.md", "r.json"] {
         assert!(!text(here, report).contains("stable"), "{}", text(here, report));

@@ -51,7 +51,7 @@ pub struct Functional {
     pub minus: Option<u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "passes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LipschitzWitness {

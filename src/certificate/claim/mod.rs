@@ -137,6 +137,22 @@ pub enum ClaimKind {
     Tightness(TightnessClaim),
 }
 
+impl ClaimKind {
+    /// As in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Lipschitz(_) => "lipschitz",
+            Self::Robustness(_) => "robustness",
+            Self::Specification(_) => "specification",
+            Self::HessianTrace(_) => "hessian-trace",
+            Self::Stability(_) => "stability",
+            Self::InverseHessian(_) => "inverse-hessian",
+            Self::Tightness(_) => "tightness",
+        }
+    }
+}
+
 impl Claim {
     /// The claim's vectors, which may move to the bundle.
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {

@@ -7,11 +7,11 @@ use super::decision::{Given, Stop};
 use super::repository::{Kept, Repository, stopped};
 use super::shown;
 use crate::certificate::{Bundle, Certificate, Claim, ClaimKind, Number};
-use crate::checker::{ClaimRefusal, Evidence, Refusal, check_claim, check_identity};
+use crate::checker::{ClaimRefusal, Evidence, Refusal, check_claim, check_identity, identity};
 use crate::codes::Coded;
 use crate::files::Identity;
 use crate::onnx::Model;
-use crate::policy::{Established, Limit, ModelPolicy, Requirement, Status, unlikely};
+use crate::policy::{Limit, ModelPolicy, Requirement, Status, Task, decisive, unlikely};
 
 /// A baseline that may be measured against.
 pub struct Baseline {
@@ -44,18 +44,15 @@ impl Baseline {
         }
         let model = policy.baseline_model.as_deref().map(|path| repository.model(path)).transpose()?;
         if let Some(model) = &model {
-            check_identity(&certificate, &bundle, &super::super::identity(model)).map_err(|refusal| refused(&name, &refusal))?;
+            check_identity(&certificate, &bundle, &identity(model)).map_err(|refusal| refused(&name, &refusal))?;
         }
         Ok(Self { certificate, bundle, model })
     }
 
     /// The limit of a requirement with the baseline's figure in it.
-    pub fn resolved(&self, requirement: &Requirement, model: &Model, given: &Given) -> Result<Limit, Stop> {
-        let claims = &self.certificate.claims;
-        let stated: Vec<Established> = claims.iter().filter_map(|claim| Established::new(claim, claim.assurance)).collect();
-        let found = requirement.answered_by(&stated, &given.digests);
-        let claim = found.and_then(|found| claims.iter().find(|claim| claim.id == found.id));
-        let (Some(found), Some(claim)) = (found, claim) else {
+    pub fn resolved(&self, task: &Task, requirement: &Requirement, model: &Model, given: &Given) -> Result<Limit, Stop> {
+        let answers = |claim: &&Claim| task.query.is_answered_by(claim, &self.bundle, &given.named);
+        let Some(claim) = self.certificate.claims.iter().find(answers) else {
             return Err(unusable("the baseline does not make this claim".to_owned()));
         };
         self.check(claim, model, given)?;
@@ -67,7 +64,7 @@ impl Baseline {
                 word(requirement.assurance)
             )));
         }
-        let figure = requirement.figure.read(&found.value).and_then(|reading| reading.number()).filter(|value| value.is_finite());
+        let figure = decisive(&claim.kind).reading.and_then(|reading| reading.number()).filter(|value| value.is_finite());
         match requirement.limit.resolved(figure) {
             Some(Limit::AtMost(limit)) if !limit.is_finite() => Err(unusable("the baseline's figure is too large".to_owned())),
             Some(limit) => Ok(limit),
@@ -77,7 +74,7 @@ impl Baseline {
 
     /// Checks a claim of the baseline, where its model is at hand: as `baseline-model`, or because it did not change.
     fn check(&self, claim: &Claim, model: &Model, given: &Given) -> Result<(), Stop> {
-        let same = |model: &&Model| super::super::identity(model) == self.certificate.model;
+        let same = |model: &&Model| identity(model) == self.certificate.model;
         let Some(model) = self.model.as_ref().or(Some(model)).filter(same) else { return Ok(()) };
         let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &self.bundle, files: &given.files };
         match check_claim(claim, &evidence) {

@@ -1,7 +1,7 @@
 //! Rules of a policy decided on certificates that were checked: what the gate and a report with a policy share.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::{ExitStatus, Failure};
 use super::baseline::Baseline;
@@ -12,9 +12,10 @@ use crate::codes::Coded;
 use crate::data::Source;
 use crate::onnx::Model;
 use crate::pass::robustness::semantics;
-use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Rule, Status, Task};
-use crate::report::CheckedFile;
+use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Status, Task};
+use crate::query::{Named, Query};
 use crate::report::audit::{ModelSection, RuleOutcome, changes};
+use crate::report::{CheckedClaim, CheckedFile};
 use crate::vnnlib::{Specification, SpecificationError};
 
 /// A model and what its rules are measured against.
@@ -22,7 +23,7 @@ pub struct Subject<'a> {
     pub name: &'a str,
     pub policy: &'a ModelPolicy,
     pub path: PathBuf,
-    pub model: &'a Model,
+    pub model: &'a Arc<Model>,
     pub baseline: Option<&'a Result<Baseline, Stop>>,
 }
 
@@ -34,12 +35,11 @@ pub struct Stop {
     pub code: Option<&'static str>,
 }
 
-/// The files of a task: for the checker, and their digests.
+/// The files of a task: for the checker, for a search, and what is known of them.
 pub struct Given {
     pub files: Files,
-    pub digests: BTreeMap<PathBuf, String>,
-    /// The arithmetic that a rule about a specification asks about.
-    pub semantics: Option<Semantics>,
+    pub read: Vec<(PathBuf, Vec<u8>)>,
+    pub named: Named,
     /// How many of the samples are copies of others, in words.
     pub copies: Option<String>,
 }
@@ -111,23 +111,22 @@ pub fn pin_outcome(file: &PolicyFile, model: &str, status: Status, code: Option<
 
 /// Reads the files of a task.
 pub fn given(repository: &Repository, task: &Task) -> Result<Given, Stop> {
-    let mut given = Given { files: Files::default(), digests: BTreeMap::new(), semantics: None, copies: None };
-    let mut read = Vec::new();
-    for path in &task.files {
-        let (bytes, digest) = repository.read(path)?;
-        given.digests.insert(path.clone(), digest);
-        read.push((path.clone(), bytes));
+    let mut given = Given { files: Files::default(), read: Vec::new(), named: Named::default(), copies: None };
+    for path in task.files() {
+        let (bytes, digest) = repository.read(&path)?;
+        given.named.digests.insert(path.clone(), digest);
+        given.read.push((path, bytes));
     }
-    if let (Rule::Specification(rule), Some((path, bytes))) = (&task.rule, read.first()) {
-        given.semantics = Some(match rule.semantics {
-            Some(semantics) => semantics,
-            None => said(path, bytes)?,
-        });
+    if let (Query::Specification(query), Some((path, bytes))) = (&task.query, given.read.first()) {
+        given.named.semantics = match query.semantics {
+            Some(_) => None,
+            None => Some(said(path, bytes)?),
+        };
     }
-    given.copies = copies(task, &read);
-    for (path, bytes) in read {
+    given.copies = copies(task, &given.read);
+    for (path, bytes) in &given.read {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        given.files.add(&name, bytes);
+        given.files.add(&name, bytes.clone());
     }
     Ok(given)
 }
@@ -180,7 +179,7 @@ pub enum Found<'a> {
 pub fn decide(
     subject: &Subject,
     task: &Task,
-    certificate: &Certificate,
+    (certificate, bundle): (&Certificate, &Bundle),
     checked: &CheckedFile,
     given: &Given,
     found: Found,
@@ -189,18 +188,19 @@ pub fn decide(
         Found::AtHand => (true, None),
         Found::Searched { limited } => (false, limited),
     };
-    let of_arithmetic = |claim: &Claim| given.semantics.is_none_or(|wanted| claim.semantics == wanted);
     let counts = |assurance: Assurance| !(at_hand && assurance == Assurance::Estimated);
-    let pairs = certificate.claims.iter().zip(&checked.claims);
-    let pairs = pairs.filter(|(claim, checked)| of_arithmetic(claim) && counts(checked.assurance));
-    let established: Vec<Established> = pairs.filter_map(|(claim, checked)| Established::new(claim, checked.assurance)).collect();
+    let mut pairs = certificate.claims.iter().zip(&checked.claims);
+    let answers = |(claim, checked): &(&Claim, &CheckedClaim)| {
+        counts(checked.assurance) && task.query.is_answered_by(claim, bundle, &given.named)
+    };
+    let (claim, told) = pairs.find(answers)?;
+    let established = Established { claim, assurance: told.assurance };
     let mut settled = true;
     let mut outcomes = Vec::new();
     for requirement in &task.requirements {
-        let claim = requirement.answered_by(&established, &given.digests)?;
-        let (limit, mut decision) = match resolved(subject, requirement, given) {
+        let (limit, mut decision) = match resolved(subject, task, requirement, given) {
             Ok(limit) => {
-                let decision = requirement.decide(claim, &limit);
+                let decision = requirement.decide(established, &limit);
                 (limit, decision)
             }
             Err(stop) => {
@@ -214,18 +214,17 @@ pub fn decide(
             decision.detail = Some(format!("the search ended at its limit of {limit}; a better figure may exist"));
         }
         settled &= decision.settled;
-        let told = checked.claims.iter().find(|checked| checked.id == claim.id && checked.about_files);
-        let statement = told.map(|checked| checked.statement.clone());
+        let statement = told.about_files.then(|| told.statement.clone());
         outcomes.push(RuleOutcome { statement, ..outcome(subject.name, requirement, &limit, &decision, None) });
     }
     Some((outcomes, settled))
 }
 
 /// The limit with the baseline's figure in it.
-fn resolved(subject: &Subject, requirement: &Requirement, given: &Given) -> Result<Limit, Stop> {
+fn resolved(subject: &Subject, task: &Task, requirement: &Requirement, given: &Given) -> Result<Limit, Stop> {
     let Limit::Regression(_) = requirement.limit else { return Ok(requirement.limit.clone()) };
     match &subject.baseline {
-        Some(Ok(baseline)) => baseline.resolved(requirement, subject.model, given),
+        Some(Ok(baseline)) => baseline.resolved(task, requirement, subject.model, given),
         Some(Err(stop)) => Err(stop.clone()),
         None => Err(Stop { status: Status::Error, detail: "there is no baseline".to_owned(), code: Some("NV404") }),
     }

@@ -6,21 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::super::analysis::Told;
 use super::super::output::Output;
-use super::super::recheck;
-use super::super::search::search;
+use super::super::progress::Progress;
+use super::super::{Failure, recheck};
 use super::baseline::Baseline;
 use super::decision::{Found, Given, Stop, Subject, decide, given, pin_outcome};
-use super::flags::flags;
 use super::repository::{Repository, stopped};
 use super::shown;
 use super::store::{Accepted, Stored, stored, write, write_results};
-use crate::certificate::FileIdentity;
-use crate::codes;
-use crate::policy::{PolicyFile, Status, Task};
-use crate::report::CheckedFile;
+use crate::certificate::{Assurance, FileIdentity};
+use crate::checker::check;
+use crate::policy::{self, PolicyFile, Status, Task};
+use crate::query::{Limits, Query, Subjects, answer, seal};
 use crate::report::audit::{CertificateSection, DescriptiveSection, ModelSection, Results, RuleOutcome};
+use crate::report::{AnalysisReport, CheckedFile, json};
 
 pub struct Judge<'a> {
     pub file: &'a PolicyFile,
@@ -31,7 +34,6 @@ pub struct Judge<'a> {
     pub check_only: bool,
     /// Does a report show pictures? Their data take work.
     pub pictures: bool,
-    pub threads: u32,
     pub output: &'a Output,
 }
 
@@ -61,7 +63,7 @@ impl Judge<'_> {
         let policy = policy.get_ref();
         let path = self.file.folder().join(&policy.path);
         let model = match self.repository.model(&policy.path) {
-            Ok(model) => model,
+            Ok(model) => Arc::new(model),
             Err(stop) => {
                 let mut rules: Vec<RuleOutcome> = tasks.iter().flat_map(|task| stop.all(name, task)).collect();
                 if policy.sha256.is_some() {
@@ -114,7 +116,8 @@ impl Judge<'_> {
                 Ok(Stored::Refused(checked)) => return refused(subject, task, &path, &checked),
                 Ok(Stored::Accepted(accepted)) => {
                     let accepted = *accepted;
-                    let decided = decide(subject, task, &accepted.certificate, &accepted.checked, given, Found::AtHand);
+                    let decided =
+                        decide(subject, task, (&accepted.certificate, &accepted.bundle), &accepted.checked, given, Found::AtHand);
                     if let Some((outcomes, _)) = decided.filter(|(_, settled)| *settled || self.check_only) {
                         return self.answer(subject, task, given, accepted, outcomes, true);
                     }
@@ -133,36 +136,69 @@ impl Judge<'_> {
     /// Searches for a certificate, keeps it, and decides on it.
     fn searched(&self, subject: &Subject, task: &Task, given: &Given, path: &Path) -> Answer {
         let limits = self.file.policy.limits.get_ref();
-        let flags = flags(&task.rule, subject.policy, limits, self.file.folder());
-        let found = match search(&shown(path), &flags, &subject.path, subject.model, self.threads, self.output) {
+        let found = match self.search(subject, task, given, &shown(path)) {
             Ok(found) => found,
-            Err(failure) => return undecided(&Stop::from(failure), subject, task),
+            Err(stop) => return undecided(&stop, subject, task),
         };
         // A search that ends at its limit says nothing about what more time would give.
-        let limited = if found.seconds >= 0.9 * limits.timeout {
+        let limited = if found.answer.spent.as_secs_f64() >= 0.9 * limits.timeout {
             Some(format!("{} s", limits.timeout))
         } else {
-            found.short_of_memory.then(|| format!("{} GB", limits.memory))
+            found.answer.short_of_memory.then(|| format!("{} GB", limits.memory))
         };
-        let Some((certificate, bundle, checked)) = found.certificate else {
+        let Some((accepted, results)) = found.accepted else {
             let why = limited.as_ref().map_or_else(String::new, |limit| format!(" within {limit}"));
             return undecided(&Stop::undecided(format!("nothing is established{why}")), subject, task);
         };
-        let accepted = Accepted { certificate, bundle, checked };
         // Where it is kept may have changed since it was looked at.
         let place = self.repository.tree.find(&self.kept(subject.name, task, "certificate")).map_err(|error| stopped(&error));
         let kept = place.and_then(|_| {
             write(&accepted, path)?;
-            Ok(write_results(found.results.as_deref(), &self.results_path(subject.name, task))?)
+            Ok(write_results(results.as_deref(), &self.results_path(subject.name, task))?)
         });
         if let Err(stop) = kept {
             return undecided(&stop, subject, task);
         }
         let searched = Found::Searched { limited: limited.as_deref() };
-        match decide(subject, task, &accepted.certificate, &accepted.checked, given, searched) {
+        let whole = (&accepted.certificate, &accepted.bundle);
+        match decide(subject, task, whole, &accepted.checked, given, searched) {
             Some((outcomes, _)) => self.answer(subject, task, given, accepted, outcomes, false),
             None => undecided(&Stop::undecided("nothing that was found answers it"), subject, task),
         }
+    }
+
+    /// Answers the question of a task, and has the claims checked against the model's file again.
+    fn search(&self, subject: &Subject, task: &Task, given: &Given, name: &str) -> Result<Searched, Stop> {
+        let mut subjects = Subjects::new(subject.path.clone(), Arc::clone(subject.model));
+        given.read.iter().for_each(|(path, bytes)| subjects.give(path.clone(), bytes.clone()));
+        let limits = limits(task, self.file.policy.limits.get_ref());
+        let progress = Progress::new(self.output.is_quiet());
+        let found = answer(&subjects, &task.query, &limits, &Told { progress: &progress, output: self.output });
+        progress.finish();
+        let found = found.map_err(|error| Failure::query(&subject.path, &error))?;
+        found.notes.iter().for_each(|note| self.output.note(note));
+        let answers = [found];
+        let Some((certificate, bundle)) = seal(&subjects, &answers, &limits) else {
+            let [answer] = answers;
+            return Ok(Searched { answer, accepted: None });
+        };
+        let again = self.repository.model(&subject.policy.path)?;
+        let checked = check(&certificate, &bundle, &again, &given.files);
+        if let Some(refusal) = &checked.refusal {
+            let detail = format!("the checker refused what a pass found: {refusal}");
+            return Err(Stop { status: Status::Inconclusive, detail, code: Some("NV604") });
+        }
+        let checked = CheckedFile::new(name.to_owned(), &certificate, &bundle, &checked);
+        let [answer] = answers;
+        let results = if answer.figures.is_descriptive() {
+            let figures = vec![answer.figures.clone()];
+            let report =
+                AnalysisReport::new(&subject.path, subject.model, figures, Some(&certificate), Some(&checked), answer.spent);
+            Some(json(&report).map_err(Failure::error)?)
+        } else {
+            None
+        };
+        Ok(Searched { answer, accepted: Some((Accepted { certificate, bundle, checked }, results)) })
     }
 
     fn answer(
@@ -177,7 +213,7 @@ impl Judge<'_> {
         let path = &self.certificate_path(subject.name, task);
         let certificate = Some(shown(path));
         let rules = outcomes.into_iter().map(|outcome| RuleOutcome { certificate: certificate.clone(), reused, ..outcome });
-        let command = recheck(path, &subject.path, task.files.iter().map(|file| self.file.folder().join(file)));
+        let command = recheck(path, &subject.path, task.files().map(|file| self.file.folder().join(file)));
         let Accepted { certificate, bundle, checked } = &accepted;
         let section = CertificateSection::new(certificate, bundle, checked, subject.model, command, self.pictures);
         let descriptive = if self.pictures { self.descriptive(subject, task, given) } else { Vec::new() };
@@ -191,7 +227,7 @@ impl Judge<'_> {
         let Ok(path) = self.repository.tree.file(&kept) else { return Vec::new() };
         let Ok(results) = Results::open(&path, &subject.model.digest) else { return Vec::new() };
         let about_these = |data: &[FileIdentity]| {
-            !data.is_empty() && data.iter().all(|data| given.digests.values().any(|digest| *digest == data.digest))
+            !data.is_empty() && data.iter().all(|data| given.named.digests.values().any(|digest| *digest == data.digest))
         };
         if results.data().all(about_these) {
             results.sections(&shown(&path), &|_, _| None, &subject.model.input.shape)
@@ -214,10 +250,33 @@ impl Judge<'_> {
     }
 }
 
+/// What a search came to.
+struct Searched {
+    answer: crate::query::Answer,
+    /// What the checker accepted, where anything is claimed, and the figures that no certificate holds, as JSON.
+    accepted: Option<(Accepted, Option<String>)>,
+}
+
+/// What the search for a task may take.
+fn limits(task: &Task, limits: &policy::Limits) -> Limits {
+    let estimate = matches!(task.query, Query::HessianTrace(_))
+        && task.requirements.iter().any(|requirement| requirement.assurance == Assurance::Estimated);
+    // An estimate that may meet a rule must not rest on probes that whoever made the model knew: the standard library's hasher
+    // is keyed anew from the system's entropy.
+    let drawn = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), limits.seed);
+    Limits {
+        time: Duration::try_from_secs_f64(limits.timeout).ok(),
+        memory: (limits.memory * 1e9) as u64,
+        seed: if estimate { drawn() } else { limits.seed },
+        journal: None,
+    }
+}
+
 /// The checker refused what lies at the certificate's place.
 fn refused(subject: &Subject, task: &Task, path: &Path, checked: &CheckedFile) -> Answer {
-    let (detail, code) = codes::split(checked.refusal.as_deref().unwrap_or_default());
-    let stop = Stop { status: Status::Refused, detail: detail.to_owned(), code };
+    let refused = checked.refusal.as_ref();
+    let detail = refused.map_or_else(String::new, |refused| refused.reason.clone());
+    let stop = Stop { status: Status::Refused, detail, code: refused.map(|refused| refused.code) };
     let mut rules = stop.all(subject.name, task);
     rules.iter_mut().for_each(|rule| rule.certificate = Some(shown(path)));
     let command = recheck(path, &subject.path, std::iter::empty());

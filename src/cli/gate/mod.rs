@@ -3,7 +3,6 @@
 
 mod baseline;
 pub mod decision;
-mod flags;
 mod judge;
 mod repository;
 mod store;
@@ -16,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::output::{Output, apart, write};
 use super::{ExitStatus, Failure};
-use crate::policy::{Lock, ModelPolicy, PolicyError, PolicyFile, Status, discover};
+use crate::policy::{Lock, ModelPolicy, PolicyError, PolicyFile, Status, Task, discover};
 use crate::report::audit::{Audit, PolicySection};
 use crate::report::{PolicyReport, ReportFormat, json};
 use decision::Stop;
@@ -91,6 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let repository = Repository::open(&file, arguments.allow_outside)?;
     repository.tree.directory(repository.store()).map_err(failed)?;
     let baselines = baselines(&repository);
+    super::analysis::set_threads(arguments.threads)?;
     let judge = Judge {
         file: &file,
         repository: &repository,
@@ -98,7 +98,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         fresh: arguments.fresh,
         check_only: arguments.check_only,
         pictures: !formats.is_empty() || matches!(arguments.output_format, ReportFormat::Html | ReportFormat::Json),
-        threads: super::analysis::set_threads(arguments.threads)?,
         output: &output,
     };
     let mut rules = Vec::new();
@@ -127,8 +126,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 fn named(file: &PolicyFile) -> Vec<PathBuf> {
     let models = file.policy.models.values().map(toml::Spanned::get_ref);
     let models = models.flat_map(|model| [Some(&model.path), model.baseline.as_ref(), model.baseline_model.as_ref()]).flatten();
-    let data = file.tasks.iter().flat_map(|(_, tasks)| tasks).flat_map(|task| &task.files);
-    let below = models.chain(data).map(|path| file.folder().join(path));
+    let data = file.tasks.iter().flat_map(|(_, tasks)| tasks).flat_map(Task::files);
+    let below = models.cloned().chain(data).map(|path| file.folder().join(path));
     [file.path.clone(), file.folder().join(Lock::name(&file.path))].into_iter().chain(below).collect()
 }
 

@@ -13,7 +13,7 @@ use crate::codes::Coded;
 use crate::data::{Dataset, Source};
 use crate::files::{Tree, TreeError, token};
 use crate::onnx::{Model, ModelSource, load_source};
-use crate::policy::{Lock, ModelPolicy, PolicyFile, Rule, Status, Task, key};
+use crate::policy::{Lock, ModelPolicy, PolicyFile, Status, Task, key};
 use crate::report::audit::RuleOutcome;
 
 /// A policy and the files that it names.
@@ -138,13 +138,13 @@ impl<'a> Repository<'a> {
     /// Every file that a model of the policy names, and its SHA-256.
     pub fn digests(&self, policy: &ModelPolicy, tasks: &[Task], model: &Model) -> Result<BTreeMap<String, String>, Stop> {
         let mut found: BTreeMap<String, String> = digests_of(&policy.path, model).collect();
-        for path in tasks.iter().flat_map(|task| &task.files).chain(&policy.baseline) {
-            let known = self.digests.borrow().get(&key(path)).cloned();
+        for path in tasks.iter().flat_map(Task::files).chain(policy.baseline.clone()) {
+            let known = self.digests.borrow().get(&key(&path)).cloned();
             let digest = match known {
                 Some(digest) => digest,
-                None => self.read(path)?.1,
+                None => self.read(&path)?.1,
             };
-            found.insert(key(path), digest);
+            found.insert(key(&path), digest);
         }
         if let Some(path) = &policy.baseline_model {
             found.extend(digests_of(path, &self.model(path)?));
@@ -212,16 +212,10 @@ impl<'a> Repository<'a> {
 
 /// How many of the samples that a rule looks at are copies of others, in words. Data that cannot be used are told of elsewhere.
 pub fn copies(task: &Task, files: &[(PathBuf, Vec<u8>)]) -> Option<String> {
-    let samples = match &task.rule {
-        Rule::Robustness(rule) => rule.samples,
-        Rule::Tightness(rule) => rule.samples,
-        Rule::HessianTrace(rule) => rule.samples,
-        Rule::Stability(rule) => rule.samples,
-        Rule::Lipschitz(_) | Rule::Specification(_) => return None,
-    };
+    let samples = task.query.samples()?.count;
     let mut sources = files.iter().map(|(path, bytes)| Source::from_bytes(path, bytes.clone(), Source::LIMIT).ok());
     let dataset = Dataset::from_sources(sources.next()??, sources.next().flatten()).ok()?;
-    super::super::data::copies(&dataset, samples.map_or(dataset.len(), |samples| samples as usize))
+    crate::query::copies(&dataset, samples.map_or(dataset.len(), |samples| samples as usize))
 }
 
 /// A model and its external data, by [`key`].

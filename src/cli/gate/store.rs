@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use super::super::{Failure, check};
+use super::super::Failure;
 use super::decision::Stop;
 use super::repository::{Kept, Repository, stopped};
 use super::shown;
 use crate::certificate::{Bundle, Certificate};
-use crate::checker::Files;
-use crate::codes;
+use crate::checker::{ClaimRefusal, Files, Refusal, check};
 use crate::files;
 use crate::onnx::Model;
-use crate::report::CheckedFile;
+use crate::report::{CheckedFile, Refused};
 
 /// A certificate that the checker accepted.
 pub struct Accepted {
@@ -33,21 +32,27 @@ pub fn stored(repository: &Repository, path: &Path, model: &Model, files: &Files
     let name = shown(&repository.file.folder().join(path));
     Ok(match repository.certificate(path).map_err(|error| stopped(&error))? {
         Kept::Nothing => Stored::Nothing,
-        Kept::Damaged { reason, code } => {
-            let refusal = Some(codes::tagged(reason, code));
-            Stored::Refused(CheckedFile { certificate: name, claims: Vec::new(), refusal })
-        }
+        Kept::Damaged { reason, code } => Stored::Refused(CheckedFile::unreadable(name, Refused { code, reason })),
         Kept::Whole(whole) => {
             let (certificate, bundle) = *whole;
-            let checked = check::check(name, &certificate, &bundle, model, files);
-            match checked.refusal.as_deref().map(|reason| codes::split(reason).1) {
+            let found = check(&certificate, &bundle, model, files);
+            let checked = CheckedFile::new(name, &certificate, &bundle, &found);
+            match &found.refusal {
                 None => Stored::Accepted(Box::new(Accepted { certificate, bundle, checked })),
-                // About another model, or about files that are not given.
-                Some(Some("NV504" | "NV511")) => Stored::OutOfDate,
+                Some(refusal) if is_out_of_date(refusal) => Stored::OutOfDate,
                 Some(_) => Stored::Refused(checked),
             }
         }
     })
+}
+
+/// Whether a certificate is about another model, or about files that are not given.
+fn is_out_of_date(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::AnotherModel { .. } | Refusal::AnotherExternalData => true,
+        Refusal::Claim { reason, .. } => matches!(**reason, ClaimRefusal::MissingFile { .. }),
+        _ => false,
+    }
 }
 
 pub fn write(accepted: &Accepted, path: &Path) -> Result<(), Failure> {

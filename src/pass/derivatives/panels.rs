@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use faer::MatRef;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::real::{Real, convert};
 use super::triangle::Triangle;
@@ -26,7 +27,8 @@ const NARROW: usize = 64;
 const GROUPS: usize = 32;
 
 /// How a gradient is stored. Sums over gradients are in `f64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     Single,
     Double,

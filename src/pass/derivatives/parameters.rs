@@ -1,5 +1,7 @@
 //! Which tensors of the file are parameters, where they stand in the network, and why the others are not.
 
+use serde::{Deserialize, Serialize};
+
 use super::real::{Real, convert};
 use crate::autodiff::Trainable;
 use crate::ir::{Network, Op};
@@ -36,7 +38,7 @@ pub struct Parameters {
 }
 
 /// What the user says about names. A pattern matches a name that it equals, or, with `*`, any run of characters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
     /// Where there are any: the only tensors that count.
     pub only: Vec<String>,

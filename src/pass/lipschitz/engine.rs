@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::LipschitzOptions;
 use super::certify::certify;
 use super::elimination;
@@ -13,7 +15,8 @@ use crate::solver::interior_point::{self, InteriorPointOptions};
 use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 
 /// Which engine looks for multipliers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum EngineChoice {
     /// The interior point, Clarabel where a small program does not converge, one multiplier per layer or segments beyond its reach, by predicted time and memory; without `--timeout` the interior point ends after 80 s on each program with what it has
     #[default]

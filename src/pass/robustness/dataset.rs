@@ -68,8 +68,7 @@ pub fn verify_dataset(
     let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let run = Run {
         network,
-        neighbourhoods: Neighbourhoods::new(perturbation, shape, options.semantics)
-            .map_err(|error| RobustnessError::Data(error.to_string()))?,
+        neighbourhoods: Neighbourhoods::new(perturbation, shape, options.semantics)?,
         refuter: Refuter::with_vectors(network, options.semantics, Wide::until(deadline))?,
         propagator: Propagator::new(network, options.semantics)?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
@@ -136,8 +135,7 @@ impl Run<'_> {
     }
 
     fn sample(&self, sample: &[f64], label: usize) -> Result<SampleOutcome, RobustnessError> {
-        let data = |error: crate::checker::ClaimRefusal| RobustnessError::Data(error.to_string());
-        let neighbourhood = self.neighbourhoods.of(sample).map_err(data)?;
+        let neighbourhood = self.neighbourhoods.of(sample)?;
         let ball = (self.neighbourhoods.norm() == Norm::L2).then(|| {
             let centre = neighbourhood.centre.clone();
             Ball { centre, deviations: self.neighbourhoods.deviations(), radius: self.neighbourhoods.epsilon() }

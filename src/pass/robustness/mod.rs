@@ -31,6 +31,7 @@ pub use proof::{Leaf, Proof, Tree};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
 use crate::bounds::BoundsError;
+use crate::checker::ClaimRefusal;
 
 /// Why nothing can be tried.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -39,8 +40,9 @@ pub enum RobustnessError {
     Bounds(#[from] BoundsError),
     #[error("the network cannot be evaluated")]
     Evaluation,
-    #[error("{0}")]
-    Data(String),
+    /// Data, perturbation and network do not fit.
+    #[error(transparent)]
+    Data(#[from] ClaimRefusal),
     #[error("the specification is about a network of another shape")]
     Shape,
     #[error("the specification is about a network in float64: nothing is proved for that; ask with `Real`")]

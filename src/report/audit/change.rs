@@ -67,33 +67,21 @@ pub fn changes(old: Whole<'_>, new: Whole<'_>) -> Vec<Change> {
     kept.chain(gone.map(|claim| alone(claim, Direction::Removed))).collect()
 }
 
-/// A claim, as JSON, and the figure that it is judged by.
-struct Told {
-    rule: Option<Decisive>,
-    reading: Option<Reading>,
-}
-
-fn told(claim: &Claim) -> Told {
-    let value = serde_json::to_value(claim).unwrap_or_default();
-    let rule = value["kind"].as_str().and_then(decisive);
-    Told { reading: rule.and_then(|rule| rule.figure.read(&value)), rule }
-}
-
 /// A claim that only one of the certificates makes.
 fn alone(claim: &Claim, direction: Direction) -> Change {
-    let Told { rule, reading } = told(claim);
-    let text = reading.map(|reading| reading.text().to_owned());
+    let figure = decisive(&claim.kind);
+    let text = figure.reading.map(|reading| reading.text().to_owned());
     let (old, new) = if direction == Direction::Added { (None, text) } else { (text, None) };
-    let figure = rule.map_or("", |rule| rule.name).to_owned();
+    let figure = figure.name.to_owned();
     Change { claim: claim.id.clone(), figure, old, new, change: None, relative: None, direction, detail: None }
 }
 
 fn compare((old, old_bundle): (&Claim, &Bundle), (new, new_bundle): (&Claim, &Bundle)) -> Change {
-    let (before, after) = (told(old), told(new));
-    let text = |told: &Told| told.reading.as_ref().map(|reading| reading.text().to_owned());
+    let (before, after) = (decisive(&old.kind), decisive(&new.kind));
+    let text = |figure: &Decisive| figure.reading.as_ref().map(|reading| reading.text().to_owned());
     let mut change = Change {
         claim: new.id.clone(),
-        figure: after.rule.map_or("", |rule| rule.name).to_owned(),
+        figure: after.name.to_owned(),
         old: text(&before),
         new: text(&after),
         change: None,
@@ -109,7 +97,7 @@ fn compare((old, old_bundle): (&Claim, &Bundle), (new, new_bundle): (&Claim, &Bu
         change.detail = Some(format!("it answers another question: {}", different.join(", ")));
         return change;
     }
-    let (Some(first), Some(second), Some(rule)) = (before.reading, after.reading, after.rule) else {
+    let (Some(first), Some(second)) = (before.reading, after.reading) else {
         change.direction = if change.old.is_some() { Direction::Worse } else { Direction::Incomparable };
         change.detail = Some("the figure is missing".to_owned());
         return change;
@@ -129,7 +117,7 @@ fn compare((old, old_bundle): (&Claim, &Bundle), (new, new_bundle): (&Claim, &Bu
                 Some(relative) => format!("{} ({:+.2} %)", crate::report::signed(difference), relative * 100.0),
                 None => crate::report::signed(difference),
             });
-            change.direction = match rule.better {
+            change.direction = match after.better {
                 _ if difference == 0.0 => Direction::Same,
                 Better::Smaller if difference < 0.0 => Direction::Better,
                 Better::Larger if difference > 0.0 => Direction::Better,
@@ -139,7 +127,7 @@ fn compare((old, old_bundle): (&Claim, &Bundle), (new, new_bundle): (&Claim, &Bu
         }
         (first, second) if first == second => change.direction = Direction::Same,
         (_, second) => {
-            change.direction = if rule.good == Some(second.text()) { Direction::Better } else { Direction::Worse };
+            change.direction = if after.good == Some(second.text()) { Direction::Better } else { Direction::Worse };
         }
     }
     change

@@ -6,12 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CertificateSection;
-use super::claims::POSSIBLE_ACCURACY;
+use super::claims::AccuracyPoint;
 use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, RobustnessClaim};
 use crate::checker::prove_parts;
 use crate::onnx::Model;
 use crate::report::check::EVERYWHERE;
-use crate::vnnlib::Constant;
 
 /// A picture's data.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -97,27 +96,20 @@ pub fn of_claim(claim: &Claim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
 /// Pictures that take several certificates: bounds of one constant, and accuracy against the size of perturbations.
 #[must_use]
 pub fn of_model(certificates: &[CertificateSection]) -> Vec<Chart> {
-    let mut curves: BTreeMap<(String, String), Vec<[f64; 3]>> = BTreeMap::new();
-    for claim in certificates.iter().flat_map(|certificate| &certificate.claims).filter(|claim| claim.kind == "robustness") {
-        let figure = |name: &str| claim.figures.iter().find(|figure| figure.name == name);
-        let (norm, epsilon) = (figure("perturbation.norm"), figure("perturbation.epsilon"));
-        let number = |name: &str| figure(name).and_then(|figure| figure.number);
-        let (data, certified, possible) = (figure("data"), number("certified_accuracy"), number(POSSIBLE_ACCURACY));
-        if let (Some(norm), Some(epsilon), Some(certified), Some(possible)) = (norm, epsilon, certified, possible)
-            && let Some(epsilon) = Constant::parse_quotient(&epsilon.value).map(|epsilon| epsilon.nearest)
-        {
-            let data = data.map(|data| data.value.clone()).unwrap_or_default();
-            curves.entry((norm.value.clone(), data)).or_default().push([epsilon, certified, possible]);
-        }
+    let mut curves: BTreeMap<(&str, &str), Vec<[f64; 3]>> = BTreeMap::new();
+    let claims = certificates.iter().flat_map(|certificate| &certificate.claims);
+    for point in claims.filter_map(|claim| claim.accuracy.as_ref()) {
+        let AccuracyPoint { norm, epsilon, data, certified, possible } = point;
+        curves.entry((norm.symbol(), data)).or_default().push([*epsilon, *certified, *possible]);
     }
-    let curve = |((norm, _), mut points): ((String, String), Vec<[f64; 3]>)| {
+    let curve = |((norm, _), mut points): ((&str, &str), Vec<[f64; 3]>)| {
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
         let series = |label: &str, of: usize| Series {
             label: label.to_owned(),
             points: points.iter().map(|point| [point[0], point[of]]).collect(),
         };
         (points.len() > 1).then(|| Chart::Curve {
-            title: format!("Certified accuracy against the size of perturbations ({})", if norm == "l2" { "ℓ2" } else { "ℓ∞" }),
+            title: format!("Certified accuracy against the size of perturbations ({norm})"),
             x: "size of the perturbation".to_owned(),
             y: "share of samples".to_owned(),
             logarithmic: false,

@@ -1,18 +1,20 @@
 //! The audit: what is established about models, what a policy makes of it, and what a reader needs to judge both.
 //!
-//! It is computed once (`claims`, `chart`, `change`) and rendered as text, JSON, Markdown, SARIF, JUnit or HTML by the files
+//! It is computed once (`claims`, `figures`, `chart`, `change`) and rendered as text, JSON, Markdown, SARIF, JUnit or HTML by the files
 //! beside this folder. It holds nothing that changes from run to run but what certificates record and the time, which
 //! `SOURCE_DATE_EPOCH` fixes.
 
 mod change;
 mod chart;
 mod claims;
+mod figures;
 mod recorded;
 mod time;
 
 pub use change::{Change, Direction, changes};
 pub use chart::{Bar, Chart, Image, Mark, Series};
-pub use claims::{CertificateSection, ClaimSection, FigureRow, RefusalText};
+pub use claims::{CertificateSection, ClaimSection, RefusalText};
+pub use figures::FigureRow;
 pub use recorded::{DescriptiveFigure, DescriptiveSection, Results, ResultsError};
 pub use time::{generated, rfc3339};
 

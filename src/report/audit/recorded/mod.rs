@@ -1,18 +1,20 @@
 //! Results that certificates do not hold: what passes computed in `f64` and wrote as JSON (`--output-format json`), read back
 //! for a report. Nothing of it is a claim and nobody checks it, so it is told apart from everything that is established.
 //!
-//! Reading is total: any bytes give results or a reason, within a limit of size. What is not known is left out.
+//! Reading is total: any bytes give results or a reason, within a limit of size. They are the types that were written; texts are cut.
 
 mod shown;
 
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::chart::Chart;
-use crate::certificate::{FileIdentity, Perturbation, digest_of};
+use crate::certificate::{FileIdentity, digest_of};
 use crate::files::{self, json_problem};
+use crate::query::figures::Figures;
+use crate::report::AnalysisReport;
 
 /// A file of results holds figures, not data.
 const MAX_BYTES: u64 = 1 << 26;
@@ -21,20 +23,11 @@ const LONGEST: usize = 200;
 /// The most figures of a pass that a report repeats.
 const MOST_FIGURES: usize = 32;
 
-/// Reads the first [`LONGEST`] characters of a text.
-fn short<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    String::deserialize(deserializer).map(cut)
-}
-
-/// Reads a text as [`short`] does, where there is one.
-fn short_if_any<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(|text| text.map(cut))
-}
-
-fn cut(text: String) -> String {
+/// The first [`LONGEST`] characters of a text: whoever wrote the file may have written anything.
+fn cut(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
@@ -82,7 +75,7 @@ pub enum ResultsError {
 #[derive(Debug)]
 pub struct Results {
     digest: String,
-    recorded: Recorded,
+    recorded: AnalysisReport,
 }
 
 /// Gives the input of a sample of a data file, where that is at hand.
@@ -100,7 +93,7 @@ impl Results {
             Err(files::ReadError::Io(source)) => return Err(ResultsError::Io { path, source }),
             Err(files::ReadError::TooLarge { .. }) => return Err(ResultsError::TooLarge { path }),
         };
-        let recorded: Recorded = match serde_json::from_slice(&bytes) {
+        let recorded: AnalysisReport = match serde_json::from_slice(&bytes) {
             Ok(recorded) => recorded,
             Err(error) => return Err(ResultsError::Format { path, detail: json_problem(&bytes, &error, "nnverify-") }),
         };
@@ -112,18 +105,18 @@ impl Results {
 
     /// The data files that each pass read.
     pub fn data(&self) -> impl Iterator<Item = &[FileIdentity]> {
-        self.recorded.sections.iter().filter_map(|section| match section {
-            Section::Hessian(Hessian { data, .. })
-            | Section::Inverse(Inverse { data, .. })
-            | Section::Tightness(Tightness { data, .. }) => Some(data.as_slice()),
-            Section::Other => None,
+        self.recorded.sections.iter().filter_map(|figures| match figures {
+            Figures::Hessian(hessian) => Some(hessian.data.as_slice()),
+            Figures::Inverse(inverse) => Some(inverse.data.as_slice()),
+            Figures::Tightness(tightness) => Some(tightness.data.as_slice()),
+            Figures::Lipschitz(_) | Figures::Robustness(_) | Figures::Specification(_) => None,
         })
     }
 
     /// The data files whose samples are named, to be shown.
     pub fn sampled(&self) -> impl Iterator<Item = &FileIdentity> {
-        self.recorded.sections.iter().filter_map(|section| match section {
-            Section::Inverse(Inverse { data, suspects, .. }) if !suspects.is_empty() => data.first(),
+        self.recorded.sections.iter().filter_map(|figures| match figures {
+            Figures::Inverse(inverse) if !inverse.suspects.is_empty() => inverse.data.first(),
             _ => None,
         })
     }
@@ -131,20 +124,30 @@ impl Results {
     /// What a report tells of them. `path` is where they lie, in words; `shape` that of the model's input.
     #[must_use]
     pub fn sections(&self, path: &str, inputs: &Inputs, shape: &[usize]) -> Vec<DescriptiveSection> {
-        let of = |section: &Section| {
-            let (title, data, about, figures, charts) = match section {
-                Section::Hessian(hessian) => {
-                    ("Curvature at the parameters", &hessian.data, hessian.about(), hessian.figures(), hessian.charts())
-                }
-                Section::Inverse(inverse) => {
-                    let charts = inverse.charts(inputs, shape);
-                    ("Pruning and suspicious samples", &inverse.data, inverse.about(), inverse.figures(), charts)
-                }
-                Section::Tightness(tightness) => {
-                    let about = tightness.about();
-                    ("Interval propagation, layer by layer", &tightness.data, about, Vec::new(), tightness.charts())
-                }
-                Section::Other => return None,
+        let of = |figures: &Figures| {
+            let (title, data, about, figures, charts) = match figures {
+                Figures::Hessian(hessian) => (
+                    "Curvature at the parameters",
+                    &hessian.data,
+                    shown::about_curvature(hessian),
+                    shown::figures_of_curvature(hessian),
+                    shown::charts_of_curvature(hessian),
+                ),
+                Figures::Inverse(inverse) => (
+                    "Pruning and suspicious samples",
+                    &inverse.data,
+                    shown::about_inverse(inverse),
+                    shown::figures_of_inverse(inverse),
+                    shown::charts_of_inverse(inverse, inputs, shape),
+                ),
+                Figures::Tightness(tightness) => (
+                    "Interval propagation, layer by layer",
+                    &tightness.data,
+                    shown::about_tightness(tightness),
+                    Vec::new(),
+                    shown::charts_of_tightness(tightness),
+                ),
+                Figures::Lipschitz(_) | Figures::Robustness(_) | Figures::Specification(_) => return None,
             };
             let (path, digest) = (path.to_owned(), self.digest.clone());
             let data = data.clone();
@@ -152,117 +155,6 @@ impl Results {
         };
         self.recorded.sections.iter().filter_map(of).collect()
     }
-}
-
-// The parts of `AnalysisReport` that pictures take. What JSON cannot say (NaN, infinity) is `null` there and `None` here.
-
-#[derive(Debug, Deserialize)]
-struct Recorded {
-    digest: String,
-    sections: Vec<Section>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "pass", rename_all = "kebab-case")]
-enum Section {
-    Hessian(Hessian),
-    Inverse(Inverse),
-    Tightness(Tightness),
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Debug, Deserialize)]
-struct Hessian {
-    #[serde(deserialize_with = "short")]
-    loss_convention: String,
-    data: Vec<FileIdentity>,
-    samples: usize,
-    figures: Vec<HessianFigure>,
-    density: Vec<[Option<f64>; 2]>,
-    stability: Option<Stability>,
-}
-
-#[derive(Debug, Deserialize)]
-struct HessianFigure {
-    #[serde(deserialize_with = "short")]
-    name: String,
-    value: Option<f64>,
-    interval: Option<[Option<f64>; 2]>,
-    #[serde(deserialize_with = "short")]
-    method: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Stability {
-    #[serde(deserialize_with = "short")]
-    verdict: String,
-    #[serde(default, deserialize_with = "short_if_any")]
-    reason: Option<String>,
-    learning_rate: f64,
-    batch_size: usize,
-    critical_learning_rate: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Inverse {
-    #[serde(deserialize_with = "short")]
-    loss_convention: String,
-    data: Vec<FileIdentity>,
-    samples: u32,
-    gradients: usize,
-    damping: f64,
-    pruning: Option<Pruning>,
-    suspects: Vec<Suspect>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Pruning {
-    removed: usize,
-    of: usize,
-    loss_before: Option<f64>,
-    loss_after: Option<f64>,
-    loss_without_update: Option<f64>,
-    parameters: Vec<PrunedTensor>,
-    curve: Vec<PruningPoint>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PrunedTensor {
-    name: String,
-    size: usize,
-    removed: usize,
-}
-
-#[derive(Debug, Deserialize)]
-struct PruningPoint {
-    removed: usize,
-    loss: Option<f64>,
-    loss_without_update: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Suspect {
-    sample: usize,
-    label: Option<usize>,
-    leverage: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Tightness {
-    data: Vec<FileIdentity>,
-    perturbation: Perturbation,
-    samples: u32,
-    growth: Vec<Width>,
-    per_sample: Vec<Option<[Option<f64>; 2]>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[allow(clippy::struct_field_names)] // the name that the results have
-struct Width {
-    node: String,
-    operator: String,
-    width: Option<f64>,
 }
 
 #[cfg(test)]
@@ -278,19 +170,22 @@ mod tests {
 
     #[test]
     fn what_is_no_result_is_said() {
-        for (text, words) in [
-            ("{", "does not hold results"),
-            ("{\"schema\": 1}", "missing field"),
-            ("{\"digest\": \"bb\", \"sections\": []}", "another model"),
-        ] {
+        for (text, words) in [("{", "does not hold results"), ("{\"schema\": 1}", "missing field")] {
             let error = results(text).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
+        let report = |digest: &str, sections: &str| {
+            format!(
+                "{{\"model\": \"m\", \"digest\": \"{digest}\", \"input\": [], \"output\": [], \"parameters\": 0, \"sections\": \
+                 [{sections}], \"statements\": [], \"claims\": [], \"certificate\": null, \"seconds\": 0, \"check_milliseconds\": 0}}"
+            )
+        };
+        assert!(matches!(results(&report("bb", "")), Err(ResultsError::AnotherModel { .. })));
         assert!(matches!(Results::open(Path::new("none.json"), "aa"), Err(ResultsError::Io { .. })));
-        assert_eq!(cut("é".repeat(LONGEST + 1)), format!("{}…", "é".repeat(LONGEST)));
-        assert_eq!(cut("short".to_owned()), "short");
+        assert_eq!(cut(&"é".repeat(LONGEST + 1)), format!("{}…", "é".repeat(LONGEST)));
+        assert_eq!(cut("short"), "short");
         // A pass without pictures is left out.
-        let known = results("{\"digest\": \"aa\", \"sections\": [{\"pass\": \"lipschitz\", \"bounds\": []}]}").unwrap();
+        let known = results(&report("aa", "{\"pass\": \"lipschitz\", \"bounds\": []}")).unwrap();
         assert!(known.sections("r.json", &|_, _| None, &[1, 4]).is_empty());
     }
 }

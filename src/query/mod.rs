@@ -1,0 +1,35 @@
+//! Questions and answers: every caller (the command line, a policy, a program) builds a [`Query`], gets an [`Answer`] and has
+//! the checker prove its claims.
+//!
+//! A question is plain data (`question`) about a model and files (`subjects`), and is answered within limits (`limits`). What
+//! was asked is compared with the model and the files before any work begins. The answer holds claims and typed figures
+//! (`figures`); a claim at hand may answer a question too (`about`). Nothing here prints, parses options or proves.
+
+mod about;
+mod answer;
+mod curvature;
+mod error;
+pub mod figures;
+mod inverse;
+mod journal;
+mod limits;
+mod lipschitz;
+mod objective;
+mod perturbed;
+mod pruning;
+mod question;
+mod robustness;
+mod specification;
+mod subjects;
+mod tightness;
+
+pub use about::{Digests, Named};
+pub use answer::{Answer, Outcome, Product, answer, evidence, seal};
+pub use error::QueryError;
+pub use limits::{Limits, Watch};
+pub use perturbed::copies;
+pub use question::{
+    HessianTraceQuery, InverseHessianQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd,
+    SpecificationQuery, StabilityQuery, TightnessQuery,
+};
+pub use subjects::Subjects;

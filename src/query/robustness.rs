@@ -1,0 +1,115 @@
+//! The question which samples keep their class.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::answer::{Answer, Outcome};
+use super::error::QueryError;
+use super::figures::{Figures, RobustnessFigures};
+use super::journal::Journal;
+use super::limits::{Limits, Watch};
+use super::perturbed::{check_clip, clean_accuracy, identities};
+use super::question::RobustnessQuery;
+use super::subjects::Subjects;
+use crate::certificate::{
+    Assurance, Claim, ClaimKind, Domain, LipschitzClaim, Perturbation, RobustnessClaim, RobustnessWitness, Vector, digest_of,
+};
+use crate::data::Dataset;
+use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
+
+/// Witnesses of falsified samples that a certificate holds, in numbers: a quarter of what a bundle may have.
+const MOST_WITNESS_VALUES: usize = 1 << 21;
+
+pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
+    let start = Instant::now();
+    let network = &subjects.model.network;
+    let mut notes = Vec::new();
+    let (data, count) = subjects.dataset(&query.samples, &mut notes)?;
+    if network.output_size() < 2 {
+        return Err(QueryError::OneOutput);
+    }
+    let labels = data.labels(network.output_size())?;
+    let (perturbation, semantics) = (&query.perturbation, query.semantics);
+    check_clip(perturbation, &data, count, &subjects.model.input.shape)?;
+
+    let mut journal = Journal::open(limits.journal.as_deref(), &of(subjects, &data, query, limits.seed))?;
+    let left: Vec<usize> = (0..count).filter(|sample| !journal.finished.contains_key(sample)).collect();
+    if left.len() < count {
+        notes.push(format!("{} samples were finished before", count - left.len()));
+    }
+    let options = DatasetOptions { semantics, timeout: limits.time, memory: limits.memory, seed: limits.seed };
+    let shared = Mutex::new(&mut journal);
+    let told = |sample: usize, outcome: &SampleOutcome| {
+        // A thread that panicked ends the program; what it held is whole.
+        let mut journal = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.add(sample, outcome);
+        watch.finished(journal.finished.len(), count);
+    };
+    let margins = verify_dataset(network, &data, &labels, perturbation, &left, &options, &told)?;
+    // What was found is told even where it could not be kept.
+    let failures = journal.problem().into_iter().collect();
+
+    let outcomes: Vec<SampleOutcome> =
+        (0..count).map(|sample| journal.finished.remove(&sample).unwrap_or(SampleOutcome::Unknown)).collect();
+    let labels = &labels[..count];
+    let clean = clean_accuracy(subjects, &data, perturbation, labels, &mut notes)?;
+    let claim = claim(&data, perturbation.clone(), &outcomes, network.input_size(), margins);
+    let figures = RobustnessFigures::new(&claim, semantics, &outcomes, labels, clean, start.elapsed().as_secs_f64());
+    let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
+    let outcome = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
+        Outcome::Violated
+    } else if any(|outcome| *outcome == SampleOutcome::Unknown) {
+        Outcome::Inconclusive
+    } else {
+        Outcome::Established
+    };
+    let claim = Claim {
+        id: "robustness".to_owned(),
+        assurance: Assurance::Proved,
+        semantics,
+        domain: Domain::Samples,
+        vacuous: false,
+        kind: ClaimKind::Robustness(claim),
+    };
+    let engine = "attacks, intervals, backward bounds, Lipschitz margins";
+    let files = data.files().iter().map(|(path, _)| path.clone()).collect();
+    Ok(Answer { claims: vec![claim], notes, failures, files, ..Answer::new(Figures::Robustness(figures), outcome, engine) })
+}
+
+fn claim(
+    data: &Dataset,
+    perturbation: Perturbation,
+    outcomes: &[SampleOutcome],
+    inputs: usize,
+    margins: Option<LipschitzClaim>,
+) -> RobustnessClaim {
+    let robust =
+        |(sample, outcome): (usize, &SampleOutcome)| matches!(outcome, SampleOutcome::Robust { .. }).then_some(sample as u32);
+    let mut falsified = Vec::new();
+    let mut points = Vec::new();
+    for (sample, outcome) in outcomes.iter().enumerate() {
+        if let SampleOutcome::Falsified { point, .. } = outcome
+            && points.len() + inputs <= MOST_WITNESS_VALUES
+        {
+            falsified.push(sample as u32);
+            points.extend_from_slice(point);
+        }
+    }
+    RobustnessClaim {
+        data: identities(data),
+        perturbation,
+        samples: outcomes.len() as u32,
+        available: u32::try_from(data.len()).ok(),
+        robust: outcomes.iter().enumerate().filter_map(robust).collect(),
+        falsified,
+        witness: RobustnessWitness { points: Vector::inline(&points), margins: margins.map(Box::new) },
+    }
+}
+
+/// What finished samples belong to: the model, the data, the perturbation, the arithmetic, the seed, this version.
+fn of(subjects: &Subjects, data: &Dataset, query: &RobustnessQuery, seed: u64) -> String {
+    let perturbation = serde_json::to_string(&query.perturbation).unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    let (model, data, semantics) = (subjects.model.whole_digest(), data.digest(), query.semantics);
+    digest_of(format!("{version}\n{model}\n{data}\n{perturbation}\n{semantics:?}\n{seed}").as_bytes())
+}

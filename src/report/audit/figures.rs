@@ -1,0 +1,264 @@
+//! The figures of a claim, by their names in the certificate (with dots where they are nested), each with the side that the
+//! printed value is on.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::certificate::{
+    Bits, ClaimKind, CurvatureMatrix, FileIdentity, LossName, Number, Objective, Perturbation, Rounding, TightnessFigures,
+};
+use crate::policy::decisive;
+
+/// One figure of a claim.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FigureRow {
+    /// Its name in the certificate, with dots where it is nested.
+    pub name: String,
+    /// `≤`, `≥` or `=`: which side the printed value is on.
+    pub relation: String,
+    pub value: String,
+    pub number: Option<f64>,
+}
+
+/// Entries of a list that are shown.
+const SHOWN: usize = 12;
+
+/// Returns all figures of a claim but those that nobody checks.
+#[must_use]
+pub fn figures(claim: &ClaimKind) -> Vec<FigureRow> {
+    let mut rows = Rows::default();
+    match claim {
+        ClaimKind::Lipschitz(claim) => {
+            rows.bound("bound", Some(&claim.bound));
+            if !claim.functionals.is_empty() {
+                rows.text("functionals", format!("{} entries", claim.functionals.len()));
+            }
+            rows.bound("lower_bound", claim.lower_bound.as_ref());
+            rows.text("norm", claim.norm.name());
+            rows.bound("norm_product", claim.norm_product.as_ref());
+            if claim.well_posed {
+                rows.text("well_posed", "true");
+            }
+        }
+        ClaimKind::Robustness(found) => {
+            let figure = decisive(claim);
+            let readings = [("certified_accuracy", "≥", figure.reading), ("possible_accuracy", "≤", figure.best)];
+            for (name, relation, reading) in readings {
+                if let Some(reading) = reading {
+                    rows.push(name, relation, reading.text().to_owned(), reading.number());
+                }
+            }
+            rows.count("available", found.available);
+            rows.files("data", &found.data);
+            rows.indices("falsified", &found.falsified);
+            rows.perturbation(&found.perturbation);
+            rows.indices("robust", &found.robust);
+            rows.count("samples", Some(found.samples));
+        }
+        ClaimKind::Specification(claim) => {
+            rows.count("empty_cases", Some(claim.empty_cases).filter(|&count| count > 0));
+            rows.files("file", std::slice::from_ref(&claim.file));
+            rows.text("verdict", decisive_word(&ClaimKind::Specification(claim.clone())));
+        }
+        ClaimKind::Tightness(claim) => {
+            rows.count("available", claim.available);
+            rows.count("certified", claim.certified);
+            rows.files("data", &claim.data);
+            rows.text("elided", claim.elided.to_string());
+            rows.count("exact_rows", Some(claim.exact_rows));
+            rows.count("exact_samples", Some(claim.exact_samples));
+            rows.perturbation(&claim.perturbation);
+            rows.count("samples", Some(claim.samples));
+            rows.count("splits", Some(claim.splits));
+            rows.bound("tightness.lower", Some(&claim.tightness.lower));
+            rows.bound("tightness.upper", Some(&claim.tightness.upper));
+        }
+        ClaimKind::HessianTrace(claim) => {
+            if let Some(estimate) = &claim.estimate {
+                rows.bound("estimate.confidence", Some(&estimate.confidence));
+                rows.count("estimate.probes", Some(estimate.probes));
+                rows.count("estimate.sketch", Some(estimate.sketch));
+                rows.text("estimate.seed", estimate.seed.to_string());
+            }
+            rows.matrix(claim.matrix);
+            rows.objective(&claim.objective);
+            rows.bound("trace.lower", Some(&claim.trace.lower));
+            rows.bound("trace.upper", Some(&claim.trace.upper));
+        }
+        ClaimKind::Stability(found) => {
+            rows.count("batch_size", Some(found.batch_size));
+            rows.bound("critical_learning_rate", found.critical_learning_rate.as_ref());
+            rows.exact("learning_rate", found.learning_rate);
+            rows.objective(&found.objective);
+            rows.text("verdict", decisive_word(claim));
+        }
+        ClaimKind::InverseHessian(claim) => {
+            rows.exact("damping", claim.damping);
+            rows.count("gradients", Some(claim.gradients));
+            rows.matrix(claim.matrix);
+            rows.objective(&claim.objective);
+            rows.bound("residual", Some(&claim.residual));
+        }
+    }
+    rows.0
+}
+
+/// Returns the figures of a claim that nobody checks.
+#[must_use]
+pub fn descriptive(claim: &ClaimKind) -> Vec<FigureRow> {
+    let ClaimKind::Tightness(claim) = claim else { return Vec::new() };
+    let TightnessFigures { propagation_tightness, propagation_tightness_at_centre, linear_tightness } = &claim.descriptive;
+    let figures = [
+        ("linear_tightness", linear_tightness),
+        ("propagation_tightness", propagation_tightness),
+        ("propagation_tightness_at_centre", propagation_tightness_at_centre),
+    ];
+    let mut rows = Rows::default();
+    for (name, bits) in figures {
+        if let Some(bits) = bits {
+            rows.push(name, "≈", bits.value().to_string(), Some(bits.value()));
+        }
+    }
+    rows.0
+}
+
+fn decisive_word(claim: &ClaimKind) -> String {
+    decisive(claim).reading.map_or_else(String::new, |reading| reading.text().to_owned())
+}
+
+#[derive(Default)]
+struct Rows(Vec<FigureRow>);
+
+impl Rows {
+    fn push(&mut self, name: &str, relation: &str, value: String, number: Option<f64>) {
+        self.0.push(FigureRow { name: name.to_owned(), relation: relation.to_owned(), value, number });
+    }
+
+    fn text(&mut self, name: &str, value: impl Into<String>) {
+        self.push(name, "=", value.into(), None);
+    }
+
+    fn count(&mut self, name: &str, count: Option<u32>) {
+        if let Some(count) = count {
+            self.push(name, "=", count.to_string(), Some(f64::from(count)));
+        }
+    }
+
+    fn exact(&mut self, name: &str, bits: Bits) {
+        self.push(name, "=", bits.value().to_string(), Some(bits.value()));
+    }
+
+    /// The decimal was rounded outward.
+    fn bound(&mut self, name: &str, number: Option<&Number>) {
+        if let Some(number) = number {
+            let relation = if number.rounding == Rounding::Up { "≤" } else { "≥" };
+            self.push(name, relation, number.decimal.clone(), Some(number.value()));
+        }
+    }
+
+    fn list(&mut self, name: &str, items: &[String]) {
+        self.text(name, if items.is_empty() { "none".to_owned() } else { items.join(", ") });
+    }
+
+    /// Indices tell something, also the first of many.
+    fn indices(&mut self, name: &str, indices: &[u32]) {
+        let shown: Vec<String> = indices.iter().take(SHOWN).map(ToString::to_string).collect();
+        if indices.len() > SHOWN {
+            self.text(name, format!("{} entries: {}, …", indices.len(), shown.join(", ")));
+        } else {
+            self.list(name, &shown);
+        }
+    }
+
+    fn names(&mut self, name: &str, names: &[String]) {
+        if names.len() > SHOWN {
+            self.text(name, format!("{} entries", names.len()));
+        } else {
+            self.list(name, names);
+        }
+    }
+
+    fn files(&mut self, name: &str, files: &[FileIdentity]) {
+        let shown = files.iter().map(|file| {
+            let digest: String = file.digest.chars().take(12).collect();
+            format!("{} (SHA-256 {digest}…)", file.name)
+        });
+        self.list(name, &shown.collect::<Vec<_>>());
+    }
+
+    fn matrix(&mut self, matrix: CurvatureMatrix) {
+        let name = match matrix {
+            CurvatureMatrix::Hessian => "hessian",
+            CurvatureMatrix::GaussNewton => "gauss-newton",
+            CurvatureMatrix::EmpiricalFisher => "empirical-fisher",
+        };
+        self.text("matrix", name);
+    }
+
+    fn perturbation(&mut self, perturbation: &Perturbation) {
+        let Perturbation { norm, epsilon, clip, mean, deviation, channel_axis } = perturbation;
+        self.count("perturbation.channel_axis", *channel_axis);
+        if let Some(clip) = clip {
+            self.list("perturbation.clip", clip);
+        }
+        self.list("perturbation.deviation", deviation);
+        self.text("perturbation.epsilon", epsilon);
+        self.list("perturbation.mean", mean);
+        self.text("perturbation.norm", norm.name());
+    }
+
+    fn objective(&mut self, objective: &Objective) {
+        self.files("objective.data", &objective.data);
+        let loss = match objective.loss {
+            LossName::CrossEntropy => "cross-entropy",
+            LossName::Mse => "mse",
+        };
+        self.text("objective.loss", loss);
+        self.names("objective.parameters", &objective.parameters);
+        self.count("objective.samples", Some(objective.samples));
+        if let Some(scope) = &objective.scope {
+            self.count("objective.scope.available", Some(scope.available));
+            self.text("objective.scope.complete", scope.complete.to_string());
+            for (name, count) in [("parameters", scope.parameters), ("stored", scope.stored), ("trainable", scope.trainable)] {
+                self.push(&format!("objective.scope.{name}"), "=", count.to_string(), Some(count as f64));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::{HessianTraceClaim, Interval, Scope};
+
+    #[test]
+    fn the_sides_of_figures_are_told() {
+        let objective = Objective {
+            data: vec![FileIdentity { name: "d.csv".into(), digest: "aa".into() }],
+            samples: 8,
+            loss: LossName::Mse,
+            parameters: vec!["w".into(); 13],
+            scope: Some(Scope { available: 9, parameters: 4, trainable: 4, stored: 5, complete: true }),
+        };
+        let trace = Interval { lower: Number::lower(1.5), upper: Number::upper(2.5) };
+        let claim = HessianTraceClaim { objective, matrix: CurvatureMatrix::Hessian, trace, estimate: None };
+        let rows = figures(&ClaimKind::HessianTrace(claim));
+        let row = |name: &str| rows.iter().find(|row| row.name == name).map(|row| format!("{} {}", row.relation, row.value));
+        assert_eq!(row("trace.lower").as_deref(), Some("≥ 1.5"));
+        assert_eq!(row("trace.upper").as_deref(), Some("≤ 2.5"));
+        assert_eq!(row("objective.parameters").as_deref(), Some("= 13 entries"));
+        assert_eq!(row("objective.scope.available").as_deref(), Some("= 9"));
+        assert_eq!(row("objective.data").as_deref(), Some("= d.csv (SHA-256 aa…)"));
+        assert!(descriptive(&ClaimKind::HessianTrace(claim_without_figures())).is_empty());
+    }
+
+    fn claim_without_figures() -> HessianTraceClaim {
+        HessianTraceClaim {
+            objective: Objective { data: Vec::new(), samples: 1, loss: LossName::Mse, parameters: Vec::new(), scope: None },
+            matrix: CurvatureMatrix::GaussNewton,
+            trace: Interval { lower: Number::lower(0.0), upper: Number::upper(0.0) },
+            estimate: None,
+        }
+    }
+}
