@@ -15,8 +15,8 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat};
 use nnverify::data::Dataset;
+use nnverify::deadline::Deadline;
 use nnverify::onnx::load;
-use nnverify::pass::deadline::Deadline;
 use nnverify::pass::derivatives::{
     Circuit, Loss, Objective, Panels, Parameters, Precision, Real, Samples, Selection, Targets, dot,
 };

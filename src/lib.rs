@@ -50,6 +50,7 @@
 //! | [`certificate`] | claims, witnesses, digests, versions |
 //! | [`checker`] | proves claims again, or refuses with a reason |
 //! | [`vnnlib`] | specifications: boxes of inputs and clauses of linear atoms |
+//! | `deadline` | when work has to stop |
 //! | `pass` | finds claims and witnesses; never says that anything is proved |
 //! | `solver` | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
 //! | `autodiff` | derivatives over the IR |
@@ -71,6 +72,8 @@ pub mod cli;
 #[cfg(feature = "checker")]
 pub mod codes;
 pub mod data;
+#[cfg(feature = "passes")]
+pub mod deadline;
 pub mod files;
 pub mod form;
 pub mod implicit;

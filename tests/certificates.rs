@@ -406,9 +406,9 @@ fn parts_lie(add: &mut Add<'_>, claim: &LipschitzClaim) {
                     }
                 });
             }
-            PartProof::Rules { squared_norms } => {
+            PartProof::Rules { squared_norms, .. } => {
                 let with = |claim: &mut LipschitzClaim, change: &dyn Fn(&mut Vec<Option<Bits>>)| {
-                    if let PartProof::Rules { squared_norms } = &mut claim.witness.parts[position].proof {
+                    if let PartProof::Rules { squared_norms, .. } = &mut claim.witness.parts[position].proof {
                         change(squared_norms);
                     }
                 };

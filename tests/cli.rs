@@ -443,14 +443,14 @@ fn quiet_is_silent_and_verbose_is_not() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_written_does_not_lose_the_bound() {
+fn a_certificate_that_cannot_be_written_is_told_of_before_the_work() {
     let directory = folder();
     // A folder that does not exist, and one in the place of the file: nobody, not even root, can write there.
     std::fs::create_dir(directory.path().join("folder")).unwrap();
     for place in ["nowhere/c.json", "folder"] {
         let (code, out, error) = run(directory.path(), &["m.onnx", "--lipschitz", "l2", "--certificate", place]);
         assert_eq!(code, 2, "{place}: {error}");
-        assert!(out.contains("certified upper bound"), "{place}: {out}");
+        assert!(out.is_empty(), "{place}: {out}");
         assert!(error.contains(place) && error.contains("--certificate"), "{error}");
     }
     let left: Vec<PathBuf> = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -21,8 +21,8 @@ use std::sync::Mutex;
 
 use ndarray_npy::NpzReader;
 use nnverify::certificate::{Certificate, ClaimKind, Number};
+use nnverify::deadline::Deadline;
 use nnverify::onnx::{Model, load};
-use nnverify::pass::deadline::Deadline;
 use nnverify::pass::derivatives::{Circuit, Loss, Objective, Panels, Parameters, Precision, Samples, Selection, Targets, dot};
 use nnverify::pass::hessian::flatness::ParameterNorms;
 use nnverify::pass::hessian::gram::Gram;

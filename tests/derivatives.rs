@@ -3,11 +3,11 @@
 //! enclosed rows that the checker rests on.
 
 use nnverify::autodiff::Reverse;
+use nnverify::deadline::Deadline;
 use nnverify::ir::{
     Binary, ConvAxis, ConvGeometry, Function, Network, NetworkBuilder, NodeId, Op, Reduction, Source, Tensor, Values,
 };
 use nnverify::onnx::StoredConstant;
-use nnverify::pass::deadline::Deadline;
 use nnverify::pass::derivatives::{Circuit, Loss, Objective, Parameter, Parameters, Real, Samples, Targets, dot};
 use nnverify::sound::Enclosure;
 

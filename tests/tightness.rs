@@ -16,11 +16,12 @@ use std::path::Path;
 use nnverify::bounds::{BoxRegion, Extent, LinearBounds, Semantics, Splits};
 use nnverify::certificate::{Bits, ClaimKind, End, Number, Optimum, TightnessClaim, Vector};
 use nnverify::checker::{LEAF, PHASE};
+use nnverify::deadline::Deadline;
 use nnverify::onnx::load;
 use nnverify::pass::ibp::{PhaseSearch, PropagationTightness, SampleFigures, TightnessOptions, measure, propagation_invariance};
 use serde_json::Value;
 
-const NO_PHASES: PhaseSearch = PhaseSearch { splits: 0, deadline: None };
+const NO_PHASES: PhaseSearch = PhaseSearch { splits: 0, deadline: Deadline::NONE };
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
@@ -141,7 +142,7 @@ fn trained_nets_agree_with_the_reference() {
             boxes(&name, &figures, &numbers(&exact["ibp_lo"]), &numbers(&exact["ibp_hi"]));
             optima(&name, &figures, &numbers(&exact["lo"]), &numbers(&exact["hi"]), false);
             // What a few phases add contains the optima as well, and is narrower.
-            let options = TightnessOptions { phases: PhaseSearch { splits: 4, deadline: None }, ..options };
+            let options = TightnessOptions { phases: PhaseSearch { splits: 4, deadline: Deadline::NONE }, ..options };
             let split = measure(&prepared, &[sample(index, f64::from(0.1_f32))], options, &|| ()).unwrap().remove(0);
             optima(&name, &split, &numbers(&exact["lo"]), &numbers(&exact["hi"]), false);
             for (split, figures) in split.extents.iter().zip(&figures.extents) {
@@ -168,7 +169,7 @@ fn phases_find_the_smallest_boxes() {
         let point = data.input(index);
         let region = BoxRegion::around(&point, reference["epsilon"].as_f64().unwrap()).unwrap().clipped(0.0, 1.0).unwrap();
         let samples = [(point, region, case["label"].as_u64().unwrap() as usize)];
-        let phases = PhaseSearch { splits: 200, deadline: None };
+        let phases = PhaseSearch { splits: 200, deadline: Deadline::NONE };
         let options = TightnessOptions { elided: true, splits: Splits(0), phases };
         let figures = measure(&prepared, &samples, options, &|| ()).unwrap().remove(0);
         optima(&index.to_string(), &figures, &numbers(&case["lower"]), &numbers(&case["upper"]), true);

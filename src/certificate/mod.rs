@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{self, json_problem};
 
 /// The schema that this version writes, and its major version.
-pub const SCHEMA: &str = "nnverify-certificate/1.2";
+pub const SCHEMA: &str = "nnverify-certificate/1.3";
 const MAJOR: &str = "nnverify-certificate/1.";
 /// A certificate larger than this is refused unread.
 pub const CERTIFICATE_LIMIT: u64 = 1 << 24;
@@ -122,6 +122,24 @@ impl Certificate {
         let bundle = Bundle::extract(&mut self);
         self.digest = self.computed_digest();
         (self, bundle)
+    }
+
+    /// Puts the vectors of the bundle back into the claims; nothing, where one is missing. The certificate is then to be sealed
+    /// again.
+    #[must_use]
+    pub fn inlined(mut self, bundle: &Bundle) -> Option<Self> {
+        for vector in self.claims.iter_mut().flat_map(Claim::vectors_mut) {
+            *vector = Vector::inline(&bundle.resolve(vector)?);
+        }
+        self.bundle = None;
+        Some(self)
+    }
+
+    /// Computes the digest of a certificate that holds all vectors itself.
+    #[must_use]
+    pub fn seal_alone(mut self) -> Self {
+        self.digest = self.computed_digest();
+        self
     }
 
     /// Is the schema's major version the one this program reads?

@@ -26,9 +26,17 @@ pub fn convolution_norm(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
     if by_symbols < by_sums { by_symbols } else { by_sums }
 }
 
+/// Taps over all outputs up to which absolute sums are those of the matrix; beyond, those of the kernel, which are no less.
+const FEW_TAPS: f64 = 1e8;
+
 /// `√(‖W‖₁‖W‖∞)`.
-fn by_sums(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
+#[must_use]
+pub fn by_sums(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
     let magnitudes: Vec<f64> = weights.iter().map(Enclosure::magnitude).collect();
+    let positions: f64 = geometry.axes.iter().map(|axis| axis.input.max(axis.output) as f64).product();
+    if positions * magnitudes.len() as f64 > FEW_TAPS {
+        return by_sums_of_the_kernel(geometry, &magnitudes);
+    }
     let mut columns = vec![0.0; geometry.input_shape().iter().product()];
     let mut largest_row = 0.0;
     geometry.for_each_output(|_, taps| {
@@ -40,6 +48,34 @@ fn by_sums(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
         largest_row = max_or_nan(largest_row, row);
     });
     sqrt_up(mul_up(largest_row, columns.into_iter().fold(0.0, max_or_nan)))
+}
+
+/// The same with the rows and columns of a signal without borders: a row has all taps of its channel, a column those whose shifts
+/// are congruent modulo the stride. Transposing a convolution exchanges the two.
+fn by_sums_of_the_kernel(geometry: &ConvGeometry, magnitudes: &[f64]) -> f64 {
+    let (outputs, inputs) = of_the_untransposed(geometry);
+    let (rows, columns) = (outputs / geometry.groups.max(1), inputs / geometry.groups.max(1));
+    // For every kernel position, which of the columns' phases it belongs to.
+    let mut phases = vec![0];
+    for axis in &geometry.axes {
+        let along =
+            |phase: &usize| (0..axis.kernel).map(|t| phase * axis.stride + t * axis.dilation % axis.stride).collect::<Vec<_>>();
+        phases = phases.iter().flat_map(along).collect();
+    }
+    let count: usize = geometry.axes.iter().map(|axis| axis.stride).product();
+    let (mut largest_row, mut largest_column) = (0.0, 0.0);
+    for group in magnitudes.chunks((rows * columns * phases.len()).max(1)) {
+        let mut sums = vec![0.0; columns * count];
+        for row in group.chunks((columns * phases.len()).max(1)) {
+            largest_row = max_or_nan(largest_row, row.iter().fold(0.0, |sum, &weight| add_up(sum, weight)));
+            for (position, &weight) in row.iter().enumerate() {
+                let sum = &mut sums[position / phases.len() * count + phases[position % phases.len()]];
+                *sum = add_up(*sum, weight);
+            }
+        }
+        largest_column = sums.into_iter().fold(largest_column, max_or_nan);
+    }
+    sqrt_up(mul_up(largest_row, largest_column))
 }
 
 /// One axis on its torus.
@@ -94,7 +130,9 @@ struct Symbols<'a> {
     phases: usize,
 }
 
-fn by_symbols(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
+/// Returns the multiplications that the symbols of a convolution take at first; infinity, where they are not tried.
+#[must_use]
+pub fn convolution_work(geometry: &ConvGeometry) -> f64 {
     if geometry.axes.iter().any(|axis| axis.input == 0 || axis.output == 0) {
         return f64::INFINITY;
     }
@@ -104,25 +142,38 @@ fn by_symbols(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
     let Some(phases) = geometry.axes.iter().try_fold(1usize, |phases, axis| phases.checked_mul(axis.stride)) else {
         return f64::INFINITY;
     };
-    // Of the convolution that a transposed one transposes, the outputs are this one's inputs.
-    let (outputs, inputs) = if geometry.transposed {
-        (geometry.in_channels, geometry.out_channels)
-    } else {
-        (geometry.out_channels, geometry.in_channels)
-    };
+    let (outputs, inputs) = of_the_untransposed(geometry);
     let (rows, columns) = (outputs / geometry.groups, inputs / geometry.groups);
     let (tall, wide) = (2.0 * rows as f64, 2.0 * columns as f64 * phases as f64);
     let small = tall.min(wide);
     let quick = small * small * (small * f64::from(FIRST) + tall.max(wide)) + tall * wide * kernel as f64;
     let largest = lengths().max().unwrap_or(0);
-    if frequencies * quick * geometry.groups as f64 > WORK_LIMIT || largest > MAX_LENGTH || rows == 0 || columns == 0 {
+    let work = frequencies * quick * geometry.groups as f64;
+    if work > WORK_LIMIT || largest > MAX_LENGTH || rows == 0 || columns == 0 { f64::INFINITY } else { work }
+}
+
+fn by_symbols(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
+    if !convolution_work(geometry).is_finite() {
         return f64::INFINITY;
     }
+    let kernel: usize = geometry.axes.iter().map(|axis| axis.kernel).product();
+    let phases: usize = geometry.axes.iter().map(|axis| axis.stride).product();
+    let (outputs, inputs) = of_the_untransposed(geometry);
+    let (rows, columns) = (outputs / geometry.groups, inputs / geometry.groups);
     let circles: Vec<Circle> = geometry.axes.iter().map(|axis| Circle::new(axis, geometry.transposed)).collect();
     weights
         .chunks(rows * columns * kernel)
         .map(|weights| Symbols { circles: &circles, weights, rows, columns, kernel, phases }.norm())
         .fold(0.0, max_or_nan)
+}
+
+/// Channels out and in; of the convolution that a transposed one transposes, the outputs are this one's inputs.
+const fn of_the_untransposed(geometry: &ConvGeometry) -> (usize, usize) {
+    if geometry.transposed {
+        (geometry.in_channels, geometry.out_channels)
+    } else {
+        (geometry.out_channels, geometry.in_channels)
+    }
 }
 
 impl Symbols<'_> {
@@ -278,6 +329,9 @@ mod tests {
             let weights: Vec<Enclosure> = (0..count).map(|_| Enclosure::exact(random.uniform())).collect();
             let (bound, norm) = (by_symbols(&geometry, &weights), dense(&geometry, &weights));
             assert!(bound >= norm * (1.0 - 1e-4), "{geometry:?}: {bound} {norm}");
+            let magnitudes: Vec<f64> = weights.iter().map(Enclosure::magnitude).collect();
+            let (sums, of_kernel) = (by_sums(&geometry, &weights), by_sums_of_the_kernel(&geometry, &magnitudes));
+            assert!(of_kernel >= sums * (1.0 - 1e-12) && of_kernel <= 2.0 * sums, "{geometry:?}: {of_kernel} {sums}");
             worst = worst.max(bound / norm);
         }
         assert!(worst < 1.25, "{worst}");

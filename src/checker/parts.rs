@@ -2,10 +2,12 @@
 
 use super::inequality::prove_inequality;
 use super::refusal::ClaimRefusal;
-use super::rules::Rules;
-use crate::certificate::{Bundle, Part, PartProof};
-use crate::form::Segment;
-use crate::ir::{Network, NodeId};
+use super::rules::{LayerNorm, Rules};
+use super::threads;
+use crate::certificate::{Bits, Bundle, Part, PartProof};
+use crate::form::{FormError, Segment};
+use crate::ir::{Network, NodeId, Values};
+use crate::sound::Enclosure;
 use crate::sound::round::mul_up;
 
 /// Proves the constant of every part, in order, and returns them.
@@ -16,28 +18,52 @@ pub fn prove_parts(network: &Network, parts: &[Part], bundle: &Bundle) -> Result
     let shape = |what| ClaimRefusal::Shape { what };
     let ids: Vec<NodeId> = network.ids().collect();
     let mut from = network.input();
-    let mut bounds = Vec::with_capacity(parts.len());
+    let mut segments = Vec::with_capacity(parts.len());
     for part in parts {
         let to = *ids.get(part.to as usize).ok_or_else(|| shape("a part ends at a node that does not exist"))?;
         if to <= from || !network.node(to).variable {
             return Err(shape("the parts are not in the order of the network"));
         }
-        bounds.push(prove_part(network, Segment { from, to }, &part.proof, bundle)?);
+        segments.push((Segment { from, to }, &part.proof));
         from = to;
     }
-    if from == network.output() { Ok(bounds) } else { Err(shape("the parts do not end at the output")) }
+    if from != network.output() {
+        return Err(shape("the parts do not end at the output"));
+    }
+    let constants = constants(network)?;
+    threads::map(&segments, |(segment, proof)| prove_part(network, &constants, *segment, proof, bundle)).into_iter().collect()
 }
 
-/// Proves the constant of one part.
+/// Returns the constants of a network, which the parts share.
+///
+/// # Errors
+/// When they cannot be evaluated.
+pub fn constants(network: &Network) -> Result<Values<Enclosure>, ClaimRefusal> {
+    Ok(Values::constants(network).map_err(FormError::from)?)
+}
+
+/// Proves the constant of one part; `constants` are those of the network.
 ///
 /// # Errors
 /// Why it is not accepted.
-pub fn prove_part(network: &Network, segment: Segment, proof: &PartProof, bundle: &Bundle) -> Result<f64, ClaimRefusal> {
+pub fn prove_part(
+    network: &Network,
+    constants: &Values<Enclosure>,
+    segment: Segment,
+    proof: &PartProof,
+    bundle: &Bundle,
+) -> Result<f64, ClaimRefusal> {
     match proof {
         PartProof::Inequality(inequality) => prove_inequality(network, segment, None, inequality, bundle),
-        PartProof::Rules { squared_norms } => {
-            let hints: Vec<Option<f64>> = squared_norms.iter().map(|hint| hint.map(crate::certificate::Bits::value)).collect();
-            Rules::prove(network, segment, &hints)
+        PartProof::Rules { squared_norms, sums } => {
+            let by_sums = |position: usize| u32::try_from(position).is_ok_and(|position| sums.contains(&position));
+            let norm = |(position, hint): (usize, &Option<Bits>)| match hint {
+                Some(squared) => LayerNorm::Squared(squared.value()),
+                None if by_sums(position) => LayerNorm::Sums,
+                None => LayerNorm::Symbols,
+            };
+            let norms: Vec<LayerNorm> = squared_norms.iter().enumerate().map(norm).collect();
+            Rules::prove(network, constants, segment, &norms)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::convolution::convolution_norm;
+use super::convolution::{by_sums, convolution_norm};
 use super::inequality::prove_matrix;
 use super::refusal::ClaimRefusal;
 use crate::certificate::Norm;
@@ -14,25 +14,41 @@ use crate::sound::round::{add_up, div_up, max_or_nan, mul_up, sqrt_up};
 /// Bounds of the nodes of one segment, with respect to its start.
 pub struct Rules<'a> {
     network: &'a Network,
-    constants: Values<Enclosure>,
+    constants: &'a Values<Enclosure>,
     bounds: HashMap<NodeId, f64>,
 }
 
+/// How the norm of a linear layer is bounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LayerNorm {
+    /// Its square is at most this, which a factorisation proves.
+    Squared(f64),
+    /// A convolution by its symbols or by absolute sums, whichever is less; anything else by absolute sums.
+    Symbols,
+    /// By absolute sums alone.
+    Sums,
+}
+
 impl Rules<'_> {
-    /// Proves the constant of a segment. `squared_norms` has one entry per matrix product and convolution, in order.
+    /// Proves the constant of a segment. `constants` are the network's; `norms` has one entry per matrix product and
+    /// convolution, in order.
     ///
     /// # Errors
     /// When a node has no rule or a norm is not proved.
-    pub fn prove(network: &Network, segment: Segment, squared_norms: &[Option<f64>]) -> Result<f64, ClaimRefusal> {
-        let constants = Values::constants(network).map_err(FormError::from)?;
+    pub fn prove(
+        network: &Network,
+        constants: &Values<Enclosure>,
+        segment: Segment,
+        norms: &[LayerNorm],
+    ) -> Result<f64, ClaimRefusal> {
         let mut rules = Rules { network, constants, bounds: HashMap::from([(segment.from, 1.0)]) };
-        let mut norms = squared_norms.iter();
+        let mut norms = norms.iter();
         let nodes: Vec<NodeId> = linear_and_other_nodes(network, segment);
         for id in nodes {
             let node = network.node(id);
             let bound = if is_linear_layer(node) {
-                let squared = norms.next().ok_or(ClaimRefusal::Shape { what: "a linear layer without its norm" })?;
-                rules.linear_layer(id, *squared)?
+                let norm = norms.next().ok_or(ClaimRefusal::Shape { what: "a linear layer without its norm" })?;
+                rules.linear_layer(id, *norm)?
             } else {
                 rules.node(node)?
             };
@@ -110,17 +126,18 @@ impl Rules<'_> {
         uses.iter().map(|uses| f64::from(uses.iter().copied().max().unwrap_or(0))).collect()
     }
 
-    fn linear_layer(&self, id: NodeId, squared_norm: Option<f64>) -> Result<f64, ClaimRefusal> {
+    fn linear_layer(&self, id: NodeId, norm: LayerNorm) -> Result<f64, ClaimRefusal> {
         let node = self.network.node(id);
         let variable = (0..node.operands.len()).filter(|&p| self.network.node(node.operands[p]).variable);
         let Ok([position]) = <[usize; 1]>::try_from(variable.collect::<Vec<_>>()) else { return Err(no_rule(node)) };
-        if let (Op::Conv(geometry), None, 0) = (&node.op, squared_norm, position) {
+        if let (Op::Conv(geometry), LayerNorm::Symbols | LayerNorm::Sums, 0) = (&node.op, norm, position) {
             let weights = node.operands.get(1).map_or(&[][..], |id| self.constants.get(id.index()));
-            return Ok(mul_up(self.operand(node, position)?, convolution_norm(geometry, weights)));
+            let found = if norm == LayerNorm::Sums { by_sums(geometry, weights) } else { convolution_norm(geometry, weights) };
+            return Ok(mul_up(self.operand(node, position)?, found));
         }
         let segment = Segment { from: node.operands[position], to: id };
         let form = Form::new(self.network, segment, SortForm::Comparators)?;
-        let norm = if let Some(squared_norm) = squared_norm {
+        let norm = if let LayerNorm::Squared(squared_norm) = norm {
             let rows = Rows::new(&form)?;
             prove_matrix(&rows, Norm::L2, &[squared_norm], &[])
                 .map_err(|reason| reason.about(format!("the norm of node `{}`", node.name)))?

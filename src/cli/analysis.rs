@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::hessian;
+use super::interrupt;
 use super::inverse;
+use super::kept::Target;
 use super::lipschitz;
 use super::objective;
 use super::output::{Output, apart};
@@ -17,11 +19,10 @@ use super::specification;
 use super::tightness;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
 use crate::certificate::Semantics;
-use crate::checker::check;
-use crate::codes;
+use crate::checker::{allow_threads, check, identity};
 use crate::data::{split_pair, write_npy};
 use crate::query::figures::Figures;
-use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, evidence, seal};
+use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, evidence, seal, validate};
 use crate::report::{AnalysisReport, CheckedFile, json, robustness_csv, visible_lines};
 
 #[derive(clap::Args)]
@@ -64,9 +65,13 @@ pub struct CommonArguments {
     /// Only the first N samples
     #[arg(long, value_name = "N", requires = "data", value_parser = clap::value_parser!(u32).range(1..))]
     samples: Option<u32>,
-    /// Where to write the certificate [default: beside the model]
+    /// Where to write the certificate; `-` is standard output, and the report then goes to standard error. Claims about the same
+    /// model that lie there and that are not made anew are kept [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// Replace the certificate that lies there, with all of its claims
+    #[arg(long)]
+    fresh: bool,
     /// Time for the search of a pass, in seconds or with units (`90`, `5m`, `1h30m`) (tightness: the search over phases; the rest takes what it needs); what was found until then is reported, and what was not
     /// done is named
     #[arg(long, value_name = "TIME", value_parser = super::units::time, env = "VERIFY_TIMEOUT")]
@@ -145,20 +150,48 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     let path = arguments.model.as_deref().ok_or_else(|| Failure::error("a model is needed"))?;
     let output = Output::new(&arguments.output);
     set_threads(arguments.common.threads)?;
+    interrupt::listen();
     let subjects = Subjects::new(path.to_owned(), super::load(path, &output)?);
     let queries = arguments.queries(&subjects.model.input.shape)?;
     arguments.check_files(path, &queries, &output)?;
+    let target = arguments.certificate(path);
+    let target = Target::open(&target, &identity(&subjects.model), arguments.common.fresh, &output)?;
+    // What cannot be asked is told of before anything else is searched for; one question is looked at as it is answered.
+    for query in queries.iter().skip(1) {
+        validate(&subjects, query).map_err(|error| Failure::query(path, &error))?;
+    }
     let limits = arguments.limits();
     let progress = Progress::new(output.is_quiet());
-    let mut answers = Vec::new();
+    let (mut answers, mut failures) = (Vec::new(), Vec::new());
     for query in &queries {
-        let found = answer(&subjects, query, &limits, &Told { progress: &progress, output: &output });
-        let found = found.map_err(|error| Failure::query(path, &error))?;
-        found.notes.iter().for_each(|note| output.note(note));
-        answers.push(found);
+        match answer(&subjects, query, &limits, &Told { progress: &progress, output: &output }) {
+            Ok(found) => {
+                found.notes.iter().for_each(|note| output.note(note));
+                answers.push(found);
+            }
+            // What the other questions come to is not lost.
+            Err(error) => failures.push(Failure::query(path, &error)),
+        }
     }
     progress.finish();
-    conclude(&subjects, answers, arguments, &output, start)
+    interrupt::tell(&output);
+    let mut status = ExitStatus::Established;
+    if !answers.is_empty() {
+        status = status.worse(conclude(&subjects, answers, arguments, target, &output, &mut failures, start)?);
+    }
+    // The last failure is told as every command tells its own.
+    let last = failures.pop();
+    for failure in &failures {
+        failure.tell();
+        status = status.worse(failure.status());
+    }
+    match last {
+        Some(failure) => {
+            let worst = status.worse(failure.status());
+            Err(failure.ending(worst))
+        }
+        None => Ok(status),
+    }
 }
 
 impl Analysis {
@@ -203,7 +236,7 @@ impl Analysis {
         let certificate = self.certificate(model);
         let (journal, pruned) = (self.robustness.journal(), self.inverse.pruned_model(model));
         let written = [
-            ("--certificate", Some(&*certificate)),
+            ("--certificate", Some(&*certificate).filter(|path| *path != Path::new("-"))),
             ("-o", output.file()),
             ("--csv", self.robustness.csv()),
             ("--resume", journal.as_deref()),
@@ -215,18 +248,21 @@ impl Analysis {
     }
 }
 
-/// Seals the claims, lets the checker decide, reports, and writes the certificate.
+/// Seals the claims, lets the checker decide, keeps the certificate, and reports. What cannot be written is added to `failures`,
+/// and keeps nothing else from being written.
 fn conclude(
     subjects: &Subjects,
     mut answers: Vec<Answer>,
     arguments: &Analysis,
+    target: Target,
     output: &Output,
+    failures: &mut Vec<Failure>,
     start: Instant,
 ) -> Result<ExitStatus, Failure> {
     let status = answers.iter().map(|answer| ExitStatus::from(answer.outcome)).fold(ExitStatus::Established, ExitStatus::worse);
-    let certificate_path = arguments.certificate(&subjects.path);
+    let standard = matches!(target, Target::Standard);
     let sealed = seal(subjects, &answers, &arguments.limits());
-    let mut checked = None;
+    let (mut checked, mut kept) = (None, None);
     if let Some((certificate, bundle)) = &sealed {
         let files = evidence(subjects, &answers).map_err(Failure::error)?;
         // From the model file again: not what the passes were given.
@@ -241,18 +277,57 @@ fn conclude(
             };
             return Err(Failure::coded("NV604", message).with_hint(hint).ending(ExitStatus::Inconclusive));
         }
-        checked = Some(CheckedFile::new(certificate_path.display().to_string(), certificate, bundle, &found));
+        let name = target.name();
+        checked = Some(CheckedFile::new(name.clone(), certificate, bundle, &found));
+        // What was not written is not announced.
+        match target.keep(certificate, bundle, output) {
+            Ok(()) => kept = Some(name),
+            Err(failure) => failures.push(failure),
+        }
     }
-    let mut others = Vec::new();
-    let mut result_file = None;
-    for answer in &mut answers {
+    let Products { result_file, others } = products(subjects, &mut answers, arguments)?;
+    let lost = answers.iter_mut().flat_map(|answer| std::mem::take(&mut answer.failures));
+    failures.extend(lost.map(|error| Failure::query(&subjects.path, &error)));
+    let figures = answers.into_iter().map(|answer| answer.figures).collect();
+    let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
+    let report =
+        AnalysisReport::new(&subjects.path, &subjects.model, figures, certificate, checked.as_ref(), kept, start.elapsed());
+    let text = match output.format {
+        OutputFormat::Text => visible_lines(&report.to_string()),
+        OutputFormat::Json => json(&report).map_err(Failure::error)?,
+    };
+    let told = match result_file {
+        Some(file) if output.format == OutputFormat::Text => output.results_beside(&file, &text),
+        _ if standard && output.file().is_none() => {
+            output.aside(&text);
+            Ok(())
+        }
+        _ => output.results(&text),
+    };
+    failures.extend(told.err());
+    failures.extend(others.iter().filter_map(|(path, bytes)| super::output::write(path, bytes).err()));
+    Ok(status)
+}
+
+/// What is written beside the report.
+struct Products {
+    /// In place of the report, which then goes to standard output.
+    result_file: Option<Vec<u8>>,
+    others: Vec<(PathBuf, Vec<u8>)>,
+}
+
+fn products(subjects: &Subjects, answers: &mut [Answer], arguments: &Analysis) -> Result<Products, Failure> {
+    let mut products = Products { result_file: None, others: Vec::new() };
+    for answer in answers {
         for product in std::mem::take(&mut answer.products) {
             match product {
-                Product::ResultFile(text) => result_file = result_file.or(Some(text.into_bytes())),
+                Product::ResultFile(text) => {
+                    products.result_file.get_or_insert(text.into_bytes());
+                }
                 Product::Vector(values) if arguments.inverse.names_vector() => {
                     let mut bytes = Vec::new();
                     write_npy(&mut bytes, &[values.len()], &values).map_err(Failure::error)?;
-                    result_file = result_file.or(Some(bytes));
+                    products.result_file.get_or_insert(bytes);
                 }
                 Product::Vector(_) => {}
                 Product::PrunedModel(bytes) => {
@@ -262,41 +337,15 @@ fn conclude(
                     {
                         pruning.model = Some(path.clone());
                     }
-                    others.push((path, bytes));
+                    products.others.push((path, bytes));
                 }
             }
         }
         if let (Figures::Robustness(figures), Some(path)) = (&answer.figures, arguments.robustness.csv()) {
-            others.push((path.to_owned(), robustness_csv(figures).into_bytes()));
+            products.others.push((path.to_owned(), robustness_csv(figures).into_bytes()));
         }
     }
-    let failures: Vec<Failure> = answers
-        .iter_mut()
-        .flat_map(|answer| std::mem::take(&mut answer.failures))
-        .map(|error| Failure::query(&subjects.path, &error))
-        .collect();
-    let figures = answers.into_iter().map(|answer| answer.figures).collect();
-    let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
-    let report = AnalysisReport::new(&subjects.path, &subjects.model, figures, certificate, checked.as_ref(), start.elapsed());
-    let text = match output.format {
-        OutputFormat::Text => visible_lines(&report.to_string()),
-        OutputFormat::Json => json(&report).map_err(Failure::error)?,
-    };
-    // What cannot be written keeps nothing else from being written.
-    let told = match result_file {
-        Some(file) if output.format == OutputFormat::Text => output.results_beside(&file, &text),
-        _ => output.results(&text),
-    };
-    let kept = sealed.as_ref().map_or(Ok(()), |(certificate, bundle)| {
-        certificate.write(bundle, &certificate_path).map_err(|error| {
-            Failure::coded(codes::WRITE, format_args!("the claims hold, but their certificate was not written: {error}"))
-                .with_hint("say where to write it with `--certificate FILE`")
-        })
-    });
-    let written: Vec<Result<(), Failure>> = others.iter().map(|(path, bytes)| super::output::write(path, bytes)).collect();
-    let failed = failures.into_iter().map(Err);
-    [told, kept].into_iter().chain(written).chain(failed).collect::<Result<(), Failure>>()?;
-    Ok(status)
+    Ok(products)
 }
 
 impl From<Outcome> for ExitStatus {
@@ -317,13 +366,14 @@ fn beside(model: &Path) -> PathBuf {
     model.with_file_name(format!("{stem}.certificate.json"))
 }
 
-/// One pool of threads for everything.
-pub fn set_threads(threads: Option<u16>) -> Result<u32, Failure> {
+/// One pool of threads for everything, and as many for checks.
+pub fn set_threads(threads: Option<u16>) -> Result<(), Failure> {
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().map_err(Failure::internal)?;
         faer::set_global_parallelism(if threads == 1 { faer::Par::Seq } else { faer::Par::rayon(usize::from(threads)) });
     }
-    Ok(u32::try_from(rayon::current_num_threads()).unwrap_or(u32::MAX))
+    allow_threads(rayon::current_num_threads());
+    Ok(())
 }
 
 #[cfg(test)]

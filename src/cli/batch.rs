@@ -82,6 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     }
     let folder = arguments.instances.parent().unwrap_or(Path::new(""));
     let progress = Progress::new(output.is_quiet());
+    super::interrupt::listen();
     let mut status = ExitStatus::Established;
     let mut instances = Vec::new();
     // The rows of one model follow each other.
@@ -120,6 +121,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         });
     }
     progress.finish();
+    super::interrupt::tell(&output);
     if instances.iter().any(Instance::contradicts) {
         status = status.worse(ExitStatus::Violated);
     }

@@ -7,6 +7,7 @@ use crate::codes::{self, Coded};
 use crate::onnx::LoadError;
 #[cfg(feature = "passes")]
 use crate::query::QueryError;
+use crate::report::visible;
 
 /// Why a run ended early. Whatever makes one gives it a code, by [`Coded`] or by name.
 #[derive(Debug)]
@@ -65,6 +66,14 @@ impl Failure {
     /// The same with another exit code.
     pub fn ending(self, status: ExitStatus) -> Self {
         Self { status, ..self }
+    }
+
+    /// Tells of it on standard error. A name from outside must not begin a line: runners read some lines as commands.
+    pub fn tell(&self) {
+        eprintln!("error: {}", visible(&self.to_string()));
+        if let Some(hint) = self.hint() {
+            eprintln!("hint: {}", visible(hint));
+        }
     }
 
     pub const fn status(&self) -> ExitStatus {

@@ -22,7 +22,11 @@ mod init;
 #[cfg(feature = "passes")]
 mod inspect;
 #[cfg(feature = "passes")]
+mod interrupt;
+#[cfg(feature = "passes")]
 mod inverse;
+#[cfg(feature = "passes")]
+mod kept;
 #[cfg(feature = "passes")]
 mod lipschitz;
 #[cfg(feature = "passes")]
@@ -55,7 +59,6 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::codes;
 use crate::onnx::Model;
-use crate::report::visible;
 pub use failure::Failure;
 use output::Output;
 
@@ -217,11 +220,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match dispatch(arguments) {
         Ok(status) => status.into(),
         Err(failure) => {
-            // A name from outside must not begin a line: runners read some lines as commands.
-            eprintln!("error: {}", visible(&failure.to_string()));
-            if let Some(hint) = failure.hint() {
-                eprintln!("hint: {}", visible(hint));
-            }
+            failure.tell();
             failure.status().into()
         }
     }

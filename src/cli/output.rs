@@ -71,21 +71,35 @@ impl Output {
         if let Some(path) = &self.file {
             write(path, file)?;
         }
-        Self { file: None, ..*self }.results(report)
+        self.standard(report)
     }
 
     /// Writes the results, in whole or not at all. A reader that went away is no error.
     pub fn results(&self, text: &str) -> Result<(), Failure> {
-        let Some(path) = &self.file else {
-            let mut stdout = std::io::stdout().lock();
-            return match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Err(Failure::coded(crate::codes::WRITE, format_args!("cannot write to standard output: {error}")))
-                }
-                _ => Ok(()),
-            };
-        };
-        write(path, text.as_bytes())
+        match &self.file {
+            Some(path) => write(path, text.as_bytes()),
+            None => self.standard(text),
+        }
+    }
+
+    /// Writes to standard output.
+    #[allow(clippy::unused_self)] // the stream is this one's
+    pub fn standard(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::coded(crate::codes::WRITE, format_args!("cannot write to standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes results to standard error, where standard output holds something else.
+    #[cfg(feature = "passes")]
+    pub fn aside(&self, text: &str) {
+        if !self.quiet {
+            eprint!("{text}");
+        }
     }
 }
 
@@ -113,7 +127,23 @@ pub fn apart(written: &[(&str, &Path)], read: &[&Path]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a file that a command was asked for.
+/// Writes a file that a command was asked for. What cannot be written is saved elsewhere: it may have taken hours.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    files::write(path, bytes).map_err(|error| Failure::writing(path, &error))
+    files::write(path, bytes).map_err(|error| {
+        let failure = Failure::writing(path, &error);
+        match saved_elsewhere(path, |other| files::write(other, bytes).is_ok()) {
+            Some(other) => failure.with_hint(format!("it was saved as `{}`", other.display())),
+            None => failure,
+        }
+    })
+}
+
+/// Saves a file that was to lie at a path in the current folder or in that for temporary files, under a name that nothing has;
+/// returns where. `save` says whether it could write to a path.
+pub fn saved_elsewhere(path: &Path, save: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let name = path.file_name()?;
+    let mut own = std::ffi::OsString::from(format!("unsaved-{}-", std::process::id()));
+    own.push(name);
+    let places = [PathBuf::from(&own), std::env::temp_dir().join(&own)];
+    places.into_iter().find(|place| !place.exists() && save(place))
 }

@@ -16,4 +16,4 @@ pub use kind::Identity;
 pub use read::{ReadError, open, read};
 pub use token::token;
 pub use tree::{Tree, TreeError};
-pub use write::{create_folder, must_not_be_linked, remove, write, write_and_keep};
+pub use write::{create_folder, must_not_be_linked, probe, remove, write, write_and_keep};

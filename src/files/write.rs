@@ -24,25 +24,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As for [`write()`].
 pub fn write_and_keep(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let name = path.file_name().ok_or_else(|| io::Error::other("the path does not name a file"))?;
-    let (folder, inside) = resolved(path.parent().unwrap_or(Path::new("")))?;
-    let place = folder.join(name);
-    match std::fs::symlink_metadata(&place) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-        Ok(found) if found.is_file() => {}
-        Ok(found) => {
-            // Nothing that is kept changes where a terminal or a pipe is written to.
-            let direct = is_stream(found.file_type());
-            let through = found.is_symlink() && !inside && std::fs::metadata(&place).is_ok_and(|to| is_stream(to.file_type()));
-            if direct || through {
-                let mut stream = OpenOptions::new().write(true).open(&place)?;
-                stream.write_all(bytes)?;
-                return Ok(stream);
-            }
-            return Err(io::Error::other(format!("it is {}, not a regular file", word(found.file_type()))));
+    let (folder, place) = match place(path)? {
+        Place::File { folder, place } => (folder, place),
+        Place::Stream(place) => {
+            let mut stream = OpenOptions::new().write(true).open(&place)?;
+            stream.write_all(bytes)?;
+            return Ok(stream);
         }
-    }
+    };
     let (partial, mut file) = create_new(&folder)?;
     let written = file.write_all(bytes).and_then(|()| std::fs::rename(&partial, &place));
     match written {
@@ -51,6 +40,45 @@ pub fn write_and_keep(path: &Path, bytes: &[u8]) -> io::Result<File> {
             // Best effort: what is reported is why the file could not be written.
             let _ = std::fs::remove_file(&partial);
             Err(error)
+        }
+    }
+}
+
+/// Finds out whether a file could be written, without writing it.
+///
+/// # Errors
+/// As for [`write()`].
+pub fn probe(path: &Path) -> io::Result<()> {
+    if let Place::File { folder, .. } = place(path)? {
+        let (partial, _) = create_new(&folder)?;
+        std::fs::remove_file(partial)?;
+    }
+    Ok(())
+}
+
+/// Where a path leads that is to be written.
+enum Place {
+    /// A regular file, or nothing yet, in a folder.
+    File { folder: PathBuf, place: PathBuf },
+    /// A terminal or a pipe: nothing that is kept changes.
+    Stream(PathBuf),
+}
+
+fn place(path: &Path) -> io::Result<Place> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("the path does not name a file"))?;
+    let (folder, inside) = resolved(path.parent().unwrap_or(Path::new("")))?;
+    let place = folder.join(name);
+    match std::fs::symlink_metadata(&place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Place::File { folder, place }),
+        Err(error) => Err(error),
+        Ok(found) if found.is_file() => Ok(Place::File { folder, place }),
+        Ok(found) => {
+            let direct = is_stream(found.file_type());
+            let through = found.is_symlink() && !inside && std::fs::metadata(&place).is_ok_and(|to| is_stream(to.file_type()));
+            if direct || through {
+                return Ok(Place::Stream(place));
+            }
+            Err(io::Error::other(format!("it is {}, not a regular file", word(found.file_type()))))
         }
     }
 }

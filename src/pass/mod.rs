@@ -2,7 +2,6 @@
 //! what will be accepted, but it never says that anything is proved.
 
 pub mod bounds;
-pub mod deadline;
 pub mod derivatives;
 pub mod hessian;
 pub mod ibp;

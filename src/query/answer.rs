@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::error::QueryError;
 use super::figures::Figures;
 use super::limits::{Limits, Watch};
-use super::question::Query;
+use super::objective::Setting;
+use super::question::{HessianTraceQuery, InverseHessianQuery, Query, StabilityQuery};
 use super::subjects::Subjects;
 use super::{curvature, inverse, lipschitz, robustness, specification, tightness};
 use crate::certificate::{Bundle, Certificate, Claim, Run};
@@ -63,10 +64,7 @@ pub enum Product {
 /// [`QueryError`]: what was asked cannot be asked of this model, with these files, or within these limits.
 pub fn answer(subjects: &Subjects, query: &Query, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
-    if let (Some(node), false) = (subjects.model.network.implicit(), matches!(query, Query::Lipschitz(_))) {
-        let (node, operator) = (node.name.clone(), node.operator.clone());
-        return Err(QueryError::Implicit { question: query.option(), node, operator });
-    }
+    must_be_explicit(subjects, query)?;
     let mut found = match query {
         Query::Lipschitz(query) => lipschitz::answer(subjects, query, limits, watch)?,
         Query::Specification(query) => specification::answer(subjects, query, limits, watch)?,
@@ -78,6 +76,36 @@ pub fn answer(subjects: &Subjects, query: &Query, limits: &Limits, watch: &dyn W
     };
     found.spent = start.elapsed();
     Ok(found)
+}
+
+/// Compares a question with the model and the files that it names, and looks for nothing: what [`answer`] does first.
+///
+/// # Errors
+/// [`QueryError`]: what was asked cannot be asked of this model, or with these files.
+pub fn validate(subjects: &Subjects, query: &Query) -> Result<(), QueryError> {
+    must_be_explicit(subjects, query)?;
+    match query {
+        Query::Lipschitz(query) => lipschitz::Prepared::new(subjects, query).map(drop),
+        Query::Specification(query) => specification::open(subjects, query).map(drop),
+        Query::Robustness(query) => robustness::prepare(subjects, query).map(drop),
+        Query::Tightness(query) => tightness::prepare(subjects, query).map(drop),
+        Query::HessianTrace(HessianTraceQuery { objective, .. })
+        | Query::Stability(StabilityQuery { objective, .. })
+        | Query::InverseHessian(InverseHessianQuery { objective, .. }) => {
+            Setting::new(subjects, objective, &mut Vec::new()).map(drop)
+        }
+    }
+}
+
+/// About implicit equations only Lipschitz constants are proved.
+fn must_be_explicit(subjects: &Subjects, query: &Query) -> Result<(), QueryError> {
+    match subjects.model.network.implicit() {
+        Some(node) if !matches!(query, Query::Lipschitz(_)) => {
+            let (node, operator) = (node.name.clone(), node.operator.clone());
+            Err(QueryError::Implicit { question: query.option(), node, operator })
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Answer {

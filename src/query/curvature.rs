@@ -10,7 +10,7 @@ use super::objective::Setting;
 use super::question::{ObjectiveQuery, Sgd};
 use super::subjects::Subjects;
 use crate::certificate::{Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, Semantics};
-use crate::pass::deadline::Deadline;
+use crate::deadline::Deadline;
 use crate::pass::derivatives::{Objective, Precision, Real};
 use crate::pass::hessian::{Analysis, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
 

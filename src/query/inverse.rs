@@ -16,7 +16,7 @@ use crate::certificate::{
 };
 use crate::checker::{ClaimRefusal, prove_residual};
 use crate::data::read_npy;
-use crate::pass::deadline::Deadline;
+use crate::deadline::Deadline;
 use crate::pass::derivatives::{Objective, Precision, Real, Targets};
 use crate::pass::mfac::{CollectError, Influence, Inverse, Rows, collect};
 

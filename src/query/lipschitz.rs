@@ -21,18 +21,10 @@ pub fn answer(subjects: &Subjects, query: &LipschitzQuery, limits: &Limits, watc
         memory: limits.memory,
         seed: limits.seed,
     };
-    let mut notes = Vec::new();
-    // Data that do not fit are told of before the search.
-    let labelled = query.radii.as_ref().map(|samples| {
-        let (data, count) = subjects.dataset(samples, &mut notes)?;
-        let mut labels = data.labels(network.output_size())?;
-        labels.truncate(count);
-        Ok::<_, QueryError>((data, labels))
-    });
-    let labelled = labelled.transpose()?;
+    let Prepared { labelled, regions, mut notes } = Prepared::new(subjects, query)?;
     let mut claims = Vec::new();
     let mut outcomes = Vec::new();
-    for (suffix, region) in regions(subjects, &query.region, &mut notes)? {
+    for (suffix, region) in regions {
         let question = Question { norm: query.norm, region: region.clone(), margins: query.margins };
         let outcome = certify(network, &question, &options, &mut |step| watch.step(step))?;
         notes.extend(outcome.notes.iter().cloned());
@@ -57,6 +49,31 @@ pub fn answer(subjects: &Subjects, query: &LipschitzQuery, limits: &Limits, watc
     let figures = Figures::Lipschitz(LipschitzFigures::new(&outcomes, &radii));
     let short_of_memory = outcomes.iter().any(|(_, outcome)| outcome.short_of_memory);
     Ok(Answer { claims, notes, short_of_memory, ..Answer::new(figures, Outcome::Established, engine) })
+}
+
+/// What a question is about, read and compared with the model.
+pub struct Prepared {
+    /// Samples whose radii are wanted.
+    labelled: Option<(Dataset, Vec<u32>)>,
+    regions: Regions,
+    notes: Vec<String>,
+}
+
+impl Prepared {
+    /// # Errors
+    /// Regions, samples or labels that do not fit the model.
+    pub fn new(subjects: &Subjects, query: &LipschitzQuery) -> Result<Self, QueryError> {
+        let mut notes = Vec::new();
+        let labelled = query.radii.as_ref().map(|samples| {
+            let (data, count) = subjects.dataset(samples, &mut notes)?;
+            let mut labels = data.labels(subjects.model.network.output_size())?;
+            labels.truncate(count);
+            Ok::<_, QueryError>((data, labels))
+        });
+        let labelled = labelled.transpose()?;
+        let regions = regions(subjects, &query.region, &mut notes)?;
+        Ok(Self { labelled, regions, notes })
+    }
 }
 
 /// How far every sample may move, as the network's input, before its label's output may not be the largest.

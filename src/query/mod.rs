@@ -24,7 +24,7 @@ mod subjects;
 mod tightness;
 
 pub use about::{Digests, Named};
-pub use answer::{Answer, Outcome, Product, answer, evidence, seal};
+pub use answer::{Answer, Outcome, Product, answer, evidence, seal, validate};
 pub use error::QueryError;
 pub use limits::{Limits, Watch};
 pub use perturbed::copies;

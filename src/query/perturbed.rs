@@ -5,13 +5,35 @@ use std::path::Path;
 
 use super::error::QueryError;
 use super::figures::CleanAccuracy;
+use super::question::Samples;
 use super::subjects::Subjects;
 use crate::certificate::{FileIdentity, Perturbation, Semantics, digest_of};
 use crate::checker::Neighbourhoods;
 use crate::data::Dataset;
 
+/// Labelled samples, all of which lie where perturbations may begin.
+pub struct Prepared {
+    pub data: Dataset,
+    pub labels: Vec<u32>,
+    /// What the reader should know about the data.
+    pub notes: Vec<String>,
+}
+
+impl Prepared {
+    /// # Errors
+    /// Samples, labels or a perturbation that do not fit the model.
+    pub fn new(subjects: &Subjects, samples: &Samples, perturbation: &Perturbation) -> Result<Self, QueryError> {
+        let mut notes = Vec::new();
+        let (data, count) = subjects.dataset(samples, &mut notes)?;
+        let mut labels = data.labels(subjects.model.network.output_size())?;
+        labels.truncate(count);
+        check_clip(perturbation, &data, count, &subjects.model.input.shape)?;
+        Ok(Self { data, labels, notes })
+    }
+}
+
 /// Refuses samples outside the range that their perturbations are to stay in: they were not meant.
-pub fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, shape: &[usize]) -> Result<(), QueryError> {
+fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, shape: &[usize]) -> Result<(), QueryError> {
     let neighbourhoods = Neighbourhoods::new(perturbation, shape, Semantics::Real)?;
     let outside = (0..count).find_map(|sample| Some((sample, neighbourhoods.outside_clip(&data.input(sample))?)));
     match outside {

@@ -4,8 +4,8 @@
 use super::error::QueryError;
 use super::figures::{Computed, NoPoint, PrunedTensor, PruningFigures, PruningPoint};
 use super::objective::Setting;
+use crate::deadline::{Deadline, TimedOut};
 use crate::onnx::{Model, load_bytes, patch_initializer};
-use crate::pass::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::{Circuit, Objective, Parameter, Parameters, Real};
 use crate::pass::mfac::{Inverse, saliency};
 

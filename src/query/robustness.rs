@@ -8,7 +8,7 @@ use super::error::QueryError;
 use super::figures::{Figures, RobustnessFigures};
 use super::journal::Journal;
 use super::limits::{Limits, Watch};
-use super::perturbed::{check_clip, clean_accuracy, identities};
+use super::perturbed::{Prepared, clean_accuracy, identities};
 use super::question::RobustnessQuery;
 use super::subjects::Subjects;
 use crate::certificate::{
@@ -23,14 +23,9 @@ const MOST_WITNESS_VALUES: usize = 1 << 21;
 pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
     let network = &subjects.model.network;
-    let mut notes = Vec::new();
-    let (data, count) = subjects.dataset(&query.samples, &mut notes)?;
-    if network.output_size() < 2 {
-        return Err(QueryError::OneOutput);
-    }
-    let labels = data.labels(network.output_size())?;
     let (perturbation, semantics) = (&query.perturbation, query.semantics);
-    check_clip(perturbation, &data, count, &subjects.model.input.shape)?;
+    let Prepared { data, labels, mut notes } = prepare(subjects, query)?;
+    let count = labels.len();
 
     let mut journal = Journal::open(limits.journal.as_deref(), &of(subjects, &data, query, limits.seed))?;
     let left: Vec<usize> = (0..count).filter(|sample| !journal.finished.contains_key(sample)).collect();
@@ -51,10 +46,9 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
 
     let outcomes: Vec<SampleOutcome> =
         (0..count).map(|sample| journal.finished.remove(&sample).unwrap_or(SampleOutcome::Unknown)).collect();
-    let labels = &labels[..count];
-    let clean = clean_accuracy(subjects, &data, perturbation, labels, &mut notes)?;
+    let clean = clean_accuracy(subjects, &data, perturbation, &labels, &mut notes)?;
     let claim = claim(&data, perturbation.clone(), &outcomes, network.input_size(), margins);
-    let figures = RobustnessFigures::new(&claim, semantics, &outcomes, labels, clean, start.elapsed().as_secs_f64());
+    let figures = RobustnessFigures::new(&claim, semantics, &outcomes, &labels, clean, start.elapsed().as_secs_f64());
     let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
     let outcome = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
         Outcome::Violated
@@ -74,6 +68,15 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
     let engine = "attacks, intervals, backward bounds, Lipschitz margins";
     let files = data.files().iter().map(|(path, _)| path.clone()).collect();
     Ok(Answer { claims: vec![claim], notes, failures, files, ..Answer::new(Figures::Robustness(figures), outcome, engine) })
+}
+
+/// # Errors
+/// What does not fit the model.
+pub fn prepare(subjects: &Subjects, query: &RobustnessQuery) -> Result<Prepared, QueryError> {
+    if subjects.model.network.output_size() < 2 {
+        return Err(QueryError::OneOutput);
+    }
+    Prepared::new(subjects, &query.samples, &query.perturbation)
 }
 
 fn claim(

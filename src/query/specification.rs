@@ -1,6 +1,6 @@
 //! The question whether a specification holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Outcome, Product};
 use super::error::QueryError;
@@ -14,16 +14,14 @@ use crate::certificate::{
     SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
 use crate::pass::robustness::{Deployed, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
-use crate::vnnlib::{InputBox, Specification};
+use crate::vnnlib::{InputBox, Specification, SpecificationError};
 
 /// Without a limit.
 const DEFAULT_TIME: Duration = Duration::from_secs(300);
 
 pub fn answer(subjects: &Subjects, query: &SpecificationQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
-    let start = std::time::Instant::now();
-    let source = subjects.source(&query.file, Specification::LIMIT).map_err(crate::vnnlib::SpecificationError::from)?;
-    let specification = Specification::from_source(&source)?;
-    specification.check_network(&subjects.model.input.shape, &subjects.model.output.shape)?;
+    let start = Instant::now();
+    let specification = open(subjects, query)?;
     // Reading is part of what the time is for.
     let time = limits.time.unwrap_or(DEFAULT_TIME).saturating_sub(start.elapsed());
     let options = SpecificationOptions { semantics: query.semantics, timeout: Some(time), seed: limits.seed };
@@ -49,6 +47,17 @@ pub fn answer(subjects: &Subjects, query: &SpecificationQuery, limits: &Limits, 
     let engine = "attacks, bounds, splits of inputs and of ReLU phases";
     let files = vec![query.file.clone()];
     Ok(Answer { claims, files, products, ..Answer::new(Figures::Specification(figures), outcome, engine) })
+}
+
+/// Reads a specification, which must be about the model.
+///
+/// # Errors
+/// A file that is no specification, or one of another network.
+pub fn open(subjects: &Subjects, query: &SpecificationQuery) -> Result<Specification, QueryError> {
+    let source = subjects.source(&query.file, Specification::LIMIT).map_err(SpecificationError::from)?;
+    let specification = Specification::from_source(&source)?;
+    specification.check_network(&subjects.model.input.shape, &subjects.model.output.shape)?;
+    Ok(specification)
 }
 
 /// What must be said where a verdict about real arithmetic does not describe the deployed network, which overflows: at the

@@ -7,7 +7,7 @@ use super::answer::{Answer, Outcome};
 use super::error::QueryError;
 use super::figures::{Figures, TightnessFigures};
 use super::limits::{Limits, Watch};
-use super::perturbed::{check_clip, clean_accuracy, identities};
+use super::perturbed::{Prepared, clean_accuracy, identities};
 use super::question::TightnessQuery;
 use super::subjects::Subjects;
 use crate::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
@@ -15,6 +15,7 @@ use crate::certificate::{
     self, Assurance, Bits, Claim, ClaimKind, Domain, Norm, Number, Optimum, TightnessClaim, TightnessInterval, Vector,
 };
 use crate::checker::{Neighbourhoods, exact_boxes, is_certified, most_splits, stated_boxes, tightness_rows};
+use crate::deadline::Deadline;
 use crate::pass::ibp::{
     FoundEnd, PhaseSearch, PropagationTightness, SampleFigures, TightnessOptions, measure, predicted_tightness,
     propagation_invariance,
@@ -30,15 +31,9 @@ const ALL_PHASE_SPLITS: usize = 10_000;
 pub fn answer(subjects: &Subjects, query: &TightnessQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
     let network = &subjects.model.network;
-    let mut notes = Vec::new();
-    let (data, count) = subjects.dataset(&query.samples, &mut notes)?;
-    let labels = data.labels(network.output_size())?;
     let perturbation = &query.perturbation;
-    if perturbation.norm != Norm::Linf {
-        return Err(QueryError::NotABox);
-    }
-    let shape = &subjects.model.input.shape;
-    check_clip(perturbation, &data, count, shape)?;
+    let Prepared { data, labels, mut notes } = prepare(subjects, query)?;
+    let (count, shape) = (labels.len(), &subjects.model.input.shape);
     let neighbourhoods = Neighbourhoods::new(perturbation, shape, Semantics::Real)?;
     let sample = |index: usize| -> Result<(Vec<f64>, BoxRegion, usize), QueryError> {
         let neighbourhood = neighbourhoods.of(&data.input(index))?;
@@ -55,10 +50,8 @@ pub fn answer(subjects: &Subjects, query: &TightnessQuery, limits: &Limits, watc
         return Err(QueryError::TooManySplits { splits, samples: count, rows, most });
     }
     let fair = u32::try_from(ALL_PHASE_SPLITS / (2 * rows * count).max(1)).unwrap_or(PHASE_SPLITS);
-    let phases = PhaseSearch {
-        splits: query.phase_splits.unwrap_or(PHASE_SPLITS.min(fair)),
-        deadline: limits.time.and_then(|time| start.checked_add(time)),
-    };
+    let phases =
+        PhaseSearch { splits: query.phase_splits.unwrap_or(PHASE_SPLITS.min(fair)), deadline: Deadline::after(limits.time) };
     let options = TightnessOptions { elided, splits: Splits(splits), phases };
     let finished = AtomicUsize::new(0);
     let told = || {
@@ -101,7 +94,7 @@ pub fn answer(subjects: &Subjects, query: &TightnessQuery, limits: &Limits, watc
         let layers = prepared.hidden_widths().len() + 1;
         (width, layers, predicted_tightness(width, layers))
     });
-    let clean = clean_accuracy(subjects, &data, perturbation, &labels[..count], &mut notes)?;
+    let clean = clean_accuracy(subjects, &data, perturbation, &labels, &mut notes)?;
     let figures = TightnessFigures::new(&claim, &figures, &invariance, prediction, clean, start.elapsed().as_secs_f64());
     let claim = Claim {
         id: "tightness".to_owned(),
@@ -114,6 +107,15 @@ pub fn answer(subjects: &Subjects, query: &TightnessQuery, limits: &Limits, watc
     let engine = "intervals, backward bounds, corners, linear programs over phases";
     let files = data.files().iter().map(|(path, _)| path.clone()).collect();
     Ok(Answer { claims: vec![claim], notes, files, ..Answer::new(Figures::Tightness(figures), Outcome::Established, engine) })
+}
+
+/// # Errors
+/// What does not fit the model.
+pub fn prepare(subjects: &Subjects, query: &TightnessQuery) -> Result<Prepared, QueryError> {
+    if query.perturbation.norm != Norm::Linf {
+        return Err(QueryError::NotABox);
+    }
+    Prepared::new(subjects, &query.samples, &query.perturbation)
 }
 
 /// The mean over the samples that have one.

@@ -39,6 +39,7 @@ struct Statement {
 }
 
 impl AnalysisReport {
+    /// `kept`: where the certificate was written, if it was.
     #[must_use]
     pub fn new(
         path: &Path,
@@ -46,6 +47,7 @@ impl AnalysisReport {
         sections: Vec<Figures>,
         certificate: Option<&Certificate>,
         checked: Option<&CheckedFile>,
+        kept: Option<String>,
         time: Duration,
     ) -> Self {
         let claims = certificate.into_iter().flat_map(|certificate| &certificate.claims).filter_map(|claim| {
@@ -68,7 +70,7 @@ impl AnalysisReport {
             sections,
             statements: checked.into_iter().flat_map(|file| &file.claims).map(statement).collect(),
             claims: claims.collect(),
-            certificate: checked.map(|file| file.certificate.clone()),
+            certificate: kept,
             seconds: time.as_secs_f64(),
             check_milliseconds: u64::try_from(checking.as_millis()).unwrap_or(u64::MAX),
         }

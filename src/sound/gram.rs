@@ -31,14 +31,14 @@ pub fn spectral_norm_upper(matrix: &[f64], rows: usize, columns: usize, squaring
     };
     let mut levels: Vec<Level> = Vec::new();
     let mut best = f64::INFINITY;
-    for _ in 0..=squarings + 1 {
+    for step in 0..=squarings + 1 {
         let exponent = exponent_of_largest(&current);
         current.iter_mut().for_each(|value| *value = scale_pow2(*value, -exponent));
         let frobenius = add_up(frobenius_upper(&current), mul_up(current.len() as f64, SMALLEST_SUBNORMAL));
         let here = descend(&levels, mul_up(frobenius, scale_pow2(1.0, exponent)));
         let settled = here >= best * (1.0 - SETTLED);
         best = best.min(here);
-        if settled {
+        if settled || step > squarings {
             break;
         }
         let error = add_up(

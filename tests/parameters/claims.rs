@@ -3,9 +3,9 @@
 use nnverify::certificate::{CurvatureMatrix, LossName, Objective as Named};
 use nnverify::checker::{ClaimRefusal, Gram, Objective, prove_residual, prove_trace};
 use nnverify::data::{Array, Dataset, Values};
+use nnverify::deadline::Deadline;
 use nnverify::ir::evaluate;
 use nnverify::onnx::{Model, load_bytes, patch_initializer};
-use nnverify::pass::deadline::Deadline;
 use nnverify::pass::derivatives::{
     Circuit, Loss, Objective as Computed, ParameterError, Parameters, Samples, Selection, Targets,
 };

@@ -192,8 +192,8 @@ impl Judge<'_> {
         let [answer] = answers;
         let results = if answer.figures.is_descriptive() {
             let figures = vec![answer.figures.clone()];
-            let report =
-                AnalysisReport::new(&subject.path, subject.model, figures, Some(&certificate), Some(&checked), answer.spent);
+            let (path, model, kept) = (&subject.path, subject.model, Some(name.to_owned()));
+            let report = AnalysisReport::new(path, model, figures, Some(&certificate), Some(&checked), kept, answer.spent);
             Some(json(&report).map_err(Failure::error)?)
         } else {
             None

@@ -91,6 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     repository.tree.directory(repository.store()).map_err(failed)?;
     let baselines = baselines(&repository);
     super::analysis::set_threads(arguments.threads)?;
+    super::interrupt::listen();
     let judge = Judge {
         file: &file,
         repository: &repository,
@@ -109,6 +110,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         models.extend(judged.section);
         notes.extend(judged.notes);
     }
+    super::interrupt::tell(&output);
     if let Some(idle) = repository.idle_pins().filter(|_| models.len() == file.tasks.len()) {
         return Err(Failure::coded("NV403", format_args!("`{}`: {idle}", shown(&file.path))));
     }

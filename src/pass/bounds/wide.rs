@@ -3,23 +3,22 @@
 // What is not inlined does not get the wider instructions.
 #![allow(clippy::inline_always)]
 
-use std::time::Instant;
-
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::bounds::{Kernel, Vectorise};
+use crate::deadline::Deadline;
 
 /// The widest vectors of this processor, until a deadline.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wide {
     arch: Arch,
-    deadline: Option<Instant>,
+    deadline: Deadline,
 }
 
 impl Wide {
     /// Passes that are not done by then end without a bound.
     #[must_use]
-    pub fn until(deadline: Option<Instant>) -> Self {
+    pub fn until(deadline: Deadline) -> Self {
         Self { arch: Arch::default(), deadline }
     }
 }
@@ -40,7 +39,7 @@ impl Vectorise for Wide {
     const WIDE: bool = true;
 
     fn interrupted(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline.has_passed()
     }
 
     #[inline(always)]

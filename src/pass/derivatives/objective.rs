@@ -12,7 +12,7 @@ use super::pulled::{Keep, Pulled};
 use super::real::{Real, convert};
 use super::reverse::{pull, pull_change};
 use super::tape::Tape;
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 
 /// Inputs, one row per sample, and what they should give.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::gram::{Gram, GramError};
 use super::second::{Ends, Route, Second};
 use super::stability::{Summary, critical_batch, threshold};
 use super::verdict::{Stability, judge_by_bracket, judge_with};
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::{DataError, Evaluation, Loss, Objective, Real, Samples, squared_norm};
 
 /// What is wanted, and within which limits.

@@ -6,7 +6,7 @@ use faer::Mat;
 
 use super::spectrum::eigenvalues;
 use super::stability::Summary;
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::{Objective, Real, dot};
 
 /// What one sample's block says.

@@ -11,7 +11,7 @@ use crate::certificate::{
     StabilityWitness, Vector,
 };
 use crate::checker::{self, ClaimRefusal, prove_trace};
-use crate::pass::deadline::Deadline;
+use crate::deadline::Deadline;
 use faer::Mat;
 
 /// The claim about the trace of a matrix; where none is named, of the Hessian where that is proved or estimated, else of the

@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use super::spectrum::Lanczos;
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 
 /// A discrete measure close to the density of eigenvalues: `(eigenvalue, weight)`, weights adding up to one.
 ///

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::random::Random;
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::{dot, squared_norm};
 
 /// A statistic and an interval that contains the true value with probability at least `1 − δ`.

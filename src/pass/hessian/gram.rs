@@ -6,7 +6,7 @@ use std::io;
 use faer::Mat;
 
 use super::spectrum::{decompose, eigenvalues};
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::{Objective, Panels, Real, dot};
 
 /// Why there is no Gram matrix.

@@ -6,7 +6,7 @@ use faer::Mat;
 
 use super::spectrum::decompose;
 use super::stability::noise_share;
-use crate::pass::deadline::Deadline;
+use crate::deadline::Deadline;
 
 /// Steps of the series; it converges like `(η/η*)^k`.
 const SERIES: usize = 4000;

@@ -9,7 +9,7 @@ use super::estimate::{Probes, frobenius_norm, trace};
 use super::figures::{Figure, Method};
 use super::random::Random;
 use super::spectrum::{Lanczos, eigenvalues};
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::{Objective, Real, squared_norm};
 
 /// The figures of the Hessian; what is missing was cut off.

@@ -3,7 +3,7 @@
 use faer::{Mat, Side};
 use rayon::prelude::*;
 
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::dot;
 
 /// Eigenvalues in ascending order and their vectors, as columns. `None` where the decomposition fails.

@@ -8,7 +8,7 @@ use faer::{Accum, Mat};
 
 use super::gram::Gram;
 use super::spectrum::{Ritz, largest_eigenvalue};
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::dot;
 
 /// The step sizes that the conditions allow for one batch size. Necessary ones bound `η*` above, the sufficient one below.

@@ -2,7 +2,7 @@
 
 use super::gram::Gram;
 use super::stability::{Conditions, CriticalBatch, Summary, Threshold, critical_batch, threshold};
-use crate::pass::deadline::Deadline;
+use crate::deadline::Deadline;
 
 /// What can be said about plain SGD at a step size and batch size: its linearised dynamics, i.i.d. batches.
 #[derive(Clone, Debug, PartialEq, Eq)]

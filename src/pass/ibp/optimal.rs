@@ -4,10 +4,9 @@
 //! A node's bound is the optimum of the linear program of all relaxations on its phases ([`Program`]); the node whose bound is
 //! farthest out is split next, where its bound loses most.
 
-use std::time::Instant;
-
 use crate::bounds::{Analysis, BoxRegion, Extent, Hints, LinearBounds, LinearRows, Phases, Refinement, attained};
 use crate::certificate::End;
+use crate::deadline::Deadline;
 use crate::ir::{NodeId, evaluate};
 use crate::pass::bounds::{Program, Wide};
 use crate::pass::robustness::{Leaf, Tree};
@@ -18,7 +17,7 @@ use crate::sound::round::add_down;
 pub struct PhaseSearch {
     /// Splits for every end of a row.
     pub splits: u32,
-    pub deadline: Option<Instant>,
+    pub deadline: Deadline,
 }
 
 /// What was found of one end of a row.
@@ -121,7 +120,7 @@ impl Minimum<'_, '_> {
         let mut nodes = vec![self.node(Phases::new(), &mut found)];
         let mut open = vec![0];
         for _ in 0..search.splits {
-            let late = search.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let late = search.deadline.has_passed();
             let Some(at) = (0..open.len()).min_by(|&i, &j| nodes[open[i]].bound.total_cmp(&nodes[open[j]].bound)) else { break };
             let worst = open[at];
             let Some(relu) = nodes[worst].costly.filter(|_| !late && nodes[worst].bound < met.min(found.met) - close) else {

@@ -1,7 +1,6 @@
 //! Lower bounds: pairs of points between which the network changes as much as it can be made to.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -10,6 +9,7 @@ use crate::autodiff::Linearisation;
 use crate::bounds::BoxRegion;
 use crate::certificate::Norm;
 use crate::checker::attained_quotient;
+use crate::deadline::Deadline;
 use crate::ir::{Network, Op, Values, evaluate};
 
 /// Two points and the quotient that the checker finds for them.
@@ -53,7 +53,7 @@ pub struct End<'a> {
     /// Raised when nobody wants the pair any more.
     pub abandoned: &'a AtomicBool,
     /// What is found until then is kept.
-    pub deadline: Option<Instant>,
+    pub deadline: Deadline,
 }
 
 impl End<'_> {
@@ -62,14 +62,12 @@ impl End<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.is_abandoned() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.is_abandoned() || self.deadline.has_passed()
     }
 
     /// The end of the search, when a share of the time is left to prove what it finds.
     fn before_proofs(self) -> Self {
-        let now = Instant::now();
-        let share = |deadline: Instant| now + deadline.saturating_duration_since(now).mul_f64(1.0 - PROOFS);
-        Self { deadline: self.deadline.map(share), ..self }
+        Self { deadline: self.deadline.share(1.0 - PROOFS), ..self }
     }
 }
 

@@ -13,11 +13,11 @@ use super::elimination::feasible;
 use super::engine::{Engine, Found, Search};
 use super::minimax;
 use super::pencil::pencil;
-use super::{EngineChoice, is_affordable};
+use super::{EngineChoice, affordable};
 use crate::bounds::Intervals;
 use crate::certificate::{Inequality, Vector};
-use crate::checker::{form, prove_columns};
-use crate::form::{Form, FormError, Rows, Segment, admit};
+use crate::checker::prove_columns;
+use crate::form::{Form, FormError, Rows, admit};
 use crate::ir::Network;
 use crate::solver::interior_point;
 use crate::solver::{Candidate, InputNorm, Pencil, Stretch};
@@ -69,10 +69,7 @@ pub fn prepare(network: &Network, bounds: Option<&Intervals>, search: &mut Searc
     if search.options.engine == EngineChoice::Product {
         return Ok(None);
     }
-    let form = form(network, Segment::whole(network), search.options.sorts.into(), bounds)?;
-    if !is_affordable(form.dimension - form.inputs, search) {
-        return Ok(None);
-    }
+    let Some(form) = affordable(network, bounds, search)? else { return Ok(None) };
     if let Err(reason) = admit(&form, &vec![0.0; form.inputs], &vec![0.0; form.groups.len()]) {
         search.notes.push(format!("no matrix inequality: {reason}"));
         return Ok(None);
@@ -192,7 +189,7 @@ impl Columns<'_> {
         let seconds = interior_point::predicted_seconds(order) + LEAST.0;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // positive; saturates
         let in_time = (PATIENCE / (seconds * maxima as f64)) as usize;
-        if search.deadline.is_some() { numbers } else { numbers.min(in_time) }.max(LEAST.1)
+        if search.deadline.is_limited() { numbers } else { numbers.min(in_time) }.max(LEAST.1)
     }
 
     /// Multipliers that bound all columns together: the least largest column, or where that takes too long those of the

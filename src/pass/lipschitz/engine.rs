@@ -10,6 +10,7 @@ use super::elimination;
 use super::pencil::{pencil, transposed};
 use super::semidefinite::Program;
 use crate::certificate::{Inequality, Sorts, Vector};
+use crate::deadline::Deadline;
 use crate::form::{Form, Rows};
 use crate::solver::interior_point::{self, InteriorPointOptions};
 use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
@@ -120,7 +121,7 @@ impl Found {
 pub struct Search<'a> {
     pub options: &'a LipschitzOptions,
     /// When the time for all programs is over.
-    pub deadline: Option<Instant>,
+    pub deadline: Deadline,
     pub progress: &'a mut dyn FnMut(&str),
     pub notes: &'a mut Vec<String>,
     /// Was a program not given to the last engine that could have solved it, for want of memory?
@@ -188,7 +189,7 @@ impl Search<'_> {
 
     /// The time that is left, where it is limited.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.remaining()
     }
 
     /// Multipliers from Clarabel and its dual value, where it is predicted to fit the limits.
@@ -259,8 +260,8 @@ impl Search<'_> {
             gigabytes(bytes)
         ));
         let begun = Instant::now();
-        let patience = free.then(|| begun + Duration::from_secs_f64(PATIENCE));
-        let settings = InteriorPointOptions { tolerance: GAP, deadline: self.deadline.into_iter().chain(patience).min() };
+        let patience = Deadline::after(free.then(|| Duration::from_secs_f64(PATIENCE)));
+        let settings = InteriorPointOptions { tolerance: GAP, deadline: self.deadline.or_earlier(patience) };
         let solution = starts.iter().find_map(|start| interior_point::solve(pencil, start, &settings));
         if solution.is_none() {
             self.notes.push("the interior point found no feasible start".to_owned());
@@ -269,7 +270,7 @@ impl Search<'_> {
         (self.progress)(&format!("interior point: {} iterations in {:.2} s", solution.iterations, begun.elapsed().as_secs_f64()));
         if !solution.converged {
             let after = solution.iterations;
-            let late = settings.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let late = settings.deadline.has_passed();
             let remedy = if late { "; a longer `--timeout` may give a smaller one" } else { "" };
             self.notes.push(format!(
                 "the interior point stopped after {after} iterations: the bound is not the best of the relaxation{remedy}"
@@ -337,7 +338,7 @@ mod tests {
         let pencil = pencil(&form, &rows, norm);
         let start = elimination::feasible(&pencil).unwrap();
         let clarabel = Program::new(&pencil, &start).unwrap().solve(&ClarabelOptions::default()).unwrap().0;
-        let settings = InteriorPointOptions { tolerance: 1e-7, deadline: None };
+        let settings = InteriorPointOptions { tolerance: 1e-7, deadline: Deadline::NONE };
         let solution = interior_point::solve(&pencil, &start, &settings).unwrap();
         assert!(solution.converged);
         let clarabel = certify(&form, &rows, norm, std::slice::from_ref(&clarabel)).map(|_| clarabel.squared_bound());
@@ -406,7 +407,7 @@ mod tests {
 
     #[test]
     fn the_transposed_program_has_the_same_optimum() {
-        let settings = InteriorPointOptions { tolerance: 1e-8, deadline: None };
+        let settings = InteriorPointOptions { tolerance: 1e-8, deadline: Deadline::NONE };
         for (seed, activation) in (1..).zip([
             Op::Function(Function::Relu),
             Op::Function(Function::LeakyRelu { slope: 0.25 }),

@@ -12,6 +12,7 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
 use super::elimination::add_group;
+use crate::deadline::Deadline;
 use crate::solver::interior_point::{self, InteriorPointOptions};
 use crate::solver::{Candidate, InputNorm, Pencil, PencilGroup, Stretch};
 
@@ -146,7 +147,7 @@ impl Equations {
         let block = self.block(&vec![1.0; self.groups.len()]);
         let size = block.self_adjoint_eigenvalues(Side::Lower).ok()?.into_iter().fold(0.0, |m: f64, value| m.max(value.abs()));
         let start = Candidate { input_multipliers: vec![2.0], multipliers: vec![0.125 / size.max(1.0); self.groups.len()] };
-        let settings = InteriorPointOptions { tolerance: 1e-4, deadline: None };
+        let settings = InteriorPointOptions { tolerance: 1e-4, deadline: Deadline::NONE };
         let path = interior_point::solve(&pencil, &start, &settings)?.path;
         let margins = path.into_iter().map(|candidate| (self.margin(&candidate.multipliers), candidate.multipliers));
         let (margin, best) = margins.max_by(|a, b| a.0.total_cmp(&b.0))?;

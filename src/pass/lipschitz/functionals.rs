@@ -2,11 +2,11 @@
 
 use super::columns::{self, Bounded};
 use super::engine::{Found, Search, inequality};
-use super::{EngineChoice, LipschitzError, is_affordable};
+use super::{EngineChoice, LipschitzError, affordable};
 use crate::bounds::Intervals;
 use crate::certificate::{Functional, FunctionalBound, Number};
-use crate::checker::{column_growth, form, growth_of};
-use crate::form::{Form, FormError, Rows, Segment};
+use crate::checker::{column_growth, growth_of};
+use crate::form::{Form, FormError, Rows};
 use crate::ir::Network;
 use crate::solver::{Candidate, InputNorm};
 use crate::sound::round::{mul_up, sqrt_up};
@@ -156,12 +156,9 @@ fn prepare(
     if search.options.engine == EngineChoice::Product {
         return Ok(None);
     }
-    let form = form(network, Segment::whole(network), search.options.sorts.into(), bounds)?;
+    let Some(form) = affordable(network, bounds, search)? else { return Ok(None) };
     let positions: Vec<_> = functionals.iter().map(Functional::positions).collect();
     let form = form.with_differences(&positions).ok_or(FormError::TooLarge)?;
-    if !is_affordable(form.dimension - form.inputs, search) {
-        return Ok(None);
-    }
     let rows = Rows::new(&form)?;
     Ok(Some((form, rows)))
 }

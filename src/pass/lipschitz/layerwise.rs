@@ -1,12 +1,13 @@
 //! Bounds by segments: where one matrix inequality for the whole network is too large, each of several consecutive segments
 //! has its own, and the product of their constants bounds the network.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::certificate::{Part, PartProof};
 use crate::checker::product;
+use crate::deadline::Deadline;
 use crate::form::{Form, Rows, Segment};
-use crate::ir::{Network, NodeId};
+use crate::ir::{Network, Node, NodeId, Op};
 use crate::solver::InputNorm;
 use crate::solver::interior_point::predicted_seconds;
 use crate::sound::round::sqrt_up;
@@ -25,7 +26,9 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
     let seconds = search.remaining().map_or(PATIENCE, |left| left.as_secs_f64());
     // A prediction may be wrong: where nobody limits it, the search ends where it should have ended.
     let asked = search.deadline;
-    search.deadline = asked.or_else(|| Instant::now().checked_add(Duration::from_secs_f64(PATIENCE)));
+    if !asked.is_limited() {
+        search.deadline = Deadline::after(Some(Duration::from_secs_f64(PATIENCE)));
+    }
     let mut improved = Vec::with_capacity(parts.len());
     let mut position = 0;
     while position < parts.len() {
@@ -34,9 +37,14 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
         let share = seconds * 2.0 / parts.len().max(2) as f64;
         let candidates = (position + 2..=parts.len()).rev();
         let affordable = candidates.map(|end| (end, Segment { from, to: node(end, parts) })).find_map(|(end, segment)| {
-            let form = Form::new(network, segment, search.options.sorts.into()).ok().filter(|form| !form.groups.is_empty())?;
             let budget = share * (end - position) as f64;
-            (predicted_seconds(order(&form)) <= budget && parts::work(network, segment) <= WORK).then_some((end, segment, form))
+            // A form is only built where it may be affordable: it can be larger than the network.
+            let least = activations(network, segment);
+            if search.deadline.has_passed() || predicted_seconds(least) > budget || parts::work(network, segment) > WORK {
+                return None;
+            }
+            let form = Form::new(network, segment, search.options.sorts.into()).ok().filter(|form| !form.groups.is_empty())?;
+            (predicted_seconds(order(&form)) <= budget).then_some((end, segment, form))
         });
         let Some((end, segment, form)) = affordable else {
             improved.push(parts[position].clone());
@@ -64,6 +72,17 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
 
 /// Multiplications that a segment's rows may cost.
 const WORK: f64 = 3e11;
+
+/// Bounded coordinates of a segment, at least: one for every element of an activation.
+pub fn activations(network: &Network, segment: Segment) -> usize {
+    let inside = network.ids().filter(|&id| id > segment.from && id <= segment.to).map(|id| network.node(id));
+    let active = |node: &&Node| match &node.op {
+        Op::Function(function) => node.variable && function.slope_range().is_none_or(|slopes| slopes.lower < slopes.upper),
+        Op::PRelu | Op::Sort { .. } => node.variable,
+        _ => false,
+    };
+    inside.filter(active).map(Node::size).fold(0, usize::saturating_add)
+}
 
 /// Order of the matrix after the inputs are compressed or the network is transposed, at most.
 fn order(form: &Form) -> usize {

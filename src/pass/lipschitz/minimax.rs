@@ -10,12 +10,11 @@
 //! which Newton's method minimises while `μ` and `T` fall; in its limit `max τ = Σ 1/ω` is the bound. What `G⁻¹` couples
 //! enters through Gram matrices of the rows, as in the interior point. What comes out is a proposal.
 
-use std::time::Instant;
-
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, MatRef, Side};
 
 use super::blocks::{Blocks, Point};
+use crate::deadline::Deadline;
 use crate::solver::Pencil;
 
 /// Newton steps, in all and for one `μ`.
@@ -70,7 +69,7 @@ pub fn predicted_seconds(pencil: &Pencil) -> f64 {
 
 /// The best point that Newton's method finds from feasible multipliers. `None` where they are not, or the numbers overflow.
 #[must_use]
-pub fn solve(pencil: &Pencil, multipliers: &[f64], deadline: Option<Instant>) -> Option<Point> {
+pub fn solve(pencil: &Pencil, multipliers: &[f64], deadline: Deadline) -> Option<Point> {
     let program = Program::new(pencil);
     let outputs = pencil.outputs.len();
     let mut values: Vec<f64> = multipliers.to_vec();
@@ -84,7 +83,7 @@ pub fn solve(pencil: &Pencil, multipliers: &[f64], deadline: Option<Instant>) ->
     let mut left = STEPS.0;
     loop {
         for _ in 0..STEPS.1.min(left) {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if deadline.has_passed() {
                 return Some(program.point(&state));
             }
             left -= 1;

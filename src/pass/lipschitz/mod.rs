@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 use crate::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
 use crate::certificate::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
 use crate::checker::{ClaimRefusal, column_growth, form, growth, product};
-use crate::form::{FormError, Rows, Segment};
+use crate::deadline::Deadline;
+use crate::form::{Form, FormError, Rows, Segment};
 use crate::ir::Network;
 use crate::solver::InputNorm;
 use crate::sound::round::{max_or_nan, sqrt_up};
@@ -138,12 +139,13 @@ pub fn certify(
         let why = format!("it has {outputs} outputs, each a program of its own; {FUNCTIONAL_LIMIT} are tried");
         return Err(LipschitzError::NoBound(why));
     }
-    let deadline = options.timeout.and_then(|limit| start.checked_add(limit));
+    let deadline = Deadline::after(options.timeout);
     let mut search = Search { options, deadline, progress, notes: &mut notes, short_of_memory: false };
     // Small programs leave cores to the search for an attained quotient, which needs nothing of them.
     let abandoned = AtomicBool::new(false);
     let (found, pair) = std::thread::scope(|scope| {
-        let end = attained::End { abandoned: &abandoned, deadline };
+        // The pair is proved again when the certificate is checked.
+        let end = attained::End { abandoned: &abandoned, deadline: deadline.share(0.9) };
         let attained = move || attained::search(network, question.norm, question.region.as_ref(), options.seed, end);
         let attained = scope.spawn(move || on_own_threads(attained));
         let found = match question.norm {
@@ -165,7 +167,7 @@ pub fn certify(
     outcome.short_of_memory = search.short_of_memory;
     let pair = pair.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     if pair.is_none() {
-        notes.push(if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        notes.push(if deadline.has_passed() {
             "no certified lower bound: the time ended before one was proved".to_owned()
         } else {
             "no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned()
@@ -194,7 +196,10 @@ fn euclidean(
     search: &mut Search,
 ) -> Result<Outcome, LipschitzError> {
     (search.progress)("norm product");
-    let parts = parts::parts(network);
+    let begun = Instant::now();
+    let parts = parts::parts(network, search.remaining());
+    // The check takes as long again.
+    search.deadline = search.deadline.sooner(begun.elapsed());
     let norm_product = parts.as_ref().ok().map(|parts| product(&parts.iter().map(|part| part.1).collect::<Vec<_>>()));
     if let Err(refusal) = &parts {
         search.notes.push(format!("no norm product: {refusal}"));
@@ -356,14 +361,24 @@ fn whole(network: &Network, bounds: Option<&Intervals>, parts: &[(Part, f64)], s
     if matches!(search.options.engine, EngineChoice::Product | EngineChoice::Layerwise) {
         return Ok(Found::default());
     }
-    let form = form(network, Segment::whole(network), search.options.sorts.into(), bounds)?;
-    if !is_affordable(form.dimension - form.inputs, search) || form.groups.is_empty() && bounds.is_none() {
+    let Some(form) = affordable(network, bounds, search)? else { return Ok(Found::default()) };
+    if form.groups.is_empty() && bounds.is_none() {
         return Ok(Found::default());
     }
     (search.progress)("matrix inequality");
     let rows = Rows::new(&form)?;
     let start = parts::chain_start(network, parts, form.groups.len()).filter(|_| bounds.is_none());
     Ok(search.find(&form, &rows, InputNorm::Euclidean, start.as_slice()))
+}
+
+/// The form of the whole network, where its matrix inequality is tried.
+fn affordable(network: &Network, bounds: Option<&Intervals>, search: &mut Search) -> Result<Option<Form>, FormError> {
+    // A form can be larger than the network; on a region many units stay on one side of their kink, and are no coordinates.
+    if bounds.is_none() && !is_affordable(layerwise::activations(network, Segment::whole(network)), search) {
+        return Ok(None);
+    }
+    let form = form(network, Segment::whole(network), search.options.sorts.into(), bounds)?;
+    Ok(is_affordable(form.dimension - form.inputs, search).then_some(form))
 }
 
 /// Is a matrix inequality with so many bounded coordinates tried?

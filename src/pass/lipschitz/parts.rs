@@ -1,6 +1,8 @@
 //! The norm product: the network cut where everything passes through one node, each part with a constant of its own.
 
+use std::collections::HashSet;
 use std::iter::successors;
+use std::time::Duration;
 
 use rayon::prelude::*;
 
@@ -9,10 +11,11 @@ use super::elimination::best_inputs;
 use super::engine;
 use super::pencil::pencil;
 use crate::certificate::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts};
-use crate::checker::{ClaimRefusal, linear_layers, prove_matrix};
+use crate::checker::{ClaimRefusal, constants, convolution_work, linear_layers, prove_matrix, prove_part};
 use crate::form::{Form, Rows, Segment, SortForm};
-use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction};
+use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction, Values};
 use crate::solver::{Candidate, InputNorm};
+use crate::sound::Enclosure;
 use crate::sound::round::{mul_up, sqrt_up};
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
@@ -20,44 +23,87 @@ const WORK_LIMIT: f64 = 1.2e10;
 /// Relative margins above an estimated squared norm that are not tried.
 const WIDEST_MARGIN: f64 = 1e-6;
 
-/// The parts of a network, each with the better of its proofs, and the constants that the checker finds for them.
+/// The parts of a network, each with the better of its proofs, and the constants that the checker finds for them. Where the
+/// time is limited, the dearest convolutions are bounded by absolute sums alone.
 ///
 /// # Errors
 /// When some part has neither a form nor norm rules.
-pub fn parts(network: &Network) -> Result<Vec<(Part, f64)>, ClaimRefusal> {
+pub fn parts(network: &Network, time: Option<Duration>) -> Result<Vec<(Part, f64)>, ClaimRefusal> {
     let ids: Vec<NodeId> = network.ids().collect();
     let cuts = merged_cuts(network);
+    let slow = too_slow(network, time);
+    let constants = constants(network)?;
+    let given = Given { network, constants: &constants, slow: &slow };
     cuts.par_windows(2)
         .map(|ends| {
             let segment = Segment { from: ids[ends[0]], to: ids[ends[1]] };
-            part(network, segment)
+            given.part(segment)
         })
         .collect()
 }
 
-fn part(network: &Network, segment: Segment) -> Result<(Part, f64), ClaimRefusal> {
-    let to = u32::try_from(segment.to.index()).unwrap_or(u32::MAX);
-    let by_inequality = inequality(network, segment);
-    // A linear part's inequality is its spectral norm: no rule is better.
-    if let Some((inequality, bound, true)) = by_inequality {
-        return Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound));
-    }
-    let rules = by_rules(network, segment);
-    match (by_inequality, rules) {
-        (Some((inequality, bound, _)), Ok((_, other))) if bound < other => {
-            Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound))
-        }
-        (Some((inequality, bound, _)), Err(_)) => Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound)),
-        (_, Ok((proof, bound))) => Ok((Part { to, proof }, bound)),
-        (None, Err(refusal)) => Err(refusal),
-    }
+/// Multiplications a second of the symbols of convolutions, on one thread.
+const SYMBOL_RATE: f64 = 1.5e9;
+/// Share of the time that they may take, and again when they are checked.
+const SYMBOL_SHARE: f64 = 0.2;
+
+/// Returns the convolutions whose symbols would take too long: the dearest ones, until the others fit.
+fn too_slow(network: &Network, time: Option<Duration>) -> HashSet<NodeId> {
+    let Some(time) = time else { return HashSet::new() };
+    let work = |id: NodeId| match &network.node(id).op {
+        Op::Conv(geometry) => Some((id, convolution_work(geometry))).filter(|(_, work)| work.is_finite()),
+        _ => None,
+    };
+    let mut works: Vec<(NodeId, f64)> = network.ids().filter_map(work).collect();
+    works.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let affordable = SYMBOL_SHARE * time.as_secs_f64() * SYMBOL_RATE * rayon::current_num_threads() as f64;
+    let sums = works.iter().scan(0.0, |sum, (_, work)| {
+        *sum += work;
+        Some(*sum)
+    });
+    let fitting = sums.take_while(|sum| *sum <= affordable).count();
+    works[fitting..].iter().map(|(id, _)| *id).collect()
 }
 
-fn by_rules(network: &Network, segment: Segment) -> Result<(PartProof, f64), ClaimRefusal> {
-    let squared_norms = linear_layers(network, segment).into_iter().map(|id| squared_norm(network, id).map(Bits::of)).collect();
-    let proof = PartProof::Rules { squared_norms };
-    let bound = crate::checker::prove_part(network, segment, &proof, &Bundle::default())?;
-    Ok((proof, bound))
+/// What all parts share.
+struct Given<'a> {
+    network: &'a Network,
+    constants: &'a Values<Enclosure>,
+    /// Convolutions that are bounded by absolute sums alone.
+    slow: &'a HashSet<NodeId>,
+}
+
+impl Given<'_> {
+    fn part(&self, segment: Segment) -> Result<(Part, f64), ClaimRefusal> {
+        let to = u32::try_from(segment.to.index()).unwrap_or(u32::MAX);
+        let by_inequality = inequality(self.network, segment);
+        // A linear part's inequality is its spectral norm: no rule is better.
+        if let Some((inequality, bound, true)) = by_inequality {
+            return Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound));
+        }
+        let rules = self.by_rules(segment);
+        match (by_inequality, rules) {
+            (Some((inequality, bound, _)), Ok((_, other))) if bound < other => {
+                Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound))
+            }
+            (Some((inequality, bound, _)), Err(_)) => Ok((Part { to, proof: PartProof::Inequality(inequality) }, bound)),
+            (_, Ok((proof, bound))) => Ok((Part { to, proof }, bound)),
+            (None, Err(refusal)) => Err(refusal),
+        }
+    }
+
+    fn by_rules(&self, segment: Segment) -> Result<(PartProof, f64), ClaimRefusal> {
+        let network = self.network;
+        let layers = linear_layers(network, segment);
+        let squared_norms: Vec<Option<Bits>> = layers.iter().map(|&id| squared_norm(network, id).map(Bits::of)).collect();
+        let by_sums = |(position, id): (usize, &NodeId)| {
+            (squared_norms[position].is_none() && self.slow.contains(id)).then(|| u32::try_from(position).unwrap_or(u32::MAX))
+        };
+        let sums = layers.iter().enumerate().filter_map(by_sums).collect();
+        let proof = PartProof::Rules { squared_norms, sums };
+        let bound = prove_part(network, self.constants, segment, &proof, &Bundle::default())?;
+        Ok((proof, bound))
+    }
 }
 
 /// A squared spectral norm that the checker accepts for one linear layer.

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Mutex;
 
-use crate::pass::deadline::{Deadline, TimedOut};
+use crate::deadline::{Deadline, TimedOut};
 use crate::pass::derivatives::{Objective, Panels, Precision, Real};
 
 /// What the `g_i` are.

@@ -1,9 +1,8 @@
 //! Falsification: gradient descent on how far a point is from being unsafe, from many starts (Madry et al., "Towards Deep
 //! Learning Models Resistant to Adversarial Attacks", ICLR 2018). What it returns is a candidate; enclosures decide.
 
-use std::time::Instant;
-
 use crate::autodiff::Linearisation;
+use crate::deadline::Deadline;
 use crate::ir::{Network, Values};
 use crate::vnnlib::{Atom, Clause};
 
@@ -55,7 +54,7 @@ impl<'n> Attack<'n> {
         problem: &Problem,
         effort: Effort,
         seed: u64,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         mut accept: impl FnMut(&[f64]) -> Option<T>,
     ) -> Option<T> {
         let lattice = &problem.lattice;
@@ -77,7 +76,7 @@ impl<'n> Attack<'n> {
                 let mut point = start;
                 let mut momentum = vec![0.0; lattice.len()];
                 for step in 0..effort.steps {
-                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    if deadline.has_passed() {
                         return None;
                     }
                     let probe = self.probe(point, problem)?;

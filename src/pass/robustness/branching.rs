@@ -2,7 +2,6 @@
 //! output reacts most, or closed over the phases that are left there, and the tree of both is the witness.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::attack::{Attack, Effort};
 use super::closing::Closing;
@@ -10,6 +9,7 @@ use super::problem::{Problem, Subproblem};
 use super::proof::{Branched, Leaf, Tree};
 use crate::bounds::{BoxRegion, Hints};
 use crate::checker::Refuter;
+use crate::deadline::Deadline;
 use crate::pass::bounds::Wide;
 
 /// Inputs that may vary where splitting them is worth a try.
@@ -25,7 +25,7 @@ pub struct Branching<'r, T> {
     pub refuter: &'r Refuter<'r, Wide>,
     pub attack: &'r Attack<'r>,
     pub accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
-    pub deadline: Option<Instant>,
+    pub deadline: Deadline,
     pub seed: u64,
 }
 
@@ -69,7 +69,7 @@ impl<T: Send> Branching<'_, T> {
     }
 
     fn explore(&self, node: &Subproblem, shared: &Shared<T>) -> Tree {
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = self.deadline.has_passed();
         if late || node.depth >= DEEPEST || shared.stop.load(Ordering::Relaxed) {
             return Tree::Open;
         }

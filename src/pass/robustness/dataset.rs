@@ -1,6 +1,6 @@
 //! Robustness over a data set: every sample is attacked, then bounded, in parallel.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use crate::bounds::Propagator;
 use crate::certificate::{LipschitzClaim, Norm, Perturbation, Semantics};
 use crate::checker::{Margins, Method, Neighbourhoods, Refuter, is_within_radius, misclassified, prove_misclassified};
 use crate::data::Dataset;
+use crate::deadline::Deadline;
 use crate::ir::{Network, evaluate};
 use crate::pass::bounds::Wide;
 use crate::pass::lipschitz::{LipschitzOptions, Question, certify};
@@ -65,7 +66,7 @@ pub fn verify_dataset(
     told: &(dyn Fn(usize, &SampleOutcome) + Sync),
 ) -> Result<Option<LipschitzClaim>, RobustnessError> {
     let shape = &network.node(network.input()).shape;
-    let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let deadline = Deadline::after(options.timeout);
     let run = Run {
         network,
         neighbourhoods: Neighbourhoods::new(perturbation, shape, options.semantics)?,
@@ -115,18 +116,18 @@ struct Run<'a> {
     refuter: Refuter<'a, Wide>,
     propagator: Propagator<'a>,
     attack: Attack<'a>,
-    deadline: Option<Instant>,
+    deadline: Deadline,
     seed: u64,
 }
 
 impl Run<'_> {
     fn late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline.has_passed()
     }
 
     /// Lipschitz bounds of all differences of outputs, where there are some.
     fn margins(&self, options: &DatasetOptions) -> Option<LipschitzClaim> {
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = self.deadline.remaining();
         let limit = left.map_or(MARGINS, |left| left.min(MARGINS));
         let options =
             LipschitzOptions { timeout: Some(limit), memory: options.memory, seed: options.seed, ..LipschitzOptions::default() };

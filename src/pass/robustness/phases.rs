@@ -3,12 +3,12 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use super::problem::Problem;
 use super::proof::{Branched, Leaf, Tree};
 use crate::bounds::{Analysis, Hints, LinearRows, Phases};
 use crate::checker::{Narrowed, Refuter};
+use crate::deadline::Deadline;
 use crate::ir::NodeId;
 use crate::pass::bounds::{Wide, raise};
 use crate::vnnlib::Clause;
@@ -25,7 +25,7 @@ pub struct PhaseBranching<'r, T> {
     /// Slopes for the whole case.
     pub hints: &'r Hints,
     pub accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
-    pub deadline: Option<Instant>,
+    pub deadline: Deadline,
 }
 
 /// What the threads of one run share.
@@ -75,7 +75,7 @@ impl<T: Send> PhaseBranching<'_, T> {
     }
 
     fn explore(&self, base: &Analysis, node: &Node, shared: &Shared<T>) -> Tree {
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = self.deadline.has_passed();
         if late || shared.stop.load(Ordering::Relaxed) {
             return Tree::Open;
         }

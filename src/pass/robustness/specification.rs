@@ -1,6 +1,6 @@
 //! A VNN-LIB specification on a network: attacks and bounds, case by case, then branching while there is time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
@@ -14,6 +14,7 @@ use super::proof::{Branched, Proof};
 use crate::bounds::{Hints, Phases, Propagator};
 use crate::certificate::Semantics;
 use crate::checker::{Refuter, prove_unsafe};
+use crate::deadline::Deadline;
 use crate::ir::{Network, evaluate};
 use crate::pass::bounds::{Effort, Wide, optimise};
 use crate::vnnlib::{ElementType, Specification};
@@ -69,7 +70,7 @@ struct Search<'a> {
     real: Propagator<'a>,
     float32: Option<Propagator<'a>>,
     semantics: Semantics,
-    deadline: Option<Instant>,
+    deadline: Deadline,
     seed: u64,
 }
 
@@ -112,7 +113,7 @@ pub fn verify_specification(
     if (specification.inputs(), specification.outputs()) != (network.input_size(), network.output_size()) {
         return Err(RobustnessError::Shape);
     }
-    let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let deadline = Deadline::after(options.timeout);
     let semantics = match (specification.element, options.semantics) {
         (ElementType::Float32, Some(Semantics::Real)) => return Err(RobustnessError::Float32),
         (_, asked) => asked.unwrap_or_else(|| semantics(specification)),
@@ -183,13 +184,12 @@ impl Search<'_> {
     }
 
     /// The end of a share of the time that is left.
-    fn share(&self, share: f64) -> Option<Instant> {
-        let now = Instant::now();
-        self.deadline.map(|deadline| now + deadline.saturating_duration_since(now).mul_f64(share.clamp(0.0, 1.0)))
+    fn share(&self, share: f64) -> Deadline {
+        self.deadline.share(share)
     }
 
     fn late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline.has_passed()
     }
 
     fn glance(&self, case: usize) -> Glance {
@@ -253,13 +253,7 @@ impl Search<'_> {
     }
 
     /// Looks for an unsafe point; one that float32 rounding could save is kept only where no better one turns up.
-    fn falsify(
-        &self,
-        case: usize,
-        problem: &Problem,
-        effort: attack::Effort,
-        deadline: Option<Instant>,
-    ) -> Option<Counterexample> {
+    fn falsify(&self, case: usize, problem: &Problem, effort: attack::Effort, deadline: Deadline) -> Option<Counterexample> {
         let mut fragile = None;
         let accept = |point: &[f64]| {
             let found = self.confirmed(case, point)?;

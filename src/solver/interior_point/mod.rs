@@ -18,13 +18,12 @@ mod pool;
 mod program;
 mod schur;
 
-use std::time::Instant;
-
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{ColMut, Mat, Par};
 use rayon::prelude::*;
 
 use super::pencil::{Candidate, Pencil};
+use crate::deadline::Deadline;
 use crate::sound::gram::dot;
 use dense::{PARALLEL, add_scaled, cholesky, columns_mut, copy_lower, inner, move_lower, transposed};
 use pool::Lent;
@@ -37,7 +36,7 @@ pub struct InteriorPointOptions {
     /// Relative gap between the bound and the primal value.
     pub tolerance: f64,
     /// The point at hand is returned when this has passed.
-    pub deadline: Option<Instant>,
+    pub deadline: Deadline,
 }
 
 /// Where it stopped.
@@ -101,7 +100,7 @@ fn run(pencil: &Pencil, start: &Candidate, options: &InteriorPointOptions) -> Op
     let mut state = State::new(&program)?;
     let mut path = vec![program.candidate(&state.point)];
     let (mut iterations, mut converged, mut mu) = (0, false, state.mu());
-    while iterations < MAX_ITERATIONS && options.deadline.is_none_or(|deadline| Instant::now() < deadline) {
+    while iterations < MAX_ITERATIONS && !options.deadline.has_passed() {
         let Some(progress) = state.step(&program, mu) else { break };
         iterations += 1;
         path.push(program.candidate(&state.point));
