@@ -242,6 +242,29 @@ fn a_pinned_model_cannot_be_replaced() {
 }
 
 #[test]
+fn a_rule_may_be_about_a_box() {
+    let rule = |norm: &str, more: &str| format!("[[models.m.lipschitz]]\nnorm = \"{norm}\"\nmax-bound = 1000.0\n{more}");
+    let folder = small(&(rule("l2", "region = [0.0, 0.5]\n") + &rule("l2", "")));
+    let (code, report) = json(folder.path(), &["gate", "--output-format", "json"]);
+    let rules = report["policy"]["rules"].as_array().unwrap();
+    let ids: Vec<&str> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
+    assert_eq!((code, ids), (0, vec!["m.lipschitz-l2-box.max-bound", "m.lipschitz-l2.max-bound"]));
+    assert!(rules[0]["what"].as_str().unwrap().contains("between 0 and 0.5"));
+    // A claim about one box answers neither a rule about another nor one about everything.
+    let kept = folder.path().join("certificates");
+    std::fs::copy(kept.join("m.lipschitz-l2-box.certificate.json"), kept.join("m.lipschitz-l2.certificate.json")).unwrap();
+    let (code, report) = json(folder.path(), &["gate", "--check-only", "--output-format", "json"]);
+    assert_eq!((code, &report["policy"]["rules"][1]["status"]), (3, &"inconclusive".into()));
+    write_policy(folder.path(), &rule("l2", "region = [0.0, 0.75]\n"));
+    assert_eq!(json(folder.path(), &["gate", "--check-only", "--output-format", "json"]).0, 3);
+    for wrong in ["[1.0, 0.0]", "[0.0, nan]", "[0.0, inf]", "[0.5, 0.5]"] {
+        write_policy(folder.path(), &rule("l2", &format!("region = {wrong}\n")));
+        let (code, _, error) = run(folder.path(), &["gate"]);
+        assert!(code == 2 && error.contains("two finite numbers"), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn regressions_are_measured_against_a_baseline() {
     let folder = small(LOOSE);
     assert_eq!(run(folder.path(), &["gate", "-q"]).0, 0);

@@ -73,7 +73,7 @@ pub struct CommonArguments {
     #[arg(long)]
     fresh: bool,
     /// Time for the search of a pass, in seconds or with units (`90`, `5m`, `1h30m`) (tightness: the search over phases; the rest takes what it needs); what was found until then is reported, and what was not
-    /// done is named
+    /// done is named [default: 5 minutes for a specification, 80 s for each program of a Lipschitz bound, else an hour]
     #[arg(long, value_name = "TIME", value_parser = super::units::time, env = "VERIFY_TIMEOUT")]
     timeout: Option<Duration>,
     /// Arithmetic of the network: exact on the file's weights, or float32 as deployed, with sums in any order (specifications
@@ -243,7 +243,7 @@ impl Analysis {
             ("--pruned-model", pruned.as_deref()),
         ];
         let written: Vec<(&str, &Path)> = written.into_iter().filter_map(|(option, path)| Some((option, path?))).collect();
-        let read: Vec<&Path> = queries.iter().flat_map(Query::files).chain([model]).collect();
+        let read: Vec<&Path> = queries.iter().flat_map(Query::files).chain(self.robustness.constants()).chain([model]).collect();
         apart(&written, &read)
     }
 }

@@ -10,6 +10,8 @@ mod check;
 #[cfg(feature = "passes")]
 mod completions;
 #[cfg(feature = "passes")]
+mod constants;
+#[cfg(feature = "passes")]
 mod diff;
 mod explain;
 mod failure;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::analysis::CommonArguments;
+use super::constants::{self, Constants};
 use super::{Failure, units};
 use crate::certificate::{Norm, Perturbation, Semantics};
 use crate::query::{Query, RobustnessQuery};
@@ -22,12 +23,12 @@ pub struct Arguments {
     /// Norm of the perturbations
     #[arg(long, value_enum, value_name = "NORM", default_value_t = PerturbationNorm::Linf, requires = "robust")]
     norm: PerturbationNorm,
-    /// The network's input is (sample − mean)/deviation: one number, or one for each channel
-    #[arg(long, value_name = "M,…", value_delimiter = ',', value_parser = units::decimal, allow_hyphen_values = true, requires = "perturbing")]
-    input_mean: Vec<String>,
+    /// The network's input is (sample − mean)/deviation: one number, or one for each channel, or a .npy file with them
+    #[arg(long, value_name = "M,…|FILE", value_delimiter = ',', value_parser = constants::mean, allow_hyphen_values = true, requires = "perturbing")]
+    input_mean: Vec<Constants>,
     /// See `--input-mean`
-    #[arg(long, value_name = "S,…", value_delimiter = ',', value_parser = units::divisor, requires = "perturbing")]
-    input_std: Vec<String>,
+    #[arg(long, value_name = "S,…|FILE", value_delimiter = ',', value_parser = constants::deviation, requires = "perturbing")]
+    input_std: Vec<Constants>,
     /// Axis of the network's input that `--input-mean` and `--input-std` count along, the batch being axis 0; negative from the
     /// end: -1 where channels come last [default: 1]
     #[arg(long, value_name = "AXIS", allow_hyphen_values = true, requires = "perturbing")]
@@ -70,6 +71,11 @@ impl Arguments {
         self.resume.clone()
     }
 
+    /// The files with means and deviations.
+    pub fn constants(&self) -> impl Iterator<Item = &Path> {
+        self.input_mean.iter().chain(&self.input_std).filter_map(Constants::file)
+    }
+
     /// Where the lines of the samples go.
     pub fn csv(&self) -> Option<&Path> {
         self.csv.as_deref()
@@ -92,8 +98,8 @@ impl Arguments {
             },
             epsilon: self.eps.clone().ok_or_else(|| Failure::error("`--eps` is needed"))?,
             clip,
-            mean: self.input_mean.clone(),
-            deviation: self.input_std.clone(),
+            mean: constants::decimals("--input-mean", &self.input_mean, |_| true)?,
+            deviation: constants::decimals("--input-std", &self.input_std, |value| value > 0.0)?,
             channel_axis: self.channel_axis.map(|axis| channel_axis(axis, shape)).transpose()?,
         })
     }

@@ -118,11 +118,14 @@ impl Input {
     }
 }
 
-/// The global Lipschitz constant is bounded.
+/// The Lipschitz constant is bounded: everywhere, or on a box.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LipschitzRule {
     pub norm: Norm,
+    /// Every input of the network lies between these two numbers; everywhere where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<[f64; 2]>,
     /// The certified bound is at most this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]

@@ -13,8 +13,8 @@ use super::stated::MOST;
 use crate::certificate::{Assurance, CurvatureMatrix, LossName, Norm, Perturbation};
 use crate::pass::derivatives::{Precision, Selection};
 use crate::query::{
-    HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, RobustnessQuery, Samples, Sgd, SpecificationQuery, StabilityQuery,
-    TightnessQuery,
+    HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd, SpecificationQuery,
+    StabilityQuery, TightnessQuery,
 };
 
 /// The greatest regression that a rule may allow, as a fraction of the baseline's figure.
@@ -87,11 +87,21 @@ impl Task {
         if limits.is_empty() {
             return Err("the rule has neither `max-bound` nor `max-regression`".to_owned().into());
         }
+        let everywhere = LipschitzQuery::everywhere(wanted.norm);
+        let (region, place) = match wanted.region {
+            None => (everywhere.region.clone(), String::new()),
+            Some([low, high]) if low < high && low.is_finite() && high.is_finite() => {
+                (Region::Interval { low, high }, format!(", inputs between {low} and {high}"))
+            }
+            Some([low, high]) => {
+                return Err(format!("`region` is [{low}, {high}], which is not two finite numbers, the lower one first").into());
+            }
+        };
         let about = Shared {
             model,
-            name: format!("lipschitz-{norm}"),
-            what: format!("{symbol} Lipschitz bound"),
-            query: Query::Lipschitz(LipschitzQuery::everywhere(wanted.norm)),
+            name: format!("lipschitz-{norm}{}", if wanted.region.is_some() { "-box" } else { "" }),
+            what: format!("{symbol} Lipschitz bound{place}"),
+            query: Query::Lipschitz(LipschitzQuery { region, ..everywhere }),
             assurance: wanted.assurance,
             allow_vacuous: false,
             line,

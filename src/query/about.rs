@@ -63,7 +63,9 @@ fn is_region(region: &Region, domain: &Domain, bundle: &Bundle) -> bool {
     match (region, domain) {
         (Region::Everywhere, Domain::Global) => true,
         (Region::Interval { low, high }, Domain::Box { lower, upper }) => {
-            let all = |vector, bound: &f64| values(vector).is_some_and(|found| found.iter().all(|value| value == bound));
+            let all = |vector, bound: &f64| {
+                values(vector).is_some_and(|found| !found.is_empty() && found.iter().all(|value| value == bound))
+            };
             all(lower, low) && all(upper, high)
         }
         (Region::Box { lower, upper }, Domain::Box { lower: low, upper: high }) => {

@@ -65,6 +65,7 @@ pub enum Product {
 pub fn answer(subjects: &Subjects, query: &Query, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
     must_be_explicit(subjects, query)?;
+    let limits = &Limits { time: limits.time.or(query.usual_time()), ..limits.clone() };
     let mut found = match query {
         Query::Lipschitz(query) => lipschitz::answer(subjects, query, limits, watch)?,
         Query::Specification(query) => specification::answer(subjects, query, limits, watch)?,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What one answer may take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Wall-clock time of the search; `None`: the question's own default, where it has one.
+    /// Wall-clock time of the search; `None`: [`Query::usual_time`](super::Query::usual_time).
     pub time: Option<Duration>,
     /// Bytes.
     pub memory: u64,

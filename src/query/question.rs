@@ -3,6 +3,7 @@
 //! Nothing here reads a file or knows a network: files are named, and read when the question is answered.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +191,19 @@ impl Query {
             Self::Tightness(_) => "--tightness",
             Self::HessianTrace(_) | Self::Stability(_) => "--hessian-trace",
             Self::InverseHessian(_) => "--inverse-hessian",
+        }
+    }
+
+    /// Returns the time that a search takes at most where nobody limits it; nothing for Lipschitz constants, each of whose
+    /// programs has a limit of its own.
+    #[must_use]
+    pub const fn usual_time(&self) -> Option<Duration> {
+        match self {
+            Self::Lipschitz(_) => None,
+            Self::Specification(_) => Some(Duration::from_secs(300)),
+            Self::Robustness(_) | Self::Tightness(_) | Self::HessianTrace(_) | Self::Stability(_) | Self::InverseHessian(_) => {
+                Some(Duration::from_secs(3600))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The question whether a specification holds.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::answer::{Answer, Outcome, Product};
 use super::error::QueryError;
@@ -16,15 +16,12 @@ use crate::certificate::{
 use crate::pass::robustness::{Deployed, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 use crate::vnnlib::{InputBox, Specification, SpecificationError};
 
-/// Without a limit.
-const DEFAULT_TIME: Duration = Duration::from_secs(300);
-
 pub fn answer(subjects: &Subjects, query: &SpecificationQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
     let specification = open(subjects, query)?;
     // Reading is part of what the time is for.
-    let time = limits.time.unwrap_or(DEFAULT_TIME).saturating_sub(start.elapsed());
-    let options = SpecificationOptions { semantics: query.semantics, timeout: Some(time), seed: limits.seed };
+    let timeout = limits.time.map(|time| time.saturating_sub(start.elapsed()));
+    let options = SpecificationOptions { semantics: query.semantics, timeout, seed: limits.seed };
     let network = &subjects.model.network;
     let verdict = verify_specification(network, &specification, &options, &mut |step| watch.step(step))?;
     let mut outcome = match verdict {
