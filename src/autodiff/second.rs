@@ -14,7 +14,8 @@ pub fn second_derivative(function: &Function, x: f64) -> f64 {
         | Function::Clip { .. }
         | Function::HardSigmoid { .. }
         | Function::Sign
-        | Function::Floor => 0.0,
+        | Function::Floor
+        | Function::Round => 0.0,
         Function::Elu { alpha } => left(x, || alpha * x.exp()),
         Function::Selu { alpha, gamma } => left(x, || gamma * alpha * x.exp()),
         Function::Celu { alpha } => left(x, || (x / alpha).exp() / alpha),
@@ -63,6 +64,7 @@ pub fn second_derivative(function: &Function, x: f64) -> f64 {
         Function::Sin => -x.sin(),
         Function::Cos => -x.cos(),
         Function::Exp => x.exp(),
+        Function::Log => -1.0 / (x * x),
         Function::Sqrt => -0.25 / (x * x.sqrt()),
     }
 }
@@ -115,5 +117,6 @@ mod tests {
             (-40..40).for_each(|i| check(&function, f64::from(i) * 0.137 + 0.011));
         }
         (1..40).for_each(|i| check(&Function::Sqrt, f64::from(i) * 0.3));
+        (1..40).for_each(|i| check(&Function::Log, f64::from(i) * 0.3));
     }
 }

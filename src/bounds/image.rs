@@ -119,7 +119,7 @@ pub(super) fn value(function: &Function, x: f64) -> Interval {
         Function::LeakyRelu { .. } | Function::Elu { .. } | Function::Celu { .. } if x >= 0.0 => Interval::point(x),
         Function::LeakyRelu { slope } => Interval::point(slope).mul(Interval::point(x)),
         Function::Clip { lower, upper } => Interval::point(x.max(lower).min(upper)),
-        Function::Sign | Function::Floor => Interval::point(function.value(x)),
+        Function::Sign | Function::Floor | Function::Round => Interval::point(function.value(x)),
         _ => match Enclosure::exact(x).apply(function) {
             Some(enclosure) if enclosure.is_valid() => bounded(function, enclosure.into()),
             _ => Interval::new(f64::NEG_INFINITY, f64::INFINITY),
@@ -175,6 +175,7 @@ pub(super) mod tests {
             Function::Exp,
             Function::Sign,
             Function::Floor,
+            Function::Round,
         ]
     }
 

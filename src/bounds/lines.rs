@@ -35,6 +35,17 @@ impl Lines {
         Self { lower: line, upper: line }
     }
 
+    /// Of a function that stays within one of its argument, where that is less than its own range.
+    fn staircase(function: &Function, x: Interval, y: Interval) -> Option<Self> {
+        let (below, above) = match function {
+            Function::Floor => (-1.0, 0.0),
+            Function::Round => (-0.5, 0.5),
+            _ => return None,
+        };
+        let line = |offset: f64| Line { slope: 1.0, offset };
+        (y.upper - y.lower > 1.0 && (x.upper - x.lower).is_finite()).then(|| Self { lower: line(below), upper: line(above) })
+    }
+
     /// The function `max(x, 0)`: exact where it is stable; else the chord above, and below the line through the origin of
     /// slope 1 exactly where that loses the smaller area, `u > −l`.
     pub(super) fn relu(x: Interval) -> Self {
@@ -64,6 +75,9 @@ pub fn lines(function: &Function, x: Interval, y: Interval) -> Lines {
     }
     if x.lower >= x.upper || !x.is_finite() || !y.is_finite() {
         return Lines::constant(y);
+    }
+    if let Some(lines) = Lines::staircase(function, x, y) {
+        return lines;
     }
     let Some(graph) = Graph::new(function, x) else { return Lines::constant(y) };
     let (lower, upper) = (graph.below(), graph.above());
@@ -191,7 +205,9 @@ fn curvature(function: &Function, x: Interval) -> Option<f64> {
             let root = value(function, x.lower).lower;
             div_up(div_up(0.2501, x.lower), root)
         }
-        Function::Sqrt | Function::Sign | Function::Floor => return None,
+        // 1/x²
+        Function::Log if x.lower > 0.0 => div_up(div_up(1.0001, x.lower), x.lower),
+        Function::Log | Function::Sqrt | Function::Sign | Function::Floor | Function::Round => return None,
     })
 }
 
@@ -235,6 +251,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A logarithm between positive numbers.
+    #[test]
+    fn logarithms_lie_between_their_lines() {
+        for (lower, width) in
+            [1e-30, 1e-3, 0.2, 0.9, 1.0, 7.0, 1e6].into_iter().flat_map(|l| [1e-9, 0.1, 3.0, 100.0].map(|w| (l, w)))
+        {
+            let x = Interval::new(lower, lower + width);
+            let y = image(&Function::Log, x);
+            let Lines { lower: below, upper: above } = lines(&Function::Log, x, y);
+            for step in 0..=200 {
+                let at = (lower + width * f64::from(step) / 200.0).min(x.upper);
+                let v = at.ln();
+                let slack = 1e-14 * (1.0 + v.abs() + (below.slope * at).abs() + (above.slope * at).abs());
+                assert!(y.lower - slack <= v && v <= y.upper + slack, "{at} in {x:?}: {y:?}");
+                assert!(below.slope * at + below.offset <= v + slack, "{at} in {x:?}: {below:?} above {v}");
+                assert!(above.slope * at + above.offset >= v - slack, "{at} in {x:?}: {above:?} below {v}");
+            }
+        }
+        for x in [Interval::new(0.0, 1.0), Interval::new(-1.0, 1.0), Interval::new(-2.0, -1.0)] {
+            assert!(!image(&Function::Log, x).is_finite(), "{x:?}");
+        }
+        let near = Interval::new(1.0, 1.25);
+        let Lines { lower, upper } = lines(&Function::Log, near, image(&Function::Log, near));
+        assert!((upper.slope - lower.slope) * 1.125 + upper.offset - lower.offset < 0.02);
     }
 
     /// Widths that are no `f64` number, and values that are none, leave constants.

@@ -247,7 +247,7 @@ fn elementwise_function(function: &Function, x: &NodeBounds, own: &NodeBounds, c
     };
     for (x, y) in x.iter().zip(own.iter()) {
         let Lines { lower, upper } = lines(function, x, y);
-        let error = context.rounding.function(function, x, y);
+        let error = add_up(context.rounding.function(function, x, y), context.rounding.flushed(function));
         builder.push(&[(lower.slope, upper.slope)], (lower.offset, upper.offset), &[x.magnitude()], error);
         if let Some(least) = least {
             builder.charge_hints(x);

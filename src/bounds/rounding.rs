@@ -87,12 +87,13 @@ impl Rounding {
         let library = |terms: &[f64]| mul_up(LIBRARY, sum_up(terms.iter().copied()));
         let (x, y) = (x.magnitude(), y.magnitude());
         match *function {
-            Function::Neg | Function::Abs | Function::Relu | Function::Clip { .. } | Function::Sign | Function::Floor => 0.0,
+            Function::Neg | Function::Abs | Function::Relu | Function::Clip { .. } => 0.0,
+            Function::Sign | Function::Floor | Function::Round => 0.0,
             Function::LeakyRelu { .. } | Function::Sqrt => self.elementwise(y),
             Function::HardSigmoid { alpha, beta } => self.elementwise(add_up(mul_up(alpha.abs(), x), beta.abs())),
             Function::HardSwish => self.elementwise(mul_up(2.0, x)),
             Function::Sigmoid | Function::Tanh | Function::Erf | Function::Softsign | Function::Sin | Function::Cos => LIBRARY,
-            Function::Exp | Function::Softplus => library(&[y, 1.0]),
+            Function::Exp | Function::Log | Function::Softplus => library(&[y, 1.0]),
             Function::Elu { alpha } => library(&[y, alpha.abs()]),
             Function::Selu { alpha, gamma } => {
                 let steepest = mul_up(alpha.abs(), gamma.abs());
@@ -105,7 +106,12 @@ impl Rounding {
         }
     }
 
-    /// Where the argument of a function that jumps at zero may be when it is computed: a subnormal number may count as zero there.
+    /// How far from its own line an argument may lie where it is computed: see [`Rounding::argument`].
+    pub fn flushed(self, function: &Function) -> f64 {
+        if self.is_exact() || !function.jumps() { 0.0 } else { FLUSH }
+    }
+
+    /// Where the argument of a function that jumps, at zero for one, may be when it is computed: a subnormal number may count as zero there.
     pub fn argument(self, function: &Function, x: Interval) -> Interval {
         if self.is_exact() || !function.jumps() { x } else { x.widened(FLUSH) }
     }

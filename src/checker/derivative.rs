@@ -32,7 +32,7 @@ impl Differentiable for Enclosure {
         Some(match *function {
             Function::Neg => -one,
             // Where it may jump there is none.
-            Function::Sign | Function::Floor if smooth_at(function, self) => zero,
+            Function::Sign | Function::Floor | Function::Round if smooth_at(function, self) => zero,
             Function::Abs => sides(self, -one, one),
             Function::Relu => sides(self, zero, one),
             Function::LeakyRelu { slope } => sides(self, exact(slope), one),
@@ -65,6 +65,7 @@ impl Differentiable for Enclosure {
             Function::Softsign => (one + self.abs()).square().reciprocal(),
             Function::Silu => self.sigmoid() * (one + *self * (-*self).sigmoid()),
             Function::Exp => self.exp(),
+            Function::Log => self.reciprocal(),
             Function::Sin => self.cos(),
             Function::Cos => -self.sin(),
             Function::Sqrt => (exact(2.0) * self.sqrt()).reciprocal(),
@@ -110,7 +111,7 @@ impl Differentiable for Enclosure {
                     Self::INVALID
                 }
             }
-            Function::Sign | Function::Floor => return None,
+            Function::Sign | Function::Floor | Function::Round => return None,
         })
     }
 
@@ -208,6 +209,11 @@ fn smooth_at(function: &Function, x: &Enclosure) -> bool {
         }
         Function::HardSwish => avoids(-3.0) && avoids(3.0),
         Function::Floor => x.lower() > x.lower().floor() && x.lower().floor() == x.upper().floor(),
+        // A half between two integers lies between the points half a step away.
+        Function::Round => {
+            let (lower, upper) = (x.lower() + 0.5, x.upper() + 0.5);
+            lower > lower.floor() && lower.floor() == upper.floor()
+        }
         Function::Abs
         | Function::Relu
         | Function::LeakyRelu { .. }
@@ -216,6 +222,7 @@ fn smooth_at(function: &Function, x: &Enclosure) -> bool {
         | Function::Celu { .. }
         | Function::Softsign
         | Function::Sign
+        | Function::Log
         | Function::Sqrt => avoids(0.0),
         _ => true,
     }
@@ -255,6 +262,7 @@ mod tests {
             Function::Mish,
             Function::Sign,
             Function::Floor,
+            Function::Round,
         ];
         for function in &functions {
             for i in -40..40 {

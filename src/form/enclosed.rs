@@ -53,13 +53,16 @@ impl Arithmetic for Enclosure {
             Function::HardSwish => *self * clip(&(*self / Self::exact(6.0) + Self::exact(0.5)), 0.0, 1.0),
             Function::Sqrt => self.sqrt(),
             // Monotone: between the values at both ends.
-            Function::Sign | Function::Floor => match (function.value(self.lower()), function.value(self.upper())) {
-                (lower, upper) if self.is_valid() => Self::from_bounds(lower, upper),
-                _ => Self::INVALID,
-            },
+            Function::Sign | Function::Floor | Function::Round => {
+                match (function.value(self.lower()), function.value(self.upper())) {
+                    (lower, upper) if self.is_valid() => Self::from_bounds(lower, upper),
+                    _ => Self::INVALID,
+                }
+            }
             Function::Sin => self.sin(),
             Function::Cos => self.cos(),
             Function::Exp => self.exp(),
+            Function::Log => self.ln(),
             Function::Elu { alpha } => elu(self, alpha),
             Function::Selu { alpha, gamma } => Self::exact(gamma) * elu(self, alpha),
             // alpha·(e^{x/alpha} − 1) has the sign of x, whatever the sign of alpha.
@@ -134,6 +137,7 @@ mod tests {
         let anchors = [
             (Function::Exp, -3.25, "3.87742078317220098868998352675961432601441e-2"),
             (Function::Exp, 20.5, "7.99902177475505406704598837283990083454401e8"),
+            (Function::Log, 3.0, "1.09861228866810969139524523692252570464749"),
             (Function::Elu { alpha: 1.7 }, -2.5, "-1.5604555023393720074481864863426360218691"),
             (Function::Elu { alpha: 1.7 }, 3.5, "3.5"),
             (Function::Elu { alpha: -0.3 }, -0.75, "1.58290034177695582000678017624332990979484e-1"),

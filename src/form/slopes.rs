@@ -13,6 +13,9 @@ use crate::sound::Enclosure;
 #[must_use]
 pub fn slopes_within(function: &Function, lower: f64, upper: f64) -> Option<SlopeRange> {
     let everywhere = function.slope_range();
+    if function.jumps() {
+        return is_level(function, lower, upper).then(|| SlopeRange::new(0.0, 0.0));
+    }
     let Some((least, greatest)) = derivatives(function, lower, upper) else { return everywhere };
     let (mut least, mut greatest) = (least.lower(), greatest.upper());
     if least.is_nan() || greatest.is_nan() || least > greatest {
@@ -23,6 +26,12 @@ pub fn slopes_within(function: &Function, lower: f64, upper: f64) -> Option<Slop
         greatest = greatest.min(everywhere.upper);
     }
     (least.is_finite() && greatest.is_finite() && least <= greatest).then(|| SlopeRange::new(least, greatest)).or(everywhere)
+}
+
+/// Whether a function that jumps between constants does not jump on `[lower, upper]`. It is monotone.
+#[allow(clippy::float_cmp)] // levels are told apart exactly
+fn is_level(function: &Function, lower: f64, upper: f64) -> bool {
+    lower <= upper && function.value(lower) == function.value(upper)
 }
 
 /// Enclosures of the least and the greatest derivative on `[lower, upper]`, for functions whose derivative is monotone or
@@ -50,6 +59,7 @@ fn derivatives(function: &Function, lower: f64, upper: f64) -> Option<(Enclosure
         Function::Erf => falling(&|x| Enclosure::exact(FRAC_2_SQRT_PI).widened(1e-15) * (-x.square()).exp()),
         Function::Softplus => Some((a.sigmoid(), b.sigmoid())),
         Function::Exp => Some((a.exp(), b.exp())),
+        Function::Log if lower > 0.0 => Some((b.reciprocal(), a.reciprocal())),
         Function::Sqrt if lower > 0.0 => {
             let derivative = |x: Enclosure| (x.sqrt() + x.sqrt()).reciprocal();
             Some((derivative(b), derivative(a)))
@@ -87,6 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn functions_that_jump_are_level_between_their_jumps() {
+        let level = Some(SlopeRange::new(0.0, 0.0));
+        assert_eq!(slopes_within(&Function::Sign, 1e-300, 5.0), level);
+        assert_eq!(slopes_within(&Function::Floor, 1.0, 2.0_f64.next_down()), level);
+        assert_eq!(slopes_within(&Function::Round, 0.5, 1.25), None);
+        assert_eq!(slopes_within(&Function::Round, 0.625, 1.25), level);
+        assert_eq!(slopes_within(&Function::Sign, -1.0, 0.0), None);
+        assert_eq!(slopes_within(&Function::Floor, f64::NAN, f64::NAN), None);
+    }
+
+    #[test]
     fn slopes_between_points_of_an_interval_lie_in_its_range() {
         let functions = [
             Function::Tanh,
@@ -95,6 +116,7 @@ mod tests {
             Function::Erf,
             Function::Softplus,
             Function::Exp,
+            Function::Log,
             Function::Sqrt,
             Function::Elu { alpha: 0.7 },
             Function::Gelu,
@@ -105,7 +127,7 @@ mod tests {
             for _ in 0..300 {
                 let centre: f64 = 3.0 * random.uniform();
                 let width = 2.0 * random.uniform().abs();
-                let (lower, upper) = if *function == Function::Sqrt {
+                let (lower, upper) = if matches!(function, Function::Sqrt | Function::Log) {
                     (0.1 + centre.abs(), 0.1 + centre.abs() + width)
                 } else {
                     (centre, centre + width)

@@ -60,11 +60,15 @@ pub enum Function {
     Sin,
     Cos,
     Exp,
+    /// The natural logarithm.
+    Log,
     Sqrt,
     /// −1, 0 or 1.
     Sign,
     /// The largest integer that is not above.
     Floor,
+    /// The nearest integer, the even one of two.
+    Round,
 }
 
 /// Ends of slope ranges are zero or at least this.
@@ -135,7 +139,14 @@ impl Function {
             Self::Silu => SlopeRange::new(-0.099_839_321_1, 1.099_839_321_1),
             Self::HardSwish => SlopeRange::new(-0.5, 1.5),
             Self::Mish => SlopeRange::new(-0.112_526_123_4, 1.088_498_162_3),
-            Self::Celu { .. } | Self::ErfGate { .. } | Self::Exp | Self::Sqrt | Self::Sign | Self::Floor => return None,
+            Self::Celu { .. }
+            | Self::ErfGate { .. }
+            | Self::Exp
+            | Self::Log
+            | Self::Sqrt
+            | Self::Sign
+            | Self::Floor
+            | Self::Round => return None,
         };
         (range.lower.is_finite() && range.upper.is_finite()).then_some(range)
     }
@@ -189,16 +200,18 @@ impl Function {
             Self::Sin => x.sin(),
             Self::Cos => x.cos(),
             Self::Exp => x.exp(),
+            Self::Log => x.ln(),
             Self::Sqrt => x.sqrt(),
             Self::Sign => sign(x),
             Self::Floor => x.floor(),
+            Self::Round => x.round_ties_even(),
         }
     }
 
     /// Does the function jump? It has a slope of zero elsewhere.
     #[must_use]
     pub const fn jumps(&self) -> bool {
-        matches!(self, Self::Sign | Self::Floor)
+        matches!(self, Self::Sign | Self::Floor | Self::Round)
     }
 
     /// The derivative in `f64`; at a kink the one from the right, except `relu′(0) = 0` and its kin; zero where the function jumps.
@@ -264,8 +277,9 @@ impl Function {
             Self::Sin => x.cos(),
             Self::Cos => -x.sin(),
             Self::Exp => x.exp(),
+            Self::Log => 1.0 / x,
             Self::Sqrt => 0.5 / x.sqrt(),
-            Self::Sign | Self::Floor => 0.0,
+            Self::Sign | Self::Floor | Self::Round => 0.0,
         }
     }
 
@@ -295,9 +309,11 @@ impl Function {
             Self::Sin => "Sin",
             Self::Cos => "Cos",
             Self::Exp => "Exp",
+            Self::Log => "Log",
             Self::Sqrt => "Sqrt",
             Self::Sign => "Sign",
             Self::Floor => "Floor",
+            Self::Round => "Round",
         }
     }
 }
@@ -442,7 +458,7 @@ mod tests {
 
     #[test]
     fn functions_without_bounded_slope_have_no_range() {
-        let without = [Function::Exp, Function::Sqrt, Function::Sign, Function::Floor];
+        let without = [Function::Exp, Function::Log, Function::Sqrt, Function::Sign, Function::Floor, Function::Round];
         for function in without.into_iter().chain([Function::Celu { alpha: -1.0 }, Function::ErfGate { divisor: 0.0 }]) {
             assert_eq!(function.slope_range(), None);
         }

@@ -93,6 +93,12 @@ impl Enclosure {
         self.monotone(Self::ln_1p_narrow)
     }
 
+    /// ln x; invalid unless the argument is certainly positive.
+    #[must_use]
+    pub fn ln(&self) -> Self {
+        self.monotone(Self::ln_narrow)
+    }
+
     /// The hyperbolic tangent.
     #[must_use]
     pub fn tanh(&self) -> Self {
@@ -182,6 +188,16 @@ impl Enclosure {
         let z = w / (Self::exact(2.0) + w);
         let logarithm = artanh_series(z) + ln_2() * Self::exact(f64::from(k));
         logarithm.widened(div_up(self.radius(), lowest))
+    }
+
+    /// ln x = k·ln 2 + ln(1 + w), where 2⁻ᵏx = 1 + w with w in (−0.3, 0.42); any k would be sound.
+    fn ln_narrow(self) -> Self {
+        if self.lower().is_nan() || self.lower() <= 0.0 {
+            return Self::INVALID;
+        }
+        let k = binary_exponent(self.hi() * std::f64::consts::SQRT_2);
+        let logarithm = (self.mul_pow2(-k) - Self::ONE).ln_1p_narrow();
+        logarithm + ln_2() * Self::exact(f64::from(k))
     }
 
     /// tanh x = −m/(2 + m) with m = e^{−2x} − 1; it is odd.

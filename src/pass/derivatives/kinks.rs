@@ -85,6 +85,7 @@ fn is_kink(function: &Function, x: f64) -> bool {
         }
         Function::HardSwish => x.abs() == 3.0,
         Function::Floor => x == x.floor(),
+        Function::Round => x + 0.5 == (x + 0.5).floor(),
         _ => false,
     }
 }

@@ -36,7 +36,8 @@ pub fn uniform(values: &[f64]) -> Option<f64> {
 /// Below this magnitude the error terms themselves could underflow.
 const TINY: f64 = 1e-250;
 
-fn combine(binary: Binary, a: f64, b: f64) -> Option<f64> {
+/// The exact result of an operation on two numbers.
+pub fn combine(binary: Binary, a: f64, b: f64) -> Option<f64> {
     let value = match binary {
         Binary::Add | Binary::Sub => {
             let b = if binary == Binary::Sub { -b } else { b };
@@ -73,7 +74,7 @@ fn call(function: &Function, x: f64) -> Option<f64> {
     match function {
         Function::Neg => Some(-x),
         Function::Abs => Some(x.abs()),
-        Function::Sign | Function::Floor => Some(function.value(x)),
+        Function::Sign | Function::Floor | Function::Round => Some(function.value(x)),
         Function::Sqrt if x == 0.0 => Some(0.0),
         Function::Sqrt => {
             let root = x.sqrt();
