@@ -3,6 +3,7 @@
 use super::builder::{Builder, Id, float, int, ints, string};
 use super::constants::DEPTH;
 use super::gates;
+use super::newer;
 use super::value::Value;
 
 type Block = fn(&mut Builder, Id) -> Id;
@@ -35,6 +36,15 @@ pub const BLOCKS: &[(&str, usize, Block)] = &[
     ("image", 1, image),
     ("range", 1, range),
     ("dropout", 1, dropout),
+    ("elementary", 3, newer::elementary),
+    ("choice", 5, newer::choice),
+    ("normalised", 4, newer::normalised),
+    ("reduced", 3, newer::reduced),
+    ("places", 3, newer::places),
+    ("resized", 2, newer::resized),
+    ("contracted", 1, newer::contracted),
+    ("quantised", 2, newer::quantised),
+    ("recurrent", 2, newer::recurrent),
 ];
 
 /// A random part; the values stay small.

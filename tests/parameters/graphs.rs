@@ -14,7 +14,7 @@ pub struct Graph {
 
 /// The random graph of a seed, for an input.
 pub fn graph(seed: u64, input: &[f64]) -> Graph {
-    let opset = [13, 15, 17, 18, 20, 22][(seed % 6) as usize];
+    let opset = [13, 15, 17, 18, 20, 22, 25][(seed % 7) as usize];
     let mut builder = Builder::new(seed, opset, input);
     // Constants that are there before anything needs them.
     for _ in 0..builder.random.below(3) {

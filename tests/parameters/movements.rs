@@ -8,8 +8,6 @@ pub fn apply(call: &Call) -> Option<Found<Vec<Value>>> {
     let one = |value: Found<Value>| Some(value.map(|value| vec![value]));
     match call.operator {
         "Identity" | "Dropout" => one(call.input(0).cloned()),
-        // Here always of one scale and without a zero point.
-        "DequantizeLinear" => one(dequantized(call)),
         "Reshape" => one(reshape(call)),
         "Flatten" => one(flatten(call)),
         "Transpose" => one(transpose(call)),
@@ -309,10 +307,4 @@ fn constant_of_shape(call: &Call) -> Found<Value> {
     let fill = call.attribute("value").and_then(|attribute| attribute.t.as_ref()).map(decoded).transpose()?;
     let fill = fill.unwrap_or_else(|| Value::floats(&[1], vec![0.0]));
     fill.picked(shape, |_| 0)
-}
-
-fn dequantized(call: &Call) -> Found<Value> {
-    let (x, scale) = (call.input(0)?, call.input(1)?.as_floats()?);
-    let [scale] = scale[..] else { return Err("several scales".to_owned()) };
-    Ok(Value::floats(&x.shape, x.as_ints()?.iter().map(|&q| q as f64 * scale).collect()))
 }

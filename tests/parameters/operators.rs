@@ -2,11 +2,12 @@
 
 use super::oracle::Call;
 use super::value::{Data, Found, Value, axis, broadcast, count};
-use super::{movements, reductions, windows};
+use super::{layers, movements, normalizations, places, reductions, windows};
 
 /// Computes one operator.
 pub fn apply(call: &Call) -> Found<Vec<Value>> {
-    if let Some(result) = movements::apply(call).or_else(|| reductions::apply(call)).or_else(|| windows::apply(call)) {
+    let rooms = [movements::apply, reductions::apply, windows::apply, normalizations::apply, places::apply, layers::apply];
+    if let Some(result) = rooms.iter().find_map(|apply| apply(call)) {
         return result;
     }
     elementwise(call).map(|value| vec![value])
@@ -43,6 +44,7 @@ fn elementwise(call: &Call) -> Found<Value> {
         "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" => compare(call),
         "And" => logic(call, |a, b| a && b),
         "Or" => logic(call, |a, b| a || b),
+        "Xor" => logic(call, |a, b| a != b),
         "Not" => {
             let x = call.input(0)?;
             Ok(Value::truths(&x.shape, x.as_truths()?.iter().map(|truth| !truth).collect()))
@@ -106,6 +108,22 @@ fn function(call: &Call) -> Option<Box<dyn Fn(f64) -> f64>> {
         }
         "HardSwish" => Box::new(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
         "Tanh" => Box::new(f64::tanh),
+        "Log" => Box::new(f64::ln),
+        "Sinh" => Box::new(f64::sinh),
+        "Cosh" => Box::new(f64::cosh),
+        "Tan" => Box::new(f64::tan),
+        "Atanh" => Box::new(f64::atanh),
+        "Acosh" => Box::new(f64::acosh),
+        "Erfc" => Box::new(libm::erfc),
+        "Round" => Box::new(f64::round_ties_even),
+        "Swish" => {
+            let alpha = alpha(1.0);
+            Box::new(move |x| x * sigmoid(alpha * x))
+        }
+        "ThresholdedRelu" => {
+            let alpha = alpha(1.0);
+            Box::new(move |x| if x > alpha { x } else { 0.0 })
+        }
         "Softplus" => Box::new(softplus),
         "Softsign" => Box::new(|x| x / (1.0 + x.abs())),
         "Erf" => Box::new(libm::erf),
@@ -233,7 +251,7 @@ fn cast(x: &Value, to: i64) -> Found<Value> {
         (1 | 11, Data::Ints(data)) => Data::Floats(data.iter().map(|&i| i as f64).collect()),
         (1 | 11, Data::Truths(data)) => Data::Floats(data.iter().map(|&t| f64::from(u8::from(t))).collect()),
         (6 | 7, Data::Floats(data)) => Data::Ints(data.iter().map(|x| x.trunc() as i64).collect()),
-        (6 | 7, Data::Ints(data)) => Data::Ints(data.clone()),
+        (2 | 3 | 6 | 7, Data::Ints(data)) => Data::Ints(data.clone()),
         (6 | 7, Data::Truths(data)) => Data::Ints(data.iter().map(|&t| i64::from(t)).collect()),
         (9, Data::Floats(data)) => Data::Truths(data.iter().map(|&x| x != 0.0).collect()),
         (9, Data::Ints(data)) => Data::Truths(data.iter().map(|&i| i != 0).collect()),

@@ -239,6 +239,8 @@ pub fn decoded(tensor: &TensorProto) -> Found<Value> {
         (Ok(DataType::Int64), None) => Data::Ints(tensor.int64_data.clone()),
         (Ok(DataType::Int32), Some(raw)) => Data::Ints(cut(raw, |b| i64::from(i32::from_le_bytes(b)))),
         (Ok(DataType::Int32), None) => Data::Ints(tensor.int32_data.iter().map(|&i| i64::from(i)).collect()),
+        (Ok(DataType::Int8), Some(raw)) => Data::Ints(raw.iter().map(|&byte| i64::from(byte.cast_signed())).collect()),
+        (Ok(DataType::Uint8), Some(raw)) => Data::Ints(raw.iter().map(|&byte| i64::from(byte)).collect()),
         (Ok(DataType::Bool), Some(raw)) => Data::Truths(raw.iter().map(|&byte| byte != 0).collect()),
         (Ok(DataType::Bool), None) => Data::Truths(tensor.int32_data.iter().map(|&i| i != 0).collect()),
         (kind, _) => return Err(format!("a tensor of type {kind:?}")),

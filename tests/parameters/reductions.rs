@@ -1,6 +1,7 @@
 //! Reductions, sorting, softmax, matrix products and normalisation.
 
 use super::movements::sorted_axes;
+use super::normalizations::norm;
 use super::operators::{along, larger, pairwise, product, smaller, softmax};
 use super::oracle::Call;
 use super::value::{Data, Found, Value, axis, broadcast, count, flat, strides};
@@ -16,8 +17,14 @@ pub fn apply(call: &Call) -> Option<Found<Vec<Value>>> {
         "ReduceProd" => one(reduce(call, |row| row.iter().product())),
         "ReduceL1" => one(reduce(call, |row| row.iter().map(|x| x.abs()).sum())),
         "ReduceSumSquare" => one(reduce(call, |row| row.iter().map(|x| x * x).sum())),
+        "ReduceL2" => one(reduce(call, |row| norm(row, 2))),
+        "ReduceLogSum" => one(reduce(call, |row| row.iter().sum::<f64>().ln())),
+        "ReduceLogSumExp" => one(reduce(call, log_sum_exp)),
         "TopK" => one(top_k(call)),
-        "Softmax" => one(normalised(call)),
+        "Softmax" => one(normalised(call, softmax)),
+        "LogSoftmax" => one(normalised(call, |data, width| {
+            data.chunks(width.max(1)).flat_map(|row| row.iter().map(|x| x - log_sum_exp(row)).collect::<Vec<_>>()).collect()
+        })),
         "MatMul" => one(call.input(0).and_then(|a| matmul(a, call.input(1)?))),
         "Gemm" => one(gemm(call)),
         "BatchNormalization" => one(batch_normalization(call)),
@@ -76,14 +83,19 @@ fn top_k(call: &Call) -> Found<Value> {
     sorted.picked(shape, |index| flat(index, &own))
 }
 
-fn normalised(call: &Call) -> Found<Value> {
+fn log_sum_exp(row: &[f64]) -> f64 {
+    let peak = row.iter().copied().fold(f64::NEG_INFINITY, larger);
+    peak + row.iter().map(|x| (x - peak).exp()).sum::<f64>().ln()
+}
+
+fn normalised(call: &Call, operate: impl Fn(&[f64], usize) -> Vec<f64>) -> Found<Value> {
     let x = call.input(0)?;
     if call.opset >= 13 {
-        return along(x, call.int("axis", -1), softmax);
+        return along(x, call.int("axis", -1), operate);
     }
     let (rank, at) = (x.shape.len(), call.int("axis", 1));
     let at = if at == rank as i64 { rank } else { axis(at, rank)? };
-    Ok(Value::floats(&x.shape, softmax(x.as_floats()?, count(&x.shape[at..]))))
+    Ok(Value::floats(&x.shape, operate(x.as_floats()?, count(&x.shape[at..]))))
 }
 
 pub fn matmul(a: &Value, b: &Value) -> Found<Value> {

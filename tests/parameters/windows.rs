@@ -1,5 +1,6 @@
 //! Convolutions and poolings, element by element as they are defined.
 
+use super::normalizations::norm;
 use super::operators::larger;
 use super::oracle::Call;
 use super::value::{Found, Value, count, flat, for_each_index, strides};
@@ -17,6 +18,8 @@ pub fn apply(call: &Call) -> Option<Found<Vec<Value>>> {
                 window.iter().sum::<f64>() / if include { places as f64 } else { window.len() as f64 }
             }))
         }
+        "LpPool" => one(pooled(call, |window, _| norm(window, call.int("p", 2)))),
+        "GlobalLpPool" => one(global(call, |plane| norm(plane, call.int("p", 2)))),
         "GlobalMaxPool" => one(global(call, |plane| plane.iter().copied().fold(f64::NEG_INFINITY, larger))),
         "GlobalAveragePool" => one(global(call, |plane| plane.iter().sum::<f64>() / plane.len() as f64)),
         _ => None,

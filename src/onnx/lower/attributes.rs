@@ -88,6 +88,13 @@ impl<'a> Site<'a> {
         std::str::from_utf8(bytes).map_err(|_| NodeError::attribute(name, "is not UTF-8"))
     }
 
+    /// A list of texts; an attribute that is missing is an empty one.
+    pub fn strings(&self, name: &str) -> Result<Vec<&'a str>, NodeError> {
+        let Some(attribute) = self.attribute(name, AttributeType::Strings)? else { return Ok(Vec::new()) };
+        let text = |bytes: &'a Vec<u8>| std::str::from_utf8(bytes);
+        attribute.strings.iter().map(text).collect::<Result<_, _>>().map_err(|_| NodeError::attribute(name, "is not UTF-8"))
+    }
+
     pub fn optional_tensor(&self, name: &str) -> Result<Option<&'a TensorProto>, NodeError> {
         let Some(attribute) = self.attribute(name, AttributeType::Tensor)? else { return Ok(None) };
         attribute.t.as_ref().map(Some).ok_or_else(|| NodeError::attribute(name, "holds no tensor"))

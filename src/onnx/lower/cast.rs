@@ -42,10 +42,10 @@ fn convert(site: &mut Site, target: DataType) -> Result<Slot, NodeError> {
             ))),
         },
         Slot::Step(step) => match &**step {
-            Step::Truth(comparison) if floating => Ok(Slot::Step(Step::Indicator(comparison.clone()).into())),
+            Step::Truth(condition) if floating => Ok(Slot::Step(Step::Indicator(condition.clone()).into())),
             Step::Truth(_) if target == DataType::Bool => Ok(x),
-            Step::Indicator(_) if floating => Ok(x),
-            _ => Err(step.refusal()),
+            Step::Indicator(_) | Step::Gated { .. } if floating => Ok(x),
+            _ => Err(NodeError::unsupported(format!("a cast of a comparison of values to {target:?} is used as integers"))),
         },
         Slot::Constant(_) => match x.discrete() {
             Some(value) => constant(site, &value.clone(), target),

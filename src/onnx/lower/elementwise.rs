@@ -5,7 +5,7 @@ use super::super::value::Value;
 use super::folding::{self, Arithmetic};
 use super::graph::Slot;
 use super::site::Site;
-use super::{comparison, gates};
+use super::{comparison, gates, masked};
 use crate::ir::{Binary, Function};
 
 pub(super) fn add(site: &mut Site) -> Result<Slot, NodeError> {
@@ -14,7 +14,10 @@ pub(super) fn add(site: &mut Site) -> Result<Slot, NodeError> {
 }
 
 fn sum_of(site: &mut Site, a: &Slot, b: &Slot) -> Result<Slot, NodeError> {
-    match comparison::sum(site, a, b)? {
+    if let Some(slot) = comparison::sum(site, a, b)? {
+        return Ok(slot);
+    }
+    match masked::sum(site, a, b)? {
         Some(slot) => Ok(slot),
         None => arithmetic(site, a, b, Binary::Add, i64::checked_add),
     }
@@ -120,6 +123,11 @@ pub(super) fn power(site: &mut Site) -> Result<Slot, NodeError> {
     let Some(value) = value else {
         return Err(NodeError::unsupported("the exponent is not one constant for all elements; write one Pow for each"));
     };
+    raised_to(site, &x, value)
+}
+
+/// The power of every element with that exponent.
+pub(super) fn raised_to(site: &mut Site, x: &Slot, value: f64) -> Result<Slot, NodeError> {
     let quarters = value.abs() * 4.0;
     if value == 0.0 || quarters.fract() != 0.0 || value.abs() > LARGEST_EXPONENT {
         let reason = format!("the exponent is {value}; supported are multiples of 1/4 up to 32, but not 0, with either sign");
@@ -127,9 +135,9 @@ pub(super) fn power(site: &mut Site) -> Result<Slot, NodeError> {
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most 128
     let quarters = quarters as u32;
-    let mut result = whole_power(site, &x, quarters / 4)?;
+    let mut result = whole_power(site, x, quarters / 4)?;
     if !quarters.is_multiple_of(4) {
-        let root = site.function(Function::Sqrt, &x)?;
+        let root = site.function(Function::Sqrt, x)?;
         if quarters & 2 != 0 {
             result = Some(times(site, result, &root)?);
         }

@@ -3,6 +3,7 @@
 use super::super::error::NodeError;
 use super::super::proto::DataType;
 use super::super::value::{BoolTensor, IntTensor, Value};
+use super::comparison::{Junction, join};
 use super::graph::{Slot, checked_count, gather};
 use super::indices::{broadcast_shapes, extent, flat, for_each_index, signed, source, strides};
 use super::site::Site;
@@ -72,20 +73,21 @@ pub(super) fn modulo(site: &mut Site) -> Result<Slot, NodeError> {
 }
 
 pub(super) fn and(site: &mut Site) -> Result<Slot, NodeError> {
-    logic(site, |a, b| a && b)
+    logic(site, Junction::And, |a, b| a && b)
 }
 
 pub(super) fn or(site: &mut Site) -> Result<Slot, NodeError> {
-    logic(site, |a, b| a || b)
+    logic(site, Junction::Or, |a, b| a || b)
 }
 
-fn logic(site: &mut Site, combine: fn(bool, bool) -> bool) -> Result<Slot, NodeError> {
+pub(super) fn xor(site: &mut Site) -> Result<Slot, NodeError> {
+    logic(site, Junction::Xor, |a, b| a != b)
+}
+
+fn logic(site: &mut Site, junction: Junction, combine: fn(bool, bool) -> bool) -> Result<Slot, NodeError> {
     let (a, b) = (site.input(0)?, site.input(1)?);
-    if let Slot::Step(step) = &a {
-        return Err(step.refusal());
-    }
-    if let Slot::Step(step) = &b {
-        return Err(step.refusal());
+    if let Some(slot) = join(site, junction, &a, &b)? {
+        return Ok(slot);
     }
     let (Some(Value::Bool(a)), Some(Value::Bool(b))) = (a.discrete(), b.discrete()) else {
         return Err(NodeError::invalid("needs truth values"));

@@ -75,7 +75,7 @@ pub(super) fn gemm(site: &mut Site) -> Result<Slot, NodeError> {
     site.binary(Binary::Add, &product, &c)
 }
 
-fn times(site: &mut Site, x: Slot, factor: f64) -> Result<Slot, NodeError> {
+pub(super) fn times(site: &mut Site, x: Slot, factor: f64) -> Result<Slot, NodeError> {
     #[allow(clippy::float_cmp)] // exactly one changes nothing
     if factor == 1.0 {
         return Ok(x);

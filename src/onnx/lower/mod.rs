@@ -8,7 +8,9 @@ mod activation;
 mod attributes;
 mod cast;
 mod comparison;
+mod contrib;
 mod conv;
+mod einsum;
 mod elementwise;
 mod folding;
 mod gates;
@@ -18,13 +20,19 @@ mod indexing;
 mod indices;
 mod interface;
 mod linear;
+mod masked;
 mod movement;
 mod normalization;
 mod operators;
 mod order;
+mod piecewise;
 mod pooling;
 mod quantization;
+mod ratio;
+mod recurrent;
 mod reduce;
+mod resize;
+mod scatter;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -128,7 +136,9 @@ pub(super) fn lower(model: ModelProto, external: &mut ExternalData) -> Result<Lo
     let element = interface::element(input);
     let input = Port { name: input.name.clone(), shape };
 
-    let mut walk = Walk { opset, slots: HashMap::new(), remaining: plan.uses.clone(), tensors, built: Graph::default() };
+    let foreign = model.opset_import.iter().filter(|import| !interface::is_default(&import.domain));
+    let foreign = foreign.map(|import| (import.domain.clone(), import.version)).collect();
+    let mut walk = Walk { opset, foreign, slots: HashMap::new(), remaining: plan.uses.clone(), tensors, built: Graph::default() };
     walk.push_input(&input)?;
     walk.built.record_precision(&input.name, element);
     for &index in &plan.order {
@@ -223,6 +233,8 @@ fn at(node: Option<&NodeProto>, opset: i64, error: NodeError) -> LoadError {
 /// The walk over the nodes.
 struct Walk {
     opset: i64,
+    /// The versions of other domains.
+    foreign: HashMap<String, i64>,
     slots: HashMap<String, Slot>,
     /// How often each value is still to be read; then its slot is dropped.
     remaining: HashMap<String, usize>,
@@ -283,8 +295,11 @@ impl Walk {
         for value in &node.input {
             inputs.push(if value.is_empty() { None } else { self.read(value, plan, external)? });
         }
-        let outputs =
-            self.apply(node, inputs, external).map_err(|error| LoadError::node(label(node), &node.op_type, self.opset, error))?;
+        let read = |value: &String| !value.is_empty() && plan.uses.contains_key(value);
+        let used = node.output.iter().map(read).collect();
+        let outputs = self
+            .apply(node, inputs, used, external)
+            .map_err(|error| LoadError::node(label(node), &node.op_type, self.opset, error))?;
         for (position, value) in node.output.iter().enumerate() {
             if value.is_empty() || !plan.uses.contains_key(value) {
                 continue;
@@ -303,20 +318,23 @@ impl Walk {
         &mut self,
         node: &NodeProto,
         inputs: Vec<Option<Slot>>,
+        used: Vec<bool>,
         external: &mut ExternalData,
     ) -> Result<Vec<Slot>, NodeError> {
-        if !interface::is_default(&node.domain) {
-            return Err(operators::unsupported(&node.op_type, &node.domain));
-        }
         let attributes: Vec<&str> = node.attribute.iter().map(|attribute| attribute.name.as_str()).collect();
         // Trailing omitted inputs are as good as none.
         let given = inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        let operator = operators::find(&node.op_type, self.opset, given, &attributes)?;
+        let (operator, opset) = if interface::is_default(&node.domain) {
+            (operators::find(&node.op_type, self.opset, given, &attributes)?, self.opset)
+        } else {
+            let opset = self.foreign.get(&node.domain).copied().unwrap_or(1);
+            (operators::find_foreign(&node.domain, &node.op_type, opset, given, &attributes)?, opset)
+        };
         let name = match (operator.name, node.output.first()) {
             (CONSTANT, Some(output)) => output,
             _ => label(node),
         };
-        let mut site = Site { proto: node, name, opset: self.opset, inputs, graph: &mut self.built, external };
+        let mut site = Site { proto: node, name, opset, used, inputs, graph: &mut self.built, external };
         match operator.lower {
             Lower::One(lower) => lower(&mut site).map(|slot| vec![slot]),
             Lower::Many(lower) => lower(&mut site),

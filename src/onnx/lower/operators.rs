@@ -4,8 +4,8 @@ use super::super::error::NodeError;
 use super::graph::Slot;
 use super::site::Site;
 use super::{
-    activation, cast, comparison, conv, elementwise, folding, indexing, linear, movement, normalization, pooling, quantization,
-    reduce,
+    activation, cast, comparison, contrib, conv, einsum, elementwise, folding, indexing, linear, movement, normalization,
+    pooling, quantization, recurrent, reduce, resize, scatter,
 };
 
 /// The operator sets of the default domain that are understood.
@@ -40,11 +40,25 @@ const ANY: usize = usize::MAX;
 const WINDOW: &[&str] = &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"];
 const REDUCTION: &[&str] = &["axes", "keepdims", "noop_with_empty_axes"];
 
+const RECURRENT: &[&str] = &[
+    "activation_alpha",
+    "activation_beta",
+    "activations",
+    "clip",
+    "direction",
+    "hidden_size",
+    "input_forget",
+    "layout",
+    "linear_before_reset",
+];
+
 /// In alphabetical order.
 static OPERATORS: &[Operator] = &[
     one("Abs", 7, (1, 1), &[], elementwise::absolute),
+    one("Acosh", 9, (1, 1), &[], activation::inverse_hyperbolic_cosine),
     one("Add", 7, (2, 2), &[], elementwise::add),
     one("And", 7, (2, 2), &[], folding::and),
+    one("Atanh", 9, (1, 1), &[], activation::inverse_hyperbolic_tangent),
     one(
         "AveragePool",
         7,
@@ -76,47 +90,80 @@ static OPERATORS: &[Operator] = &[
         conv::transposed,
     ),
     one("Cos", 7, (1, 1), &[], activation::cosine),
+    one("Cosh", 9, (1, 1), &[], activation::hyperbolic_cosine),
+    one("CumSum", 11, (2, 2), &["exclusive", "reverse"], scatter::cumulative_sum),
     one("DepthToSpace", 7, (1, 1), &["blocksize", "mode"], movement::depth_to_space),
     one("DequantizeLinear", 10, (2, 3), &["axis", "block_size", "output_dtype"], quantization::dequantize),
     one("Div", 7, (2, 2), &[], elementwise::divide),
     one("Dropout", 7, (1, 3), &["ratio", "seed"], movement::dropout),
+    one("Einsum", 12, (1, ANY), &["equation"], einsum::einsum),
     one("Elu", 7, (1, 1), &["alpha"], activation::elu),
     one("Equal", 7, (2, 2), &[], comparison::equal),
     one("Erf", 9, (1, 1), &[], activation::erf),
+    one("Erfc", 7, (1, 1), &[], activation::complementary_error),
     one("Exp", 7, (1, 1), &[], activation::exponential),
     one("Expand", 8, (2, 2), &[], movement::expand),
     one("Flatten", 7, (1, 1), &["axis"], movement::flatten),
     one("Floor", 7, (1, 1), &[], activation::floor),
+    Operator { name: "GRU", since: 7, inputs: (3, 6), attributes: RECURRENT, lower: Lower::Many(recurrent::gru) },
     one("Gather", 7, (2, 2), &["axis"], indexing::gather),
+    one("GatherElements", 11, (2, 2), &["axis"], scatter::gather_elements),
+    one("GatherND", 11, (2, 2), &["batch_dims"], scatter::gather_nd),
     one("Gelu", 20, (1, 1), &["approximate"], activation::gelu),
     one("Gemm", 7, (2, 3), &["alpha", "beta", "transA", "transB"], linear::gemm),
     one("GlobalAveragePool", 7, (1, 1), &[], pooling::global_average),
+    one("GlobalLpPool", 7, (1, 1), &["p"], pooling::global_norm),
     one("GlobalMaxPool", 7, (1, 1), &[], pooling::global_max),
     one("Greater", 7, (2, 2), &[], comparison::greater),
     one("GreaterOrEqual", 12, (2, 2), &[], comparison::greater_or_equal),
+    one("GroupNormalization", 18, (3, 3), &["epsilon", "num_groups", "stash_type"], normalization::group_normalization),
     one("HardSigmoid", 7, (1, 1), &["alpha", "beta"], activation::hard_sigmoid),
     one("HardSwish", 14, (1, 1), &[], activation::hard_swish),
     one("Identity", 7, (1, 1), &[], movement::identity),
+    one("InstanceNormalization", 7, (3, 3), &["epsilon"], normalization::instance_normalization),
+    one("LRN", 7, (1, 1), &["alpha", "beta", "bias", "size"], normalization::local_response_normalization),
+    Operator { name: "LSTM", since: 7, inputs: (3, 8), attributes: RECURRENT, lower: Lower::Many(recurrent::lstm) },
+    one("LayerNormalization", 17, (2, 3), &["axis", "epsilon", "stash_type"], normalization::layer_normalization),
     one("LeakyRelu", 7, (1, 1), &["alpha"], activation::leaky_relu),
     one("Less", 7, (2, 2), &[], comparison::less),
     one("LessOrEqual", 12, (2, 2), &[], comparison::less_or_equal),
+    one("Log", 7, (1, 1), &[], activation::logarithm),
+    one("LogSoftmax", 7, (1, 1), &["axis"], reduce::log_softmax),
+    one("LpNormalization", 7, (1, 1), &["axis", "p"], normalization::lp_normalization),
+    one("LpPool", 7, (1, 1), &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "p", "pads", "strides"], pooling::norm),
     one("MatMul", 7, (2, 2), &[], linear::matmul),
     one("Max", 7, (1, ANY), &[], elementwise::maximum),
     one("MaxPool", 7, (1, 1), WINDOW, pooling::max),
     one("Mean", 7, (1, ANY), &[], elementwise::mean),
+    one("MeanVarianceNormalization", 9, (1, 1), &["axes"], normalization::mean_variance_normalization),
     one("Min", 7, (1, ANY), &[], elementwise::minimum),
     one("Mish", 18, (1, 1), &[], activation::mish),
     one("Mod", 10, (2, 2), &["fmod"], folding::modulo),
     one("Mul", 7, (2, 2), &[], elementwise::multiply),
     one("Neg", 7, (1, 1), &[], elementwise::negate),
     one("Not", 7, (1, 1), &[], comparison::not),
+    one("OneHot", 9, (3, 3), &["axis"], scatter::one_hot),
     one("Or", 7, (2, 2), &[], folding::or),
     one("PRelu", 7, (2, 2), &[], activation::parametric_relu),
     one("Pad", 7, (1, 4), &["mode", "pads", "value"], indexing::pad),
     one("Pow", 7, (2, 2), &[], elementwise::power),
+    one(
+        "QLinearConv",
+        10,
+        (8, 9),
+        &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"],
+        quantization::quantized_convolution,
+    ),
+    one("QLinearMatMul", 10, (8, 8), &[], quantization::quantized_matmul),
+    one("QuantizeLinear", 10, (2, 3), &["axis", "block_size", "output_dtype", "precision", "saturate"], quantization::quantize),
+    one("RMSNormalization", 23, (2, 2), &["axis", "epsilon", "stash_type"], normalization::rms_normalization),
+    Operator { name: "RNN", since: 7, inputs: (3, 6), attributes: RECURRENT, lower: Lower::Many(recurrent::rnn) },
     one("Range", 11, (3, 3), &[], folding::range),
     one("Reciprocal", 7, (1, 1), &[], elementwise::reciprocal),
     one("ReduceL1", 7, (1, 2), REDUCTION, reduce::sum_of_magnitudes),
+    one("ReduceL2", 7, (1, 2), REDUCTION, reduce::norm),
+    one("ReduceLogSum", 7, (1, 2), REDUCTION, reduce::log_sum),
+    one("ReduceLogSumExp", 7, (1, 2), REDUCTION, reduce::log_sum_exp),
     one("ReduceMax", 7, (1, 2), REDUCTION, reduce::max),
     one("ReduceMean", 7, (1, 2), REDUCTION, reduce::mean),
     one("ReduceMin", 7, (1, 2), REDUCTION, reduce::min),
@@ -125,12 +172,33 @@ static OPERATORS: &[Operator] = &[
     one("ReduceSumSquare", 7, (1, 2), REDUCTION, reduce::sum_of_squares),
     one("Relu", 7, (1, 1), &[], activation::relu),
     one("Reshape", 7, (2, 2), &["allowzero"], movement::reshape),
+    one(
+        "Resize",
+        10,
+        (2, 4),
+        &[
+            "antialias",
+            "axes",
+            "coordinate_transformation_mode",
+            "cubic_coeff_a",
+            "exclude_outside",
+            "extrapolation_value",
+            "keep_aspect_ratio_policy",
+            "mode",
+            "nearest_mode",
+        ],
+        resize::resize,
+    ),
+    one("Round", 11, (1, 1), &[], activation::round),
+    one("ScatterElements", 11, (3, 3), &["axis", "reduction"], scatter::scatter_elements),
+    one("ScatterND", 11, (3, 3), &["reduction"], scatter::scatter_nd),
     one("Selu", 7, (1, 1), &["alpha", "gamma"], activation::selu),
     one("Shape", 7, (1, 1), &["end", "start"], folding::shape),
     one("Shrink", 9, (1, 1), &["bias", "lambd"], activation::shrink),
     one("Sigmoid", 7, (1, 1), &[], activation::sigmoid),
     one("Sign", 9, (1, 1), &[], elementwise::sign),
     one("Sin", 7, (1, 1), &[], activation::sine),
+    one("Sinh", 9, (1, 1), &[], activation::hyperbolic_sine),
     one("Size", 7, (1, 1), &[], folding::size),
     one("Slice", 7, (1, 5), &["axes", "ends", "starts"], indexing::slice),
     one("Softmax", 7, (1, 1), &["axis"], reduce::softmax),
@@ -148,7 +216,10 @@ static OPERATORS: &[Operator] = &[
     one("Squeeze", 7, (1, 2), &["axes"], movement::squeeze),
     one("Sub", 7, (2, 2), &[], elementwise::subtract),
     one("Sum", 7, (1, ANY), &[], elementwise::sum),
+    one("Swish", 24, (1, 1), &["alpha"], activation::swish),
+    one("Tan", 7, (1, 1), &[], activation::tangent),
     one("Tanh", 7, (1, 1), &[], activation::tanh),
+    one("ThresholdedRelu", 10, (1, 1), &["alpha"], activation::thresholded_relu),
     one("Tile", 7, (2, 2), &[], movement::tile),
     Operator {
         name: "TopK",
@@ -158,8 +229,138 @@ static OPERATORS: &[Operator] = &[
         lower: Lower::Many(reduce::top_k),
     },
     one("Transpose", 7, (1, 1), &["perm"], movement::transpose),
+    one("Trilu", 14, (1, 2), &["upper"], scatter::triangle),
     one("Unsqueeze", 7, (1, 2), &["axes"], movement::unsqueeze),
+    one("Upsample", 7, (1, 2), &["mode", "scales"], resize::upsample),
     one("Where", 9, (3, 3), &[], comparison::choose),
+    one("Xor", 7, (2, 2), &[], folding::xor),
+];
+
+const MICROSOFT: &str = "com.microsoft";
+const LEARNING: &str = "ai.onnx.ml";
+
+const fn foreign(
+    name: &'static str,
+    inputs: (usize, usize),
+    attributes: &'static [&'static str],
+    lower: fn(&mut Site) -> Result<Slot, NodeError>,
+) -> Operator {
+    one(name, 1, inputs, attributes, lower)
+}
+
+/// Operators of other domains.
+static FOREIGN: &[(&str, Operator)] = &[
+    (MICROSOFT, foreign("BiasGelu", (2, 2), &[], contrib::bias_gelu)),
+    (MICROSOFT, foreign("DequantizeLinear", (2, 3), &["axis", "block_size"], quantization::dequantize)),
+    (MICROSOFT, foreign("FastGelu", (1, 2), &[], contrib::fast_gelu)),
+    (
+        MICROSOFT,
+        foreign(
+            "FusedConv",
+            (2, 4),
+            &["activation", "activation_params", "auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"],
+            contrib::fused_convolution,
+        ),
+    ),
+    (
+        MICROSOFT,
+        foreign(
+            "FusedGemm",
+            (2, 3),
+            &["activation", "activation_alpha", "activation_beta", "activation_gamma", "alpha", "beta", "transA", "transB"],
+            contrib::fused_gemm,
+        ),
+    ),
+    (
+        MICROSOFT,
+        foreign("FusedMatMul", (2, 2), &["alpha", "transA", "transB", "transBatchA", "transBatchB"], contrib::fused_matmul),
+    ),
+    (MICROSOFT, foreign("Gelu", (1, 1), &[], contrib::gelu)),
+    (MICROSOFT, foreign("QGemm", (6, 9), &["alpha", "transA", "transB"], quantization::quantized_gemm)),
+    (MICROSOFT, foreign("QLinearAdd", (7, 8), &[], quantization::quantized_sum)),
+    (
+        MICROSOFT,
+        foreign(
+            "QLinearAveragePool",
+            (4, 5),
+            &["auto_pad", "ceil_mode", "channels_last", "count_include_pad", "kernel_shape", "pads", "strides"],
+            quantization::quantized_average_pool,
+        ),
+    ),
+    (MICROSOFT, foreign("QLinearConcat", (5, ANY), &["axis"], quantization::quantized_concat)),
+    (MICROSOFT, foreign("QLinearGlobalAveragePool", (5, 5), &["channels_last"], quantization::quantized_global_average_pool)),
+    (MICROSOFT, foreign("QLinearLeakyRelu", (4, 5), &["alpha"], quantization::quantized_leaky_relu)),
+    (MICROSOFT, foreign("QLinearMul", (7, 8), &[], quantization::quantized_product)),
+    (MICROSOFT, foreign("QLinearSigmoid", (4, 5), &[], quantization::quantized_sigmoid)),
+    (MICROSOFT, foreign("QLinearSoftmax", (5, 5), &["axis", "opset"], quantization::quantized_softmax)),
+    (MICROSOFT, foreign("QuantizeLinear", (2, 3), &["axis", "block_size"], quantization::quantize)),
+    (MICROSOFT, foreign("QuickGelu", (1, 1), &["alpha"], contrib::quick_gelu)),
+    (
+        MICROSOFT,
+        Operator {
+            name: "SkipLayerNormalization",
+            since: 1,
+            inputs: (3, 5),
+            attributes: &["epsilon"],
+            lower: Lower::Many(contrib::skip_layer_normalization),
+        },
+    ),
+    (
+        MICROSOFT,
+        Operator {
+            name: "SkipSimplifiedLayerNormalization",
+            since: 1,
+            inputs: (3, 4),
+            attributes: &["epsilon"],
+            lower: Lower::Many(contrib::skip_rms_normalization),
+        },
+    ),
+    (
+        LEARNING,
+        Operator {
+            name: "LinearClassifier",
+            since: 1,
+            inputs: (1, 1),
+            attributes: &[
+                "classlabels_ints",
+                "classlabels_strings",
+                "coefficients",
+                "intercepts",
+                "multi_class",
+                "post_transform",
+            ],
+            lower: Lower::Many(contrib::linear_classifier),
+        },
+    ),
+    (
+        LEARNING,
+        foreign(
+            "LinearRegressor",
+            (1, 1),
+            &["coefficients", "intercepts", "post_transform", "targets"],
+            contrib::linear_regressor,
+        ),
+    ),
+    (LEARNING, foreign("Normalizer", (1, 1), &["norm"], contrib::normalizer)),
+    (
+        LEARNING,
+        foreign(
+            "SVMRegressor",
+            (1, 1),
+            &[
+                "coefficients",
+                "kernel_params",
+                "kernel_type",
+                "n_supports",
+                "one_class",
+                "post_transform",
+                "rho",
+                "support_vectors",
+            ],
+            contrib::support_vector_regressor,
+        ),
+    ),
+    (LEARNING, foreign("Scaler", (1, 1), &["offset", "scale"], contrib::scaler)),
 ];
 
 /// Attributes whose meaning began with an operator set, and what they would silently change in an older one.
@@ -174,6 +375,27 @@ const NEWER_ATTRIBUTES: &[(&str, &str, i64)] = &[
     ("Shape", "end", 15),
     ("Shape", "start", 15),
     ("Split", "num_outputs", 18),
+    ("LpPool", "ceil_mode", 18),
+    ("LpPool", "dilations", 18),
+    ("Resize", "antialias", 18),
+    ("Resize", "axes", 18),
+    ("Resize", "coordinate_transformation_mode", 11),
+    ("Resize", "cubic_coeff_a", 11),
+    ("Resize", "exclude_outside", 11),
+    ("Resize", "extrapolation_value", 11),
+    ("Resize", "keep_aspect_ratio_policy", 18),
+    ("Resize", "nearest_mode", 11),
+    ("ScatterElements", "reduction", 16),
+    ("ScatterND", "reduction", 16),
+    ("GroupNormalization", "stash_type", 21),
+    ("GRU", "layout", 14),
+    ("LSTM", "layout", 14),
+    ("RNN", "layout", 14),
+    ("QuantizeLinear", "axis", 13),
+    ("QuantizeLinear", "block_size", 21),
+    ("QuantizeLinear", "output_dtype", 21),
+    ("QuantizeLinear", "precision", 23),
+    ("QuantizeLinear", "saturate", 19),
     ("TopK", "largest", 11),
     ("TopK", "sorted", 11),
 ];
@@ -186,6 +408,7 @@ const OLDER_ATTRIBUTES: &[(&str, &str, i64)] = &[
     ("Dropout", "ratio", 12),
     ("Pad", "value", 11),
     ("TopK", "k", 10),
+    ("Upsample", "scales", 9),
 ];
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -196,6 +419,30 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn find(name: &str, opset: i64, given: usize, attributes: &[&str]) -> Result<&'static Operator, NodeError> {
     let found = OPERATORS.binary_search_by(|operator| operator.name.cmp(name)).ok();
     let operator = found.and_then(|index| OPERATORS.get(index)).ok_or_else(|| unsupported(name, "ai.onnx"))?;
+    checked(operator, "", opset, given, attributes)
+}
+
+/// The same for an operator of another domain.
+pub(super) fn find_foreign(
+    domain: &str,
+    name: &str,
+    opset: i64,
+    given: usize,
+    attributes: &[&str],
+) -> Result<&'static Operator, NodeError> {
+    let found = FOREIGN.iter().find(|(own, operator)| *own == domain && operator.name == name);
+    let (_, operator) = found.ok_or_else(|| unsupported(name, domain))?;
+    checked(operator, domain, opset, given, attributes)
+}
+
+fn checked(
+    operator: &'static Operator,
+    domain: &str,
+    opset: i64,
+    given: usize,
+    attributes: &[&str],
+) -> Result<&'static Operator, NodeError> {
+    let name = operator.name;
     if opset < operator.since {
         let since = operator.since;
         return Err(NodeError::invalid(format!("the operator exists only since operator set {since}")));
@@ -205,8 +452,10 @@ pub(super) fn find(name: &str, opset: i64, given: usize, attributes: &[&str]) ->
         let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
         return Err(NodeError::invalid(format!("it has {given} inputs where {range} are defined")));
     }
+    // The tables are those of the default domain.
     let versions = |table: &[(&str, &str, i64)], attribute: &str| {
-        table.iter().find(|(operator, own, _)| *operator == name && *own == attribute).map(|(_, _, version)| *version)
+        let mut rows = table.iter().filter(|_| domain.is_empty());
+        rows.find(|(operator, own, _)| *operator == name && *own == attribute).map(|(_, _, version)| *version)
     };
     for attribute in attributes {
         if !operator.attributes.contains(attribute) {
@@ -225,26 +474,30 @@ pub(super) fn find(name: &str, opset: i64, given: usize, attributes: &[&str]) ->
 /// The error for an operator that is not in the table.
 pub(super) fn unsupported(name: &str, domain: &str) -> NodeError {
     let (detail, hint) = match name {
-        _ if domain == "com.microsoft" => (
+        _ if domain.starts_with("com.microsoft") => (
             Some("it is ONNX Runtime's own"),
             "save the model as it was exported, without ONNX Runtime's optimisations beyond `basic`",
+        ),
+        _ if domain == LEARNING => (
+            Some("of this domain the linear models, Scaler and Normalizer are"),
+            "cut the model before this node, or export the estimator as a neural network",
         ),
         _ if domain != "ai.onnx" => (
             Some("only operators of the default domain are"),
             "export the model with operators of the default domain, or cut it before this node",
         ),
         "If" | "Loop" | "Scan" | "SequenceMap" => (Some("it has subgraphs"), "export the model without control flow"),
-        "Round" | "Hardmax" | "ArgMax" | "ArgMin" | "OneHot" | "ThresholdedRelu" => (
-            Some("it is discontinuous; of such operators Ceil, Floor and Sign are supported, for bounds on boxes"),
+        "Hardmax" | "ArgMax" | "ArgMin" => (
+            Some("it is discontinuous; of such operators Ceil, Floor, Round, Sign and comparisons are supported"),
             "cut the model before this node",
         ),
         "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
             (Some("its output is random"), "export the model in inference mode")
         }
-        "QuantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger" => {
-            (Some("it rounds activations"), "take the float model, or quantise its weights alone")
-        }
-        "LogSoftmax" => (None, "remove it: the argmax and every margin are the same without it"),
+        "DynamicQuantizeLinear" | "ConvInteger" | "MatMulInteger" => (
+            Some("its scales depend on the values that it quantises"),
+            "quantise the model statically, take the float model, or quantise its weights alone",
+        ),
         _ => (
             None,
             "export it as operators that are supported (`README.md` names them by kind), or cut the model before this node",

@@ -5,6 +5,7 @@ use super::super::proto::DataType;
 use super::super::value::Value;
 use super::graph::Slot;
 use super::indices::{product, source};
+use super::normalization;
 use super::site::Site;
 use super::windows::{Place, Window, is_bounded};
 use crate::ir::{Binary, Reduction, Tensor};
@@ -111,6 +112,31 @@ pub(super) fn average(site: &mut Site) -> Result<Slot, NodeError> {
     let counts = site.constant(Value::Float(counts), DataType::Float)?;
     let mean = site.binary(Binary::Div, &total, &counts)?;
     site.reshape(&mean, pool.output_shape())
+}
+
+/// The `p`-norm of every window.
+pub(super) fn norm(site: &mut Site) -> Result<Slot, NodeError> {
+    let pool = pool(site, site.flag("ceil_mode", false)?)?;
+    let (rows, _) = pool.rows(site, PadWith::Zero)?;
+    let norms = row_norms(site, &rows)?;
+    site.reshape(&norms, pool.output_shape())
+}
+
+pub(super) fn global_norm(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let mut shape = site.shape(&x);
+    if shape.len() < 2 {
+        return Err(NodeError::invalid(format!("its input has the shape {shape:?}, without channels")));
+    }
+    let rows = site.reshape(&x, vec![product(&shape[..2]), product(&shape[2..])])?;
+    let norms = row_norms(site, &rows)?;
+    shape[2..].fill(1);
+    site.reshape(&norms, shape)
+}
+
+fn row_norms(site: &mut Site, rows: &Slot) -> Result<Slot, NodeError> {
+    let p = site.int("p", 2)?;
+    normalization::norm(site, rows, p)
 }
 
 pub(super) fn global_max(site: &mut Site) -> Result<Slot, NodeError> {

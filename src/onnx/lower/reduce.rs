@@ -1,8 +1,11 @@
 //! Reductions over axes, sorting and softmax: the axes are moved to the end, then rows are reduced.
 
 use super::super::error::NodeError;
+use super::activation;
+use super::comparison::Step;
 use super::graph::Slot;
 use super::indices::{axes, axis, extent, for_each_index, product, signed};
+use super::masked::{self, Masked};
 use super::site::Site;
 use crate::ir::{Binary, Function, Op, Reduction};
 
@@ -22,11 +25,88 @@ pub(super) fn min(site: &mut Site) -> Result<Slot, NodeError> {
     reduce(site, Reduction::Min, 18, Some(|a, b| Some(a.min(b))))
 }
 
-/// Products, of integers only.
 pub(super) fn prod(site: &mut Site) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
     let axes = Axes::read(site, &x, 18)?;
-    integers(site, &x, &axes, i64::checked_mul)?.ok_or_else(|| NodeError::unsupported("the product of floating point elements"))
+    if let Some(slot) = integers(site, &x, &axes, i64::checked_mul)? {
+        return Ok(slot);
+    }
+    // A product in another order is rounded otherwise.
+    site.graph.record_rewriting(site.name);
+    axes.fold(site, &x, |site, a, b| site.binary(Binary::Mul, a, b))
+}
+
+/// The Euclidean norm.
+pub(super) fn norm(site: &mut Site) -> Result<Slot, NodeError> {
+    let squares = sum_of_squares(site)?;
+    site.function(Function::Sqrt, &squares)
+}
+
+pub(super) fn log_sum(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let axes = Axes::read_for_norm(site, &x)?;
+    let total = axes.reduce(site, Reduction::Sum, &x)?;
+    activation::logarithm_of(site, &total)
+}
+
+pub(super) fn log_sum_exp(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    let axes = Axes::read_for_norm(site, &x)?;
+    site.graph.record_rewriting(site.name);
+    axes.fold(site, &x, log_add_exp)
+}
+
+/// `ln(eᵃ + eᵇ) = b + softplus(a − b)`, whose slopes are between 0 and 1.
+fn log_add_exp(site: &mut Site, a: &Slot, b: &Slot) -> Result<Slot, NodeError> {
+    let difference = site.binary(Binary::Sub, a, b)?;
+    let rest = site.function(Function::Softplus, &difference)?;
+    site.binary(Binary::Add, b, &rest)
+}
+
+/// The elements of every row `[groups, size]` combined, in rounds of pairs: `[groups]`.
+fn fold_rows(
+    site: &mut Site,
+    rows: &Slot,
+    combine: impl Fn(&mut Site, &Slot, &Slot) -> Result<Slot, NodeError>,
+) -> Result<Slot, NodeError> {
+    let mut rows = rows.clone();
+    loop {
+        let shape = site.shape(&rows);
+        let (groups, size) = (shape[0], shape[1]);
+        if size == 0 {
+            return Err(NodeError::invalid("reduces over no elements"));
+        }
+        if size == 1 {
+            return site.reshape(&rows, vec![groups]);
+        }
+        let half = size / 2;
+        let steps = [signed(size), 1];
+        let a = site.view(&rows, vec![groups, half], 0, &steps)?;
+        let b = site.view(&rows, vec![groups, half], signed(half), &steps)?;
+        let pairs = combine(site, &a, &b)?;
+        rows = if size % 2 == 0 {
+            pairs
+        } else {
+            let element = |index: &[usize]| match index[1] {
+                at if at < half => super::indices::source(0, index[0] * half + at),
+                _ => super::indices::source(1, index[0] * size + size - 1),
+            };
+            site.rearrange(&[pairs, rows], vec![groups, half + 1], element)?
+        };
+    }
+}
+
+/// `x − ln Σ eˣ` along an axis.
+pub(super) fn log_softmax(site: &mut Site) -> Result<Slot, NodeError> {
+    let x = site.input(0)?;
+    site.graph.record_rewriting(site.name);
+    on_rows(site, &x, |site, rows| {
+        let total = fold_rows(site, rows, log_add_exp)?;
+        let shape = site.shape(rows);
+        let total = site.reshape(&total, vec![shape[0], 1])?;
+        let total = site.broadcast(&total, &shape)?;
+        site.binary(Binary::Sub, rows, &total)
+    })
 }
 
 pub(super) fn sum_of_squares(site: &mut Site) -> Result<Slot, NodeError> {
@@ -94,6 +174,23 @@ impl Axes {
         extents.filter(|(axis, _)| !self.is_reduced(*axis)).map(|(_, &extent)| extent).collect()
     }
 
+    /// The reduced elements combined in pairs.
+    fn fold(
+        &self,
+        site: &mut Site,
+        x: &Slot,
+        combine: impl Fn(&mut Site, &Slot, &Slot) -> Result<Slot, NodeError>,
+    ) -> Result<Slot, NodeError> {
+        let kept: Vec<usize> = (0..self.shape.len()).filter(|&axis| !self.is_reduced(axis)).collect();
+        let groups = kept.iter().fold(1usize, |count, &axis| count.saturating_mul(self.shape[axis]));
+        let size = self.reduced.iter().fold(1usize, |count, &axis| count.saturating_mul(self.shape[axis]));
+        let order: Vec<usize> = kept.into_iter().chain(self.reduced.iter().copied()).collect();
+        let moved = site.transpose(x, &order)?;
+        let rows = site.reshape(&moved, vec![groups, size])?;
+        let result = fold_rows(site, &rows, combine)?;
+        site.reshape(&result, self.result())
+    }
+
     fn reduce(&self, site: &mut Site, reduction: Reduction, x: &Slot) -> Result<Slot, NodeError> {
         let kept = (0..self.shape.len()).filter(|&axis| !self.is_reduced(axis));
         let order: Vec<usize> = kept.chain(self.reduced.iter().copied()).collect();
@@ -127,7 +224,12 @@ fn integers(site: &mut Site, x: &Slot, axes: &Axes, combine: Combine) -> Result<
 }
 
 /// An operation on rows along one axis, which is moved to the end and back.
-fn along(site: &mut Site, x: &Slot, at: usize, op: Op) -> Result<Slot, NodeError> {
+fn along(
+    site: &mut Site,
+    x: &Slot,
+    at: usize,
+    operate: impl FnOnce(&mut Site, &Slot) -> Result<Slot, NodeError>,
+) -> Result<Slot, NodeError> {
     let shape = site.shape(x);
     let rank = shape.len();
     let order: Vec<usize> = (0..rank).filter(|&axis| axis != at).chain([at]).collect();
@@ -136,13 +238,13 @@ fn along(site: &mut Site, x: &Slot, at: usize, op: Op) -> Result<Slot, NodeError
     let width = shape[at];
     let groups = product(&shape[..at]).saturating_mul(product(&shape[at + 1..]));
     let rows = site.reshape(&moved, vec![groups, width])?;
-    let result = site.push(op, &[&rows], vec![groups, width])?;
+    let result = operate(site, &rows)?;
     let result = site.reshape(&result, moved_shape)?;
     let back: Vec<usize> = (0..rank).map(|axis| order.iter().position(|&a| a == axis).unwrap_or(axis)).collect();
     site.transpose(&result, &back)
 }
 
-/// A complete sort; only its values.
+/// The first of a complete sort; only its values.
 pub(super) fn top_k(site: &mut Site) -> Result<Vec<Slot>, NodeError> {
     let x = site.input(0)?;
     let shape = site.shape(&x);
@@ -153,29 +255,52 @@ pub(super) fn top_k(site: &mut Site) -> Result<Vec<Slot>, NodeError> {
         let [count] = site.ints_input(1)?[..] else { return Err(NodeError::invalid("its K is not one number")) };
         count
     };
-    if extent(count, "K")? != shape[at] {
-        let reason = format!("it keeps {count} of {} elements; only a complete sort is supported", shape[at]);
-        return Err(NodeError::unsupported(reason));
+    let count = extent(count, "K")?;
+    if count > shape[at] || count == 0 {
+        return Err(NodeError::invalid(format!("it keeps {count} of {} elements", shape[at])));
     }
     if !site.flag("sorted", true)? && shape[at] > 1 {
         return Err(NodeError::unsupported("its values are not sorted, so their order is unspecified"));
     }
     let descending = site.flag("largest", true)?;
-    along(site, &x, at, Op::Sort { descending }).map(|values| vec![values])
+    let sorted = along(site, &x, at, |site, rows| {
+        let shape = site.shape(rows);
+        site.push(Op::Sort { descending }, &[rows], shape)
+    })?;
+    let steps: Vec<i64> = super::indices::strides(&shape).into_iter().map(signed).collect();
+    let mut kept = shape;
+    kept[at] = count;
+    site.view(&sorted, kept, 0, &steps).map(|values| vec![values])
 }
 
 pub(super) fn softmax(site: &mut Site) -> Result<Slot, NodeError> {
     let x = site.input(0)?;
-    let shape = site.shape(&x);
+    if let Slot::Step(step) = &x
+        && let Step::Masked(masked) = &**step
+    {
+        let last = if site.opset >= 13 { axis(site.int("axis", -1)?, masked.shape.len())? + 1 } else { 0 };
+        return if last == masked.shape.len() { masked::softmax(site, masked) } else { Err(Masked::refusal()) };
+    }
+    on_rows(site, &x, |site, rows| {
+        let shape = site.shape(rows);
+        site.push(Op::Softmax, &[rows], shape)
+    })
+}
+
+/// What a softmax does along its axis: older operator sets take all axes from there on as one.
+fn on_rows(
+    site: &mut Site,
+    x: &Slot,
+    operate: impl FnOnce(&mut Site, &Slot) -> Result<Slot, NodeError>,
+) -> Result<Slot, NodeError> {
+    let shape = site.shape(x);
     if site.opset >= 13 {
         let at = axis(site.int("axis", -1)?, shape.len())?;
-        return along(site, &x, at, Op::Softmax);
+        return along(site, x, at, operate);
     }
-    // Older sets normalise over all axes from this one on.
     let at = site.int("axis", 1)?;
     let at = if at == signed(shape.len()) { shape.len() } else { axis(at, shape.len())? };
-    let flat = vec![product(&shape[..at]), product(&shape[at..])];
-    let rows = site.reshape(&x, flat.clone())?;
-    let result = site.push(Op::Softmax, &[&rows], flat)?;
+    let rows = site.reshape(x, vec![product(&shape[..at]), product(&shape[at..])])?;
+    let result = operate(site, &rows)?;
     site.reshape(&result, shape)
 }

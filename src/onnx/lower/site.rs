@@ -16,7 +16,10 @@ pub(super) struct Site<'a> {
     pub proto: &'a NodeProto,
     /// Name of the node, or of its first output.
     pub name: &'a str,
+    /// The version of the node's domain.
     pub opset: i64,
+    /// Whether each output is read.
+    pub used: Vec<bool>,
     pub inputs: Vec<Option<Slot>>,
     pub graph: &'a mut Graph,
     pub external: &'a mut ExternalData,
@@ -74,6 +77,20 @@ impl Site<'_> {
 
     pub fn shape(&self, slot: &Slot) -> Vec<usize> {
         self.graph.shape(slot)
+    }
+
+    /// Whether an output of the node is read.
+    pub fn is_used(&self, output: usize) -> bool {
+        self.used.get(output).copied().unwrap_or(false)
+    }
+
+    /// Whether the input does not reach it.
+    pub fn is_constant(&self, slot: &Slot) -> bool {
+        match slot {
+            Slot::Constant(_) => true,
+            Slot::Node(id) => !self.graph.see(*id).variable,
+            Slot::Step(_) => false,
+        }
     }
 
     /// Comes to a decision that may read values of constants: see [`Graph::decide`].

@@ -266,7 +266,7 @@ impl Graph {
     pub fn node(&mut self, slot: &Slot) -> Result<NodeId, NodeError> {
         match slot {
             Slot::Node(id) => Ok(*id),
-            Slot::Step(step) => Err(step.refusal()),
+            Slot::Step(step) => step.node(),
             Slot::Constant(constant) => match constant.node.get() {
                 Some(id) => Ok(id),
                 None => self.push_constant(constant),

@@ -10,5 +10,6 @@ mod reading;
 mod slot;
 
 pub(super) use build::{Frozen, Graph, Held, checked_count};
+pub(super) use exact::combine as exact_combine;
 pub(super) use reading::{MAX_MOVES, Reader};
 pub(super) use slot::{CONSTANT, Constant, INITIALIZER, Slot, gather, integer_range};
