@@ -39,14 +39,8 @@ pub fn second_derivative(function: &Function, x: f64) -> f64 {
             let s = x / divisor;
             FRAC_2_SQRT_PI * (-s * s).exp() * (2.0 - 2.0 * s * s) / divisor
         }
-        Function::GeluTanh => {
-            // x·σ(v) with v = 2√(2/π)(x + 0.044715x³).
-            let root = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
-            let v = root * (x + 0.044715 * x * x * x);
-            let (first, second) = (root * (1.0 + 3.0 * 0.044715 * x * x), root * 6.0 * 0.044715 * x);
-            let slope = sigmoid(v) * sigmoid(-v);
-            2.0 * slope * first + x * (sigmoid_second(v) * first * first + slope * second)
-        }
+        Function::GeluTanh => cubic_gate_second(x, (2.0 / std::f64::consts::PI).sqrt(), 0.044715),
+        Function::TanhGate { scale, cubic } => 2.0 * cubic_gate_second(x, scale, cubic),
         Function::Silu => 2.0 * sigmoid(x) * sigmoid(-x) + x * sigmoid_second(x),
         Function::HardSwish => {
             if x.abs() < 3.0 {
@@ -67,6 +61,14 @@ pub fn second_derivative(function: &Function, x: f64) -> f64 {
         Function::Log => -1.0 / (x * x),
         Function::Sqrt => -0.25 / (x * x.sqrt()),
     }
+}
+
+/// Of `x·σ(v)` with `v = 2·scale·(x + cubic·x³)`.
+fn cubic_gate_second(x: f64, scale: f64, cubic: f64) -> f64 {
+    let v = 2.0 * scale * (x + cubic * x * x * x);
+    let (first, second) = (2.0 * scale * (1.0 + 3.0 * cubic * x * x), 2.0 * scale * 6.0 * cubic * x);
+    let slope = sigmoid(v) * sigmoid(-v);
+    2.0 * slope * first + x * (sigmoid_second(v) * first * first + slope * second)
 }
 
 fn left(x: f64, value: impl Fn() -> f64) -> f64 {
@@ -100,6 +102,7 @@ mod tests {
             Function::Gelu,
             Function::GeluTanh,
             Function::ErfGate { divisor: -0.7 },
+            Function::TanhGate { scale: 0.797_884_583_473_205_6, cubic: 0.044_714_998_453_855_515 },
             Function::Silu,
             Function::HardSwish,
             Function::Mish,

@@ -100,9 +100,8 @@ impl Rounding {
                 library(&[y, steepest, steepest])
             }
             Function::Celu { alpha } => library(&[y, alpha.abs(), x]),
-            Function::Gelu | Function::GeluTanh | Function::ErfGate { .. } | Function::Silu | Function::Mish => {
-                library(&[x, x, x, x, 1.0])
-            }
+            Function::Gelu | Function::GeluTanh | Function::ErfGate { .. } => library(&[x, x, x, x, 1.0]),
+            Function::TanhGate { .. } | Function::Silu | Function::Mish => library(&[x, x, x, x, 1.0]),
         }
     }
 

@@ -89,6 +89,13 @@ impl Differentiable for Enclosure {
                 let slope = scale * (one + exact(3.0) * c * self.square());
                 v.sigmoid() + *self * v.sigmoid() * (-v).sigmoid() * slope
             }
+            // 2σ(v) + 2x·σ(v)σ(−v)·v′ with v = 2·scale·(x + cubic·x³).
+            Function::TanhGate { scale, cubic } => {
+                let (scale, cubic) = (exact(2.0) * exact(scale), exact(cubic));
+                let v = scale * (*self + cubic * *self * self.square());
+                let slope = scale * (one + exact(3.0) * cubic * self.square());
+                exact(2.0) * (v.sigmoid() + *self * v.sigmoid() * (-v).sigmoid() * slope)
+            }
             // t + x(1 − t²)σ(x) with t = tanh(softplus(x)).
             Function::Mish => {
                 let t = self.tanh_softplus();
@@ -256,6 +263,7 @@ mod tests {
             Function::GeluTanh,
             Function::ErfGate { divisor: std::f64::consts::SQRT_2 },
             Function::ErfGate { divisor: -0.3 },
+            Function::TanhGate { scale: 0.797_884_583_473_205_6, cubic: 0.044_714_998_453_855_515 },
             Function::Celu { alpha: 0.7 },
             Function::Celu { alpha: -0.7 },
             Function::HardSwish,

@@ -84,6 +84,10 @@ impl Arithmetic for Enclosure {
                 let inner = *self + coefficient * *self * self.square();
                 *self * ((Self::exact(8.0) / Self::PI).sqrt() * inner).sigmoid()
             }
+            Function::TanhGate { scale, cubic } => {
+                let inner = *self + Self::exact(cubic) * *self * self.square();
+                *self * ((Self::exact(scale) * inner).mul_pow2(1).sigmoid()).mul_pow2(1)
+            }
             Function::Silu => *self * self.sigmoid(),
             Function::Mish => *self * self.tanh_softplus(),
         })
@@ -206,6 +210,7 @@ mod tests {
             Function::GeluTanh,
             Function::ErfGate { divisor: std::f64::consts::SQRT_2 },
             Function::ErfGate { divisor: -0.3 },
+            Function::TanhGate { scale: 0.797_884_583_473_205_6, cubic: 0.044_714_998_453_855_515 },
             Function::Silu,
             Function::Mish,
         ]
@@ -213,7 +218,8 @@ mod tests {
 
     /// What the `f64` value may be off by: `GeluTanh` cancels there.
     fn error(function: &Function, x: f64, value: f64) -> f64 {
-        let cancelled = if *function == Function::GeluTanh { 1e-15 * x.abs().min(100.0) } else { 0.0 };
+        let cancelled =
+            if matches!(function, Function::GeluTanh | Function::TanhGate { .. }) { 1e-15 * x.abs().min(100.0) } else { 0.0 };
         1e-12 * value.abs() + cancelled + 1e-300
     }
 

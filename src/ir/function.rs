@@ -51,6 +51,12 @@ pub enum Function {
     ErfGate {
         divisor: f64,
     },
+    /// `x·(1 + tanh(scale·(x + cubic·x³)))`: GELU as exporters build it from `Tanh`, without the factor ½. The numbers must be
+    /// near those of [`Function::GeluTanh`]; of any others nothing is known.
+    TanhGate {
+        scale: f64,
+        cubic: f64,
+    },
     /// `x·sigmoid(x)`.
     Silu,
     /// `x·max(0, min(1, x/6 + 1/2))`.
@@ -136,11 +142,17 @@ impl Function {
             Self::GeluTanh => SlopeRange::new(-0.128_993_069_7, 1.128_993_069_7),
             // With s = x/divisor the slope is 1 + erf(s) + s·erf′(s): twice GELU's, whatever the divisor.
             Self::ErfGate { divisor } if divisor != 0.0 => GELU.scaled(2.0),
+            // Twice GeluTanh's. The slope is g′(s) at s = scale·x with g(s) = s·(1 + tanh(s + γs³)) and γ = cubic/scale², where
+            // |∂g′/∂γ| ≤ 4e^−2|s|·(4|s|³ + 2|s|⁴ + 6γ|s|⁶) < 9, and near numbers move γ by less than 2.2e-7.
+            Self::TanhGate { scale, cubic } if is_near_gelu(scale, cubic) => {
+                SlopeRange::new(2.0 * -0.128_993_069_7 - 2e-6, 2.0 * 1.128_993_069_7 + 2e-6)
+            }
             Self::Silu => SlopeRange::new(-0.099_839_321_1, 1.099_839_321_1),
             Self::HardSwish => SlopeRange::new(-0.5, 1.5),
             Self::Mish => SlopeRange::new(-0.112_526_123_4, 1.088_498_162_3),
             Self::Celu { .. }
             | Self::ErfGate { .. }
+            | Self::TanhGate { .. }
             | Self::Exp
             | Self::Log
             | Self::Sqrt
@@ -159,6 +171,7 @@ impl Function {
             Self::Selu { alpha, gamma } => [alpha, gamma],
             Self::HardSigmoid { alpha, beta } => [alpha, beta],
             Self::ErfGate { divisor } => [divisor, 0.0],
+            Self::TanhGate { scale, cubic } => [scale, cubic],
             _ => [0.0, 0.0],
         }
     }
@@ -194,6 +207,7 @@ impl Function {
                 x * sigmoid(2.0 * inner)
             }
             Self::ErfGate { divisor } => x * libm::erfc(-x / divisor),
+            Self::TanhGate { scale, cubic } => 2.0 * x * sigmoid(2.0 * scale * (x + cubic * x * x * x)),
             Self::Silu => x * sigmoid(x),
             Self::HardSwish => x * clip(x / 6.0 + 0.5, 0.0, 1.0),
             Self::Mish => x * softplus(x).tanh(),
@@ -262,6 +276,10 @@ impl Function {
                 0.5 * (1.0 + inner) + 0.5 * x * (1.0 - inner * inner) * growth
             }
             Self::ErfGate { divisor } => erf_gate_slope(x / divisor),
+            Self::TanhGate { scale, cubic } => {
+                let inner = (scale * (x + cubic * x * x * x)).tanh();
+                1.0 + inner + x * (1.0 - inner * inner) * scale * (1.0 + 3.0 * cubic * x * x)
+            }
             Self::Silu => sigmoid(x) * (1.0 + x * sigmoid(-x)),
             Self::HardSwish => {
                 if x.abs() < 3.0 {
@@ -302,7 +320,7 @@ impl Function {
             Self::Softsign => "Softsign",
             Self::Erf => "Erf",
             Self::Gelu | Self::ErfGate { .. } => "Gelu",
-            Self::GeluTanh => "Gelu (tanh)",
+            Self::GeluTanh | Self::TanhGate { .. } => "Gelu (tanh)",
             Self::Silu => "SiLU",
             Self::HardSwish => "HardSwish",
             Self::Mish => "Mish",
@@ -319,6 +337,13 @@ impl Function {
 }
 
 const GELU: SlopeRange = SlopeRange::new(-0.128_904_146_2, 1.128_904_146_2);
+
+/// Whether the numbers of a [`Function::TanhGate`] are √(2/π) and 0.044715, to one part in a million.
+#[must_use]
+pub fn is_near_gelu(scale: f64, cubic: f64) -> bool {
+    let near = |found: f64, wanted: f64| (found / wanted - 1.0).abs() <= 1e-6;
+    near(scale, (2.0 / std::f64::consts::PI).sqrt()) && near(cubic, 0.044715)
+}
 
 /// Keeps a NaN, which `f64::max` would drop.
 fn relu(x: f64) -> f64 {
@@ -398,6 +423,8 @@ mod tests {
             Function::GeluTanh,
             Function::ErfGate { divisor: std::f64::consts::SQRT_2 },
             Function::ErfGate { divisor: -0.3 },
+            Function::TanhGate { scale: 0.797_884_583_473_205_6, cubic: 0.044_714_998_453_855_515 },
+            Function::TanhGate { scale: 0.797_885_3, cubic: 0.044_715_04 },
             Function::Silu,
             Function::HardSwish,
             Function::Mish,
@@ -458,7 +485,8 @@ mod tests {
 
     #[test]
     fn functions_without_bounded_slope_have_no_range() {
-        let without = [Function::Exp, Function::Log, Function::Sqrt, Function::Sign, Function::Floor, Function::Round];
+        let far = Function::TanhGate { scale: 0.8, cubic: 0.044715 };
+        let without = [far, Function::Exp, Function::Log, Function::Sqrt, Function::Sign, Function::Floor, Function::Round];
         for function in without.into_iter().chain([Function::Celu { alpha: -1.0 }, Function::ErfGate { divisor: 0.0 }]) {
             assert_eq!(function.slope_range(), None);
         }

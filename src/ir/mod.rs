@@ -16,7 +16,7 @@ mod tensor;
 pub use conv::{ConvAxis, ConvGeometry, Tap};
 pub use equilibrium::{Resolvent, arguments, fixed_point};
 pub use evaluate::{Arithmetic, EvaluationError, Values, evaluate};
-pub use function::{Function, SMALLEST_SLOPE, SlopeRange};
+pub use function::{Function, SMALLEST_SLOPE, SlopeRange, is_near_gelu};
 pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};
 pub use runs::Run;
 pub use sorting::comparators;

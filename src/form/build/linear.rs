@@ -83,7 +83,15 @@ impl Builder<'_> {
             Binary::Min => self.extrema(node, -0.5, pairs),
             Binary::Add => self.sums(node, &pairs.map(|(a, b)| vec![(one, a), (one, b)]).collect::<Vec<_>>()),
             Binary::Sub => self.sums(node, &pairs.map(|(a, b)| vec![(one, a), (-one, b)]).collect::<Vec<_>>()),
-            Binary::Mul if variable == (true, true) => Err(unsupported(node, "both operands depend on the input")),
+            Binary::Mul if variable == (true, true) => {
+                let factors = pairs.enumerate().map(|(element, (a, b))| match self.decided(node, element) {
+                    Some((0, factor)) => Ok(vec![(factor, b)]),
+                    Some((_, factor)) => Ok(vec![(factor, a)]),
+                    None => Err(unsupported(node, "both operands depend on the input")),
+                });
+                let factors = factors.collect::<Result<Vec<_>, _>>()?;
+                self.sums(node, &factors)
+            }
             Binary::Mul => {
                 let constant = if variable.0 { right } else { left };
                 let factors = self.constants.get(constant.index()).to_vec();
@@ -97,6 +105,16 @@ impl Builder<'_> {
                 self.sums(node, &scaled.collect::<Vec<_>>())
             }
         }
+    }
+
+    /// Which of two operands is one number on the whole region, and the number.
+    fn decided(&self, node: &Node, element: usize) -> Option<(usize, Enclosure)> {
+        (0..2).find_map(|operand| {
+            let within = self.bounds_of(node, operand, element)?;
+            #[allow(clippy::float_cmp)] // exactly one number
+            let decided = within.is_finite() && within.lower == within.upper;
+            decided.then(|| (operand, Enclosure::exact(within.lower)))
+        })
     }
 
     /// The same signals as fresh atoms.

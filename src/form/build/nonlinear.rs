@@ -15,6 +15,15 @@ use crate::sound::Enclosure;
 /// Sorts of at most this many elements are written as comparators; beyond it the matrix grows faster than the bound falls.
 const COMPARATOR_LIMIT: usize = 8;
 
+const fn unbounded(function: &Function) -> &'static str {
+    if function.jumps() {
+        "its slope is unbounded: it jumps. Choices between branches that meet are understood where they are exactly known; the \
+         Householder activation is where it is exported without constant folding"
+    } else {
+        "its slope is unbounded"
+    }
+}
+
 impl Builder<'_> {
     /// Of every pair the maximum (`sign` = ½) or the minimum (−½); where one operand is always the larger one, an operand.
     pub(super) fn extrema(
@@ -59,7 +68,7 @@ impl Builder<'_> {
     }
 
     /// The bounds of an element of an operand, where the form is local.
-    fn bounds_of(&self, node: &Node, operand: usize, element: usize) -> Option<Interval> {
+    pub(super) fn bounds_of(&self, node: &Node, operand: usize, element: usize) -> Option<Interval> {
         Some(self.bounds?.node(*node.operands.get(operand)?).at(element))
     }
 
@@ -122,11 +131,15 @@ impl Builder<'_> {
                     continue;
                 }
             }
+            if function.jumps() && within.is_some_and(|x| slopes_within(function, x.lower, x.upper).is_some()) {
+                results.push(self.constant(ConstantKey::Computed { node: id.index(), element }));
+                continue;
+            }
             let result = if let Some(kink) = kink {
                 self.kink_within(node, kink, &argument, within)
             } else {
                 let slopes = within.map_or_else(|| function.slope_range(), |x| slopes_within(function, x.lower, x.upper));
-                let slopes = slopes.ok_or_else(|| unsupported(node, "its slope is unbounded"))?;
+                let slopes = slopes.ok_or_else(|| unsupported(node, unbounded(function)))?;
                 let depth = self.depth(&argument) + 1;
                 let result = self.groups.function(function, slopes, &argument, depth, &node.name);
                 self.coordinate_depth.resize(self.groups.dimension as usize, depth);
