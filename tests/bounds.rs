@@ -5,6 +5,7 @@
 //! | `boxes_contain_and_match_the_reference` | interval propagation on `cases/ibp`: contains the reference box, is wider by at most 1e-9 |
 //! | `float32_boxes_contain_the_real_ones` | what is deployed can do all that real arithmetic does, and ONNX Runtime's float32 outputs lie inside |
 //! | `every_operator_is_bounded_in_both_semantics` | each operator's box contains what is sampled in it, and ONNX Runtime's output |
+//! | `every_operator_is_bounded_by_lines` | what backward bounds say of each operator's outputs holds where it is sampled |
 //! | `corpus_outputs_lie_inside` | ONNX Runtime's outputs of real networks lie inside the float32 boxes of their inputs |
 //! | `what_float32_rounds_otherwise_is_refused` | constants that decide and are rounded, rewritings that round in another order: nothing is said about float32 |
 //! | `jumps_are_paid_for` | sign and floor beside a jump, in both semantics |
@@ -15,7 +16,10 @@ use std::path::Path;
 
 use common::tiny::{Tiny, tensor};
 use common::zoo::{array, npz, zoo};
-use nnverify::bounds::{BoundsError, BoxRegion, Interval, Reason, Semantics, interval_bounds};
+use nnverify::bounds::{
+    BoundsError, BoxRegion, Hints, Interval, LinearBounds, LinearRows, Loops, Phases, Reason, Refinement, Region, Semantics,
+    interval_bounds,
+};
 use nnverify::ir::{Network, evaluate};
 use nnverify::onnx::proto::{AttributeProto, AttributeType, DataType, ModelProto};
 use nnverify::onnx::{load, load_bytes};
@@ -139,6 +143,50 @@ fn every_operator_is_bounded_in_both_semantics() {
             }
         }
     }
+}
+
+#[test]
+fn every_operator_is_bounded_by_lines() {
+    let mut random = Random(11);
+    let mut bounded = 0;
+    for case in zoo().into_iter().filter(|case| !case.name.starts_with("refuse/")) {
+        let network = load_bytes(&case.model).unwrap().network;
+        let x: Vec<f64> = case.input.iter().map(|&x| f64::from(x)).collect();
+        let bounds = LinearBounds::new(&network, Semantics::Real).unwrap();
+        for radius in [1e-3, 0.1] {
+            let region = BoxRegion::around(&x, radius).unwrap();
+            let around = Region::from(region.clone());
+            let analysis = match bounds.analyse(&around, &Phases::new(), Refinement::Backward, &Hints::default(), &Loops) {
+                Ok(analysis) => analysis,
+                Err(BoundsError::Node { reason: Reason::Undefined, .. }) => continue,
+                Err(error) => panic!("{}: {error}", case.name),
+            };
+            let rows = LinearRows::outputs(network.output_size());
+            let lower = analysis.lower_bounds(&rows, &Hints::default(), &Loops);
+            let upper = analysis.lower_bounds(&rows.negated(), &Hints::default(), &Loops);
+            bounded += 1;
+            for _ in 0..20 {
+                // Corners and what lies between.
+                let point = region.lower().iter().zip(region.upper()).map(|(l, u)| match random.unit() {
+                    t if t < 0.25 => *l,
+                    t if t > 0.75 => *u,
+                    t => l + (u - l) * (2.0 * t - 0.5),
+                });
+                let y = evaluate(&network, &point.collect::<Vec<f64>>()).unwrap();
+                for (i, y) in y.iter().enumerate() {
+                    let slack = 1e-12 * (1.0 + y.abs() + lower[i].abs() + upper[i].abs());
+                    assert!(
+                        lower[i] - slack <= *y && *y <= slack - upper[i],
+                        "{}: {y} outside [{}, {}]",
+                        case.name,
+                        lower[i],
+                        -upper[i]
+                    );
+                }
+            }
+        }
+    }
+    assert!(bounded > 1000, "{bounded}");
 }
 
 /// A generator of numbers in [0, 1): splitmix64.

@@ -23,7 +23,12 @@ pub struct Case {
 
 /// Those named `refuse/…` must not load.
 pub fn zoo() -> Vec<Case> {
-    let mut npz = npz(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ops.npz"));
+    cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ops.npz"))
+}
+
+/// The cases of a file in the format of `ops.npz`.
+pub fn cases(path: &Path) -> Vec<Case> {
+    let mut npz = npz(path);
     let names = String::from_utf8(array(&mut npz, "names")).unwrap();
     let columns = |values: &str, npz: &mut NpzReader<File>| -> Vec<usize> {
         array::<i64>(npz, values).into_iter().map(|length| usize::try_from(length).unwrap()).collect()

@@ -36,9 +36,17 @@ def add(case, one, rng):
     choice("soft-shrink", [("Neg", "half", "low"), ("Less", "x low", "l"), ("Add", "x half", "a"), ("Where", "l a zero", "i"),
                            ("Greater", "x half", "g"), ("Sub", "x half", "s"), ("Where", "g s i", "y")], constants)
     choice("bent", [("Greater", "x two", "c"), ("Mul", "x two", "a"), ("Add", "x two", "b"), ("Where", "c a b", "y")], constants)
+    choice("larger-row", [("Greater", "x row", "c"), ("Where", "c x row", "y")], {"row": f32(2, 7)})
     case("Pattern/maximum-where", 17, (1, 8), [("Split", "x", "a b", {"axis": 1}), ("Greater", "a b", "c"), ("Where", "c a b", "p"), ("Where", "c b a", "q"), ("Concat", "p q", "y", {"axis": 1})])
+    tanh = {**constants, "root": scalar(0.7978845608), "cubic": scalar(0.044715), "three": scalar(3.0)}
+    tail = [("Tanh", "u", "t"), ("Add", "one t", "g")]
+    choice("gelu-tanh-power", [("Pow", "x three", "c"), ("Mul", "cubic c", "m"), ("Add", "x m", "s"), ("Mul", "root s", "u"), *tail, ("Mul", "half g", "h"), ("Mul", "x h", "y")], tanh)
+    choice("gelu-tanh-products", [("Mul", "x x", "q"), ("Mul", "x q", "c"), ("Mul", "c cubic", "m"), ("Add", "m x", "s"), ("Mul", "s root", "u"), *tail, ("Mul", "x g", "h"), ("Mul", "h half", "y")], tanh)
+    choice("gelu-tanh-factored", [("Mul", "x x", "q"), ("Mul", "cubic q", "m"), ("Add", "m one", "s"), ("Mul", "x root", "r"), ("Mul", "r s", "u"), *tail, ("Mul", "x half", "h"), ("Mul", "g h", "y")], tanh)
     # Choices that jump.
     choice("softplus", [("Softplus", "x", "s"), ("Greater", "x two", "c"), ("Where", "c x s", "y")], constants, group="Jump")
+    choice("clip-that-ends-before", [("Clip", "x minus half", "h"), ("Greater", "x one", "c"), ("Where", "c one h", "y")], constants, group="Jump")
+    choice("clip-that-begins-behind", [("Clip", "x half two", "h"), ("Less", "x zero", "c"), ("Where", "c zero h", "y")], constants, group="Jump")
     choice("hard-shrink", [("Abs", "x", "a"), ("LessOrEqual", "a half", "c"), ("Where", "c zero x", "y")], constants, group="Jump")
     choice("hard-shrink-or", [("Neg", "half", "low"), ("Greater", "x half", "g"), ("Less", "x low", "l"), ("Cast", "g", "gb", {"to": 9}), ("Or", "gb l", "o"), ("Where", "o x zero", "y")], constants, group="Jump")
     choice("threshold", [("LessOrEqual", "x k", "c"), ("Where", "c two x", "y")], constants, group="Jump")
@@ -113,6 +121,11 @@ def add(case, one, rng):
     case("Resize/old", 10, (1, 1, 3, 4), [("Resize", "x s", "y", {"mode": "nearest"})], {"s": np.array([1, 1, 2, 2], np.float32)})
     case("Upsample/old", 7, (1, 1, 3, 4), [("Upsample", "x", "y", {"mode": "nearest", "scales": [1.0, 1.0, 2.0, 3.0]})])
     case("Upsample/linear", 9, (1, 1, 3, 4), [("Upsample", "x s", "y", {"mode": "linear"})], {"s": np.array([1, 1, 2, 2], np.float32)})
+
+    for name, attributes in [("linear", {}), ("aligned", {"align_corners": 1}), ("border", {"padding_mode": "border"}), ("nearest", {"mode": "nearest"})]:
+        mode = {} if "mode" in attributes else {"mode": "linear"}
+        one(f"GridSample/{name}", "GridSample", 20, (1, 2, 4, 5), {**mode, **attributes}, {"g": rng.uniform(-1.2, 1.2, (1, 3, 2, 2)).astype(np.float32)})
+    one("GridSample/reflected", "GridSample", 20, (1, 2, 4, 5), {"padding_mode": "reflection"}, {"g": f32(1, 3, 2, 2)}, refuse=True)
 
     # Contractions.
     for name, equation, shape, other in [
@@ -220,4 +233,13 @@ def add(case, one, rng):
     case("Foreign/labels", 17, (2, 3), [(learning + "LinearClassifier", "x", "l p", {"coefficients": list(map(float, f32(9))), "intercepts": [0.5, -1.0, 0.25], "classlabels_ints": [0, 1, 2]}), ("Cast", "l", "y", {"to": 1})], refuse=True)
     for kernel in ("RBF", "LINEAR", "SIGMOID"):
         case(f"Foreign/svm-{kernel}", 17, (2, 3), [(learning + "SVMRegressor", "x", "y", {"coefficients": list(map(float, f32(4))), "support_vectors": list(map(float, f32(12))), "n_supports": 4, "rho": [0.3], "kernel_type": kernel, "kernel_params": [0.4, 0.2, 3.0]})])
+    # Two trees of three leaves: node 0 decides, and node 1 beside it.
+    tree = {"nodes_treeids": [0] * 5 + [1] * 5, "nodes_nodeids": list(range(5)) * 2, "nodes_featureids": [0, 1, 0, 0, 0, 2, 0, 0, 0, 0],
+            "nodes_modes": (["BRANCH_LEQ"] * 2 + ["LEAF"] * 3) + (["BRANCH_LT"] + ["BRANCH_GT"] + ["LEAF"] * 3), "nodes_values": [0.1, -0.2, 0, 0, 0, 0.3, 0.0, 0, 0, 0],
+            "nodes_truenodeids": [1, 3, 0, 0, 0] * 2, "nodes_falsenodeids": [2, 4, 0, 0, 0] * 2}
+    leaf = {"target_treeids": [0, 0, 0, 1, 1, 1], "target_nodeids": [2, 3, 4] * 2, "target_ids": [0] * 6, "target_weights": [1.0, -0.5, 0.25, 2.0, 0.75, -1.5]}
+    for seed in range(4):
+        if seed < 3:
+            same = {**tree, "nodes_modes": [["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE"][seed] if mode != "LEAF" else mode for mode in tree["nodes_modes"]]}
+        case(f"Foreign/trees-{seed}", 17, (1, 3), [(learning + "TreeEnsembleRegressor", "x", "y", {**(same if seed < 3 else tree), **leaf, "n_targets": 1, "base_values": [0.5]})])
     case("Foreign/unknown", 17, (2, 3), [(microsoft + "Inverse", "x", "y")], refuse=True)

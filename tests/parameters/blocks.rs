@@ -29,6 +29,7 @@ pub const BLOCKS: &[(&str, usize, Block)] = &[
     ("clip", 6, gates::clip),
     ("hard swish gate", 4, gates::hard_swish_gate),
     ("erf gate", 5, gates::erf_gate),
+    ("tangent gate", 2, gates::tangent_gate),
     ("sigmoid gate", 3, gates::sigmoid_gate),
     ("other gate", 2, gates::other_gate),
     ("power", 4, gates::power),

@@ -37,7 +37,9 @@ pub fn agreeing(
         let (question, z) = (differences.question, &differences.outputs[place.sample]);
         let (slope, size) = question.slope(place.sample, z, &slopes);
         let roots = question.roots(z, &slopes);
-        let largest = slopes.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+        // A step over a jump of one output must not excuse what it does to the others.
+        let claimed = column.iter().fold(0.0f64, |largest, x| largest.max(x.magnitude()));
+        let largest = slopes.iter().fold(0.0f64, |largest, x| largest.max(x.abs())).min(claimed);
         let slack = rounding(step, z);
         let rows = column.iter().zip(&roots).all(|(enclosure, x)| holds(enclosure, *x, CLOSE * (1.0 + largest) + slack));
         if rows && holds(gradient, slope, CLOSE * (1.0 + size) + slack * (1.0 + question.seed(place.sample, z))) {

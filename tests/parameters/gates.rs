@@ -109,6 +109,24 @@ pub fn erf_gate(builder: &mut Builder, row: Id) -> Id {
     gated(builder, row, gate, factor)
 }
 
+/// GELU by a hyperbolic tangent; now and then with other numbers, of which the gate is no known function.
+pub fn tangent_gate(builder: &mut Builder, row: Id) -> Id {
+    let numbers = if builder.random.chance(0.9) { [0.797_884_6f32, 0.044_715] } else { [0.75, 0.05] };
+    let [root, cubic] = numbers.map(|number| uniform(builder, row, f64::from(number)));
+    let square = builder.node("Mul", &[row, row], vec![]);
+    let cube = builder.node("Mul", &[square, row], vec![]);
+    let scaled = builder.node("Mul", &[cubic, cube], vec![]);
+    let inputs = swapped(builder, row, scaled);
+    let sum = builder.node("Add", &inputs, vec![]);
+    let argument = builder.node("Mul", &[sum, root], vec![]);
+    let tangent = builder.node("Tanh", &[argument], vec![]);
+    let one = uniform(builder, row, 1.0);
+    let inputs = swapped(builder, tangent, one);
+    let gate = builder.node("Add", &inputs, vec![]);
+    let factor = some_factor(builder);
+    gated(builder, row, gate, factor)
+}
+
 pub fn sigmoid_gate(builder: &mut Builder, row: Id) -> Id {
     let argument = argument(builder, row);
     let gate = builder.node("Sigmoid", &[argument], vec![]);

@@ -91,6 +91,9 @@ fn recurrent(call: &Call) -> Found<Vec<Value>> {
     }
     let (data, weights, recurrence) = (x.as_floats()?, w.as_floats()?, r.as_floats()?);
     let bias = call.optional(3).map(Value::as_floats).transpose()?;
+    if bias.is_some_and(|bias| bias.len() != directions * 2 * rows) {
+        return Err("one bias for each row".to_owned());
+    }
     let initial = |index: usize| call.optional(index).map(Value::as_floats).transpose();
     let (states, memories) = (initial(5)?, initial(6)?);
     let relu = call.attribute("activations").is_some_and(|names| names.strings.iter().all(|name| name == b"Relu"));

@@ -12,7 +12,7 @@ fn small(builder: &mut Builder, row: Id) -> Id {
 }
 
 pub fn elementary(builder: &mut Builder, row: Id) -> Id {
-    match builder.random.below(10) {
+    match builder.random.below(11) {
         0 | 1 => {
             let positive = raised(builder, row);
             builder.node("Log", &[positive], vec![])
@@ -33,7 +33,7 @@ pub fn elementary(builder: &mut Builder, row: Id) -> Id {
             let alpha = builder.random.uniform(-0.5, 0.9) as f32;
             builder.node("ThresholdedRelu", &[row], vec![float("alpha", alpha)])
         }
-        7 if builder.opset >= 24 => {
+        7..=9 if builder.opset >= 24 => {
             let alpha = builder.random.uniform(0.5, 2.0) as f32;
             builder.node("Swish", &[row], vec![float("alpha", alpha)])
         }
@@ -212,6 +212,11 @@ pub fn places(builder: &mut Builder, row: Id) -> Id {
 pub fn resized(builder: &mut Builder, row: Id) -> Id {
     let n = width(builder, row);
     let image = builder.reshaped(row, &[1, 1, 1, n]);
+    if builder.opset >= 16 && builder.random.chance(0.25) {
+        let places: Vec<f64> = (0..8).map(|_| f64::from(builder.random.uniform(-0.9, 0.9) as f32)).collect();
+        let grid = builder.exactly(&[1, 2, 2, 2], &places, 2);
+        return builder.node("GridSample", &[image, grid], vec![]);
+    }
     let factor = builder.random.of(&[2.0, 1.5]);
     let scales = builder.exactly(&[4], &[1.0, 1.0, 1.0, factor], 2);
     let mode = string("mode", builder.random.of(&["linear", "nearest"]));

@@ -17,6 +17,7 @@ pub fn apply(call: &Call) -> Option<Found<Vec<Value>>> {
         "Resize" => one(resize(call, call.optional(2), call.optional(3))),
         "Upsample" => one(resize(call, call.optional(1), None)),
         "Einsum" => one(einsum(call)),
+        "GridSample" => one(grid_sample(call)),
         _ => None,
     }
 }
@@ -261,16 +262,23 @@ fn einsum(call: &Call) -> Found<Value> {
     let equation: String = call.string("equation", "").chars().filter(|c| !c.is_whitespace()).collect();
     let inputs = (0..call.inputs.len()).map(|index| call.input(index)).collect::<Found<Vec<_>>>()?;
     let (left, right) = equation.split_once("->").map_or((&*equation, None), |(left, right)| (left, Some(right)));
-    let widest = |term: &str, rank: usize| rank - term.chars().filter(char::is_ascii_alphabetic).count();
+    let named = |term: &str| term.chars().filter(char::is_ascii_alphabetic).count();
+    let fits = |(term, x): (&&str, &&Value)| named(term) == x.shape.len() || (term.contains('.') && named(term) < x.shape.len());
     let terms: Vec<&str> = left.split(',').collect();
+    if terms.len() != inputs.len() || !terms.iter().zip(&inputs).all(fits) {
+        return Err("labels that do not fit".to_owned());
+    }
+    let widest = |term: &str, rank: usize| rank - named(term);
     let dots = terms.iter().zip(&inputs).map(|(term, x)| widest(term, x.shape.len())).max().unwrap_or(0);
     let spelled = |term: &str, dots: usize| term.replace("...", &"3210"[4 - dots..]);
     let labels: Vec<String> = terms.iter().zip(&inputs).map(|(term, x)| spelled(term, widest(term, x.shape.len()))).collect();
     let mut all: Vec<(char, usize)> = Vec::new();
     for (labels, x) in labels.iter().zip(&inputs) {
         for pair in labels.chars().zip(x.shape.iter().copied()) {
-            if !all.contains(&pair) {
-                all.push(pair);
+            match all.iter().find(|(label, _)| *label == pair.0) {
+                Some((_, extent)) if *extent != pair.1 => return Err("an axis of two extents".to_owned()),
+                Some(_) => {}
+                None => all.push(pair),
             }
         }
     }
@@ -302,4 +310,46 @@ fn einsum(call: &Call) -> Found<Value> {
         found[at(&output, &out)] += factors.product::<f64>();
     });
     Ok(Value::floats(&shape, found))
+}
+
+/// Bilinear or nearest, with zeros or the nearest element outside.
+fn grid_sample(call: &Call) -> Found<Value> {
+    let (x, grid) = (call.input(0)?, call.input(1)?);
+    let (&[batch, channels, height, width], &[own, rows, columns, 2]) = (&x.shape[..], &grid.shape[..]) else {
+        return Err("four axes".to_owned());
+    };
+    if own != batch || x.size() == 0 {
+        return Err("a grid for each image".to_owned());
+    }
+    let (data, places) = (x.as_floats()?, grid.as_floats()?);
+    let aligned = call.int("align_corners", 0) == 1;
+    let border = call.string("padding_mode", "zeros") == "border";
+    let at = |g: f64, extent: usize| {
+        let place = if aligned { f64::midpoint(g, 1.0) * (extent as f64 - 1.0) } else { ((g + 1.0) * extent as f64 - 1.0) / 2.0 };
+        if border { place.clamp(0.0, extent as f64 - 1.0) } else { place }
+    };
+    let mut found = Vec::new();
+    for sample in 0..batch {
+        for channel in 0..channels {
+            let plane = &data[(sample * channels + channel) * height * width..][..height * width];
+            let pixel = |row: f64, column: f64| {
+                let inside = (0.0..height as f64).contains(&row) && (0.0..width as f64).contains(&column);
+                if inside { plane[row as usize * width + column as usize] } else { 0.0 }
+            };
+            for place in 0..rows * columns {
+                let pair = &places[(sample * rows * columns + place) * 2..][..2];
+                let (column, row) = (at(pair[0], width), at(pair[1], height));
+                if call.string("mode", "linear") == "nearest" {
+                    found.push(pixel(row.round_ties_even(), column.round_ties_even()));
+                    continue;
+                }
+                let (r, c) = (row.floor(), column.floor());
+                let (down, right) = (row - r, column - c);
+                let top = pixel(r, c) * (1.0 - right) + pixel(r, c + 1.0) * right;
+                let bottom = pixel(r + 1.0, c) * (1.0 - right) + pixel(r + 1.0, c + 1.0) * right;
+                found.push(top * (1.0 - down) + bottom * down);
+            }
+        }
+    }
+    Ok(Value::floats(&[batch, channels, rows, columns], found))
 }

@@ -5,7 +5,7 @@ use super::comparison;
 use super::graph::Slot;
 use super::indices::broadcast_shapes;
 use super::site::Site;
-use crate::ir::{Binary, Function, Op};
+use crate::ir::{Binary, Function, NodeId, Op};
 
 /// An activation without parameters.
 macro_rules! plain {
@@ -65,9 +65,29 @@ pub(super) fn logarithm_of(site: &mut Site, x: &Slot) -> Result<Slot, NodeError>
 /// `1 − erf x`.
 pub(super) fn complementary_error(site: &mut Site) -> Result<Slot, NodeError> {
     let (x, one) = (site.input(0)?, site.scalar(1.0));
-    let negated = site.function(Function::Neg, &x)?;
+    let negated = negative(site, &x)?;
     let error = site.function(Function::Erf, &negated)?;
     site.binary(Binary::Add, &one, &error)
+}
+
+/// `−x`, where `x` is a negative or a multiple of one without a second sign.
+fn negative(site: &mut Site, x: &Slot) -> Result<Slot, NodeError> {
+    let inner = |site: &Site, id: NodeId| match (site.graph.see(id).op, site.graph.see(id).operands) {
+        (Some(Op::Function(Function::Neg)), &[inner]) => Some(Slot::Node(inner)),
+        _ => None,
+    };
+    if let Slot::Node(id) = x {
+        if let Some(inner) = inner(site, *id) {
+            return Ok(inner);
+        }
+        let seen = site.graph.see(*id);
+        if let (Some(&Op::Binary(binary @ (Binary::Mul | Binary::Div))), &[a, b]) = (seen.op, seen.operands)
+            && let Some(inner) = inner(site, a)
+        {
+            return site.binary(binary, &inner, &Slot::Node(b));
+        }
+    }
+    site.function(Function::Neg, x)
 }
 
 /// `(eˣ − e⁻ˣ)/2`.

@@ -1,4 +1,5 @@
-//! Products that are gated activations: `x·σ(kx)`, `x·(1 + erf(x/c))`, `x·tanh(softplus(x))`, `x·clip(x + 3, 0, 6)`.
+//! Products that are gated activations: `x·σ(kx)`, `x·(1 + erf(x/c))`, `x·(1 + tanh(k(x + cx³)))`, `x·tanh(softplus(x))`,
+//! `x·clip(x + 3, 0, 6)`.
 //!
 //! A product of two values that both depend on the input has no bounded slope, the gated activation has; so a product is
 //! replaced where it is exactly that function. Constant factors may stand on either side; they are applied afterwards.
@@ -7,7 +8,7 @@ use super::super::error::NodeError;
 use super::graph::{Reader, Slot};
 use super::householder::same;
 use super::site::Site;
-use crate::ir::{Binary, Function, NodeId, Op};
+use crate::ir::{Binary, Function, NodeId, Op, is_near_gelu};
 
 /// A multiplication with, or a division by, a node that the input does not reach.
 type Factor = (Binary, NodeId);
@@ -128,7 +129,9 @@ fn recognise(reader: &Reader, value: NodeId, gate: NodeId) -> Option<Gate> {
             let function = function.clone();
             (raised(a, b) || raised(b, a)).then_some(Gate { inner: value, function, factor: None })
         }
-        Op::Binary(Binary::Add) => error_function_gate(reader, value, node.operands),
+        Op::Binary(Binary::Add) => {
+            error_function_gate(reader, value, node.operands).or_else(|| tangent_gate(reader, value, node.operands))
+        }
         _ => None,
     }
 }
@@ -148,6 +151,45 @@ fn error_function_gate(reader: &Reader, value: NodeId, operands: &[NodeId]) -> O
         Scale::Times(k) if uniform(reader, k).is_some_and(has_exact_reciprocal) => gate(1.0 / uniform(reader, k)?),
         scale => rescaled(argument, &scale, Function::ErfGate { divisor: 1.0 }),
     })
+}
+
+/// `1 + tanh(k(x + c·x³))`, also as `1 + tanh(k·x·(1 + c·x²))`, with the numbers of GELU.
+fn tangent_gate(reader: &Reader, value: NodeId, operands: &[NodeId]) -> Option<Gate> {
+    let &[a, b] = operands else { return None };
+    let tangent = [(a, b), (b, a)].into_iter().find_map(|(one, tangent)| {
+        let is_tangent = reader.see(tangent).op == Some(&Op::Function(Function::Tanh));
+        (is_tangent && uniform(reader, one) == Some(1.0)).then_some(tangent)
+    })?;
+    let argument = reader.see(reader.see(tangent).operands.first().copied()?);
+    let (Some(Op::Binary(Binary::Mul)), &[a, b]) = (argument.op, argument.operands) else { return None };
+    let monomial = |id: NodeId| monomial(reader, id, value, MAX_FACTORS);
+    let (scale, cubic) = [(a, b), (b, a)].into_iter().find_map(|(factor, sum)| {
+        let sum = reader.see(sum);
+        let (Some(Op::Binary(Binary::Add)), &[p, q]) = (sum.op, sum.operands) else { return None };
+        let (Some(scale), degree) = monomial(factor)? else { return None };
+        let terms = [(monomial(p)?, monomial(q)?), (monomial(q)?, monomial(p)?)];
+        terms.into_iter().find_map(|pair| match (degree, pair) {
+            (0, ((None, 1), (Some(cubic), 3))) => Some((scale, cubic)),
+            (1, ((Some(one), 0), (Some(cubic), 2))) => (one.to_bits() == 1f64.to_bits()).then_some((scale, cubic)),
+            _ => None,
+        })
+    })?;
+    is_near_gelu(scale, cubic).then_some(Gate { inner: value, function: Function::TanhGate { scale, cubic }, factor: None })
+}
+
+/// A product of copies of `x` and at most one known number: that number, and how many copies.
+fn monomial(reader: &Reader, id: NodeId, x: NodeId, depth: usize) -> Option<(Option<f64>, usize)> {
+    if same(reader, id, x) {
+        return Some((None, 1));
+    }
+    if !reader.see(id).variable {
+        return uniform(reader, id).map(|number| (Some(number), 0));
+    }
+    let depth = depth.checked_sub(1)?;
+    let seen = reader.see(id);
+    let (Some(Op::Binary(Binary::Mul)), &[a, b]) = (seen.op, seen.operands) else { return None };
+    let ((first, m), (second, n)) = (monomial(reader, a, x, depth)?, monomial(reader, b, x, depth)?);
+    (first.is_none() || second.is_none()).then_some((first.or(second), m + n))
 }
 
 /// With `f(u) = u·g(u)`: `x·g(kx) = f(kx)/k` and `x·g(x/c) = c·f(x/c)`.

@@ -61,7 +61,8 @@ pub(super) fn shape(input: &ValueInfoProto) -> Result<(Vec<usize>, Vec<String>),
     };
     let tensor = input.tensor_type().ok_or_else(|| refuse("is not a tensor".to_owned(), None))?;
     let element = element(input);
-    if !matches!(element, DataType::Float | DataType::Double | DataType::Float16) {
+    let narrow = matches!(element, DataType::Float16 | DataType::Bfloat16);
+    if !narrow && !matches!(element, DataType::Float | DataType::Double) {
         let remedy = match element {
             DataType::Int32 | DataType::Int64 => "cut the model behind the embedding or cast that reads it",
             _ => "cast the model to float32",
@@ -88,8 +89,8 @@ pub(super) fn shape(input: &ValueInfoProto) -> Result<(Vec<usize>, Vec<String>),
             }
         });
     }
-    if element == DataType::Float16 {
-        notes.push(format!("input `{name}` is Float16: its values are taken as real numbers"));
+    if narrow {
+        notes.push(format!("input `{name}` is {element:?}: its values are taken as real numbers"));
     }
     if let Some(&batch) = shape.first()
         && batch > 1

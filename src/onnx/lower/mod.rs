@@ -13,8 +13,10 @@ mod conv;
 mod einsum;
 mod elementwise;
 mod folding;
+mod foreign;
 mod gates;
 mod graph;
+mod grid;
 mod householder;
 mod indexing;
 mod indices;
@@ -36,6 +38,8 @@ mod scatter;
 mod site;
 #[cfg(test)]
 mod tests;
+mod trees;
+mod versions;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -328,7 +332,7 @@ impl Walk {
             (operators::find(&node.op_type, self.opset, given, &attributes)?, self.opset)
         } else {
             let opset = self.foreign.get(&node.domain).copied().unwrap_or(1);
-            (operators::find_foreign(&node.domain, &node.op_type, opset, given, &attributes)?, opset)
+            (foreign::find(&node.domain, &node.op_type, opset, given, &attributes)?, opset)
         };
         let name = match (operator.name, node.output.first()) {
             (CONSTANT, Some(output)) => output,

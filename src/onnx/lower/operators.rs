@@ -1,11 +1,13 @@
 //! The table of operators: what is supported, and why some others cannot be.
 
 use super::super::error::NodeError;
+use super::foreign;
 use super::graph::Slot;
 use super::site::Site;
+use super::versions::{NEWER_ATTRIBUTES, OLDER_ATTRIBUTES};
 use super::{
-    activation, cast, comparison, contrib, conv, einsum, elementwise, folding, indexing, linear, movement, normalization,
-    pooling, quantization, recurrent, reduce, resize, scatter,
+    activation, cast, comparison, conv, einsum, elementwise, folding, grid, indexing, linear, movement, normalization, pooling,
+    quantization, recurrent, reduce, resize, scatter,
 };
 
 /// The operator sets of the default domain that are understood.
@@ -26,7 +28,7 @@ pub(super) enum Lower {
     Many(fn(&mut Site) -> Result<Vec<Slot>, NodeError>),
 }
 
-const fn one(
+pub(super) const fn one(
     name: &'static str,
     since: i64,
     inputs: (usize, usize),
@@ -36,7 +38,7 @@ const fn one(
     Operator { name, since, inputs, attributes, lower: Lower::One(lower) }
 }
 
-const ANY: usize = usize::MAX;
+pub(super) const ANY: usize = usize::MAX;
 const WINDOW: &[&str] = &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"];
 const REDUCTION: &[&str] = &["axes", "keepdims", "noop_with_empty_axes"];
 
@@ -116,6 +118,7 @@ static OPERATORS: &[Operator] = &[
     one("GlobalMaxPool", 7, (1, 1), &[], pooling::global_max),
     one("Greater", 7, (2, 2), &[], comparison::greater),
     one("GreaterOrEqual", 12, (2, 2), &[], comparison::greater_or_equal),
+    one("GridSample", 16, (2, 2), &["align_corners", "mode", "padding_mode"], grid::grid_sample),
     one("GroupNormalization", 18, (3, 3), &["epsilon", "num_groups", "stash_type"], normalization::group_normalization),
     one("HardSigmoid", 7, (1, 1), &["alpha", "beta"], activation::hard_sigmoid),
     one("HardSwish", 14, (1, 1), &[], activation::hard_swish),
@@ -236,181 +239,6 @@ static OPERATORS: &[Operator] = &[
     one("Xor", 7, (2, 2), &[], folding::xor),
 ];
 
-const MICROSOFT: &str = "com.microsoft";
-const LEARNING: &str = "ai.onnx.ml";
-
-const fn foreign(
-    name: &'static str,
-    inputs: (usize, usize),
-    attributes: &'static [&'static str],
-    lower: fn(&mut Site) -> Result<Slot, NodeError>,
-) -> Operator {
-    one(name, 1, inputs, attributes, lower)
-}
-
-/// Operators of other domains.
-static FOREIGN: &[(&str, Operator)] = &[
-    (MICROSOFT, foreign("BiasGelu", (2, 2), &[], contrib::bias_gelu)),
-    (MICROSOFT, foreign("DequantizeLinear", (2, 3), &["axis", "block_size"], quantization::dequantize)),
-    (MICROSOFT, foreign("FastGelu", (1, 2), &[], contrib::fast_gelu)),
-    (
-        MICROSOFT,
-        foreign(
-            "FusedConv",
-            (2, 4),
-            &["activation", "activation_params", "auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"],
-            contrib::fused_convolution,
-        ),
-    ),
-    (
-        MICROSOFT,
-        foreign(
-            "FusedGemm",
-            (2, 3),
-            &["activation", "activation_alpha", "activation_beta", "activation_gamma", "alpha", "beta", "transA", "transB"],
-            contrib::fused_gemm,
-        ),
-    ),
-    (
-        MICROSOFT,
-        foreign("FusedMatMul", (2, 2), &["alpha", "transA", "transB", "transBatchA", "transBatchB"], contrib::fused_matmul),
-    ),
-    (MICROSOFT, foreign("Gelu", (1, 1), &[], contrib::gelu)),
-    (MICROSOFT, foreign("QGemm", (6, 9), &["alpha", "transA", "transB"], quantization::quantized_gemm)),
-    (MICROSOFT, foreign("QLinearAdd", (7, 8), &[], quantization::quantized_sum)),
-    (
-        MICROSOFT,
-        foreign(
-            "QLinearAveragePool",
-            (4, 5),
-            &["auto_pad", "ceil_mode", "channels_last", "count_include_pad", "kernel_shape", "pads", "strides"],
-            quantization::quantized_average_pool,
-        ),
-    ),
-    (MICROSOFT, foreign("QLinearConcat", (5, ANY), &["axis"], quantization::quantized_concat)),
-    (MICROSOFT, foreign("QLinearGlobalAveragePool", (5, 5), &["channels_last"], quantization::quantized_global_average_pool)),
-    (MICROSOFT, foreign("QLinearLeakyRelu", (4, 5), &["alpha"], quantization::quantized_leaky_relu)),
-    (MICROSOFT, foreign("QLinearMul", (7, 8), &[], quantization::quantized_product)),
-    (MICROSOFT, foreign("QLinearSigmoid", (4, 5), &[], quantization::quantized_sigmoid)),
-    (MICROSOFT, foreign("QLinearSoftmax", (5, 5), &["axis", "opset"], quantization::quantized_softmax)),
-    (MICROSOFT, foreign("QuantizeLinear", (2, 3), &["axis", "block_size"], quantization::quantize)),
-    (MICROSOFT, foreign("QuickGelu", (1, 1), &["alpha"], contrib::quick_gelu)),
-    (
-        MICROSOFT,
-        Operator {
-            name: "SkipLayerNormalization",
-            since: 1,
-            inputs: (3, 5),
-            attributes: &["epsilon"],
-            lower: Lower::Many(contrib::skip_layer_normalization),
-        },
-    ),
-    (
-        MICROSOFT,
-        Operator {
-            name: "SkipSimplifiedLayerNormalization",
-            since: 1,
-            inputs: (3, 4),
-            attributes: &["epsilon"],
-            lower: Lower::Many(contrib::skip_rms_normalization),
-        },
-    ),
-    (
-        LEARNING,
-        Operator {
-            name: "LinearClassifier",
-            since: 1,
-            inputs: (1, 1),
-            attributes: &[
-                "classlabels_ints",
-                "classlabels_strings",
-                "coefficients",
-                "intercepts",
-                "multi_class",
-                "post_transform",
-            ],
-            lower: Lower::Many(contrib::linear_classifier),
-        },
-    ),
-    (
-        LEARNING,
-        foreign(
-            "LinearRegressor",
-            (1, 1),
-            &["coefficients", "intercepts", "post_transform", "targets"],
-            contrib::linear_regressor,
-        ),
-    ),
-    (LEARNING, foreign("Normalizer", (1, 1), &["norm"], contrib::normalizer)),
-    (
-        LEARNING,
-        foreign(
-            "SVMRegressor",
-            (1, 1),
-            &[
-                "coefficients",
-                "kernel_params",
-                "kernel_type",
-                "n_supports",
-                "one_class",
-                "post_transform",
-                "rho",
-                "support_vectors",
-            ],
-            contrib::support_vector_regressor,
-        ),
-    ),
-    (LEARNING, foreign("Scaler", (1, 1), &["offset", "scale"], contrib::scaler)),
-];
-
-/// Attributes whose meaning began with an operator set, and what they would silently change in an older one.
-const NEWER_ATTRIBUTES: &[(&str, &str, i64)] = &[
-    ("AveragePool", "ceil_mode", 10),
-    ("AveragePool", "dilations", 19),
-    ("BatchNormalization", "training_mode", 14),
-    ("MaxPool", "ceil_mode", 10),
-    ("MaxPool", "dilations", 10),
-    ("DepthToSpace", "mode", 11),
-    ("Reshape", "allowzero", 14),
-    ("Shape", "end", 15),
-    ("Shape", "start", 15),
-    ("Split", "num_outputs", 18),
-    ("LpPool", "ceil_mode", 18),
-    ("LpPool", "dilations", 18),
-    ("Resize", "antialias", 18),
-    ("Resize", "axes", 18),
-    ("Resize", "coordinate_transformation_mode", 11),
-    ("Resize", "cubic_coeff_a", 11),
-    ("Resize", "exclude_outside", 11),
-    ("Resize", "extrapolation_value", 11),
-    ("Resize", "keep_aspect_ratio_policy", 18),
-    ("Resize", "nearest_mode", 11),
-    ("ScatterElements", "reduction", 16),
-    ("ScatterND", "reduction", 16),
-    ("GroupNormalization", "stash_type", 21),
-    ("GRU", "layout", 14),
-    ("LSTM", "layout", 14),
-    ("RNN", "layout", 14),
-    ("QuantizeLinear", "axis", 13),
-    ("QuantizeLinear", "block_size", 21),
-    ("QuantizeLinear", "output_dtype", 21),
-    ("QuantizeLinear", "precision", 23),
-    ("QuantizeLinear", "saturate", 19),
-    ("TopK", "largest", 11),
-    ("TopK", "sorted", 11),
-];
-
-/// Attributes that were replaced by inputs (or dropped) from an operator set on, where they would be read as nothing.
-const OLDER_ATTRIBUTES: &[(&str, &str, i64)] = &[
-    ("BatchNormalization", "spatial", 9),
-    ("Clip", "max", 11),
-    ("Clip", "min", 11),
-    ("Dropout", "ratio", 12),
-    ("Pad", "value", 11),
-    ("TopK", "k", 10),
-    ("Upsample", "scales", 9),
-];
-
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     OPERATORS.iter().map(|operator| operator.name)
 }
@@ -422,20 +250,8 @@ pub(super) fn find(name: &str, opset: i64, given: usize, attributes: &[&str]) ->
     checked(operator, "", opset, given, attributes)
 }
 
-/// The same for an operator of another domain.
-pub(super) fn find_foreign(
-    domain: &str,
-    name: &str,
-    opset: i64,
-    given: usize,
-    attributes: &[&str],
-) -> Result<&'static Operator, NodeError> {
-    let found = FOREIGN.iter().find(|(own, operator)| *own == domain && operator.name == name);
-    let (_, operator) = found.ok_or_else(|| unsupported(name, domain))?;
-    checked(operator, domain, opset, given, attributes)
-}
-
-fn checked(
+/// The operator, after checking a node's attributes and number of inputs.
+pub(super) fn checked(
     operator: &'static Operator,
     domain: &str,
     opset: i64,
@@ -478,8 +294,8 @@ pub(super) fn unsupported(name: &str, domain: &str) -> NodeError {
             Some("it is ONNX Runtime's own"),
             "save the model as it was exported, without ONNX Runtime's optimisations beyond `basic`",
         ),
-        _ if domain == LEARNING => (
-            Some("of this domain the linear models, Scaler and Normalizer are"),
+        _ if domain == foreign::LEARNING => (
+            Some("of this domain the linear models, regressors by trees and support vectors, Scaler and Normalizer are"),
             "cut the model before this node, or export the estimator as a neural network",
         ),
         _ if domain != "ai.onnx" => (

@@ -76,17 +76,17 @@ pub(super) fn select(
     let (a, b) = (a?, b?);
     let greater = matches!(relation, Relation::Greater | Relation::GreaterOrEqual);
     let found = site.decide(|reader| {
-        if let Some(extremum) = extremum(reader, [left, right], [&a, &b], greater) {
-            return Some((None, Found::Extremum(extremum)));
-        }
-        let (x, threshold, greater) = match (left, right) {
-            (Slot::Node(x), other) if reader.see(*x).shape == shape => (*x, reader.uniform(other)?, greater),
-            (other, Slot::Node(x)) if reader.see(*x).shape == shape => (*x, reader.uniform(other)?, !greater),
-            _ => return None,
+        let by_threshold = || {
+            let (x, threshold, greater) = match (left, right) {
+                (Slot::Node(x), other) if reader.see(*x).shape == shape => (*x, reader.uniform(other)?, greater),
+                (other, Slot::Node(x)) if reader.see(*x).shape == shape => (*x, reader.uniform(other)?, !greater),
+                _ => return None,
+            };
+            let (above, below) = if greater { (a.clone(), b.clone()) } else { (b.clone(), a.clone()) };
+            let choice = Choice { x, threshold, above, below };
+            Some((Some(x), choice.recognise(reader)?))
         };
-        let (above, below) = if greater { (a.clone(), b.clone()) } else { (b.clone(), a.clone()) };
-        let choice = Choice { x, threshold, above, below };
-        Some((Some(x), choice.recognise(reader)?))
+        by_threshold().or_else(|| Some((None, Found::Extremum(extremum(reader, [left, right], [&a, &b], greater)?))))
     });
     let Some((x, found)) = found else { return Ok(None) };
     build(site, x, found, &a, &b).map(Some)
@@ -94,7 +94,11 @@ pub(super) fn select(
 
 /// Whether the larger or the smaller of what is compared is chosen.
 fn extremum(reader: &Reader, [left, right]: [&Slot; 2], [a, b]: [&Slot; 2], greater: bool) -> Option<Binary> {
-    let equal = |s: &Slot, t: &Slot| matches!((s, t), (Slot::Node(s), Slot::Node(t)) if same(reader, *s, *t));
+    let equal = |s: &Slot, t: &Slot| match (s, t) {
+        (Slot::Node(s), Slot::Node(t)) => same(reader, *s, *t),
+        (Slot::Constant(s), Slot::Constant(t)) => std::rc::Rc::ptr_eq(s, t),
+        _ => false,
+    };
     if equal(left, a) && equal(right, b) {
         return Some(if greater { Binary::Max } else { Binary::Min });
     }
@@ -151,13 +155,14 @@ impl Choice {
             (Some(IDENTITY), None) if self.threshold == 0.0 => {
                 self.leaky(reader).or_else(|| exponential(reader, &self.below, self.x))
             }
+            // A clip that does nothing at the threshold, where the other branch is the threshold.
             (Some(Line { slope: 0.0, offset }), None) if offset == self.threshold => {
-                let lower = clip_of(reader, &self.below, self.x)?.0;
-                (lower <= offset).then_some(Found::clip(lower, offset))
+                let (lower, upper) = clip_of(reader, &self.below, self.x)?;
+                (lower..=upper).contains(&offset).then_some(Found::clip(lower, offset))
             }
             (None, Some(Line { slope: 0.0, offset })) if offset == self.threshold => {
-                let upper = clip_of(reader, &self.above, self.x)?.1;
-                (offset <= upper).then_some(Found::clip(offset, upper))
+                let (lower, upper) = clip_of(reader, &self.above, self.x)?;
+                (lower..=upper).contains(&offset).then_some(Found::clip(offset, upper))
             }
             (Some(above), None) => self.beside(reader, above),
             _ => None,

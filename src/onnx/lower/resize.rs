@@ -83,6 +83,13 @@ pub(super) fn resize(site: &mut Site) -> Result<Slot, NodeError> {
             other => return Err(NodeError::unsupported(format!("`coordinate_transformation_mode` is `{other}`"))),
         }
     };
+    let fits = |axis: &Axis| axis.scale.times(signed(axis.input).into()).is_some_and(|exact| exact.denominator == 1);
+    if coordinates == Coordinates::AlignCorners && !resized.iter().all(fits) {
+        return Err(NodeError::unsupported_with_hint(
+            "its corners are aligned at a scale that makes no whole number of elements, where runtimes disagree",
+            "state `sizes` instead of `scales`",
+        ));
+    }
     if site.string("keep_aspect_ratio_policy", "stretch")? != "stretch" {
         return Err(NodeError::unsupported("`keep_aspect_ratio_policy` is not `stretch`"));
     }
