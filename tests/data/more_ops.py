@@ -211,6 +211,15 @@ def add(case, one, rng):
     recurrent("rnn", "RNN", 1, {"activations": ["Relu"]})
     recurrent("rnn-both-ways", "RNN", 1, {"direction": "bidirectional"}, directions=2)
 
+    # Too large.
+    layer = {"w": f32(1, 1, 1), "r": f32(1, 1, 1), "s": i64(5000, 1, 1)}
+    case("Recurrent/long", 14, (1, 1, 1), [("Expand", "x s", "l"), ("RNN", "l w r", "y", {"hidden_size": 1})], layer, refuse=True)
+    resize("huge", (1, 1, 3, 4), {"mode": "nearest"}, scales=[1, 1, 1e9, 1e9], refuse=True)
+    resize("huge-linear", (1, 1, 3, 4), {"mode": "linear"}, sizes=[1, 1, 3, 2**40], refuse=True)
+    case("OneHot/huge", 11, (2, 3), [("OneHot", "i d v", "h"), ("ReduceSum", "h", "t"), ("Add", "x t", "y")], {"i": i64(1), "d": scalar(2**40, np.int64), "v": f32(2)}, refuse=True)
+    case("Quantised/axis", 13, (3,), [("QuantizeLinear", "x s z", "q", {"axis": 1}), ("DequantizeLinear", "q s z", "y", {"axis": 0})],
+         {"s": np.array([0.03, 0.05, 0.011], np.float32), "z": np.array([1, -2, 0], np.int8)}, refuse=True)
+
     # Other domains.
     microsoft = "com.microsoft:"
     case("Foreign/gelu", 17, (2, 5), [(microsoft + "Gelu", "x", "y")], scale=2.0)

@@ -153,8 +153,8 @@ fn channel_axis(site: &Site, x: &Slot) -> Result<usize, NodeError> {
     }
     let rank = site.shape(x).len();
     let at = site.int("axis", 1)?;
-    // A tensor without a second axis has one scale for all.
-    if at == 1 && rank < 2 { Ok(rank.saturating_sub(1)) } else { axis(at, rank) }
+    // A tensor without a second axis has one scale for all, unless it says otherwise.
+    if rank < 2 && !site.has_attribute("axis") { Ok(usize::MAX) } else { axis(at, rank) }
 }
 
 /// An operator on what quantised tensors stand for: its inputs dequantised, its result quantised.

@@ -369,7 +369,8 @@ impl Axis {
                 let last = i128::try_from(self.input).map_or(0, |input| input - 1);
                 let element = usize::try_from(element.clamp(0, last)).unwrap_or(0);
                 let scaled = (*denominator / weight.denominator).checked_mul(weight.numerator).ok_or_else(too_long)?;
-                numerators[element * self.output + place] += scaled;
+                let total = &mut numerators[element * self.output + place];
+                *total = total.checked_add(scaled).ok_or_else(too_long)?;
             }
         }
         let exact = |values: Vec<i128>| -> Result<Vec<f64>, NodeError> {
