@@ -10,7 +10,7 @@ use common::tiny::Tiny;
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzWriter;
 use nnverify::data::Dataset;
-use nnverify::onnx::proto::{AttributeProto, AttributeType, ModelProto};
+use nnverify::onnx::proto::{AttributeProto, AttributeType, ModelProto, StringStringEntryProto};
 use prost::Message;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -136,6 +136,33 @@ fn the_time_limit_cuts_off_what_follows() {
     let (code, _, error) = verify(folder.path(), &[&inverse, &DIGITS[..], &["200"]].concat());
     assert!(code == 3 && error.contains("time limit") && error.contains("gradients"), "{code} {error}");
     assert!(!folder.path().join("digits_relu.pruned.onnx").exists());
+}
+
+/// A model with tensors in another file is pruned like one that holds them, into a file that stands alone.
+#[test]
+fn external_data_are_pruned_too() {
+    let folder = digits(&["digits_relu"]);
+    let here = folder.path();
+    let mut model = ModelProto::decode(&std::fs::read(here.join("digits_relu.onnx")).unwrap()[..]).unwrap();
+    let mut data = Vec::new();
+    for tensor in &mut model.graph.as_mut().unwrap().initializer {
+        let bytes = tensor.raw_data.take().unwrap();
+        let place = [("location", "w.bin".to_owned()), ("offset", data.len().to_string()), ("length", bytes.len().to_string())];
+        tensor.data_location = 1;
+        tensor.external_data = place.map(|(key, value)| StringStringEntryProto { key: key.into(), value }).into();
+        data.extend(bytes);
+    }
+    std::fs::write(here.join("outside.onnx"), model.encode_to_vec()).unwrap();
+    std::fs::write(here.join("w.bin"), data).unwrap();
+    let pruned = |model: &str| {
+        let arguments = [&[model, "--inverse-hessian", "--damping", "1e-3", "--pruning", "0.25"], &DIGITS[..], &["50"]].concat();
+        let (code, text, error) = verify(here, &[&arguments[..], &JSON].concat());
+        assert_eq!(code, 0, "{error}");
+        json(&text)["sections"][0]["pruning"]["loss_after"].as_f64().unwrap()
+    };
+    assert_eq!(pruned("outside.onnx"), pruned("digits_relu.onnx"));
+    let alone = nnverify::onnx::load(&here.join("outside.pruned.onnx")).unwrap();
+    assert!(alone.external.is_empty());
 }
 
 /// Gradients on disk give the same figures, and shares of the pruning curve without a point say why.

@@ -100,6 +100,9 @@ fn a_certificate_on_standard_output_is_whole() {
     std::fs::write(here.join("c.json"), out).unwrap();
     let (code, out, error) = run(here, &["check", "c.json", "--model", "digits_maxmin.onnx"]);
     assert!(code == 0 && out.contains("proved in"), "{out} {error}");
+    let both = ["digits_maxmin.onnx", "--lipschitz", "l2", "--certificate", "-", "--output-format", "json"];
+    let (code, out, error) = run(here, &both);
+    assert!(code == 2 && out.is_empty() && error.contains("both write to standard output"), "{error}");
 }
 
 #[test]

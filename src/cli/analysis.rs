@@ -177,7 +177,10 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     interrupt::tell(&output);
     let mut status = ExitStatus::Established;
     if !answers.is_empty() {
-        status = status.worse(conclude(&subjects, answers, arguments, target, &output, &mut failures, start)?);
+        match conclude(&subjects, answers, arguments, target, &output, &mut failures, start) {
+            Ok(found) => status = status.worse(found),
+            Err(failure) => failures.push(failure),
+        }
     }
     // The last failure is told as every command tells its own.
     let last = failures.pop();
@@ -234,6 +237,10 @@ impl Analysis {
     /// Refuses files that would be written over what is read, or over each other.
     fn check_files(&self, model: &Path, queries: &[Query], output: &Output) -> Result<(), Failure> {
         let certificate = self.certificate(model);
+        if certificate == Path::new("-") && output.format == OutputFormat::Json && output.file().is_none() {
+            let message = "`--certificate -` and `--output-format json` both write to standard output";
+            return Err(Failure::error(message).with_hint("name a file for one of them: `-o FILE` or `--certificate FILE`"));
+        }
         let (journal, pruned) = (self.robustness.journal(), self.inverse.pruned_model(model));
         let written = [
             ("--certificate", Some(&*certificate).filter(|path| *path != Path::new("-"))),

@@ -19,6 +19,6 @@ pub use error::{ExternalError, FormatError, GraphError, LoadError, NodeError, Te
 pub use external::{ExternalData, ExternalFile};
 pub use lower::{GraphNode, Port, StoredConstant, StoredTensor, supported_operators};
 pub use model::{Model, load, load_bytes, load_source};
-pub use patch::{PatchError, patch_initializer};
+pub use patch::{PatchError, embed_external, patch_initializer};
 pub use source::ModelSource;
 pub use value::{BoolTensor, IntTensor, Value, decode_tensor};

@@ -1,11 +1,17 @@
 //! Writing values into a model file: same bytes but for the contents of named initialisers.
 //!
 //! The file is walked, not decoded and encoded again, so that nothing in it is lost. Only tensors whose values stand in the
-//! file as `raw_data` or `float_data`/`double_data` of float32 or float64 can be written.
+//! file as `raw_data` or `float_data`/`double_data` of float32 or float64 can be written; those of files beside it are put in
+//! first ([`embed_external`]).
 
 use std::ops::Range;
+use std::path::Path;
 
-use super::proto::DataType;
+use prost::Message;
+
+use super::error::ExternalError;
+use super::external::ExternalData;
+use super::proto::{DataType, TensorProto};
 
 /// Why values cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +24,69 @@ pub enum PatchError {
     Elsewhere(String),
     #[error("`{name}` has {found} elements in the file, not {given}")]
     Size { name: String, found: usize, given: usize },
+    #[error("with its external data the model has more bytes than one file of its kind may have")]
+    TooLarge,
+    #[error(transparent)]
+    External(#[from] ExternalError),
+}
+
+const GRAPH: u64 = 7;
+const INITIALIZER: u64 = 5;
+/// Bytes of a protocol buffer.
+const MOST_BYTES: usize = i32::MAX as usize;
+
+/// Returns a model whose initialisers all stand in it; those of files in `folder` are read from there.
+///
+/// # Errors
+/// [`PatchError`].
+pub fn embed_external(model: &[u8], folder: &Path) -> Result<Vec<u8>, PatchError> {
+    const EXTERNAL_DATA: u64 = 13;
+    const DATA_LOCATION: u64 = 14;
+    const RAW_DATA: u64 = 9;
+    let mut external = ExternalData::new(Some(folder.to_owned()));
+    let mut embedded = |tensor: Range<usize>| -> Result<Vec<u8>, PatchError> {
+        let decoded = TensorProto::decode(&model[tensor.clone()]).map_err(|_| PatchError::Malformed)?;
+        if decoded.external_data.is_empty() {
+            return Ok(model[tensor].to_vec());
+        }
+        let elements = decoded.dims.iter().fold(1_usize, |n, &extent| n.saturating_mul(usize::try_from(extent).unwrap_or(0)));
+        let values = external.read(&decoded.external_data, elements)?;
+        let mut bytes = Vec::new();
+        for Field { number, whole, .. } in whole_fields(model, tensor).ok_or(PatchError::Malformed)? {
+            if number != EXTERNAL_DATA && number != DATA_LOCATION {
+                bytes.extend_from_slice(&model[whole]);
+            }
+        }
+        push_field(&mut bytes, RAW_DATA, values.as_slice());
+        Ok(bytes)
+    };
+    let mut bytes = Vec::new();
+    for Field { number, content, whole } in whole_fields(model, 0..model.len()).ok_or(PatchError::Malformed)? {
+        if number != GRAPH {
+            bytes.extend_from_slice(&model[whole]);
+            continue;
+        }
+        let mut graph = Vec::new();
+        for Field { number, content, whole } in whole_fields(model, content).ok_or(PatchError::Malformed)? {
+            if number == INITIALIZER {
+                push_field(&mut graph, INITIALIZER, &embedded(content)?);
+            } else {
+                graph.extend_from_slice(&model[whole]);
+            }
+            if graph.len() > MOST_BYTES {
+                return Err(PatchError::TooLarge);
+            }
+        }
+        push_field(&mut bytes, GRAPH, &graph);
+    }
+    if bytes.len() > MOST_BYTES { Err(PatchError::TooLarge) } else { Ok(bytes) }
+}
+
+/// Appends a field with that content.
+fn push_field(bytes: &mut Vec<u8>, number: u64, content: &[u8]) {
+    prost::encoding::encode_varint(number << 3 | 2, bytes);
+    prost::encoding::encode_varint(content.len() as u64, bytes);
+    bytes.extend_from_slice(content);
 }
 
 /// Replaces the values of an initialiser; float32 tensors get the nearest float32.
@@ -25,8 +94,6 @@ pub enum PatchError {
 /// # Errors
 /// [`PatchError`]; the bytes are unchanged then.
 pub fn patch_initializer(model: &mut [u8], name: &str, values: &[f64]) -> Result<(), PatchError> {
-    const GRAPH: u64 = 7;
-    const INITIALIZER: u64 = 5;
     let graphs = fields(model, 0..model.len()).ok_or(PatchError::Malformed)?;
     let (_, graph) = graphs.into_iter().find(|(field, _)| *field == GRAPH).ok_or(PatchError::Malformed)?;
     for (_, tensor) in fields(model, graph).ok_or(PatchError::Malformed)?.into_iter().filter(|(field, _)| *field == INITIALIZER) {
@@ -75,8 +142,22 @@ fn stored(model: &[u8], tensor: Range<usize>, name: &str) -> Result<Option<(Data
     Ok(last(field).map(|range| (element, range)))
 }
 
+/// A field of a message.
+struct Field {
+    number: u64,
+    content: Range<usize>,
+    /// With its key and length.
+    whole: Range<usize>,
+}
+
 /// The fields of a message: numbers and contents (for a varint: where it stands).
 fn fields(bytes: &[u8], message: Range<usize>) -> Option<Vec<(u64, Range<usize>)>> {
+    let found = whole_fields(bytes, message)?;
+    Some(found.into_iter().map(|field| (field.number, field.content)).collect())
+}
+
+/// The same, each also with where it stands, its key and length included.
+fn whole_fields(bytes: &[u8], message: Range<usize>) -> Option<Vec<Field>> {
     let mut found = Vec::new();
     let mut at = message.start;
     while at < message.end {
@@ -94,7 +175,7 @@ fn fields(bytes: &[u8], message: Range<usize>) -> Option<Vec<(u64, Range<usize>)
         if end > message.end {
             return None;
         }
-        found.push((key >> 3, start..end));
+        found.push(Field { number: key >> 3, content: start..end, whole: at..end });
         at = end;
     }
     Some(found)
@@ -117,7 +198,7 @@ fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
 mod tests {
     use prost::Message;
 
-    use super::super::proto::{GraphProto, ModelProto, TensorProto};
+    use super::super::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
     use super::*;
 
     #[test]
@@ -143,6 +224,29 @@ mod tests {
         assert!(matches!(patch_initializer(&mut bytes, "a", &[1.0]), Err(PatchError::Size { .. })));
         for end in 0..original.len() {
             let _ = patch_initializer(&mut original[..end].to_vec(), "b", &[3.0, 0.0]);
+            let _ = embed_external(&original[..end], Path::new(""));
         }
+    }
+
+    #[test]
+    fn values_of_other_files_are_put_in() {
+        let entry = |key: &str, value: &str| StringStringEntryProto { key: key.to_owned(), value: value.to_owned() };
+        let values: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let inside = TensorProto {
+            name: "a".to_owned(),
+            data_type: DataType::Float.into(),
+            dims: vec![2],
+            raw_data: Some(values.clone()),
+            ..TensorProto::default()
+        };
+        let place = vec![entry("location", "w.bin"), entry("offset", "4"), entry("length", "8")];
+        let outside = TensorProto { raw_data: None, external_data: place, data_location: 1, ..inside.clone() };
+        let graph = GraphProto { initializer: vec![outside, inside.clone()], ..GraphProto::default() };
+        let model = ModelProto { graph: Some(graph), producer_name: "p".to_owned(), ..ModelProto::default() }.encode_to_vec();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("w.bin"), [&[9; 4], &values[..]].concat()).unwrap();
+        let embedded = ModelProto::decode(&embed_external(&model, folder.path()).unwrap()[..]).unwrap();
+        assert_eq!((embedded.producer_name.as_str(), embedded.graph.unwrap().initializer), ("p", vec![inside.clone(), inside]));
+        assert!(matches!(embed_external(&model, Path::new("nowhere")), Err(PatchError::External(_))));
     }
 }

@@ -1,11 +1,13 @@
 //! Pruning by the quadratic model of M-FAC: which weights go, what the others become, and what it costs, measured on the file
 //! that is made.
 
+use std::path::Path;
+
 use super::error::QueryError;
 use super::figures::{Computed, NoPoint, PrunedTensor, PruningFigures, PruningPoint};
 use super::objective::Setting;
 use crate::deadline::{Deadline, TimedOut};
-use crate::onnx::{Model, load_bytes, patch_initializer};
+use crate::onnx::{Model, embed_external, load_bytes, patch_initializer};
 use crate::pass::derivatives::{Circuit, Objective, Parameter, Parameters, Real};
 use crate::pass::mfac::{Inverse, saliency};
 
@@ -34,6 +36,9 @@ pub fn prune<T: Real>(
     if bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(QueryError::CompressedModel);
     }
+    // The pruned model stands alone: what lay beside the original is in it.
+    let folder = setting.subjects.path.parent().unwrap_or(Path::new(""));
+    let bytes = if setting.subjects.model.external.is_empty() { bytes } else { embed_external(&bytes, folder)? };
     let write = |theta: &[f64]| -> Result<Vec<u8>, QueryError> {
         let mut bytes = bytes.clone();
         for parameter in &circuit.parameters.list {
