@@ -100,6 +100,12 @@ fn a_certificate_on_standard_output_is_whole() {
     std::fs::write(here.join("c.json"), out).unwrap();
     let (code, out, error) = run(here, &["check", "c.json", "--model", "digits_maxmin.onnx"]);
     assert!(code == 0 && out.contains("proved in"), "{out} {error}");
+    // The same where another result goes to a file, and where nothing else is to be told.
+    std::fs::copy(common::repository("specs/digit_0_within_0.05.vnnlib"), here.join("s.vnnlib")).unwrap();
+    let spec = ["digits_relu.onnx", "--spec", "s.vnnlib", "--certificate", "-", "-o", "s.txt", "-q"];
+    let (code, out, error) = run(here, &spec);
+    assert!(code == 0 && error.contains("unsat") && std::fs::read_to_string(here.join("s.txt")).unwrap() == "unsat\n", "{error}");
+    assert!(Certificate::from_json(out.as_bytes()).is_ok(), "{out}");
     let both = ["digits_maxmin.onnx", "--lipschitz", "l2", "--certificate", "-", "--output-format", "json"];
     let (code, out, error) = run(here, &both);
     assert!(code == 2 && out.is_empty() && error.contains("both write to standard output"), "{error}");
@@ -115,6 +121,16 @@ fn a_question_that_fails_takes_no_other_along() {
     assert!(code == 2 && error.contains("`--gradients 1000`: the data give 3"), "{error}");
     assert!(out.contains("certified upper bound"), "{out}");
     assert_eq!(claims(&here.join("digits_maxmin.certificate.json")), ["lipschitz-l2"]);
+
+    // Neither does a place that cannot be written, nor one question that cannot be asked, whichever it is.
+    for option in ["-o", "--csv"] {
+        let robust = ["--robust", "--data", "digits_test.npz", "--eps", "0.01", "--fresh", option, "nowhere/r"];
+        let (code, out, error) = run(here, &[&LIPSCHITZ[..], &robust[..]].concat());
+        assert!(code == 2 && out.is_empty() && error.contains("nowhere/r") && error.contains(option), "{out} {error}");
+    }
+    let sgd = ["--hessian-trace", "--learning-rate", "0.1", "--batch-size", "4"];
+    let (code, out, error) = run(here, &[&LIPSCHITZ[..], &data[..], &sgd[..]].concat());
+    assert!(code == 2 && out.is_empty() && error.contains("batch size 4"), "{out} {error}");
 
     // A clip that the data leave: nothing runs before it is told.
     let robust = ["--robust", "--data", "digits_test.npz", "--eps", "0.01", "--clip", "0.2,0.3", "--fresh"];

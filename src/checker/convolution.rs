@@ -26,17 +26,9 @@ pub fn convolution_norm(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
     if by_symbols < by_sums { by_symbols } else { by_sums }
 }
 
-/// Taps over all outputs up to which absolute sums are those of the matrix; beyond, those of the kernel, which are no less.
-const FEW_TAPS: f64 = 1e8;
-
 /// `√(‖W‖₁‖W‖∞)`.
-#[must_use]
-pub fn by_sums(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
+fn by_sums(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
     let magnitudes: Vec<f64> = weights.iter().map(Enclosure::magnitude).collect();
-    let positions: f64 = geometry.axes.iter().map(|axis| axis.input.max(axis.output) as f64).product();
-    if positions * magnitudes.len() as f64 > FEW_TAPS {
-        return by_sums_of_the_kernel(geometry, &magnitudes);
-    }
     let mut columns = vec![0.0; geometry.input_shape().iter().product()];
     let mut largest_row = 0.0;
     geometry.for_each_output(|_, taps| {
@@ -50,9 +42,11 @@ pub fn by_sums(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
     sqrt_up(mul_up(largest_row, columns.into_iter().fold(0.0, max_or_nan)))
 }
 
-/// The same with the rows and columns of a signal without borders: a row has all taps of its channel, a column those whose shifts
-/// are congruent modulo the stride. Transposing a convolution exchanges the two.
-fn by_sums_of_the_kernel(geometry: &ConvGeometry, magnitudes: &[f64]) -> f64 {
+/// Returns the same for a signal without borders, which is no less, in time that does not depend on the signal: a row has all
+/// taps of its channel, a column those whose shifts are congruent modulo the stride. Transposing a convolution exchanges the two.
+#[must_use]
+pub fn by_sums_of_the_kernel(geometry: &ConvGeometry, weights: &[Enclosure]) -> f64 {
+    let magnitudes: Vec<f64> = weights.iter().map(Enclosure::magnitude).collect();
     let (outputs, inputs) = of_the_untransposed(geometry);
     let (rows, columns) = (outputs / geometry.groups.max(1), inputs / geometry.groups.max(1));
     // For every kernel position, which of the columns' phases it belongs to.
@@ -329,8 +323,7 @@ mod tests {
             let weights: Vec<Enclosure> = (0..count).map(|_| Enclosure::exact(random.uniform())).collect();
             let (bound, norm) = (by_symbols(&geometry, &weights), dense(&geometry, &weights));
             assert!(bound >= norm * (1.0 - 1e-4), "{geometry:?}: {bound} {norm}");
-            let magnitudes: Vec<f64> = weights.iter().map(Enclosure::magnitude).collect();
-            let (sums, of_kernel) = (by_sums(&geometry, &weights), by_sums_of_the_kernel(&geometry, &magnitudes));
+            let (sums, of_kernel) = (by_sums(&geometry, &weights), by_sums_of_the_kernel(&geometry, &weights));
             assert!(of_kernel >= sums * (1.0 - 1e-12) && of_kernel <= 2.0 * sums, "{geometry:?}: {of_kernel} {sums}");
             worst = worst.max(bound / norm);
         }

@@ -56,7 +56,7 @@ pub use parts::{constants, product, prove_part, prove_parts};
 pub use refusal::{ClaimRefusal, Refusal};
 pub use refutation::{Bounded, Combination, Method, Refuter, atoms};
 pub use robustness::{is_within_radius, prove_misclassified};
-pub use rules::{LayerNorm, Rules, linear_layers};
+pub use rules::{LinearNorm, Rules, linear_layers};
 pub use splits::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, Narrowed, PHASE, SLOPES};
 pub use stability::{Gram, MAX_ORDER, Moments};
 pub use threads::allow_threads;

@@ -2,7 +2,7 @@
 
 use super::inequality::prove_inequality;
 use super::refusal::ClaimRefusal;
-use super::rules::{LayerNorm, Rules};
+use super::rules::{LinearNorm, Rules};
 use super::threads;
 use crate::certificate::{Bits, Bundle, Part, PartProof};
 use crate::form::{FormError, Segment};
@@ -58,11 +58,11 @@ pub fn prove_part(
         PartProof::Rules { squared_norms, sums } => {
             let by_sums = |position: usize| u32::try_from(position).is_ok_and(|position| sums.contains(&position));
             let norm = |(position, hint): (usize, &Option<Bits>)| match hint {
-                Some(squared) => LayerNorm::Squared(squared.value()),
-                None if by_sums(position) => LayerNorm::Sums,
-                None => LayerNorm::Symbols,
+                Some(squared) => LinearNorm::Squared(squared.value()),
+                None if by_sums(position) => LinearNorm::Sums,
+                None => LinearNorm::Symbols,
             };
-            let norms: Vec<LayerNorm> = squared_norms.iter().enumerate().map(norm).collect();
+            let norms: Vec<LinearNorm> = squared_norms.iter().enumerate().map(norm).collect();
             Rules::prove(network, constants, segment, &norms)
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::convolution::{by_sums, convolution_norm};
+use super::convolution::{by_sums_of_the_kernel, convolution_norm};
 use super::inequality::prove_matrix;
 use super::refusal::ClaimRefusal;
 use crate::certificate::Norm;
@@ -20,12 +20,12 @@ pub struct Rules<'a> {
 
 /// How the norm of a linear layer is bounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LayerNorm {
+pub enum LinearNorm {
     /// Its square is at most this, which a factorisation proves.
     Squared(f64),
     /// A convolution by its symbols or by absolute sums, whichever is less; anything else by absolute sums.
     Symbols,
-    /// By absolute sums alone.
+    /// A convolution by the absolute sums of its kernel alone; anything else as above.
     Sums,
 }
 
@@ -39,7 +39,7 @@ impl Rules<'_> {
         network: &Network,
         constants: &Values<Enclosure>,
         segment: Segment,
-        norms: &[LayerNorm],
+        norms: &[LinearNorm],
     ) -> Result<f64, ClaimRefusal> {
         let mut rules = Rules { network, constants, bounds: HashMap::from([(segment.from, 1.0)]) };
         let mut norms = norms.iter();
@@ -126,18 +126,19 @@ impl Rules<'_> {
         uses.iter().map(|uses| f64::from(uses.iter().copied().max().unwrap_or(0))).collect()
     }
 
-    fn linear_layer(&self, id: NodeId, norm: LayerNorm) -> Result<f64, ClaimRefusal> {
+    fn linear_layer(&self, id: NodeId, norm: LinearNorm) -> Result<f64, ClaimRefusal> {
         let node = self.network.node(id);
         let variable = (0..node.operands.len()).filter(|&p| self.network.node(node.operands[p]).variable);
         let Ok([position]) = <[usize; 1]>::try_from(variable.collect::<Vec<_>>()) else { return Err(no_rule(node)) };
-        if let (Op::Conv(geometry), LayerNorm::Symbols | LayerNorm::Sums, 0) = (&node.op, norm, position) {
+        if let (Op::Conv(geometry), LinearNorm::Symbols | LinearNorm::Sums, 0) = (&node.op, norm, position) {
             let weights = node.operands.get(1).map_or(&[][..], |id| self.constants.get(id.index()));
-            let found = if norm == LayerNorm::Sums { by_sums(geometry, weights) } else { convolution_norm(geometry, weights) };
+            let quick = norm == LinearNorm::Sums;
+            let found = if quick { by_sums_of_the_kernel(geometry, weights) } else { convolution_norm(geometry, weights) };
             return Ok(mul_up(self.operand(node, position)?, found));
         }
         let segment = Segment { from: node.operands[position], to: id };
         let form = Form::new(self.network, segment, SortForm::Comparators)?;
-        let norm = if let LayerNorm::Squared(squared_norm) = norm {
+        let norm = if let LinearNorm::Squared(squared_norm) = norm {
             let rows = Rows::new(&form)?;
             prove_matrix(&rows, Norm::L2, &[squared_norm], &[])
                 .map_err(|reason| reason.about(format!("the norm of node `{}`", node.name)))?

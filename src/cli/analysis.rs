@@ -21,6 +21,7 @@ use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
 use crate::certificate::Semantics;
 use crate::checker::{allow_threads, check, identity};
 use crate::data::{split_pair, write_npy};
+use crate::files;
 use crate::query::figures::Figures;
 use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, evidence, seal, validate};
 use crate::report::{AnalysisReport, CheckedFile, json, robustness_csv, visible_lines};
@@ -66,7 +67,8 @@ pub struct CommonArguments {
     #[arg(long, value_name = "N", requires = "data", value_parser = clap::value_parser!(u32).range(1..))]
     samples: Option<u32>,
     /// Where to write the certificate; `-` is standard output, and the report then goes to standard error. Claims about the same
-    /// model that lie there and that are not made anew are kept [default: beside the model]
+    /// model that lie there and that are not made anew are kept, without being checked again; a certificate about another model is
+    /// replaced [default: beside the model]
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
     /// Replace the certificate that lies there, with all of its claims
@@ -156,8 +158,8 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     arguments.check_files(path, &queries, &output)?;
     let target = arguments.certificate(path);
     let target = Target::open(&target, &identity(&subjects.model), arguments.common.fresh, &output)?;
-    // What cannot be asked is told of before anything else is searched for; one question is looked at as it is answered.
-    for query in queries.iter().skip(1) {
+    // What cannot be asked is told of before anything is searched for; a single question is looked at as it is answered.
+    for query in queries.iter().filter(|_| queries.len() > 1) {
         validate(&subjects, query).map_err(|error| Failure::query(path, &error))?;
     }
     let limits = arguments.limits();
@@ -234,7 +236,7 @@ impl Analysis {
         self.common.certificate.clone().unwrap_or_else(|| beside(model))
     }
 
-    /// Refuses files that would be written over what is read, or over each other.
+    /// Refuses files that would be written over what is read, or over each other, and those that cannot be written.
     fn check_files(&self, model: &Path, queries: &[Query], output: &Output) -> Result<(), Failure> {
         let certificate = self.certificate(model);
         if certificate == Path::new("-") && output.format == OutputFormat::Json && output.file().is_none() {
@@ -251,7 +253,12 @@ impl Analysis {
         ];
         let written: Vec<(&str, &Path)> = written.into_iter().filter_map(|(option, path)| Some((option, path?))).collect();
         let read: Vec<&Path> = queries.iter().flat_map(Query::files).chain(self.robustness.constants()).chain([model]).collect();
-        apart(&written, &read)
+        apart(&written, &read)?;
+        // What was finished before is read first, and written before the first sample.
+        written.iter().filter(|(option, _)| *option != "--resume").try_for_each(|(option, path)| {
+            let named = |error| Failure::writing(path, &error).with_hint(format!("name another file for `{option}`"));
+            files::probe(path).map_err(named)
+        })
     }
 }
 
@@ -303,14 +310,17 @@ fn conclude(
         OutputFormat::Text => visible_lines(&report.to_string()),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
-    let told = match result_file {
-        Some(file) if output.format == OutputFormat::Text => output.results_beside(&file, &text),
-        _ if standard && output.file().is_none() => {
-            output.aside(&text);
-            Ok(())
-        }
-        _ => output.results(&text),
+    // A result of its own goes where the report would.
+    let in_place = result_file.filter(|_| output.format == OutputFormat::Text).zip(output.file());
+    let told = if in_place.is_none() && output.file().is_some() {
+        output.results(&text)
+    } else if standard {
+        eprint!("{text}");
+        Ok(())
+    } else {
+        output.standard(&text)
     };
+    failures.extend(in_place.and_then(|(file, path)| super::output::write(path, &file).err()));
     failures.extend(told.err());
     failures.extend(others.iter().filter_map(|(path, bytes)| super::output::write(path, bytes).err()));
     Ok(status)

@@ -1,6 +1,6 @@
 //! Where the certificate of an analysis goes: standard output, or a file, whose earlier claims about the same model are kept.
 //!
-//! What would be lost, or cannot be written, is found before the work begins.
+//! What would be lost is found before the work begins.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,6 @@ use super::output::{Output, saved_elsewhere};
 use crate::certificate::{Bundle, Certificate, ModelIdentity, ReadError};
 use crate::checker::{MAX_CLAIMS, check_identity};
 use crate::codes::{Coded, WRITE};
-use crate::files;
 
 /// Where a certificate goes.
 pub enum Target {
@@ -17,8 +16,8 @@ pub enum Target {
     Standard,
     File {
         path: PathBuf,
-        /// The certificate about the same model that lies there.
-        earlier: Option<Box<(Certificate, Bundle)>>,
+        /// The certificate about the same model that lies there, with all its vectors.
+        earlier: Option<Box<Certificate>>,
     },
 }
 
@@ -26,12 +25,11 @@ impl Target {
     /// Looks at what lies at the path, and whether it can be written. With `fresh`, a certificate there is replaced.
     ///
     /// # Errors
-    /// A file that is no certificate, an altered one that is not to be replaced, or a path that cannot be written.
+    /// A file that is no certificate, or an altered one that is not to be replaced.
     pub fn open(path: &Path, model: &ModelIdentity, fresh: bool, output: &Output) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Ok(Self::Standard);
         }
-        files::probe(path).map_err(|error| Failure::writing(path, &error).with_hint(ELSEWHERE))?;
         // A terminal or a pipe keeps nothing.
         if path.exists() && !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
             return Ok(Self::File { path: path.to_owned(), earlier: None });
@@ -46,7 +44,16 @@ impl Target {
             Err(_) | Ok(_) if fresh => None,
             Err(error) => return Err(Failure::error(error).with_hint(FRESH)),
             Ok((earlier, bundle)) => match check_identity(&earlier, &bundle, &earlier.model) {
-                Ok(()) if earlier.model == *model => Some(Box::new((earlier, bundle))),
+                Ok(()) if earlier.model == *model => {
+                    let whole = earlier.inlined(&bundle).ok_or_else(|| {
+                        Failure::coded(
+                            "NV503",
+                            format_args!("the bundle of `{shown}` lacks a vector, so its claims cannot be kept"),
+                        )
+                        .with_hint(FRESH)
+                    });
+                    Some(Box::new(whole?))
+                }
                 Ok(()) => {
                     output.note(&format!("`{shown}` is about another model, or an earlier version of this one, and is replaced"));
                     None
@@ -77,12 +84,12 @@ impl Target {
         let (path, earlier) = match self {
             Self::Standard => {
                 let alone = certificate.clone().inlined(bundle).map(Certificate::seal_alone);
-                let text = alone.map(|alone| crate::report::json(&alone)).transpose().map_err(Failure::error)?;
-                return output.standard(&text.unwrap_or_default());
+                let alone = alone.ok_or_else(|| Failure::internal("a vector of the certificate is not in its bundle"))?;
+                return output.standard(&crate::report::json(&alone).map_err(Failure::error)?);
             }
             Self::File { path, earlier } => (path, earlier),
         };
-        let joined = earlier.and_then(|earlier| join(earlier.0, &earlier.1, certificate, bundle));
+        let joined = earlier.and_then(|earlier| join(*earlier, certificate, bundle));
         let (written, kept) = match &joined {
             Some(Joined { certificate, bundle, kept }) if certificate.claims.len() <= MAX_CLAIMS => {
                 ((certificate, bundle), kept.as_slice())
@@ -115,8 +122,8 @@ struct Joined {
 }
 
 /// Joins the claims of an earlier certificate, but those of which there are new ones, with new claims about the same model.
-fn join(earlier: Certificate, old: &Bundle, certificate: &Certificate, bundle: &Bundle) -> Option<Joined> {
-    let (mut earlier, mut joined) = (earlier.inlined(old)?, certificate.clone().inlined(bundle)?);
+fn join(mut earlier: Certificate, certificate: &Certificate, bundle: &Bundle) -> Option<Joined> {
+    let mut joined = certificate.clone().inlined(bundle)?;
     let is_new = |id: &String| certificate.claims.iter().any(|claim| claim.id == *id);
     earlier.claims.retain(|claim| !is_new(&claim.id));
     let kept: Vec<String> = earlier.claims.iter().map(|claim| claim.id.clone()).collect();

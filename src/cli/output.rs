@@ -65,15 +65,6 @@ impl Output {
         apart(&written, &read.into_iter().collect::<Vec<_>>())
     }
 
-    /// Writes a result file where one is asked for, and the report to standard output.
-    #[cfg(feature = "passes")]
-    pub fn results_beside(&self, file: &[u8], report: &str) -> Result<(), Failure> {
-        if let Some(path) = &self.file {
-            write(path, file)?;
-        }
-        self.standard(report)
-    }
-
     /// Writes the results, in whole or not at all. A reader that went away is no error.
     pub fn results(&self, text: &str) -> Result<(), Failure> {
         match &self.file {
@@ -91,14 +82,6 @@ impl Output {
                 Err(Failure::coded(crate::codes::WRITE, format_args!("cannot write to standard output: {error}")))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Writes results to standard error, where standard output holds something else.
-    #[cfg(feature = "passes")]
-    pub fn aside(&self, text: &str) {
-        if !self.quiet {
-            eprint!("{text}");
         }
     }
 }

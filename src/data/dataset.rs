@@ -273,7 +273,7 @@ fn finite(array: &Array) -> Result<(), Problem> {
     found.map_or(Ok(()), Err)
 }
 
-/// `x.npy,y.npy`, unless a file has that very name.
+/// Returns the two files of `x.npy,y.npy`, or the one, where there is no comma or a file has that very name.
 #[must_use]
 pub fn split_pair(data: &Path) -> (PathBuf, Option<PathBuf>) {
     let pair = data.to_str().and_then(|text| text.split_once(',')).filter(|_| !data.exists());

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::question::{
-    HessianTraceQuery, InverseHessianQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd,
-    SpecificationQuery, TightnessQuery,
+    HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd, SpecificationQuery,
+    TightnessQuery,
 };
 use crate::certificate::{
-    Bits, Bundle, Claim, ClaimKind, Domain, FileIdentity, HessianTraceClaim, InverseHessianClaim, LipschitzClaim, Objective,
-    RobustnessClaim, Semantics, SpecificationClaim, StabilityClaim, TightnessClaim,
+    Bits, Bundle, Claim, ClaimKind, Domain, FileIdentity, HessianTraceClaim, LipschitzClaim, Objective, RobustnessClaim,
+    Semantics, SpecificationClaim, StabilityClaim, TightnessClaim,
 };
 
 /// SHA-256 of the files that questions name, by their paths.
@@ -48,14 +48,14 @@ impl Query {
             (Self::Stability(query), ClaimKind::Stability(found)) => {
                 real && objective(&query.objective, &found.objective, digests) && sgd(query.sgd, found)
             }
-            (Self::InverseHessian(query), ClaimKind::InverseHessian(found)) => real && inverse(query, found, digests),
+            // A claim about a product does not say where its vector is from.
             _ => false,
         }
     }
 }
 
 fn lipschitz(query: &LipschitzQuery, claim: &LipschitzClaim) -> bool {
-    query.norm == claim.norm
+    query.norm == claim.norm && (!query.margins || !claim.functionals.is_empty())
 }
 
 fn is_region(region: &Region, domain: &Domain, bundle: &Bundle) -> bool {
@@ -96,15 +96,6 @@ fn trace(query: &HessianTraceQuery, claim: &HessianTraceClaim, digests: &Digests
 
 fn sgd(asked: Sgd, claim: &StabilityClaim) -> bool {
     Bits::of(asked.learning_rate) == claim.learning_rate && asked.batch_size == claim.batch_size
-}
-
-fn inverse(query: &InverseHessianQuery, claim: &InverseHessianClaim, digests: &Digests) -> bool {
-    objective(&query.objective, &claim.objective, digests)
-        && query.matrix == claim.matrix
-        && Bits::of(query.damping) == claim.damping
-        && query.gradients.is_none_or(|gradients| gradients == claim.gradients)
-        // A vector of a file stands in no claim by its digest.
-        && query.vector.is_none()
 }
 
 fn objective(query: &ObjectiveQuery, claim: &Objective, digests: &Digests) -> bool {

@@ -90,9 +90,13 @@ pub fn validate(subjects: &Subjects, query: &Query) -> Result<(), QueryError> {
         Query::Specification(query) => specification::open(subjects, query).map(drop),
         Query::Robustness(query) => robustness::prepare(subjects, query).map(drop),
         Query::Tightness(query) => tightness::prepare(subjects, query).map(drop),
-        Query::HessianTrace(HessianTraceQuery { objective, .. })
-        | Query::Stability(StabilityQuery { objective, .. })
-        | Query::InverseHessian(InverseHessianQuery { objective, .. }) => {
+        Query::HessianTrace(HessianTraceQuery { objective, sgd, .. }) => {
+            curvature::prepare(subjects, objective, *sgd, &mut Vec::new()).map(drop)
+        }
+        Query::Stability(StabilityQuery { objective, sgd }) => {
+            curvature::prepare(subjects, objective, Some(*sgd), &mut Vec::new()).map(drop)
+        }
+        Query::InverseHessian(InverseHessianQuery { objective, .. }) => {
             Setting::new(subjects, objective, &mut Vec::new()).map(drop)
         }
     }

@@ -12,7 +12,7 @@ use super::subjects::Subjects;
 use crate::certificate::{Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, Semantics};
 use crate::deadline::Deadline;
 use crate::pass::derivatives::{Objective, Precision, Real};
-use crate::pass::hessian::{Analysis, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
+use crate::pass::hessian::{Analysis, HessianError, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
 
 pub fn answer(
     subjects: &Subjects,
@@ -24,13 +24,29 @@ pub fn answer(
 ) -> Result<Answer, QueryError> {
     let mut notes = Vec::new();
     let start = Instant::now();
-    let setting = Setting::new(subjects, objective, &mut notes)?;
+    let setting = prepare(subjects, objective, sgd, &mut notes)?;
     let mut found = match objective.precision {
         Precision::Double => find::<f64>(&setting, matrix, sgd, limits, watch, start)?,
         Precision::Single => find::<f32>(&setting, matrix, sgd, limits, watch, start)?,
     };
     found.notes.splice(0..0, notes);
     Ok(found)
+}
+
+/// # Errors
+/// What does not fit the model or the data.
+pub fn prepare<'a>(
+    subjects: &'a Subjects,
+    objective: &ObjectiveQuery,
+    sgd: Option<Sgd>,
+    notes: &mut Vec<String>,
+) -> Result<Setting<'a>, QueryError> {
+    let setting = Setting::new(subjects, objective, notes)?;
+    let (batch, samples) = (sgd.map_or(1, |sgd| sgd.batch_size as usize), setting.samples.count);
+    if !(1..=samples).contains(&batch) {
+        return Err(HessianError::Batch { batch, samples }.into());
+    }
+    Ok(setting)
 }
 
 fn find<T: Real>(

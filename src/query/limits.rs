@@ -18,13 +18,9 @@ pub struct Limits {
     pub journal: Option<PathBuf>,
 }
 
-impl Limits {
-    pub const MEMORY: u64 = 3_000_000_000;
-}
-
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: None, memory: Self::MEMORY, seed: 0, journal: None }
+        Self { time: None, memory: 3_000_000_000, seed: 0, journal: None }
     }
 }
 

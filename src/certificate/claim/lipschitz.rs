@@ -114,8 +114,8 @@ pub enum PartProof {
         /// For every matrix product and convolution of the part, in order, an upper bound of its squared spectral norm;
         /// without one a bound from absolute sums of its rows and columns is taken.
         squared_norms: Vec<Option<Bits>>,
-        /// Positions, in the same order, of convolutions for which absolute sums alone are taken, not their symbols, which take
-        /// time.
+        /// Positions, in the same order, of convolutions for which the absolute sums of the kernel are taken, not those of the
+        /// matrix nor the symbols, which take time.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sums: Vec<u32>,
     },

@@ -73,15 +73,17 @@ pub fn improve(network: &Network, parts: &[(Part, f64)], search: &mut Search) ->
 /// Multiplications that a segment's rows may cost.
 const WORK: f64 = 3e11;
 
-/// Bounded coordinates of a segment, at least: one for every element of an activation.
+/// Returns the bounded coordinates of a segment, at least: one for every element of an activation, and for every two that are
+/// sorted. Those of extrema are not counted: two of a pair share one.
 pub fn activations(network: &Network, segment: Segment) -> usize {
     let inside = network.ids().filter(|&id| id > segment.from && id <= segment.to).map(|id| network.node(id));
-    let active = |node: &&Node| match &node.op {
-        Op::Function(function) => node.variable && function.slope_range().is_none_or(|slopes| slopes.lower < slopes.upper),
-        Op::PRelu | Op::Sort { .. } => node.variable,
-        _ => false,
+    let coordinates = |node: &Node| match &node.op {
+        Op::Function(function) if function.slope_range().is_some_and(|slopes| slopes.lower == slopes.upper) => 0,
+        Op::Function(_) | Op::PRelu => node.size(),
+        Op::Sort { .. } => node.size() / 2,
+        _ => 0,
     };
-    inside.filter(active).map(Node::size).fold(0, usize::saturating_add)
+    inside.filter(|node| node.variable).map(coordinates).fold(0, usize::saturating_add)
 }
 
 /// Order of the matrix after the inputs are compressed or the network is transposed, at most.
@@ -89,4 +91,24 @@ fn order(form: &Form) -> usize {
     let bounded = form.dimension - form.inputs;
     let first = form.groups.iter().filter(|group| group.depth == 1).map(|group| group.arguments.len()).sum::<usize>();
     bounded + form.inputs.min(first.max(1)).min(form.outputs.len().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::form::SortForm;
+
+    #[test]
+    fn activations_are_no_more_than_the_coordinates_of_the_form() {
+        for name in ["digits_relu", "digits_maxmin", "digits_groupsort", "digits_residual"] {
+            let network = crate::onnx::load(format!("models/{name}.onnx").as_ref()).unwrap().network;
+            let least = activations(&network, Segment::whole(&network));
+            for sorts in [SortForm::Comparators, SortForm::Groups] {
+                let form = Form::new(&network, Segment::whole(&network), sorts).unwrap();
+                let bounded = form.dimension - form.inputs;
+                assert!(least <= bounded, "{name}: {least} of {bounded}");
+                assert!(name != "digits_relu" || least == bounded, "each ReLU has one");
+            }
+        }
+    }
 }

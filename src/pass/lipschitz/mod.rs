@@ -140,12 +140,13 @@ pub fn certify(
         return Err(LipschitzError::NoBound(why));
     }
     let deadline = Deadline::after(options.timeout);
+    // The pair is proved again when the certificate is checked.
+    let attained_by = deadline.share(0.9);
     let mut search = Search { options, deadline, progress, notes: &mut notes, short_of_memory: false };
     // Small programs leave cores to the search for an attained quotient, which needs nothing of them.
     let abandoned = AtomicBool::new(false);
     let (found, pair) = std::thread::scope(|scope| {
-        // The pair is proved again when the certificate is checked.
-        let end = attained::End { abandoned: &abandoned, deadline: deadline.share(0.9) };
+        let end = attained::End { abandoned: &abandoned, deadline: attained_by };
         let attained = move || attained::search(network, question.norm, question.region.as_ref(), options.seed, end);
         let attained = scope.spawn(move || on_own_threads(attained));
         let found = match question.norm {
@@ -167,7 +168,7 @@ pub fn certify(
     outcome.short_of_memory = search.short_of_memory;
     let pair = pair.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     if pair.is_none() {
-        notes.push(if deadline.has_passed() {
+        notes.push(if attained_by.has_passed() {
             "no certified lower bound: the time ended before one was proved".to_owned()
         } else {
             "no certified lower bound: the network is too large to be evaluated in enclosures, or no two points have different outputs".to_owned()
