@@ -4,19 +4,17 @@
 //! a small independent checker proves again in sound arithmetic.
 //!
 //! ```text
-//!  model.onnx ──[onnx]──> [ir] Network
-//!                           │        │
-//!        untrusted          │        │        TRUSTED
-//!  [query] ─> [pass]        │        │
-//!             [solver]      ├─> [certificate] ─> [checker] ─> verdict ─> [policy], [report]
-//!             [autodiff]    │   (claim+witness)      │
-//!                           └────────────────── [form], [bounds], [sound]
+//!  model.onnx ──> kernel: Network
+//!                   │        │
+//!      untrusted    │        │        TRUSTED: the package nnverify-kernel
+//!  [query] ─> [pass], [solver], [autodiff]
+//!                            ├─> claim + proof ──> kernel rules ──> verdict or refusal ─> [policy], [report]
+//!                            └── re-reads the files, rebuilds everything itself
 //! ```
 //!
 //! A [`Query`](query::Query) goes in, an [`Answer`](query::Answer) comes out, and the checker proves its claims again:
 //!
 //! ```
-//! # #[cfg(feature = "passes")] {
 //! use nnverify::certificate::Norm;
 //! use nnverify::checker::check;
 //! use nnverify::query::{Limits, LipschitzQuery, Query, Subjects, answer, evidence, seal};
@@ -33,61 +31,50 @@
 //! assert!(found.refusal.is_none());
 //! # Ok(())
 //! # }
-//! # main().unwrap();
-//! # }
 //! ```
 //!
 //! | room | what it is |
 //! |---|---|
-//! | [`files`] | how files are read and written: regular ones alone, within limits, never through links |
-//! | [`onnx`] | ONNX files: decoded with limits, lowered, errors that name the node |
-//! | [`implicit`] | implicit networks as JSON |
-//! | [`data`] | arrays and data sets from NumPy, IDX and CSV files |
-//! | [`ir`] | `Network`: a graph of a dozen operations; evaluation over any arithmetic; functions and their slope ranges |
-//! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
-//! | [`form`] | the one exact form: a network as rows over (input, bounded parts), and its matrix |
-//! | [`bounds`] | bounds of everything a network computes on a region, in real arithmetic or float32 |
-//! | [`certificate`] | claims, witnesses, digests, versions |
-//! | [`checker`] | proves claims again, or refuses with a reason |
-//! | [`vnnlib`] | specifications: boxes of inputs and clauses of linear atoms |
-//! | `deadline` | when work has to stop |
-//! | `pass` | finds claims and witnesses; never says that anything is proved |
-//! | `solver` | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
-//! | `autodiff` | derivatives over the IR |
-//! | `policy` | `verify.toml`: what a repository asks of its models, decided on claims that the checker established |
-//! | `query` | questions and answers: what every caller builds and reads; limits, validation, typed figures |
+//! | [`query`] | questions and answers: what every caller builds and reads; limits, validation, typed figures |
+//! | [`pass`] | finds claims and witnesses; never says that anything is proved |
+//! | [`solver`] | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
+//! | [`autodiff`] | derivatives with respect to the input, in plain numbers |
+//! | [`deadline`] | when work has to stop |
+//! | [`policy`] | `verify.toml`: what a repository asks of its models, decided on claims that the kernel established |
+//! | [`files`] | how files are written; which of them a policy may reach |
 //! | [`codes`] | every diagnostic: code, title, explanation, remedy |
 //! | [`report`], [`cli`] | what people and programs read |
 //!
-//! Invariants: the trusted rooms import only each other, `ir`, `autodiff` and the readers `files`, `onnx`, `implicit`, `data`,
-//! `vnnlib`; no solver status or tolerance appears in a checking rule; a refusal is a value, never a panic; NaN proves nothing. With
-//! `--no-default-features --features checker` only the trusted rooms and `verify check` are built.
+//! The kernel's rooms are seen here under their own names: [`ir`], [`onnx`], [`implicit`], [`data`], [`vnnlib`], [`sound`], [`form`], [`bounds`],
+//! [`certificate`] and [`checker`]; `kernel/README.md` is their map.
+//!
+//! Invariants: a pass may call the kernel to find out what will be accepted, never the reverse; a refusal is a value, never a panic; NaN
+//! proves nothing.
 
 pub mod autodiff;
-pub mod bounds;
-pub mod certificate;
-pub mod checker;
-#[cfg(feature = "checker")]
 pub mod cli;
-#[cfg(feature = "checker")]
 pub mod codes;
-pub mod data;
-#[cfg(feature = "passes")]
 pub mod deadline;
 pub mod files;
-pub mod form;
-pub mod implicit;
-pub mod ir;
-pub mod onnx;
-#[cfg(feature = "passes")]
 pub mod pass;
-#[cfg(feature = "passes")]
 pub mod policy;
-#[cfg(feature = "passes")]
 pub mod query;
-#[cfg(feature = "checker")]
 pub mod report;
-#[cfg(feature = "passes")]
 pub mod solver;
-pub mod sound;
-pub mod vnnlib;
+
+pub use nnverify_kernel::lipschitz::form;
+pub use nnverify_kernel::model::{implicit, ir, onnx};
+pub use nnverify_kernel::proof as certificate;
+pub use nnverify_kernel::read::{data, vnnlib};
+pub use nnverify_kernel::region::bounds;
+pub use nnverify_kernel::sound;
+
+/// The kernel's rules and its check of certificates.
+pub mod checker {
+    pub use nnverify_kernel::check::*;
+    pub use nnverify_kernel::curvature::*;
+    pub use nnverify_kernel::lipschitz::*;
+    pub use nnverify_kernel::proof::{ClaimRefusal, Evidence, Files, Refusal};
+    pub use nnverify_kernel::region::*;
+    pub use nnverify_kernel::threads::allow_threads;
+}

@@ -2,7 +2,7 @@
 //! are computed in double-double enclosures: gradients, Hessian- and Gauss–Newton-products in `f64` and `f32`, and the
 //! enclosed rows that the checker rests on.
 
-use nnverify::autodiff::Reverse;
+use nnverify::checker::Reverse;
 use nnverify::deadline::Deadline;
 use nnverify::ir::{
     Binary, ConvAxis, ConvGeometry, Function, Network, NetworkBuilder, NodeId, Op, Reduction, Source, Tensor, Values,

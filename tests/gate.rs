@@ -164,7 +164,7 @@ fn an_altered_certificate_is_refused_and_not_replaced() {
     let ClaimKind::Lipschitz(claim) = &mut certificate.claims[0].kind else { panic!("a Lipschitz claim") };
     claim.bound = Number::upper(claim.bound.value() * 0.25);
     let (certificate, bundle) = certificate.seal();
-    certificate.write(&bundle, &path).unwrap();
+    nnverify::query::write_certificate(&certificate, &bundle, &path).unwrap();
     let (code, report) = json(folder.path(), &["gate", "-q", "--output-format", "json"]);
     assert_eq!(code, 4);
     let rule = &report["policy"]["rules"][0];

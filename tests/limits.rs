@@ -114,7 +114,7 @@ fn certificates_that_ask_for_much_are_refused() {
         let ClaimKind::Tightness(claim) = &mut forged.claims[0].kind else { panic!() };
         change(claim);
         let (forged, bundle) = forged.seal();
-        forged.write(&bundle, &folder.join("c.json")).unwrap();
+        nnverify::query::write_certificate(&forged, &bundle, &folder.join("c.json")).unwrap();
         let (code, out, error) = confined(folder, &check);
         assert!(code == 4 && out.contains(says), "{code} {out} {error}");
     };

@@ -68,7 +68,7 @@ fn every_sample_is_decided_and_the_certificate_checks() {
     let nnverify::certificate::ClaimKind::Robustness(claim) = &mut forged.claims[0].kind else { panic!() };
     claim.perturbation.epsilon = "0.2".to_owned();
     let (forged, bundle) = forged.seal();
-    forged.write(&bundle, &folder.join(certificate)).unwrap();
+    nnverify::query::write_certificate(&forged, &bundle, &folder.join(certificate)).unwrap();
     let (code, out, _) = run(folder, &check);
     assert!(code == 4 && out.contains("not refuted"), "{out}");
 }
@@ -220,7 +220,7 @@ fn float32_is_another_question() {
     let inside = points.iter().position(|x| x.value() > 0.2 && x.value() < 0.8).unwrap();
     points[inside] = nnverify::certificate::Bits::of(points[inside].value() + 1e-12);
     let (forged, bundle) = forged.seal();
-    forged.write(&bundle, &folder.join("f.json")).unwrap();
+    nnverify::query::write_certificate(&forged, &bundle, &folder.join("f.json")).unwrap();
     assert_eq!(run(folder, &check).0, 4);
     // Passes that are proved for real numbers alone say so.
     let (code, _, error) = run(folder, &["digits_relu.onnx", "--lipschitz", "l2", "--semantics", "float32"]);
@@ -256,7 +256,7 @@ fn float32_is_another_question() {
     let mut forged = real_claim;
     forged.claims[0].semantics = nnverify::certificate::Semantics::Float32;
     let (forged, bundle) = forged.seal();
-    forged.write(&bundle, &folder.join("c.certificate.json")).unwrap();
+    nnverify::query::write_certificate(&forged, &bundle, &folder.join("c.certificate.json")).unwrap();
     let check = ["check", "c.certificate.json", "--model", "c.onnx", "--file", "x.npy", "--file", "y.npy"];
     assert_eq!(run(folder, &check).0, 4);
 }

@@ -229,7 +229,7 @@ fn the_program_claims_what_the_checker_proves() {
         let ClaimKind::Tightness(claim) = &mut forged.claims[0].kind else { panic!("another kind") };
         change(claim);
         forged.digest = forged.computed_digest();
-        forged.write(&bundle, &file).unwrap();
+        nnverify::query::write_certificate(&forged, &bundle, &file).unwrap();
         let (code, out, error) = verify(&check);
         assert_eq!(code, 4, "{out}{error}");
         out
@@ -295,7 +295,7 @@ fn one_output_has_no_margins() {
         other => panic!("{other:?}"),
     }
     let (certificate, bundle) = certificate.seal();
-    certificate.write(&bundle, &path).unwrap();
+    nnverify::query::write_certificate(&certificate, &bundle, &path).unwrap();
     let (code, out) = run(&["check", "c.json", "--model", "m.onnx", "--file", "d.csv"]);
     assert!(code == 4 && out.contains("no margins"), "{out}");
 }

@@ -1,20 +1,13 @@
-//! Differentiation over the IR, one sample at a time: with respect to the input in `f64`, with respect to constants in any
-//! arithmetic.
+//! Derivatives with respect to the input over the IR, in `f64`, one point at a time.
 //!
 //! At a kink the derivative of [`Function::derivative`](crate::ir::Function::derivative) is used; ties in a maximum or a sort go to the first element.
 //! Nothing here is a proof.
 
 mod elementwise;
-mod gradient;
 mod kinks;
 mod second;
-mod structure;
-mod trainable;
 
-pub use gradient::{Differentiable, Reverse};
 pub use second::second_derivative;
-pub use structure::{Structure, logits, needed, piecewise_linear};
-pub use trainable::Trainable;
 
 use std::collections::HashMap;
 

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::ExitStatus;
 use crate::codes::{self, Coded};
 use crate::onnx::LoadError;
-#[cfg(feature = "passes")]
 use crate::query::QueryError;
 use crate::report::visible;
 
@@ -35,7 +34,6 @@ impl Failure {
     }
 
     /// A question about a model that has no answer.
-    #[cfg(feature = "passes")]
     pub fn query(path: &Path, error: &QueryError) -> Self {
         let hint = error.hint(&path.display().to_string());
         let status = error.outcome().map_or(ExitStatus::Error, ExitStatus::from);
@@ -80,13 +78,11 @@ impl Failure {
         self.status
     }
 
-    #[cfg(feature = "passes")]
     pub const fn code(&self) -> &'static str {
         self.code
     }
 
     /// Without the code.
-    #[cfg(feature = "passes")]
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -100,7 +100,7 @@ impl Target {
             }
             None => ((certificate, bundle), &[][..]),
         };
-        if let Err(error) = written.0.write(written.1, &path) {
+        if let Err(error) = crate::query::write_certificate(written.0, written.1, &path) {
             return Err(not_kept(certificate, bundle, &path, &error.to_string()).with_hint(ELSEWHERE));
         }
         if !kept.is_empty() {
@@ -138,7 +138,7 @@ fn join(mut earlier: Certificate, certificate: &Certificate, bundle: &Bundle) ->
 /// Saves a certificate elsewhere, and says why and where.
 fn not_kept(certificate: &Certificate, bundle: &Bundle, path: &Path, why: &str) -> Failure {
     let message = format!("the claims hold, but their certificate was not written: {why}");
-    let saved = saved_elsewhere(path, |other| certificate.write(bundle, other).is_ok());
+    let saved = saved_elsewhere(path, |other| crate::query::write_certificate(certificate, bundle, other).is_ok());
     let saved = saved.map_or_else(String::new, |other| format!("; it was saved as `{}`", other.display()));
     Failure::coded(WRITE, message + &saved)
 }

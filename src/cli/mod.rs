@@ -2,55 +2,32 @@
 //!
 //! stdout carries results only; progress, warnings and hints go to stderr. Nothing here proves or decides anything.
 
-#[cfg(feature = "passes")]
 mod analysis;
-#[cfg(feature = "passes")]
 mod batch;
 mod check;
-#[cfg(feature = "passes")]
 mod completions;
-#[cfg(feature = "passes")]
 mod constants;
-#[cfg(feature = "passes")]
 mod diff;
 mod explain;
 mod failure;
-#[cfg(feature = "passes")]
 mod gate;
-#[cfg(feature = "passes")]
 mod hessian;
-#[cfg(feature = "passes")]
 mod init;
-#[cfg(feature = "passes")]
 mod inspect;
-#[cfg(feature = "passes")]
 mod interrupt;
-#[cfg(feature = "passes")]
 mod inverse;
-#[cfg(feature = "passes")]
 mod kept;
-#[cfg(feature = "passes")]
 mod lipschitz;
-#[cfg(feature = "passes")]
 mod man;
-#[cfg(feature = "passes")]
 mod objective;
 mod output;
-#[cfg(feature = "passes")]
 mod progress;
-#[cfg(feature = "passes")]
 mod report;
-#[cfg(feature = "passes")]
 mod robustness;
-#[cfg(feature = "passes")]
 mod schema;
-#[cfg(feature = "passes")]
 mod specification;
-#[cfg(feature = "passes")]
 mod stated;
-#[cfg(feature = "passes")]
 mod tightness;
-#[cfg(feature = "passes")]
 mod units;
 
 use std::ffi::OsString;
@@ -70,7 +47,6 @@ pub enum ExitStatus {
     /// Everything that was asked for is established.
     Established = 0,
     /// A property is refuted.
-    #[cfg(feature = "passes")]
     Violated = 1,
     /// Usage, configuration, or a model that cannot be used.
     Error = 2,
@@ -80,7 +56,6 @@ pub enum ExitStatus {
     Refused = 4,
 }
 
-#[cfg(feature = "passes")]
 impl ExitStatus {
     /// The status of two results together: what is refuted outweighs what is not established.
     const fn worse(self, other: Self) -> Self {
@@ -111,7 +86,6 @@ Exit codes:
   3  inconclusive: time, memory, or a witness that does not close
   4  a certificate was refused";
 
-#[cfg(feature = "passes")]
 const EXAMPLES: &str = "\
 Examples:
   verify model.onnx --lipschitz l2
@@ -122,11 +96,6 @@ Examples:
   verify init model.onnx && verify gate
   verify report model.certificate.json --model model.onnx -o audit.html";
 
-#[cfg(not(feature = "passes"))]
-const EXAMPLES: &str = "\
-Examples:
-  verify check model.certificate.json --model model.onnx";
-
 /// Certificates for neural networks: an ONNX file goes in, claims with independently checkable proofs come out.
 #[derive(Parser)]
 #[command(name = "verify", version, arg_required_else_help = true, args_conflicts_with_subcommands = true)]
@@ -134,7 +103,6 @@ Examples:
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
-    #[cfg(feature = "passes")]
     #[command(flatten)]
     analysis: analysis::Analysis,
 }
@@ -144,33 +112,24 @@ enum Command {
     /// Prove the claims of certificates again; no solver is involved
     Check(check::Arguments),
     /// Show a model's operators, shapes, activation groups, and what can be certified
-    #[cfg(feature = "passes")]
     Inspect(inspect::Arguments),
     /// Decide every instance of a VNN-LIB benchmark
-    #[cfg(feature = "passes")]
     Batch(batch::Arguments),
     /// Apply the policy of a repository to its models: the command for continuous integration
-    #[cfg(feature = "passes")]
     Gate(gate::Arguments),
     /// Write a commented policy for a model
-    #[cfg(feature = "passes")]
     Init(init::Arguments),
     /// Check certificates again and write the claims as a document
-    #[cfg(feature = "passes")]
     Report(report::Arguments),
     /// Compare the certificates of two versions
-    #[cfg(feature = "passes")]
     Diff(diff::Arguments),
     /// Explain the code that a message ends with
     Explain(explain::Arguments),
     /// Print a shell's completions
-    #[cfg(feature = "passes")]
     Completions(completions::Arguments),
     /// Print the manual page
-    #[cfg(feature = "passes")]
     Man(man::Arguments),
     /// Print the JSON Schema of a file format
-    #[cfg(feature = "passes")]
     Schema(schema::Arguments),
 }
 
@@ -195,10 +154,9 @@ pub struct OutputArguments {
     output: Option<PathBuf>,
     /// No progress, notes or warnings on standard error
     #[arg(short, long)]
-    #[cfg_attr(feature = "passes", arg(conflicts_with = "verbose"))]
+    #[arg(conflicts_with = "verbose")]
     quiet: bool,
     /// More on standard error: what is being done, and why
-    #[cfg(feature = "passes")]
     #[arg(short, long)]
     verbose: bool,
 }
@@ -250,7 +208,6 @@ fn usage(error: &clap::Error, first: &str) -> ExitStatus {
 }
 
 /// The command that a word was probably meant to be: the parser takes it for a model.
-#[cfg(feature = "passes")]
 fn nearest_command(word: &str) -> Option<String> {
     use clap::CommandFactory;
     let command = CommandLine::command();
@@ -259,37 +216,20 @@ fn nearest_command(word: &str) -> Option<String> {
     names.filter(|name| (1..=2).contains(&distance(name))).min_by_key(distance).filter(|name| name.len() > 3)
 }
 
-#[cfg(not(feature = "passes"))]
-const fn nearest_command(_: &str) -> Option<&'static str> {
-    None
-}
-
 fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {
     match arguments.command {
         Some(Command::Check(arguments)) => check::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Inspect(arguments)) => inspect::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Batch(arguments)) => batch::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Schema(arguments)) => schema::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Gate(arguments)) => gate::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Init(arguments)) => init::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Report(arguments)) => report::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Diff(arguments)) => diff::run(&arguments),
         Some(Command::Explain(arguments)) => explain::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Completions(arguments)) => completions::run(&arguments),
-        #[cfg(feature = "passes")]
         Some(Command::Man(arguments)) => man::run(&arguments),
-        #[cfg(feature = "passes")]
         None => analysis::run(&arguments.analysis),
-        #[cfg(not(feature = "passes"))]
-        None => Err(Failure::error("no command was given")),
     }
 }
 
@@ -300,7 +240,6 @@ fn load(path: &Path, output: &Output) -> Result<Model, Failure> {
 }
 
 /// The command that checks a certificate again, as a shell takes it.
-#[cfg(feature = "passes")]
 fn recheck(certificate: &Path, model: &Path, files: impl Iterator<Item = PathBuf>) -> String {
     let quoted = |path: &Path| {
         let text = gate::shown(path);

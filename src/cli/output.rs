@@ -12,7 +12,6 @@ pub struct Output {
     pub format: OutputFormat,
     file: Option<PathBuf>,
     quiet: bool,
-    #[cfg(feature = "passes")]
     verbose: bool,
 }
 
@@ -22,24 +21,20 @@ impl Output {
             format: arguments.output_format,
             file: arguments.output.clone(),
             quiet: arguments.quiet,
-            #[cfg(feature = "passes")]
             verbose: arguments.verbose,
         }
     }
 
     /// The streams of a command with formats of its own.
-    #[cfg(feature = "passes")]
     pub const fn to(file: Option<PathBuf>, quiet: bool, verbose: bool) -> Self {
         Self { format: OutputFormat::Text, file, quiet, verbose }
     }
 
     /// The file that results are written to, where one is asked for.
-    #[cfg(feature = "passes")]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    #[cfg(feature = "passes")]
     pub const fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -52,7 +47,6 @@ impl Output {
     }
 
     /// Something that only the curious want to know.
-    #[cfg(feature = "passes")]
     pub fn detail(&self, text: &str) {
         if self.verbose {
             eprintln!("{}", visible(text));

@@ -1,10 +1,11 @@
 //! Which code every kind of error has.
 
 use super::{INTERNAL, USAGE, WRITE};
-use crate::certificate::{ReadError, WriteError};
+use crate::certificate::ReadError;
 use crate::checker::{ClaimRefusal, Refusal};
 use crate::data::{DataError, Problem};
 use crate::onnx::{FormatError, GraphError, LoadError, NodeError, TensorError};
+use crate::query::WriteError;
 
 /// What is said with a code at its end.
 pub trait Coded: std::fmt::Display {

@@ -3,7 +3,6 @@
 //! is not used again.
 
 mod assigned;
-#[cfg(feature = "passes")]
 mod passes;
 
 pub use assigned::Coded;

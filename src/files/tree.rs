@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::kind::{Identity, word};
-use super::read::{ReadError, contents, must_be_regular};
+use nnverify_kernel::read::files::{ReadError, contents, must_be_regular, word};
+
+use super::identity::Identity;
 
 /// A folder whose files may be used.
 #[derive(Clone, Debug)]

@@ -6,7 +6,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
-use super::kind::{is_stream, word};
+use nnverify_kernel::read::files::word;
+
+use super::identity::is_stream;
 
 /// Attempts to find a name that nothing has.
 const ATTEMPTS: u32 = 16;

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use super::answer::Outcome;
+use super::patch::PatchError;
 use crate::bounds::{BoundsError, RegionError};
 use crate::checker::{ClaimRefusal, MAX_CLAIMS};
 use crate::data::DataError;
 use crate::ir::EvaluationError;
-use crate::onnx::{LoadError, PatchError};
+use crate::onnx::LoadError;
 use crate::pass::derivatives::{self, ParameterError};
 use crate::pass::hessian::HessianError;
 use crate::pass::ibp::TightnessError;

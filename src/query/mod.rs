@@ -15,10 +15,12 @@ mod journal;
 mod limits;
 mod lipschitz;
 mod objective;
+mod patch;
 mod perturbed;
 mod pruning;
 mod question;
 mod robustness;
+mod saved;
 mod specification;
 mod subjects;
 mod tightness;
@@ -27,9 +29,11 @@ pub use about::{Digests, Named};
 pub use answer::{Answer, Outcome, Product, answer, evidence, seal, validate};
 pub use error::QueryError;
 pub use limits::{Limits, Watch};
+pub use patch::{PatchError, patch_initializer};
 pub use perturbed::copies;
 pub use question::{
     HessianTraceQuery, InverseHessianQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd,
     SpecificationQuery, StabilityQuery, TightnessQuery,
 };
+pub use saved::{WriteError, write_certificate};
 pub use subjects::Subjects;

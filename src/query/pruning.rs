@@ -6,8 +6,9 @@ use std::path::Path;
 use super::error::QueryError;
 use super::figures::{Computed, NoPoint, PrunedTensor, PruningFigures, PruningPoint};
 use super::objective::Setting;
+use super::patch::{embed_external, patch_initializer};
 use crate::deadline::{Deadline, TimedOut};
-use crate::onnx::{Model, embed_external, load_bytes, patch_initializer};
+use crate::onnx::{Model, load_bytes};
 use crate::pass::derivatives::{Circuit, Objective, Parameter, Parameters, Real};
 use crate::pass::mfac::{Inverse, saliency};
 

@@ -4,7 +4,6 @@
 use std::fmt::Write;
 
 use super::audit::{Audit, ModelSection, assurance_word, status_word};
-use super::check::arithmetic;
 use super::visible;
 use crate::policy::Status;
 
@@ -67,7 +66,7 @@ fn of_model(text: &mut String, model: &ModelSection) {
                 assurance_word(claim.assurance),
                 escaped(&claim.statement),
                 claim.domain,
-                arithmetic(claim.semantics)
+                claim.semantics.words()
             );
         }
         text.push('\n');

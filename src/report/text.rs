@@ -6,7 +6,6 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use super::audit::{Audit, PolicySection, assurance_word, status_word};
-use super::check::arithmetic;
 use super::visible;
 
 impl fmt::Display for Audit {
@@ -53,7 +52,7 @@ fn claims(audit: &Audit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for certificate in &model.certificates {
             for claim in &certificate.claims {
                 let (assurance, statement) = (assurance_word(claim.assurance), visible(&claim.statement));
-                writeln!(f, "  {assurance}: {statement} ({}, {})", claim.domain, arithmetic(claim.semantics))?;
+                writeln!(f, "  {assurance}: {statement} ({}, {})", claim.domain, claim.semantics.words())?;
             }
             if let Some(refusal) = &certificate.refusal {
                 writeln!(f, "  refused: {}: {} [{}]", visible(&certificate.path), visible(&refusal.reason), refusal.code)?;

@@ -174,7 +174,7 @@ fn forged(folder: &Path, from: &str, to: &str, change: impl FnOnce(&mut Certific
     assert!(bundle.is_empty());
     change(&mut certificate);
     let (certificate, bundle) = certificate.seal();
-    certificate.write(&bundle, &folder.join(to)).unwrap();
+    nnverify::query::write_certificate(&certificate, &bundle, &folder.join(to)).unwrap();
 }
 
 /// States another bound.

@@ -72,7 +72,7 @@ pub fn certify_with(path: &Path, options: &LipschitzOptions) -> Result<Outcome, 
     let (certificate, bundle) = sealed(&model, outcome.claim.clone());
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = directory.path().join("c.json");
-    certificate.write(&bundle, &file).map_err(|error| error.to_string())?;
+    nnverify::query::write_certificate(&certificate, &bundle, &file).map_err(|error| error.to_string())?;
     let (certificate, bundle) = Certificate::read(&file).map_err(|error| error.to_string())?;
     let again = load(path).map_err(|error| error.to_string())?;
     check(&certificate, &bundle, &again).map_err(|refusal| format!("refused: {refusal}"))?;

@@ -5,10 +5,11 @@ use nnverify::checker::{ClaimRefusal, Gram, Objective, prove_residual, prove_tra
 use nnverify::data::{Array, Dataset, Values};
 use nnverify::deadline::Deadline;
 use nnverify::ir::evaluate;
-use nnverify::onnx::{Model, load_bytes, patch_initializer};
+use nnverify::onnx::{Model, load_bytes};
 use nnverify::pass::derivatives::{
     Circuit, Loss, Objective as Computed, ParameterError, Parameters, Samples, Selection, Targets,
 };
+use nnverify::query::patch_initializer;
 use nnverify::sound::Enclosure;
 
 use super::differences::{Differences, Place, Question};

@@ -59,7 +59,7 @@ pub fn write(accepted: &Accepted, path: &Path) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
         files::create_folder(folder).map_err(|error| Failure::writing(folder, &error))?;
     }
-    accepted.certificate.write(&accepted.bundle, path).map_err(Failure::error)
+    crate::query::write_certificate(&accepted.certificate, &accepted.bundle, path).map_err(Failure::error)
 }
 
 /// Keeps what a search computed beside the claims; what an earlier one left does not stay.

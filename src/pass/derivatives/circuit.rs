@@ -6,7 +6,7 @@ use super::convolution::Convolution;
 use super::moves::{Move, moves};
 use super::parameters::Parameters;
 use super::real::convert;
-use crate::autodiff::Structure;
+use crate::checker::Structure;
 use crate::ir::{EvaluationError, Network, NodeId, Op, Values};
 
 /// A network, the node that counts as its output, and its parameters.

@@ -4,7 +4,7 @@
 //! `ℓ = −log softmax(z)[label]` (cross-entropy) or `ℓ = ½ Σ_c (z_c − y_c)²` (mse).
 
 use super::tape::softmax;
-use crate::autodiff;
+use crate::checker::logits;
 use crate::ir::{Network, NodeId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl Loss {
     /// The node that the loss applies to: for cross-entropy the logits, before a Softmax that ends the network (then `true`).
     #[must_use]
     pub fn output(self, network: &Network) -> (NodeId, bool) {
-        autodiff::logits(network, self == Self::CrossEntropy)
+        logits(network, self == Self::CrossEntropy)
     }
 
     /// The convention in words.

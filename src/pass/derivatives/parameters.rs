@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::real::{Real, convert};
-use crate::autodiff::Trainable;
+use crate::checker::Trainable;
 use crate::ir::{Network, Op};
 use crate::onnx::{Model, StoredConstant};
 

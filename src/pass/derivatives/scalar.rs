@@ -3,7 +3,8 @@
 //! Conventions at a kink: `relu′(0) = 0`; a tie goes to the first element.
 
 use super::real::Real;
-use crate::autodiff::{piecewise_linear, second_derivative};
+use crate::autodiff::second_derivative;
+use crate::checker::piecewise_linear;
 use crate::ir::{Binary, Function, Op, Reduction};
 
 /// The values of a function.

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::CertificateSection;
 use super::claims::AccuracyPoint;
+use crate::certificate::EVERYWHERE;
 use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, RobustnessClaim};
 use crate::checker::prove_parts;
 use crate::onnx::Model;
-use crate::report::check::EVERYWHERE;
 
 /// A picture's data.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

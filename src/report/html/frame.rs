@@ -75,10 +75,10 @@ pub fn limits() -> Markup {
 
 pub fn recheck(audit: &Audit) -> Markup {
     let commands: Vec<&str> = audit.certificates().map(|certificate| certificate.recheck.as_str()).collect();
-    let install = "cargo install --path . --locked --no-default-features --features checker";
+    let install = "cargo install --path kernel --locked";
     let digests = audit.models.iter().map(|model| format!("{}  {}", model.digest, model.path));
     let parts = [
-        tag("p", "The program that checks contains no solver; it can be built alone, from the source of this version:"),
+        tag("p", "The program nnverify-check contains no solver; it is built alone, from the source of this version:"),
         tag("pre", install),
         tag("p", "Each certificate against its model:"),
         if commands.is_empty() { tag("p", "(no certificates)") } else { lines(commands) },

@@ -1,7 +1,6 @@
 //! A model's section: what it is, then what is proved, checked and estimated about it, apart from each other.
 
 use super::super::audit::{CertificateSection, ClaimSection, DescriptiveSection, Direction, ModelSection};
-use super::super::check::arithmetic;
 use super::super::markup::{Markup, element, plain, tag};
 use super::chart::figure;
 use super::{code, facts, section as titled, table, wide_table};
@@ -90,7 +89,7 @@ pub fn at_a_glance(models: &[ModelSection]) -> Markup {
     let rows = claims.iter().take(MOST_AT_A_GLANCE).map(|(model, id, claim)| {
         let link = element("a", &[("href", &format!("#{id}"))], statement(&upper_first(&claim.statement)));
         let of = if models.len() > 1 { format!("{}; ", model.name) } else { String::new() };
-        let of = format!(" ({of}{}, {})", claim.domain, arithmetic(claim.semantics));
+        let of = format!(" ({of}{}, {})", claim.domain, claim.semantics.words());
         let text = plain("span", Markup::join([link, element("span", &[("class", "quiet")], Markup::text(of))]));
         plain("li", Markup::join([super::status_tag(super::assurance_word(claim.assurance)), text]))
     });

@@ -1,0 +1,52 @@
+//! What a claim is checked against: the network of the model, and the files that claims may name by digest. Nothing else exists here.
+
+use std::collections::BTreeMap;
+
+use super::{Bundle, ClaimRefusal, FileIdentity, Vector, digest_of};
+use crate::model::ir::Network;
+use crate::model::onnx::StoredTensor;
+use crate::read::files::token;
+
+/// Data and specification files with their names, found by what is in them.
+#[derive(Clone, Debug, Default)]
+pub struct Files(BTreeMap<String, (Vec<String>, Vec<u8>)>);
+
+impl Files {
+    /// Adds a file's bytes under its name, without folders, and returns their SHA-256.
+    pub fn add(&mut self, name: &str, bytes: Vec<u8>) -> String {
+        let digest = digest_of(&bytes);
+        self.0.entry(digest.clone()).or_insert_with(|| (Vec::new(), bytes)).0.push(name.to_owned());
+        digest
+    }
+}
+
+/// Everything that a claim can be proved from.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    pub network: &'a Network,
+    /// The tensors of the model file, which may be parameters.
+    pub tensors: &'a [StoredTensor],
+    pub bundle: &'a Bundle,
+    pub files: &'a Files,
+}
+
+impl<'a> Evidence<'a> {
+    /// The bytes of a file that a claim names.
+    ///
+    /// # Errors
+    /// [`ClaimRefusal::MissingFile`].
+    pub fn file(&self, identity: &FileIdentity) -> Result<&'a [u8], ClaimRefusal> {
+        let missing = || ClaimRefusal::MissingFile { name: token(&identity.name), digest: token(&identity.digest) };
+        let (names, bytes) = self.files.0.get(&identity.digest).ok_or_else(missing)?;
+        // The name is printed beside what was proved: it has to be the one of the file that was given.
+        if names.contains(&identity.name) { Ok(bytes) } else { Err(missing()) }
+    }
+
+    /// The values of a vector of a witness.
+    ///
+    /// # Errors
+    /// [`ClaimRefusal::MissingVector`].
+    pub fn vector(&self, vector: &Vector) -> Result<Vec<f64>, ClaimRefusal> {
+        self.bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector)
+    }
+}

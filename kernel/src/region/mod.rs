@@ -1,0 +1,31 @@
+//! TRUSTED. What a network does on regions of inputs: bounds of everything that it computes, and the rules of the claims that rest on
+//! them.
+//!
+//! | file | what it proves |
+//! |---|---|
+//! | [`bounds`] | interval and backward bounds in real arithmetic or float32 |
+//! | `refutation` | that no point of a box satisfies some clauses |
+//! | `splits` | the same by a tree of cases |
+//! | `specification` | specifications |
+//! | `counterexample` | that a point is unsafe |
+//! | `robustness`, `neighbourhood` | that no perturbation of a sample changes its class |
+//! | `tightness` | how far interval propagation is from the truth |
+
+pub mod bounds;
+mod counterexample;
+mod neighbourhood;
+mod refutation;
+mod robustness;
+mod specification;
+mod splits;
+mod tightness;
+
+pub use counterexample::{enclosed_outputs, outputs_at, prove_unsafe};
+pub use neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
+pub use refutation::{Bounded, Combination, Method, Refuter, atoms};
+pub(crate) use robustness::check as check_robustness;
+pub use robustness::{is_within_radius, prove_misclassified};
+pub(crate) use specification::check as check_specification;
+pub use splits::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, Narrowed, PHASE, SLOPES};
+pub(crate) use tightness::check as check_tightness;
+pub use tightness::{exact_boxes, is_certified, most_splits, rows as tightness_rows, stated_boxes};

@@ -1,0 +1,131 @@
+//! Claims of kind `robustness`.
+
+use std::path::Path;
+
+use super::counterexample::{enclosed, outputs_at};
+use super::neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
+use super::refutation::Refuter;
+use crate::lipschitz::Margins;
+use crate::proof::ClaimRefusal;
+use crate::proof::Evidence;
+use crate::proof::{Assurance, Domain, Norm, RobustnessClaim, Semantics};
+use crate::read::data::{Dataset, Source};
+use crate::region::bounds::{BoxRegion, Propagator};
+
+/// Proves that the samples that are called robust are, and those that are called falsified are not.
+///
+/// # Errors
+/// The first thing that is not proved.
+pub fn check(
+    claim: &RobustnessClaim,
+    semantics: Semantics,
+    domain: &Domain,
+    evidence: &Evidence,
+) -> Result<Assurance, ClaimRefusal> {
+    if *domain != Domain::Samples {
+        return Err(ClaimRefusal::Shape { what: "its domain is not that of samples" });
+    }
+    // Lipschitz bounds are proved for real arithmetic alone.
+    if semantics != Semantics::Real && claim.witness.margins.is_some() {
+        return Err(ClaimRefusal::Semantics);
+    }
+    let network = evidence.network;
+    let data = dataset(&claim.data, evidence)?;
+    let unusable = |error: crate::read::data::DataError| ClaimRefusal::File { detail: error.to_string() };
+    data.check_input(&network.node(network.input()).shape).map_err(unusable)?;
+    let labels = data.labels(network.output_size()).map_err(unusable)?;
+    let neighbourhoods = Neighbourhoods::new(&claim.perturbation, &network.node(network.input()).shape, semantics)?;
+    if network.output_size() < 2 || claim.samples == 0 {
+        return Err(ClaimRefusal::Shape { what: "without two classes and a sample nothing is robust" });
+    }
+    let named = claim.robust.iter().chain(&claim.falsified);
+    if claim.samples as usize > data.len() || named.clone().any(|&sample| sample >= claim.samples) {
+        return Err(ClaimRefusal::Shape { what: "the claim names samples that the data do not have" });
+    }
+    if claim.available.is_some_and(|available| available as usize != data.len()) {
+        return Err(ClaimRefusal::Scope { field: "available" });
+    }
+    // Counted twice, one sample would count for two.
+    let distinct: std::collections::HashSet<u32> = named.copied().collect();
+    if distinct.len() != claim.robust.len() + claim.falsified.len() {
+        return Err(ClaimRefusal::Shape { what: "a sample is named twice" });
+    }
+    if distinct.iter().any(|&sample| neighbourhoods.outside_clip(&data.input(sample as usize)).is_some()) {
+        return Err(ClaimRefusal::Shape { what: "a sample lies outside the clip range" });
+    }
+    let refuter = Refuter::new(network, semantics)?;
+    let propagator = Propagator::new(network, semantics)?;
+    let margins = claim.witness.margins.as_deref();
+    let margins = margins.map(|margins| Margins::prove(margins, neighbourhoods.norm(), evidence)).transpose()?;
+    for &sample in &claim.robust {
+        let neighbourhood = neighbourhoods.of(&data.input(sample as usize))?;
+        let label = labels[sample as usize] as usize;
+        if margins.as_ref().is_some_and(|margins| is_within_radius(margins, &propagator, &neighbourhood, label)) {
+            continue;
+        }
+        if !refuter.bound(&neighbourhood.region, &[misclassified(network.output_size(), label)])?.refuted {
+            return Err(ClaimRefusal::NotRefuted);
+        }
+    }
+    let points = evidence.vector(&claim.witness.points)?;
+    if points.len() != claim.falsified.len().saturating_mul(network.input_size()) {
+        return Err(ClaimRefusal::Shape { what: "there is not one point for each falsified sample" });
+    }
+    for (&sample, point) in claim.falsified.iter().zip(points.chunks_exact(network.input_size().max(1))) {
+        let label = labels[sample as usize] as usize;
+        prove_misclassified(&propagator, &neighbourhoods, &data.input(sample as usize), label, point)?;
+    }
+    Ok(Assurance::Proved)
+}
+
+/// Are all perturbations nearer than the certified radius?
+#[must_use]
+pub fn is_within_radius(margins: &Margins, propagator: &Propagator, neighbourhood: &Neighbourhood, label: usize) -> bool {
+    let Ok(centre) = BoxRegion::around(&neighbourhood.centre, 0.0) else { return false };
+    let radius = outputs_at(propagator, &centre).and_then(|outputs| margins.radius(&outputs, label));
+    radius.is_ok_and(|radius| neighbourhood.reach < radius)
+}
+
+/// Proves that an input is a perturbation of a sample whose label's output is not the largest, alone.
+///
+/// # Errors
+/// When it is not among the perturbations, or that is not proved.
+pub fn prove_misclassified(
+    propagator: &Propagator,
+    neighbourhoods: &Neighbourhoods,
+    sample: &[f64],
+    label: usize,
+    point: &[f64],
+) -> Result<(), ClaimRefusal> {
+    // A float32 network has float32 inputs.
+    if propagator.semantics() == Semantics::Float32 && point.iter().any(|&x| f64::from(x as f32) != x) {
+        return Err(ClaimRefusal::Outside);
+    }
+    let neighbourhood = neighbourhoods.of(sample)?;
+    let region = enclosed(&neighbourhood.input_box, point, propagator.semantics())?;
+    // In a ball a point stands for itself alone: it has to lie between the bounds that `f64` numbers can have.
+    let (lower, upper) = neighbourhood.input_box.inner();
+    let inside = point.iter().zip(lower.iter().zip(&upper)).all(|(x, (l, u))| l <= x && x <= u);
+    if !neighbourhoods.reaches(sample, point) || (neighbourhoods.norm() == Norm::L2 && !inside) {
+        return Err(ClaimRefusal::Outside);
+    }
+    let outputs = outputs_at(propagator, &region)?;
+    let clause = misclassified(outputs.len(), label);
+    let unsafe_here = clause.alternatives.iter().any(|atoms| atoms.iter().all(|atom| atom.surely_holds(&[], &outputs)));
+    if unsafe_here { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
+}
+
+/// The data set that a claim names: one file, or inputs and labels.
+pub(super) fn dataset(files: &[crate::proof::FileIdentity], evidence: &Evidence) -> Result<Dataset, ClaimRefusal> {
+    let unusable = |error: crate::read::data::DataError| ClaimRefusal::File { detail: error.to_string() };
+    let source = |identity: &crate::proof::FileIdentity| {
+        let bytes = evidence.file(identity)?.to_vec();
+        Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT).map_err(unusable)
+    };
+    match files {
+        [inputs] => Dataset::from_sources(source(inputs)?, None),
+        [inputs, targets] => Dataset::from_sources(source(inputs)?, Some(source(targets)?)),
+        _ => return Err(ClaimRefusal::Shape { what: "it names neither one nor two data files" }),
+    }
+    .map_err(unusable)
+}
