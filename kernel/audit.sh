@@ -25,8 +25,8 @@ network=$(lines model/ir model/implicit model/mod.rs)
 onnx=$(lines model/onnx)
 proof=$(lines proof threads.rs check lib.rs)
 lipschitz=$(lines lipschitz)
-files=$(lines read/files read/mod.rs)
-data=$(lines read/data read/vnnlib)
+files=$(lines files)
+data=$(lines read)
 region=$(lines region)
 curvature=$(lines curvature)
 program=$(lines bin)
@@ -35,7 +35,7 @@ row "sound arithmetic" "$sound"
 row "networks" "$network"
 row "ONNX files" "$onnx"
 row "claims, proofs, the check" "$proof"
-row "reading files" "$files"
+row "files" "$files"
 row "data and specifications" "$data"
 row "Lipschitz: form and rules" "$lipschitz"
 row "regions: bounds and rules" "$region"

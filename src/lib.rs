@@ -74,7 +74,7 @@ pub mod checker {
     pub use nnverify_kernel::check::*;
     pub use nnverify_kernel::curvature::*;
     pub use nnverify_kernel::lipschitz::*;
-    pub use nnverify_kernel::proof::{ClaimRefusal, Evidence, Files, Refusal};
+    pub use nnverify_kernel::proof::{Content, Evidence, Files};
     pub use nnverify_kernel::region::*;
     pub use nnverify_kernel::threads::allow_threads;
 }

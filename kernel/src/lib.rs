@@ -7,8 +7,9 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
+//! | [`files`] | how files are read: regular ones alone, within limits |
 //! | [`model`] | ONNX files and implicit networks, decoded with limits and lowered to `Network`, a graph of a dozen operations |
-//! | [`read`] | how files are read; arrays and data sets; VNN-LIB specifications |
+//! | [`read`] | arrays and data sets; VNN-LIB specifications |
 //! | [`proof`] | claims, their proofs, digests and versions; refusals; what claims are checked against |
 //! | [`lipschitz`] | the one exact form and the rules of Lipschitz bounds: what an auditor of such a bound reads ends here |
 //! | [`region`] | interval and backward bounds, and the rules of specifications, robustness and tightness |
@@ -23,6 +24,7 @@
 
 pub mod check;
 pub mod curvature;
+pub mod files;
 pub mod lipschitz;
 pub mod model;
 pub mod proof;

@@ -2,7 +2,7 @@
 
 use super::{INTERNAL, USAGE, WRITE};
 use crate::certificate::ReadError;
-use crate::checker::{ClaimRefusal, Refusal};
+use crate::checker::{ClaimRefusal, Content, CurvatureRefusal, LipschitzRefusal, Refusal, RegionRefusal};
 use crate::data::{DataError, Problem};
 use crate::onnx::{FormatError, GraphError, LoadError, NodeError, TensorError};
 use crate::query::WriteError;
@@ -122,27 +122,59 @@ impl Coded for Refusal {
 impl Coded for ClaimRefusal {
     fn code(&self) -> &'static str {
         match self {
+            Self::Lipschitz(refusal) => refusal.code(),
+            Self::Region(refusal) => refusal.code(),
+            Self::Curvature(refusal) => refusal.code(),
+            Self::Kind { .. } => "NV513",
+            Self::Assurance { .. } => "NV514",
+            Self::Implicit { .. } => "NV517",
+        }
+    }
+}
+
+impl Coded for Content {
+    fn code(&self) -> &'static str {
+        match self {
             Self::MissingFile { .. } => "NV511",
             Self::File { .. } | Self::Data(_) => "NV512",
-            Self::Number { .. }
-            | Self::Channels { .. }
-            | Self::Vacuity { .. }
-            | Self::Scope { .. }
-            | Self::Incomplete { .. }
-            | Self::MissingVector
-            | Self::Shape { .. }
-            | Self::Region(_) => "NV513",
-            Self::Semantics | Self::Assurance { .. } => "NV514",
+            Self::Number { .. } | Self::Scope { .. } | Self::Incomplete { .. } | Self::MissingVector | Self::Shape { .. } => {
+                "NV513"
+            }
+            Self::Semantics => "NV514",
             Self::NotReached { .. } => "NV515",
+            Self::Work { .. } | Self::Evaluation(_) => "NV517",
+        }
+    }
+}
+
+impl Coded for LipschitzRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Content(content) => content.code(),
             Self::NoMatrix { .. } | Self::NotDefinite { .. } => "NV516",
-            Self::Work { .. }
-            | Self::Form(_)
-            | Self::NoRule { .. }
-            | Self::Implicit { .. }
-            | Self::Evaluation(_)
-            | Self::Bounds(_) => "NV517",
-            Self::Frozen { .. } => "NV519",
+            Self::Form(_) | Self::NoRule { .. } => "NV517",
+        }
+    }
+}
+
+impl Coded for RegionRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Content(content) => content.code(),
+            Self::Lipschitz(refusal) => refusal.code(),
+            Self::Channels { .. } | Self::Vacuity { .. } | Self::Region(_) => "NV513",
+            Self::Bounds(_) => "NV517",
             Self::NotRefuted | Self::Outside | Self::NotUnsafe => "NV518",
+        }
+    }
+}
+
+impl Coded for CurvatureRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Content(content) => content.code(),
+            Self::NotDefinite { .. } => "NV516",
+            Self::Frozen { .. } => "NV519",
         }
     }
 }

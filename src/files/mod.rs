@@ -6,6 +6,6 @@ mod tree;
 mod write;
 
 pub use identity::Identity;
-pub use nnverify_kernel::read::files::{ReadError, json_problem, open, read, token};
+pub use nnverify_kernel::files::{ReadError, json_problem, open, read, token};
 pub use tree::{Tree, TreeError};
 pub use write::{create_folder, must_not_be_linked, probe, remove, write, write_and_keep};

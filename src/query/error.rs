@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::answer::Outcome;
 use super::patch::PatchError;
 use crate::bounds::{BoundsError, RegionError};
-use crate::checker::{ClaimRefusal, MAX_CLAIMS};
+use crate::checker::{CurvatureRefusal, MAX_CLAIMS, RegionRefusal};
 use crate::data::DataError;
 use crate::ir::EvaluationError;
 use crate::onnx::LoadError;
@@ -47,7 +47,9 @@ pub enum QueryError {
     #[error(transparent)]
     Inverse(#[from] InverseError),
     #[error(transparent)]
-    Checker(#[from] ClaimRefusal),
+    Curvature(#[from] CurvatureRefusal),
+    #[error(transparent)]
+    Kernel(#[from] RegionRefusal),
     #[error(transparent)]
     Patch(#[from] PatchError),
     /// The model with its weights removed.

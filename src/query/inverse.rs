@@ -14,7 +14,7 @@ use crate::certificate::{
     Assurance, Bits, Claim, ClaimKind, CurvatureMatrix, Domain, FILE_LIMIT, InverseHessianClaim, InverseHessianWitness, Number,
     Semantics, Vector,
 };
-use crate::checker::{ClaimRefusal, prove_residual};
+use crate::checker::{CurvatureRefusal, prove_residual};
 use crate::data::read_npy;
 use crate::deadline::Deadline;
 use crate::pass::derivatives::{Objective, Precision, Real, Targets};
@@ -159,7 +159,7 @@ fn certify(
     claim: InverseHessianClaim,
     vector: &[f64],
     product: &[f64],
-) -> Result<Option<Claim>, ClaimRefusal> {
+) -> Result<Option<Claim>, CurvatureRefusal> {
     let count = claim.gradients as usize;
     let checked = setting.checked(|_, _| count)?;
     let bound = prove_residual(&checked, claim.matrix, count, claim.damping.value(), vector, product)?;

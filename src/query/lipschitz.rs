@@ -8,7 +8,7 @@ use super::question::{LipschitzQuery, Region};
 use super::subjects::Subjects;
 use crate::bounds::{BoxRegion, Propagator};
 use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Semantics, Vector};
-use crate::checker::{ClaimRefusal, MAX_CLAIMS, Margins, enclosed_outputs, outputs_at};
+use crate::checker::{MAX_CLAIMS, Margins, RegionRefusal, enclosed_outputs, outputs_at};
 use crate::data::{Dataset, Npz, Source};
 use crate::pass::lipschitz::{self, LipschitzOptions, Question, certify};
 
@@ -99,9 +99,9 @@ fn certified_radii(
             not_enclosed += 1;
             return Ok(0.0);
         };
-        margins.radius(&outputs, label as usize)
+        Ok(margins.radius(&outputs, label as usize)?)
     };
-    let radii: Result<Vec<f64>, ClaimRefusal> = labels.iter().enumerate().map(&mut radius).collect();
+    let radii: Result<Vec<f64>, RegionRefusal> = labels.iter().enumerate().map(&mut radius).collect();
     let radii = radii?;
     if not_enclosed > 0 {
         notes.push(format!("the solution could not be enclosed at {not_enclosed} samples: their radius is 0"));

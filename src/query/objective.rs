@@ -68,7 +68,10 @@ impl<'a> Setting<'a> {
     ///
     /// # Errors
     /// What the checker would refuse.
-    pub fn checked(&self, passes: impl FnOnce(usize, usize) -> usize) -> Result<checker::Objective<'a>, checker::ClaimRefusal> {
+    pub fn checked(
+        &self,
+        passes: impl FnOnce(usize, usize) -> usize,
+    ) -> Result<checker::Objective<'a>, checker::CurvatureRefusal> {
         let model = &self.subjects.model;
         checker::Objective::from_data(&self.identity, self.dataset.clone(), &model.network, &model.tensors, passes)
     }

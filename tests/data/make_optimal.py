@@ -1,4 +1,4 @@
-"""Smallest boxes of models/digits_relu.onnx by enumeration: the reference of tests/tightness.rs.
+"""Smallest boxes of models/digits_relu.onnx by enumeration: the reference of tests/claims/tightness.rs.
 
     pip install numpy onnx scipy
     python make_optimal.py > optimal.json       # from this folder

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::refusal::Refusal;
 use super::{check_claim, check_identity};
 use crate::model::onnx::Model;
-use crate::proof::{Assurance, Bundle, Certificate, Evidence, ExternalFile, Files, ModelIdentity, Refusal};
+use crate::proof::{Assurance, Bundle, Certificate, Evidence, ExternalFile, Files, ModelIdentity};
 
 /// One claim that was accepted: the assurance that was found, which for an estimate is that nothing was repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]

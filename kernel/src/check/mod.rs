@@ -5,16 +5,17 @@
 //! is whole, and gives each claim to its rule.
 
 mod certificate;
+mod refusal;
 
 use std::collections::HashSet;
 
 pub use certificate::{Checked, Verdict, check, identity};
+pub use refusal::{ClaimRefusal, Refusal};
 
+use crate::files::token;
 use crate::proof::{
-    Assurance, Bundle, Certificate, Claim, ClaimKind, ClaimRefusal, Domain, Evidence, ModelIdentity, Refusal, SCHEMA, Semantics,
-    digest_of,
+    Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, Evidence, ModelIdentity, SCHEMA, Semantics, digest_of,
 };
-use crate::read::files::token;
 use crate::{curvature, lipschitz, region};
 
 /// A certificate with more claims is refused: each may cost minutes.
@@ -46,22 +47,24 @@ pub fn check_claim(claim: &Claim, evidence: &Evidence) -> Result<Assurance, Refu
 fn check_kind(claim: &Claim, evidence: &Evidence) -> Result<Assurance, ClaimRefusal> {
     let at_data = || {
         let fits = claim.semantics == Semantics::Real && claim.domain == Domain::Data;
-        if fits { Ok(()) } else { Err(ClaimRefusal::Shape { what: "curvature is that of real arithmetic at data" }) }
+        if fits { Ok(()) } else { Err(ClaimRefusal::Kind { what: "curvature is that of real arithmetic at data" }) }
     };
     if claim.vacuous && !matches!(claim.kind, ClaimKind::Specification(_)) {
-        return Err(ClaimRefusal::Shape { what: "only a specification can be vacuous" });
+        return Err(ClaimRefusal::Kind { what: "only a specification can be vacuous" });
     }
-    match &claim.kind {
-        ClaimKind::Lipschitz(lipschitz) => lipschitz::check(lipschitz, claim.semantics, &claim.domain, evidence),
-        ClaimKind::Robustness(claimed) => region::check_robustness(claimed, claim.semantics, &claim.domain, evidence),
-        ClaimKind::HessianTrace(claimed) => at_data().and_then(|()| curvature::check_trace(claimed, evidence)),
-        ClaimKind::Stability(claimed) => at_data().and_then(|()| curvature::check_stability(claimed, evidence)),
-        ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| curvature::check_inverse(claimed, evidence)),
-        ClaimKind::Tightness(claimed) => region::check_tightness(claimed, claim.semantics, &claim.domain, evidence),
-        ClaimKind::Specification(claimed) => {
-            region::check_specification(claimed, claim.vacuous, claim.semantics, &claim.domain, evidence)
-        }
-    }
+    let (semantics, domain) = (claim.semantics, &claim.domain);
+    Ok(match &claim.kind {
+        ClaimKind::Lipschitz(claimed) => match domain {
+            Domain::Global => lipschitz::check(claimed, semantics, None, evidence)?,
+            domain => region::check_lipschitz(claimed, semantics, domain, evidence)?,
+        },
+        ClaimKind::Robustness(claimed) => region::check_robustness(claimed, semantics, domain, evidence)?,
+        ClaimKind::HessianTrace(claimed) => at_data().and_then(|()| Ok(curvature::check_trace(claimed, evidence)?))?,
+        ClaimKind::Stability(claimed) => at_data().and_then(|()| Ok(curvature::check_stability(claimed, evidence)?))?,
+        ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| Ok(curvature::check_inverse(claimed, evidence)?))?,
+        ClaimKind::Tightness(claimed) => region::check_tightness(claimed, semantics, domain, evidence)?,
+        ClaimKind::Specification(claimed) => region::check_specification(claimed, claim.vacuous, semantics, domain, evidence)?,
+    })
 }
 
 /// Checks that a certificate is whole and about this model; its claims are for [`check_claim`].

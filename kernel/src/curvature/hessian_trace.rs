@@ -1,7 +1,8 @@
 //! TRUSTED. Claims of kind `hessian-trace`: the trace is computed again, in enclosures.
 
 use super::objective::Objective;
-use crate::proof::ClaimRefusal;
+use super::refusal::CurvatureRefusal;
+use crate::proof::Content;
 use crate::proof::Evidence;
 use crate::proof::{Assurance, CurvatureMatrix, HessianTraceClaim, Rounding};
 use crate::sound::Enclosure;
@@ -11,16 +12,16 @@ use crate::sound::Enclosure;
 ///
 /// # Errors
 /// What is not proved, or an estimate that is not one.
-pub fn check(claim: &HessianTraceClaim, evidence: &Evidence) -> Result<Assurance, ClaimRefusal> {
+pub fn check(claim: &HessianTraceClaim, evidence: &Evidence) -> Result<Assurance, CurvatureRefusal> {
     let (lower, upper) = (&claim.trace.lower, &claim.trace.upper);
     if !(lower.is_consistent(Rounding::Down) && upper.is_consistent(Rounding::Up) && lower.value() <= upper.value()) {
-        return Err(ClaimRefusal::Number { field: "trace" });
+        return Err(Content::Number { field: "trace" }.into());
     }
     if let Some(estimate) = &claim.estimate {
         let confidence = &estimate.confidence;
         let stated = confidence.is_consistent(Rounding::Down) && (0.0..1.0).contains(&confidence.value()) && estimate.probes > 0;
         if !stated {
-            return Err(ClaimRefusal::Number { field: "confidence" });
+            return Err(Content::Number { field: "confidence" }.into());
         }
         // The figures are not computed again; that they are about these data and parameters is.
         Objective::new(&claim.objective, evidence, |_, _| 0)?;
@@ -32,7 +33,7 @@ pub fn check(claim: &HessianTraceClaim, evidence: &Evidence) -> Result<Assurance
         Ok(Assurance::Proved)
     } else {
         let (claimed, proved) = if proved.lower() >= lower.value() { (upper, proved.upper()) } else { (lower, proved.lower()) };
-        Err(ClaimRefusal::NotReached { field: "trace", claimed: claimed.value(), proved })
+        Err(Content::NotReached { field: "trace", claimed: claimed.value(), proved }.into())
     }
 }
 
@@ -41,17 +42,17 @@ pub fn check(claim: &HessianTraceClaim, evidence: &Evidence) -> Result<Assurance
 ///
 /// # Errors
 /// What cannot be enclosed, or why the Hessian's trace is another.
-pub fn prove_trace(matrix: CurvatureMatrix, objective: &Objective) -> Result<Enclosure, ClaimRefusal> {
+pub fn prove_trace(matrix: CurvatureMatrix, objective: &Objective) -> Result<Enclosure, CurvatureRefusal> {
     match matrix {
         CurvatureMatrix::Hessian if !objective.piecewise_multilinear() => {
-            return Err(ClaimRefusal::Shape { what: "the network is not piecewise linear in each parameter" });
+            return Err(Content::Shape { what: "the network is not piecewise linear in each parameter" }.into());
         }
         CurvatureMatrix::Hessian if !objective.is_smooth()? => {
-            return Err(ClaimRefusal::Shape { what: "a sample lies on a kink of the network, or too close to one to tell" });
+            return Err(Content::Shape { what: "a sample lies on a kink of the network, or too close to one to tell" }.into());
         }
         CurvatureMatrix::Hessian | CurvatureMatrix::GaussNewton => {}
         CurvatureMatrix::EmpiricalFisher => {
-            return Err(ClaimRefusal::Shape { what: "a trace is claimed of the Hessian or the Gauss-Newton matrix" });
+            return Err(Content::Shape { what: "a trace is claimed of the Hessian or the Gauss-Newton matrix" }.into());
         }
     }
     let mut total = Enclosure::ZERO;

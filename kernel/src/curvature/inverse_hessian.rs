@@ -1,7 +1,8 @@
 //! TRUSTED. Claims of kind `inverse-hessian`: the residual, from gradients derived again in enclosures.
 
 use super::objective::Objective;
-use crate::proof::ClaimRefusal;
+use super::refusal::CurvatureRefusal;
+use crate::proof::Content;
 use crate::proof::Evidence;
 use crate::proof::{Assurance, CurvatureMatrix, InverseHessianClaim, Rounding};
 use crate::sound::Enclosure;
@@ -12,9 +13,9 @@ use crate::sound::round::{div_up, sqrt_down, sqrt_up};
 ///
 /// # Errors
 /// What does not fit or is not reached.
-pub fn check(claim: &InverseHessianClaim, evidence: &Evidence) -> Result<Assurance, ClaimRefusal> {
+pub fn check(claim: &InverseHessianClaim, evidence: &Evidence) -> Result<Assurance, CurvatureRefusal> {
     if !claim.residual.is_consistent(Rounding::Up) {
-        return Err(ClaimRefusal::Number { field: "residual" });
+        return Err(Content::Number { field: "residual" }.into());
     }
     let count = claim.gradients as usize;
     let objective = Objective::new(&claim.objective, evidence, |_, _| count)?;
@@ -23,7 +24,7 @@ pub fn check(claim: &InverseHessianClaim, evidence: &Evidence) -> Result<Assuran
     if proved <= claim.residual.value() {
         Ok(Assurance::Checked)
     } else {
-        Err(ClaimRefusal::NotReached { field: "residual", claimed: claim.residual.value(), proved })
+        Err(Content::NotReached { field: "residual", claimed: claim.residual.value(), proved }.into())
     }
 }
 
@@ -38,19 +39,19 @@ pub fn prove_residual(
     damping: f64,
     vector: &[f64],
     product: &[f64],
-) -> Result<f64, ClaimRefusal> {
+) -> Result<f64, CurvatureRefusal> {
     let per_sample = match matrix {
         CurvatureMatrix::EmpiricalFisher => 1,
         CurvatureMatrix::GaussNewton => objective.outputs(),
-        CurvatureMatrix::Hessian => return Err(ClaimRefusal::Shape { what: "gradients do not make the Hessian" }),
+        CurvatureMatrix::Hessian => return Err(Content::Shape { what: "gradients do not make the Hessian" }.into()),
     };
     let available = objective.count().saturating_mul(per_sample);
     if !(1..=available).contains(&count) || [vector.len(), product.len()] != [objective.dimension(); 2] {
-        return Err(ClaimRefusal::Shape { what: "the vectors do not have the length of θ, or there are fewer gradients" });
+        return Err(Content::Shape { what: "the vectors do not have the length of θ, or there are fewer gradients" }.into());
     }
     let finite = damping.is_finite() && vector.iter().chain(product).all(|x| x.is_finite());
     if damping <= 0.0 || !finite {
-        return Err(ClaimRefusal::Number { field: "damping" });
+        return Err(Content::Number { field: "damping" }.into());
     }
     let x: Vec<Enclosure> = product.iter().map(|&x| Enclosure::exact(x)).collect();
     let mut sum = vec![Enclosure::ZERO; x.len()];

@@ -1,5 +1,7 @@
 //! TRUSTED. A mean loss over a data set, rebuilt from the model and the data files: gradients and Jacobian rows in enclosures.
 
+use super::refusal::CurvatureRefusal;
+use crate::proof::Content;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -7,7 +9,6 @@ use super::derivative::is_smooth;
 use crate::curvature::{Reverse, Structure, Trainable, logits};
 use crate::model::ir::{Network, NodeId, Op, Reduction, Values};
 use crate::model::onnx::StoredTensor;
-use crate::proof::ClaimRefusal;
 use crate::proof::Evidence;
 use crate::proof::{self, LossName, Scope};
 use crate::read::data::{Dataset, Source};
@@ -44,17 +45,16 @@ impl<'a> Objective<'a> {
         claim: &proof::Objective,
         evidence: &Evidence<'a>,
         passes: impl FnOnce(usize, usize) -> usize,
-    ) -> Result<Self, ClaimRefusal> {
+    ) -> Result<Self, CurvatureRefusal> {
         let sources = claim.data.iter().map(|identity| {
             let bytes = evidence.file(identity)?.to_vec();
-            Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT)
-                .map_err(|error| ClaimRefusal::Data(error.to_string()))
+            Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT).map_err(|error| Content::Data(error.to_string()))
         });
         let mut sources = sources.collect::<Result<Vec<_>, _>>()?.into_iter();
         let (Some(inputs), targets, None) = (sources.next(), sources.next(), sources.next()) else {
-            return Err(ClaimRefusal::Shape { what: "a data set is one file or two" });
+            return Err(Content::Shape { what: "a data set is one file or two" }.into());
         };
-        let data = Dataset::from_sources(inputs, targets).map_err(|error| ClaimRefusal::Data(error.to_string()))?;
+        let data = Dataset::from_sources(inputs, targets).map_err(|error| Content::Data(error.to_string()))?;
         Self::from_data(claim, data, evidence.network, evidence.tensors, passes)
     }
 
@@ -68,10 +68,10 @@ impl<'a> Objective<'a> {
         network: &'a Network,
         tensors: &'a [StoredTensor],
         passes: impl FnOnce(usize, usize) -> usize,
-    ) -> Result<Self, ClaimRefusal> {
+    ) -> Result<Self, CurvatureRefusal> {
         let (loss, samples) = (claim.loss, claim.samples as usize);
         if !(1..=data.len()).contains(&samples) {
-            return Err(ClaimRefusal::Shape { what: "the data hold fewer samples, or none are meant" });
+            return Err(Content::Shape { what: "the data hold fewer samples, or none are meant" }.into());
         }
         let mut parameters = Vec::new();
         let mut dimension = 0;
@@ -79,30 +79,31 @@ impl<'a> Objective<'a> {
         let mut rest = tensors.iter();
         for name in &claim.parameters {
             let tensor = rest.find(|tensor| tensor.name == *name);
-            let tensor =
-                tensor.ok_or(ClaimRefusal::Shape { what: "a parameter is not a tensor of the model, or out of order" })?;
+            let tensor = tensor.ok_or(Content::Shape { what: "a parameter is not a tensor of the model, or out of order" })?;
             if let Some(by) = &tensor.frozen_by {
                 let (tensor, node, operator) = (name.clone(), by.name.clone(), by.operator.clone());
-                return Err(ClaimRefusal::Frozen { tensor, node, operator });
+                return Err(CurvatureRefusal::Frozen { tensor, node, operator });
             }
             if !tensor.is_differentiable() {
-                return Err(ClaimRefusal::Shape { what: "a parameter does not stand in the network" });
+                return Err(Content::Shape { what: "a parameter does not stand in the network" }.into());
             }
             parameters.push((dimension, tensor));
             dimension += tensor.shape.iter().product::<usize>();
         }
         if dimension == 0 {
-            return Err(ClaimRefusal::Shape { what: "there are no parameters" });
+            return Err(Content::Shape { what: "there are no parameters" }.into());
         }
         if claim.scope.is_some_and(|stated| scope(data.len(), network, tensors, &claim.parameters) != stated) {
-            return Err(ClaimRefusal::Scope { field: "scope" });
+            return Err(Content::Scope { field: "scope" }.into());
         }
         let (output, _) = logits(network, loss == LossName::CrossEntropy);
         let outputs = network.node(output).size();
         if loss == LossName::CrossEntropy && outputs < 2 {
-            return Err(ClaimRefusal::Shape { what: "the softmax of one output is 1 whatever the parameters: there is no loss" });
+            return Err(
+                Content::Shape { what: "the softmax of one output is 1 whatever the parameters: there is no loss" }.into()
+            );
         }
-        let refused = |error: crate::read::data::DataError| ClaimRefusal::Data(error.to_string());
+        let refused = |error: crate::read::data::DataError| Content::Data(error.to_string());
         data.check_input(&network.node(network.input()).shape).map_err(refused)?;
         let (labels, targets) = match loss {
             LossName::CrossEntropy => (data.labels(outputs).map_err(refused)?, Vec::new()),
@@ -110,7 +111,7 @@ impl<'a> Objective<'a> {
         };
         let work = multiplications(network) * (passes(samples, outputs) as f64 + samples as f64);
         if work > MAX_WORK {
-            return Err(ClaimRefusal::Work { limit: MAX_WORK });
+            return Err(Content::Work { limit: MAX_WORK }.into());
         }
         let wanted: Vec<NodeId> = parameters.iter().flat_map(|(_, tensor)| tensor.constants.iter().map(|c| c.node)).collect();
         let reverse = Reverse::new(network, output, &wanted);
@@ -144,7 +145,7 @@ impl<'a> Objective<'a> {
         Structure::of(self.network, self.output, &groups).piecewise_multilinear()
     }
 
-    fn values(&self, sample: usize) -> Result<Values<Enclosure>, ClaimRefusal> {
+    fn values(&self, sample: usize) -> Result<Values<Enclosure>, CurvatureRefusal> {
         let input: Vec<Enclosure> = self.data.input(sample).into_iter().map(Enclosure::exact).collect();
         Ok(self.constants.at_input(self.network, &input)?)
     }
@@ -153,7 +154,7 @@ impl<'a> Objective<'a> {
     ///
     /// # Errors
     /// When it cannot be enclosed.
-    pub fn is_smooth(&self) -> Result<bool, ClaimRefusal> {
+    pub fn is_smooth(&self) -> Result<bool, CurvatureRefusal> {
         for sample in 0..self.count() {
             if !is_smooth(self.network, self.output, &self.wanted, &self.values(sample)?) {
                 return Ok(false);
@@ -176,7 +177,7 @@ impl<'a> Objective<'a> {
         row
     }
 
-    fn pull(&self, values: &Values<Enclosure>, cotangent: Vec<Enclosure>) -> Result<Vec<Enclosure>, ClaimRefusal> {
+    fn pull(&self, values: &Values<Enclosure>, cotangent: Vec<Enclosure>) -> Result<Vec<Enclosure>, CurvatureRefusal> {
         Ok(self.row(&self.reverse.pull(values, cotangent)?))
     }
 
@@ -184,7 +185,7 @@ impl<'a> Objective<'a> {
     ///
     /// # Errors
     /// When a function or its derivative cannot be enclosed.
-    pub fn gradient(&self, sample: usize) -> Result<Vec<Enclosure>, ClaimRefusal> {
+    pub fn gradient(&self, sample: usize) -> Result<Vec<Enclosure>, CurvatureRefusal> {
         let values = self.values(sample)?;
         let z = values.get(self.output.index());
         let seed: Vec<Enclosure> = match self.loss {
@@ -206,9 +207,9 @@ impl<'a> Objective<'a> {
     ///
     /// # Errors
     /// When a function or its derivative cannot be enclosed.
-    pub fn roots(&self, sample: usize) -> Result<Vec<Vec<Enclosure>>, ClaimRefusal> {
+    pub fn roots(&self, sample: usize) -> Result<Vec<Vec<Enclosure>>, CurvatureRefusal> {
         if self.outputs().saturating_mul(self.dimension) > MAX_ROOT_ENTRIES {
-            return Err(ClaimRefusal::Shape { what: "its rows of derivatives are larger than a checker holds" });
+            return Err(Content::Shape { what: "its rows of derivatives are larger than a checker holds" }.into());
         }
         let values = self.values(sample)?;
         let z = values.get(self.output.index());

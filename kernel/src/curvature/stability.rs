@@ -17,7 +17,8 @@
 //! moments do not grow.
 
 use super::objective::{MAX_ROOT_ENTRIES, Objective};
-use crate::proof::ClaimRefusal;
+use super::refusal::CurvatureRefusal;
+use crate::proof::Content;
 use crate::proof::Evidence;
 use crate::proof::{Assurance, Rounding, StabilityClaim, StabilityVerdict, StabilityWitness};
 use crate::sound::Enclosure;
@@ -33,7 +34,7 @@ const MAX_WORK: f64 = 4e9;
 ///
 /// # Errors
 /// What does not fit or is not proved.
-pub fn check(claim: &StabilityClaim, evidence: &Evidence) -> Result<Assurance, ClaimRefusal> {
+pub fn check(claim: &StabilityClaim, evidence: &Evidence) -> Result<Assurance, CurvatureRefusal> {
     let objective = Objective::new(&claim.objective, evidence, |samples, outputs| samples * outputs)?;
     let (eta, batch) = (claim.learning_rate.value(), claim.batch_size as usize);
     if let (StabilityWitness::Moments { matrix }, StabilityVerdict::Stable, None) =
@@ -48,20 +49,20 @@ pub fn check(claim: &StabilityClaim, evidence: &Evidence) -> Result<Assurance, C
             // A NaN exceeds nothing.
             let exceeded = critical.is_consistent(Rounding::Up) && eta > critical.value();
             if !exceeded {
-                return Err(ClaimRefusal::Number { field: "critical_learning_rate" });
+                return Err(Content::Number { field: "critical_learning_rate" }.into());
             }
             let proved = gram.threshold_upper(&evidence.vector(matrix)?, batch)?;
             if proved <= critical.value() {
                 Ok(Assurance::Proved)
             } else {
-                Err(ClaimRefusal::NotReached { field: "critical_learning_rate", claimed: critical.value(), proved })
+                Err(Content::NotReached { field: "critical_learning_rate", claimed: critical.value(), proved }.into())
             }
         }
         (StabilityWitness::Lyapunov { matrix }, StabilityVerdict::Stable, None) => {
             gram.prove_stable(&evidence.vector(matrix)?, eta, batch)?;
             Ok(Assurance::Proved)
         }
-        _ => Err(ClaimRefusal::Incomplete { field: "verdict" }),
+        _ => Err(Content::Incomplete { field: "verdict" }.into()),
     }
 }
 
@@ -105,7 +106,7 @@ impl Square {
     }
 
     /// Is every symmetric matrix whose lower triangle lies in here positive definite?
-    fn prove_positive_definite(&self, what: &str) -> Result<(), ClaimRefusal> {
+    fn prove_positive_definite(&self, what: &str) -> Result<(), CurvatureRefusal> {
         let mut middle = SymmetricMatrix::new(self.order);
         let mut radii = vec![0.0; self.order];
         for i in 0..self.order {
@@ -119,14 +120,14 @@ impl Square {
                 }
             }
         }
-        prove_positive_definite(&middle, &radii).map_err(|reason| ClaimRefusal::NotDefinite { what: what.to_owned(), reason })
+        prove_positive_definite(&middle, &radii).map_err(|reason| CurvatureRefusal::NotDefinite { what: what.to_owned(), reason })
     }
 }
 
 /// A symmetric matrix of an order from its lower triangle.
-fn symmetric(order: usize, triangle: &[f64]) -> Result<Square, ClaimRefusal> {
+fn symmetric(order: usize, triangle: &[f64]) -> Result<Square, CurvatureRefusal> {
     if triangle.len() != order * (order + 1) / 2 || !triangle.iter().all(|x| x.is_finite()) {
-        return Err(ClaimRefusal::Shape { what: "the matrix of the witness does not have the order that it needs" });
+        return Err(Content::Shape { what: "the matrix of the witness does not have the order that it needs" }.into());
     }
     let entry = |i: usize, j: usize| {
         let (row, column) = (i.max(j), i.min(j));
@@ -136,9 +137,9 @@ fn symmetric(order: usize, triangle: &[f64]) -> Result<Square, ClaimRefusal> {
 }
 
 /// `p` for n samples.
-fn noise(samples: usize, batch: usize) -> Result<Enclosure, ClaimRefusal> {
+fn noise(samples: usize, batch: usize) -> Result<Enclosure, CurvatureRefusal> {
     if !(1..=samples).contains(&batch) {
-        return Err(ClaimRefusal::Shape { what: "the batch size is not between 1 and the number of samples" });
+        return Err(Content::Shape { what: "the batch size is not between 1 and the number of samples" }.into());
     }
     if batch == samples {
         return Ok(Enclosure::ZERO);
@@ -147,8 +148,8 @@ fn noise(samples: usize, batch: usize) -> Result<Enclosure, ClaimRefusal> {
     Ok(exact(samples - batch) / (exact(batch) * exact(samples - 1)))
 }
 
-fn positive(eta: f64) -> Result<Enclosure, ClaimRefusal> {
-    if eta > 0.0 && eta.is_finite() { Ok(Enclosure::exact(eta)) } else { Err(ClaimRefusal::Number { field: "learning_rate" }) }
+fn positive(eta: f64) -> Result<Enclosure, CurvatureRefusal> {
+    if eta > 0.0 && eta.is_finite() { Ok(Enclosure::exact(eta)) } else { Err(Content::Number { field: "learning_rate" }.into()) }
 }
 
 /// The rows `A_i`, enclosed, for witnesses over θ.
@@ -162,14 +163,14 @@ pub struct Moments {
 impl Moments {
     /// # Errors
     /// What cannot be enclosed, or is too large.
-    pub fn of(objective: &Objective) -> Result<Self, ClaimRefusal> {
+    pub fn of(objective: &Objective) -> Result<Self, CurvatureRefusal> {
         let (samples, outputs, dimension) = (objective.count(), objective.outputs(), objective.dimension());
         let rows = samples.saturating_mul(outputs);
         let entries = rows.saturating_mul(dimension);
         // Per sample, every pair of its rows adds a matrix over θ.
         let work = dimension as f64 * entries as f64 * outputs as f64;
         if dimension > MAX_ORDER || entries > MAX_ROOT_ENTRIES || work > MAX_WORK {
-            return Err(ClaimRefusal::Work { limit: MAX_WORK });
+            return Err(Content::Work { limit: MAX_WORK }.into());
         }
         let mut all = Vec::with_capacity(rows);
         for sample in 0..samples {
@@ -182,7 +183,7 @@ impl Moments {
     ///
     /// # Errors
     /// Which matrix is not proved positive definite.
-    pub fn prove_stable(&self, triangle: &[f64], eta: f64, batch: usize) -> Result<(), ClaimRefusal> {
+    pub fn prove_stable(&self, triangle: &[f64], eta: f64, batch: usize) -> Result<(), CurvatureRefusal> {
         let eta = positive(eta)?;
         let (d, p) = (self.dimension, noise(self.samples, batch)?);
         let matrix = symmetric(d, triangle)?;
@@ -228,12 +229,12 @@ pub struct Gram {
 impl Gram {
     /// # Errors
     /// What cannot be enclosed, or is too large.
-    pub fn of(objective: &Objective) -> Result<Self, ClaimRefusal> {
+    pub fn of(objective: &Objective) -> Result<Self, CurvatureRefusal> {
         let (samples, outputs) = (objective.count(), objective.outputs());
         let order = samples.saturating_mul(outputs);
         let entries = order.saturating_mul(objective.dimension());
         if order > MAX_ORDER || entries > MAX_ROOT_ENTRIES || order as f64 * entries as f64 > 2.0 * MAX_WORK {
-            return Err(ClaimRefusal::Work { limit: MAX_WORK });
+            return Err(Content::Work { limit: MAX_WORK }.into());
         }
         let mut rows = Vec::with_capacity(order);
         for sample in 0..samples {
@@ -259,7 +260,7 @@ impl Gram {
     ///
     /// # Errors
     /// When the witness does not fit or shows nothing.
-    pub fn threshold_upper(&self, triangle: &[f64], batch: usize) -> Result<f64, ClaimRefusal> {
+    pub fn threshold_upper(&self, triangle: &[f64], batch: usize) -> Result<f64, CurvatureRefusal> {
         let (w, p) = (symmetric(self.matrix.order, triangle)?, noise(self.samples, batch)?);
         let order = self.matrix.order;
         let n = Enclosure::exact(self.samples as f64);
@@ -279,7 +280,7 @@ impl Gram {
         if quadratic.lower() > 0.0 && bound.upper().is_finite() {
             Ok(bound.upper())
         } else {
-            Err(ClaimRefusal::Shape { what: "the direction of the witness shows nothing" })
+            Err(Content::Shape { what: "the direction of the witness shows nothing" }.into())
         }
     }
 
@@ -287,7 +288,7 @@ impl Gram {
     ///
     /// # Errors
     /// Which matrix is not proved positive definite.
-    pub fn prove_stable(&self, triangle: &[f64], eta: f64, batch: usize) -> Result<(), ClaimRefusal> {
+    pub fn prove_stable(&self, triangle: &[f64], eta: f64, batch: usize) -> Result<(), CurvatureRefusal> {
         let eta = positive(eta)?;
         let (w, p) = (symmetric(self.matrix.order, triangle)?, noise(self.samples, batch)?);
         w.prove_positive_definite("the Lyapunov matrix")?;

@@ -6,65 +6,68 @@ use super::growth::{growth, growth_of};
 use super::inequality::{prove_functionals, prove_inequality};
 use super::pair::attained_quotient;
 use super::parts::{product, prove_parts};
+use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::Segment;
-use crate::model::ir::Network;
-use crate::proof::ClaimRefusal;
+use crate::model::ir::{Intervals, Network};
+use crate::proof::Content;
 use crate::proof::Evidence;
-use crate::proof::{Assurance, Domain, Functional, FunctionalBound, LipschitzClaim, Norm, Number, Rounding, Semantics};
-use crate::region::bounds::{BoxRegion, Intervals, interval_bounds};
+use crate::proof::{Assurance, Functional, FunctionalBound, LipschitzClaim, Norm, Number, Rounding, Semantics};
 use crate::sound::round::{max_or_nan, mul_up, sqrt_up};
 
 /// A claim about more functionals is refused: each may cost minutes.
 const MAX_FUNCTIONALS: usize = 4096;
 
-/// Proves everything that a Lipschitz claim says.
+/// The inputs that a claim is about, where these are not all: what lies between two corners.
+pub(crate) struct Within<'a> {
+    pub lower: &'a [f64],
+    pub upper: &'a [f64],
+    /// Proved ranges of the values of all nodes on these inputs.
+    pub ranges: &'a Intervals<'a>,
+}
+
+impl Within<'_> {
+    fn contains(&self, point: &[f64]) -> bool {
+        let ends = self.lower.iter().zip(self.upper);
+        point.len() == self.lower.len() && point.iter().zip(ends).all(|(x, (lower, upper))| lower <= x && x <= upper)
+    }
+}
+
+/// Proves everything that a Lipschitz claim says, of all inputs or of those within a region.
 ///
 /// # Errors
 /// The first thing that is not proved.
-pub fn check(
+pub(crate) fn check(
     claim: &LipschitzClaim,
     semantics: Semantics,
-    domain: &Domain,
+    within: Option<&Within>,
     evidence: &Evidence,
-) -> Result<Assurance, ClaimRefusal> {
+) -> Result<Assurance, LipschitzRefusal> {
     if semantics != Semantics::Real {
-        return Err(ClaimRefusal::Semantics);
+        return Err(Content::Semantics.into());
     }
     if claim.well_posed != evidence.network.implicit().is_some() {
-        return Err(ClaimRefusal::Shape { what: "it claims well-posedness exactly where there are implicit equations" });
+        return Err(Content::Shape { what: "it claims well-posedness exactly where there are implicit equations" }.into());
     }
     if !claim.bound.is_consistent(Rounding::Up) {
-        return Err(ClaimRefusal::Number { field: "bound" });
+        return Err(Content::Number { field: "bound" }.into());
     }
-    let region = region(domain, evidence)?;
-    let bounds = region.as_ref().map(|region| interval_bounds(evidence.network, region, semantics)).transpose()?;
+    let bounds = within.map(|within| within.ranges);
     let columns = claim.functionals.iter().map(|bound| &bound.columns).chain([&claim.witness.columns]).map(Vec::len);
     let columns: usize = columns.sum();
     if columns > MAX_FUNCTIONALS || (columns > 0 && claim.norm != Norm::L1) {
-        return Err(ClaimRefusal::Shape { what: "too many inequalities of columns, or such for another norm than ℓ1" });
+        return Err(Content::Shape { what: "too many inequalities of columns, or such for another norm than ℓ1" }.into());
     }
     match claim.norm {
-        Norm::L1 => summed(claim, bounds.as_ref(), evidence)?,
-        Norm::L2 => euclidean(claim, bounds.as_ref(), evidence)?,
-        Norm::Linf => maximum(claim, bounds.as_ref(), evidence)?,
+        Norm::L1 => summed(claim, bounds, evidence)?,
+        Norm::L2 => euclidean(claim, bounds, evidence)?,
+        Norm::Linf => maximum(claim, bounds, evidence)?,
     }
     // After the bound: it proves that the solutions that are enclosed there are the only ones.
-    lower_bound(claim, region.as_ref(), evidence)?;
+    lower_bound(claim, within, evidence)?;
     Ok(Assurance::Proved)
 }
 
-/// The region that a claim is about; `None` where it is about all inputs.
-fn region(domain: &Domain, evidence: &Evidence) -> Result<Option<BoxRegion>, ClaimRefusal> {
-    match domain {
-        Domain::Global => Ok(None),
-        Domain::Specification | Domain::Samples | Domain::Data => {
-            Err(ClaimRefusal::Shape { what: "its domain is that of another kind" })
-        }
-        Domain::Box { lower, upper } => Ok(Some(BoxRegion::new(evidence.vector(lower)?, evidence.vector(upper)?)?)),
-    }
-}
-
-fn euclidean(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+fn euclidean(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), LipschitzRefusal> {
     let witness = &claim.witness;
     let (network, bundle) = (evidence.network, evidence.bundle);
     let product = match &claim.norm_product {
@@ -74,11 +77,11 @@ fn euclidean(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evid
             Some(proved)
         }
         None if witness.parts.is_empty() => None,
-        None => return Err(ClaimRefusal::Incomplete { field: "norm_product" }),
+        None => return Err(Content::Incomplete { field: "norm_product" }.into()),
     };
     let bound = match &witness.inequality {
         Some(inequality) => prove_inequality(network, Segment::whole(network), bounds, inequality, bundle)?,
-        None => product.ok_or(ClaimRefusal::Incomplete { field: "bound" })?,
+        None => product.ok_or(Content::Incomplete { field: "bound" })?,
     };
     at_most("bound", bound, &claim.bound)?;
     // A unit functional has norm 1, a difference of two √2.
@@ -88,11 +91,11 @@ fn euclidean(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evid
     .map(drop)
 }
 
-fn summed(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+fn summed(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), LipschitzRefusal> {
     let (witness, network) = (&claim.witness, evidence.network);
     let of_another_norm = |bound: &FunctionalBound| bound.inequality.is_some();
     if witness.inequality.is_some() || !witness.parts.is_empty() || claim.functionals.iter().any(of_another_norm) {
-        return Err(ClaimRefusal::Shape { what: "an ℓ1 bound is proved by inequalities of columns" });
+        return Err(Content::Shape { what: "an ℓ1 bound is proved by inequalities of columns" }.into());
     }
     let whole = Columns { functional: None, inequalities: &witness.columns };
     if let Some(number) = &claim.norm_product {
@@ -115,9 +118,9 @@ fn summed(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidenc
     Ok(())
 }
 
-fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Evidence) -> Result<(), LipschitzRefusal> {
     if claim.witness.inequality.is_some() || !claim.witness.parts.is_empty() {
-        return Err(ClaimRefusal::Shape { what: "an ℓ∞ bound is the largest of its functionals'" });
+        return Err(Content::Shape { what: "an ℓ∞ bound is the largest of its functionals'" }.into());
     }
     let by_growth = growth(evidence.network);
     if let Some(number) = &claim.norm_product {
@@ -127,24 +130,24 @@ fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Eviden
     let proved =
         functionals(claim, bounds, evidence, &|functional| growth_of(functional, by_growth.as_ref().map_err(Clone::clone)?))?;
     if evidence.network.output_size() == 0 {
-        return Err(ClaimRefusal::Incomplete { field: "bound" });
+        return Err(Content::Incomplete { field: "bound" }.into());
     }
     for output in 0..evidence.network.output_size() {
         let of_output = |(functional, bound): (&Functional, &f64)| {
             (functional.positions() == (output, None) && *bound <= claim.bound.value()).then_some(())
         };
         let found = claim.functionals.iter().map(|bound| &bound.functional).zip(&proved).find_map(of_output);
-        found.ok_or(ClaimRefusal::Incomplete { field: "bound" })?;
+        found.ok_or(Content::Incomplete { field: "bound" })?;
     }
     Ok(())
 }
 
 /// Do all functionals exist, and are there few enough?
-fn all_fit(claim: &LipschitzClaim, network: &Network) -> Result<(), ClaimRefusal> {
+fn all_fit(claim: &LipschitzClaim, network: &Network) -> Result<(), LipschitzRefusal> {
     let exists = |position: u32| (position as usize) < network.output_size();
     let fits = |f: &Functional| exists(f.plus) && f.minus.is_none_or(exists);
     if claim.functionals.len() > MAX_FUNCTIONALS || !claim.functionals.iter().all(|bound| fits(&bound.functional)) {
-        return Err(ClaimRefusal::Shape { what: "too many functionals, or of outputs that do not exist" });
+        return Err(Content::Shape { what: "too many functionals, or of outputs that do not exist" }.into());
     }
     Ok(())
 }
@@ -154,8 +157,8 @@ fn functionals(
     claim: &LipschitzClaim,
     bounds: Option<&Intervals>,
     evidence: &Evidence,
-    otherwise: &dyn Fn(&Functional) -> Result<f64, ClaimRefusal>,
-) -> Result<Vec<f64>, ClaimRefusal> {
+    otherwise: &dyn Fn(&Functional) -> Result<f64, LipschitzRefusal>,
+) -> Result<Vec<f64>, LipschitzRefusal> {
     all_fit(claim, evidence.network)?;
     let with_inequality: Vec<_> = claim
         .functionals
@@ -175,32 +178,32 @@ fn functionals(
     Ok(all)
 }
 
-fn lower_bound(claim: &LipschitzClaim, region: Option<&BoxRegion>, evidence: &Evidence) -> Result<(), ClaimRefusal> {
+fn lower_bound(claim: &LipschitzClaim, within: Option<&Within>, evidence: &Evidence) -> Result<(), LipschitzRefusal> {
     match (&claim.lower_bound, &claim.witness.pair) {
         (Some(number), Some(pair)) => {
             if !number.is_consistent(Rounding::Down) {
-                return Err(ClaimRefusal::Number { field: "lower_bound" });
+                return Err(Content::Number { field: "lower_bound" }.into());
             }
             let (first, second) = (evidence.vector(&pair.first)?, evidence.vector(&pair.second)?);
-            if region.is_some_and(|region| !region.contains(&first) || !region.contains(&second)) {
-                return Err(ClaimRefusal::Shape { what: "the pair of points does not lie in the region" });
+            if within.is_some_and(|within| !within.contains(&first) || !within.contains(&second)) {
+                return Err(Content::Shape { what: "the pair of points does not lie in the region" }.into());
             }
             let proved = attained_quotient(evidence.network, claim.norm, &first, &second)?;
             if proved >= number.value() {
                 Ok(())
             } else {
-                Err(ClaimRefusal::NotReached { field: "lower_bound", claimed: number.value(), proved })
+                Err(Content::NotReached { field: "lower_bound", claimed: number.value(), proved }.into())
             }
         }
         (None, None) => Ok(()),
-        _ => Err(ClaimRefusal::Incomplete { field: "lower_bound" }),
+        _ => Err(Content::Incomplete { field: "lower_bound" }.into()),
     }
 }
 
 /// Written so that a NaN proves nothing.
-fn at_most(field: &'static str, proved: f64, claimed: &Number) -> Result<(), ClaimRefusal> {
+fn at_most(field: &'static str, proved: f64, claimed: &Number) -> Result<(), LipschitzRefusal> {
     if !claimed.is_consistent(Rounding::Up) {
-        return Err(ClaimRefusal::Number { field });
+        return Err(Content::Number { field }.into());
     }
-    if proved <= claimed.value() { Ok(()) } else { Err(ClaimRefusal::NotReached { field, claimed: claimed.value(), proved }) }
+    if proved <= claimed.value() { Ok(()) } else { Err(Content::NotReached { field, claimed: claimed.value(), proved }.into()) }
 }

@@ -3,12 +3,13 @@
 //! With weights `w` on the outputs, `Σ_k w_k |Δy_k| ≤ Σ_i g_i |Δx_i|`: `|W|ᵀ` through every linear layer, the steepest slope
 //! through every function. It bounds each input's column by `g_i`, and so `Σ_k w_k |Δy_k|` by `max g` from ℓ1.
 
+use super::refusal::LipschitzRefusal;
+use crate::proof::Content;
 use std::collections::HashMap;
 
 use super::growth::At;
 use crate::lipschitz::form::FormError;
 use crate::model::ir::{Binary, Network, Node, Op, Reduction, Values};
-use crate::proof::ClaimRefusal;
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, div_up, max_or_nan, mul_up};
 
@@ -17,9 +18,9 @@ use crate::sound::round::{add_up, div_up, max_or_nan, mul_up};
 ///
 /// # Errors
 /// When a node has no rule, or the weights are not as many as the outputs.
-pub fn column_growth(network: &Network, weights: &[f64]) -> Result<Vec<f64>, ClaimRefusal> {
+pub fn column_growth(network: &Network, weights: &[f64]) -> Result<Vec<f64>, LipschitzRefusal> {
     if weights.len() != network.output_size() {
-        return Err(ClaimRefusal::Shape { what: "a functional of outputs that do not exist" });
+        return Err(Content::Shape { what: "a functional of outputs that do not exist" }.into());
     }
     let constants = Values::<Enclosure>::constants(network).map_err(FormError::from)?;
     let partners = partners(network);
@@ -92,7 +93,7 @@ fn larger(a: Vec<f64>, b: Vec<f64>) -> Vec<f64> {
 }
 
 /// Adds to the shares of a variable operand what a node with these shares passes back to it.
-fn passed_back(at: &At, position: usize, own: &[f64], shares: &mut [f64]) -> Result<(), ClaimRefusal> {
+fn passed_back(at: &At, position: usize, own: &[f64], shares: &mut [f64]) -> Result<(), LipschitzRefusal> {
     let add = |share: &mut f64, value: f64| *share = add_up(*share, value);
     let mut times = |factors: &dyn Fn(usize) -> f64| {
         shares.iter_mut().zip(own).enumerate().for_each(|(i, (share, own))| add(share, mul_up(*own, factors(i))));
@@ -147,7 +148,7 @@ fn passed_back(at: &At, position: usize, own: &[f64], shares: &mut [f64]) -> Res
     Ok(())
 }
 
-fn matmul(at: &At, position: usize, own: &[f64], shares: &mut [f64]) -> Result<(), ClaimRefusal> {
+fn matmul(at: &At, position: usize, own: &[f64], shares: &mut [f64]) -> Result<(), LipschitzRefusal> {
     let [batch, m, n] = at.node.shape[..] else { return Err(at.no_rule()) };
     let weights = at.magnitudes(1 - position, |value| *value)?;
     let operand = if position == 0 { shares.len() } else { weights.len() };

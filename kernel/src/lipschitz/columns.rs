@@ -12,11 +12,12 @@
 
 use super::column_growth::column_growth;
 use super::inequality::{MatrixRefusal, Multipliers, form};
+use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::{MatrixError, QuadraticForm, Rows, Segment};
+use crate::model::ir::Intervals;
 use crate::model::ir::Network;
-use crate::proof::ClaimRefusal;
+use crate::proof::Content;
 use crate::proof::{Bundle, Functional, Inequality, Sorts};
-use crate::region::bounds::Intervals;
 use crate::sound::round::{div_up, max_or_nan, mul_up, sqrt_up, sum_up};
 
 /// Proves for each input a constant from its absolute value into ℓ1 of the outputs; passes use it to find multipliers that
@@ -63,8 +64,8 @@ impl Columns<'_> {
     /// Proves the constant from ℓ1: into ℓ1 of all outputs, or into the absolute value of the functional.
     ///
     /// # Errors
-    /// [`ClaimRefusal`]; where nothing bounds some column, of its node without a rule.
-    pub fn prove(&self, network: &Network, bounds: Option<&Intervals>, bundle: &Bundle) -> Result<f64, ClaimRefusal> {
+    /// [`LipschitzRefusal`]; where nothing bounds some column, of its node without a rule.
+    pub fn prove(&self, network: &Network, bounds: Option<&Intervals>, bundle: &Bundle) -> Result<f64, LipschitzRefusal> {
         let growth = column_growth(network, &self.weights(network));
         let mut least = growth.clone().unwrap_or_else(|_| vec![f64::INFINITY; network.input_size()]);
         for sorts in [Sorts::Comparators, Sorts::Groups] {
@@ -75,7 +76,7 @@ impl Columns<'_> {
             let mut form = form(network, Segment::whole(network), sorts.into(), bounds)?;
             if let Some(functional) = self.functional {
                 let differences = form.with_differences(&[functional.positions()]);
-                form = differences.ok_or(ClaimRefusal::Shape { what: "a functional of outputs that do not exist" })?;
+                form = differences.ok_or(Content::Shape { what: "a functional of outputs that do not exist" })?;
             }
             let mut rows = None;
             for inequality in chosen {
@@ -90,7 +91,7 @@ impl Columns<'_> {
                     none => none.insert(Rows::new(&form)?),
                 };
                 let weights = match &inequality.output_weights {
-                    Some(vector) => bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector)?,
+                    Some(vector) => bundle.resolve(vector).ok_or(Content::MissingVector)?,
                     None if form.outputs.len() == 1 => vec![1.0],
                     None => return Err(MatrixRefusal::NoMatrix(MatrixError::OutputWeights).about(about())),
                 };

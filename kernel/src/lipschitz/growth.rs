@@ -3,9 +3,10 @@
 //! `|Δy_i| ≤ Σ_j |W_ij| |Δx_j|` through every linear layer, the steepest slope through every function: the ℓ∞ counterpart of
 //! the product of norms, and never above it. Its transpose is in `column_growth`.
 
+use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::FormError;
 use crate::model::ir::{Binary, Function, Network, Node, NodeId, Op, Reduction, Values};
-use crate::proof::ClaimRefusal;
+use crate::proof::Content;
 use crate::proof::Functional;
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, div_up, max_or_nan, mul_up};
@@ -14,7 +15,7 @@ use crate::sound::round::{add_up, div_up, max_or_nan, mul_up};
 ///
 /// # Errors
 /// When a node has no rule.
-pub fn growth(network: &Network) -> Result<Vec<f64>, ClaimRefusal> {
+pub fn growth(network: &Network) -> Result<Vec<f64>, LipschitzRefusal> {
     let constants = Values::<Enclosure>::constants(network).map_err(FormError::from)?;
     let mut growths: Vec<Vec<f64>> = vec![Vec::new(); network.nodes().len()];
     for id in network.ids().filter(|&id| network.node(id).variable) {
@@ -32,11 +33,11 @@ pub fn growth(network: &Network) -> Result<Vec<f64>, ClaimRefusal> {
 ///
 /// # Errors
 /// When an output does not exist.
-pub fn growth_of(functional: &Functional, growths: &[f64]) -> Result<f64, ClaimRefusal> {
+pub fn growth_of(functional: &Functional, growths: &[f64]) -> Result<f64, LipschitzRefusal> {
     let (plus, minus) = functional.positions();
     let of = |position: usize| growths.get(position).copied();
     let bound = of(plus).and_then(|plus| minus.map_or(Some(plus), |minus| Some(add_up(plus, of(minus)?))));
-    bound.ok_or(ClaimRefusal::Shape { what: "a functional of outputs that do not exist" })
+    bound.ok_or(LipschitzRefusal::Content(Content::Shape { what: "a functional of outputs that do not exist" }))
 }
 
 /// A node whose operands may be constant.
@@ -47,20 +48,20 @@ pub(super) struct At<'a> {
 }
 
 impl At<'_> {
-    pub fn id(&self, position: usize) -> Result<NodeId, ClaimRefusal> {
+    pub fn id(&self, position: usize) -> Result<NodeId, LipschitzRefusal> {
         self.node.operands.get(position).copied().ok_or_else(|| self.no_rule())
     }
 
-    pub fn no_rule(&self) -> ClaimRefusal {
-        ClaimRefusal::NoRule { node: self.node.name.clone(), operator: self.node.operator.clone() }
+    pub fn no_rule(&self) -> LipschitzRefusal {
+        LipschitzRefusal::NoRule { node: self.node.name.clone(), operator: self.node.operator.clone() }
     }
 
-    pub fn varies(&self, position: usize) -> Result<bool, ClaimRefusal> {
+    pub fn varies(&self, position: usize) -> Result<bool, LipschitzRefusal> {
         Ok(self.network.node(self.id(position)?).variable)
     }
 
     /// Magnitudes of a constant operand.
-    pub fn magnitudes(&self, position: usize, map: fn(&Enclosure) -> Enclosure) -> Result<Vec<f64>, ClaimRefusal> {
+    pub fn magnitudes(&self, position: usize, map: fn(&Enclosure) -> Enclosure) -> Result<Vec<f64>, LipschitzRefusal> {
         if self.varies(position)? {
             return Err(self.no_rule());
         }
@@ -73,7 +74,7 @@ impl At<'_> {
     }
 
     /// The steepest slope of a function.
-    pub fn steepest(&self, function: &Function) -> Result<f64, ClaimRefusal> {
+    pub fn steepest(&self, function: &Function) -> Result<f64, LipschitzRefusal> {
         let slopes = function.slope_range().ok_or_else(|| self.no_rule())?;
         Ok(slopes.lower.abs().max(slopes.upper.abs()))
     }
@@ -86,13 +87,13 @@ struct Operands<'a> {
 
 impl Operands<'_> {
     /// The growth of an operand: zero for constants.
-    fn of(&self, position: usize) -> Result<Vec<f64>, ClaimRefusal> {
+    fn of(&self, position: usize) -> Result<Vec<f64>, LipschitzRefusal> {
         let id = self.at.id(position)?;
         let node = self.at.network.node(id);
         Ok(if node.variable { self.growths[id.index()].clone() } else { vec![0.0; node.size()] })
     }
 
-    fn growth(&self) -> Result<Vec<f64>, ClaimRefusal> {
+    fn growth(&self) -> Result<Vec<f64>, LipschitzRefusal> {
         let largest = |row: &[f64]| row.iter().copied().fold(0.0, max_or_nan);
         let sum = |row: &[f64]| row.iter().copied().fold(0.0, add_up);
         let pairwise =
@@ -145,7 +146,7 @@ impl Operands<'_> {
         })
     }
 
-    fn matmul(&self) -> Result<Vec<f64>, ClaimRefusal> {
+    fn matmul(&self) -> Result<Vec<f64>, LipschitzRefusal> {
         let [batch, m, n] = self.at.node.shape[..] else { return Err(self.at.no_rule()) };
         let left_varies = self.at.varies(0)?;
         let (left, right) = if left_varies {

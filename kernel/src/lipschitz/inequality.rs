@@ -1,10 +1,11 @@
 //! One matrix inequality: rebuilt from the network, proved in sound arithmetic.
 
+use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::{Form, FormError, MatrixError, QuadraticForm, Rows, Segment, SortForm, admit};
+use crate::model::ir::Intervals;
 use crate::model::ir::Network;
-use crate::proof::ClaimRefusal;
+use crate::proof::Content;
 use crate::proof::{Bundle, Functional, Inequality, Norm, Sorts};
-use crate::region::bounds::Intervals;
 use crate::sound::cholesky::NotProved;
 use crate::sound::round::{sqrt_up, sum_up};
 
@@ -39,14 +40,14 @@ pub fn form(network: &Network, segment: Segment, sorts: SortForm, bounds: Option
 /// Proves the ℓ2 Lipschitz constant of a segment by its matrix inequality and returns it, rounded up.
 ///
 /// # Errors
-/// [`ClaimRefusal`].
+/// [`LipschitzRefusal`].
 pub fn prove_inequality(
     network: &Network,
     segment: Segment,
     bounds: Option<&Intervals>,
     inequality: &Inequality,
     bundle: &Bundle,
-) -> Result<f64, ClaimRefusal> {
+) -> Result<f64, LipschitzRefusal> {
     let form = form(network, segment, inequality.sorts.into(), bounds)?;
     let name = |id| &network.node(id).name;
     let about = || format!("the inequality from `{}` to `{}`", name(segment.from), name(segment.to));
@@ -59,14 +60,14 @@ pub fn prove_inequality(
 /// Proves Lipschitz constants of functionals, each with its own inequality, from the inputs' norm into absolute values.
 ///
 /// # Errors
-/// [`ClaimRefusal`].
+/// [`LipschitzRefusal`].
 pub fn prove_functionals(
     network: &Network,
     bounds: Option<&Intervals>,
     norm: Norm,
     claims: &[(Functional, &Inequality)],
     bundle: &Bundle,
-) -> Result<Vec<f64>, ClaimRefusal> {
+) -> Result<Vec<f64>, LipschitzRefusal> {
     let mut proved = vec![f64::NAN; claims.len()];
     for sorts in [Sorts::Comparators, Sorts::Groups] {
         let chosen: Vec<usize> = (0..claims.len()).filter(|&i| claims[i].1.sorts == sorts).collect();
@@ -76,7 +77,7 @@ pub fn prove_functionals(
         let differences: Vec<_> = chosen.iter().map(|&i| claims[i].0.positions()).collect();
         let form = form(network, Segment::whole(network), sorts.into(), bounds)?
             .with_differences(&differences)
-            .ok_or(ClaimRefusal::Shape { what: "a functional of outputs that do not exist" })?;
+            .ok_or(Content::Shape { what: "a functional of outputs that do not exist" })?;
         let mut all = Vec::with_capacity(chosen.len());
         for &i in &chosen {
             let multipliers = Multipliers::unweighted(claims[i].1, bundle)?;
@@ -99,24 +100,24 @@ pub(super) struct Multipliers {
 }
 
 impl Multipliers {
-    pub fn resolve(inequality: &Inequality, bundle: &Bundle) -> Result<Self, ClaimRefusal> {
-        let resolve = |vector| bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector);
+    pub fn resolve(inequality: &Inequality, bundle: &Bundle) -> Result<Self, LipschitzRefusal> {
+        let resolve = |vector| bundle.resolve(vector).ok_or(Content::MissingVector);
         Ok(Self { inputs: resolve(&inequality.input_multipliers)?, groups: resolve(&inequality.multipliers)? })
     }
 
     /// Of an inequality whose outputs have no weights.
-    fn unweighted(inequality: &Inequality, bundle: &Bundle) -> Result<Self, ClaimRefusal> {
+    fn unweighted(inequality: &Inequality, bundle: &Bundle) -> Result<Self, LipschitzRefusal> {
         if inequality.output_weights.is_some() {
-            return Err(ClaimRefusal::Shape { what: "output weights are those of inequalities for ℓ1" });
+            return Err(Content::Shape { what: "output weights are those of inequalities for ℓ1" }.into());
         }
         Self::resolve(inequality, bundle)
     }
 
-    pub fn admit(&self, form: &Form, about: &dyn Fn() -> String) -> Result<(), ClaimRefusal> {
+    pub fn admit(&self, form: &Form, about: &dyn Fn() -> String) -> Result<(), LipschitzRefusal> {
         admit(form, &self.inputs, &self.groups).map_err(|reason| MatrixRefusal::NoMatrix(reason).about(about()))
     }
 
-    fn prove(&self, rows: &Rows, norm: Norm, about: &dyn Fn() -> String) -> Result<f64, ClaimRefusal> {
+    fn prove(&self, rows: &Rows, norm: Norm, about: &dyn Fn() -> String) -> Result<f64, LipschitzRefusal> {
         prove_matrix(rows, norm, &self.inputs, &self.groups).map_err(|refusal| refusal.about(about()))
     }
 }
@@ -130,10 +131,10 @@ pub enum MatrixRefusal {
 
 impl MatrixRefusal {
     /// The refusal of a claim whose part `what` this is about.
-    pub(super) fn about(self, what: String) -> ClaimRefusal {
+    pub(super) fn about(self, what: String) -> LipschitzRefusal {
         match self {
-            Self::NoMatrix(reason) => ClaimRefusal::NoMatrix { what, reason },
-            Self::NotDefinite(reason) => ClaimRefusal::NotDefinite { what, reason },
+            Self::NoMatrix(reason) => LipschitzRefusal::NoMatrix { what, reason },
+            Self::NotDefinite(reason) => LipschitzRefusal::NotDefinite { what, reason },
         }
     }
 }

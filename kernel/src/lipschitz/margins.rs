@@ -1,12 +1,13 @@
 //! Certified radii: how far an input may move before another output can reach its label's, by Lipschitz bounds of the
 //! differences of two outputs (Tsuzuku, Sato, Sugiyama, *Lipschitz-margin training*, 2018).
 
+use super::refusal::LipschitzRefusal;
+use crate::proof::Content;
 use std::collections::HashMap;
 
 use super::claim;
-use crate::proof::ClaimRefusal;
 use crate::proof::Evidence;
-use crate::proof::{Domain, LipschitzClaim, Norm, Semantics};
+use crate::proof::{LipschitzClaim, Norm, Semantics};
 use crate::sound::round::{div_down, sub_down};
 
 /// Bounds of differences of two outputs, everywhere.
@@ -32,11 +33,11 @@ impl Margins {
     ///
     /// # Errors
     /// What is not proved, or bounds in another norm.
-    pub(crate) fn prove(claim: &LipschitzClaim, norm: Norm, evidence: &Evidence) -> Result<Self, ClaimRefusal> {
+    pub(crate) fn prove(claim: &LipschitzClaim, norm: Norm, evidence: &Evidence) -> Result<Self, LipschitzRefusal> {
         if claim.norm != norm {
-            return Err(ClaimRefusal::Shape { what: "its Lipschitz bounds are in another norm than its perturbations" });
+            return Err(Content::Shape { what: "its Lipschitz bounds are in another norm than its perturbations" }.into());
         }
-        claim::check(claim, Semantics::Real, &Domain::Global, evidence)?;
+        claim::check(claim, Semantics::Real, None, evidence)?;
         Ok(Self::stated(claim))
     }
 
@@ -51,12 +52,12 @@ impl Margins {
     ///
     /// # Errors
     /// When a difference has no bound.
-    pub fn radius(&self, outputs: &[(f64, f64)], label: usize) -> Result<f64, ClaimRefusal> {
-        let own = outputs.get(label).ok_or(ClaimRefusal::Shape { what: "there is no output for the label" })?;
+    pub fn radius(&self, outputs: &[(f64, f64)], label: usize) -> Result<f64, LipschitzRefusal> {
+        let own = outputs.get(label).ok_or(Content::Shape { what: "there is no output for the label" })?;
         let mut radius = f64::INFINITY;
         for (other, y) in outputs.iter().enumerate().filter(|(other, _)| *other != label) {
             let pair = (label.min(other) as u32, label.max(other) as u32);
-            let bound = *self.bounds.get(&pair).ok_or(ClaimRefusal::Incomplete { field: "functionals" })?;
+            let bound = *self.bounds.get(&pair).ok_or(Content::Incomplete { field: "functionals" })?;
             let margin = sub_down(own.0, y.1);
             let quotient = match bound {
                 _ if margin.is_nan() || bound.is_nan() || bound < 0.0 || margin <= 0.0 => 0.0,

@@ -24,9 +24,10 @@ mod inequality;
 mod margins;
 mod pair;
 mod parts;
+mod refusal;
 mod rules;
 
-pub(crate) use claim::check;
+pub(crate) use claim::{Within, check};
 pub use column_growth::column_growth;
 pub use columns::prove_columns;
 pub use convolution::convolution_work;
@@ -35,4 +36,5 @@ pub use inequality::{MatrixRefusal, form, prove_functionals, prove_inequality, p
 pub use margins::Margins;
 pub use pair::attained_quotient;
 pub use parts::{constants, product, prove_part, prove_parts};
+pub use refusal::LipschitzRefusal;
 pub use rules::{LinearNorm, Rules, linear_layers};

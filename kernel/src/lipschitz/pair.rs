@@ -1,7 +1,8 @@
 //! Certified lower bounds: a quotient of differences that two concrete points attain.
 
+use super::refusal::LipschitzRefusal;
 use crate::model::ir::{Network, Values};
-use crate::proof::ClaimRefusal;
+use crate::proof::Content;
 use crate::proof::Norm;
 use crate::sound::Enclosure;
 use crate::sound::round::{add_down, div_down, max_or_nan, sqrt_down, sqrt_up, sum_up};
@@ -10,7 +11,7 @@ use crate::sound::round::{add_down, div_down, max_or_nan, sqrt_down, sqrt_up, su
 ///
 /// # Errors
 /// When the points do not fit, coincide, or an operator cannot be enclosed.
-pub fn attained_quotient(network: &Network, norm: Norm, first: &[f64], second: &[f64]) -> Result<f64, ClaimRefusal> {
+pub fn attained_quotient(network: &Network, norm: Norm, first: &[f64], second: &[f64]) -> Result<f64, LipschitzRefusal> {
     let exact = |point: &[f64]| point.iter().map(|&x| Enclosure::exact(x)).collect::<Vec<_>>();
     let (first, second) = (exact(first), exact(second));
     let output = |point: &[Enclosure]| Values::at(network, point).map(|values| values.get(network.output().index()).to_vec());
@@ -34,6 +35,6 @@ pub fn attained_quotient(network: &Network, norm: Norm, first: &[f64], second: &
     if quotient.is_finite() && quotient >= 0.0 {
         Ok(quotient)
     } else {
-        Err(ClaimRefusal::Shape { what: "the pair of points has no finite quotient" })
+        Err(Content::Shape { what: "the pair of points has no finite quotient" }.into())
     }
 }

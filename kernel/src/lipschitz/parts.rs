@@ -1,10 +1,11 @@
 //! Bounds by parts: a chain of segments, each with a Lipschitz constant of its own.
 
 use super::inequality::prove_inequality;
+use super::refusal::LipschitzRefusal;
 use super::rules::{LinearNorm, Rules};
 use crate::lipschitz::form::{FormError, Segment};
 use crate::model::ir::{Network, NodeId, Values};
-use crate::proof::ClaimRefusal;
+use crate::proof::Content;
 use crate::proof::{Bits, Bundle, Part, PartProof};
 use crate::sound::Enclosure;
 use crate::sound::round::mul_up;
@@ -14,8 +15,8 @@ use crate::threads;
 ///
 /// # Errors
 /// When a part is not a segment of the network, the parts do not end at the output, or a part is not proved.
-pub fn prove_parts(network: &Network, parts: &[Part], bundle: &Bundle) -> Result<Vec<f64>, ClaimRefusal> {
-    let shape = |what| ClaimRefusal::Shape { what };
+pub fn prove_parts(network: &Network, parts: &[Part], bundle: &Bundle) -> Result<Vec<f64>, LipschitzRefusal> {
+    let shape = |what| LipschitzRefusal::Content(Content::Shape { what });
     let ids: Vec<NodeId> = network.ids().collect();
     let mut from = network.input();
     let mut segments = Vec::with_capacity(parts.len());
@@ -38,7 +39,7 @@ pub fn prove_parts(network: &Network, parts: &[Part], bundle: &Bundle) -> Result
 ///
 /// # Errors
 /// When they cannot be evaluated.
-pub fn constants(network: &Network) -> Result<Values<Enclosure>, ClaimRefusal> {
+pub fn constants(network: &Network) -> Result<Values<Enclosure>, LipschitzRefusal> {
     Ok(Values::constants(network).map_err(FormError::from)?)
 }
 
@@ -52,7 +53,7 @@ pub fn prove_part(
     segment: Segment,
     proof: &PartProof,
     bundle: &Bundle,
-) -> Result<f64, ClaimRefusal> {
+) -> Result<f64, LipschitzRefusal> {
     match proof {
         PartProof::Inequality(inequality) => prove_inequality(network, segment, None, inequality, bundle),
         PartProof::Rules { squared_norms, sums } => {

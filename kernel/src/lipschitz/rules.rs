@@ -1,12 +1,13 @@
 //! Norm rules: an upper bound of the ℓ2 Lipschitz constant of every node of a segment from those of its operands.
 
+use super::refusal::LipschitzRefusal;
+use crate::proof::Content;
 use std::collections::HashMap;
 
 use super::convolution::{by_sums_of_the_kernel, convolution_norm};
 use super::inequality::prove_matrix;
 use crate::lipschitz::form::{Form, FormError, Rows, Segment, SortForm, operator_norm};
 use crate::model::ir::{Binary, Network, Node, NodeId, Op, Reduction, Source, Values};
-use crate::proof::ClaimRefusal;
 use crate::proof::Norm;
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, div_up, max_or_nan, mul_up, sqrt_up};
@@ -40,14 +41,14 @@ impl Rules<'_> {
         constants: &Values<Enclosure>,
         segment: Segment,
         norms: &[LinearNorm],
-    ) -> Result<f64, ClaimRefusal> {
+    ) -> Result<f64, LipschitzRefusal> {
         let mut rules = Rules { network, constants, bounds: HashMap::from([(segment.from, 1.0)]) };
         let mut norms = norms.iter();
         let nodes: Vec<NodeId> = linear_and_other_nodes(network, segment);
         for id in nodes {
             let node = network.node(id);
             let bound = if is_linear_layer(node) {
-                let norm = norms.next().ok_or(ClaimRefusal::Shape { what: "a linear layer without its norm" })?;
+                let norm = norms.next().ok_or(Content::Shape { what: "a linear layer without its norm" })?;
                 rules.linear_layer(id, *norm)?
             } else {
                 rules.node(node)?
@@ -55,22 +56,22 @@ impl Rules<'_> {
             rules.bounds.insert(id, bound);
         }
         if norms.next().is_some() {
-            return Err(ClaimRefusal::Shape { what: "a norm without its linear layer" });
+            return Err(Content::Shape { what: "a norm without its linear layer" }.into());
         }
-        rules.bounds.get(&segment.to).copied().ok_or(ClaimRefusal::Shape { what: "the segment is empty" })
+        rules.bounds.get(&segment.to).copied().ok_or(LipschitzRefusal::Content(Content::Shape { what: "the segment is empty" }))
     }
 
     /// The operand's bound: 0 for constants. A variable operand from before the segment has none: not a segment.
-    fn operand(&self, node: &Node, position: usize) -> Result<f64, ClaimRefusal> {
+    fn operand(&self, node: &Node, position: usize) -> Result<f64, LipschitzRefusal> {
         let id = *node.operands.get(position).ok_or_else(|| no_rule(node))?;
         if !self.network.node(id).variable {
             return Ok(0.0);
         }
-        let not_a_cut = || ClaimRefusal::Form(FormError::NotACut { node: node.name.clone() });
+        let not_a_cut = || LipschitzRefusal::Form(FormError::NotACut { node: node.name.clone() });
         self.bounds.get(&id).copied().ok_or_else(not_a_cut)
     }
 
-    fn node(&self, node: &Node) -> Result<f64, ClaimRefusal> {
+    fn node(&self, node: &Node) -> Result<f64, LipschitzRefusal> {
         let operand = |position| self.operand(node, position);
         let largest_constant = |position: usize, map: fn(&Enclosure) -> Enclosure| {
             let values = node.operands.get(position).map_or(&[][..], |id| self.constants.get(id.index()));
@@ -126,7 +127,7 @@ impl Rules<'_> {
         uses.iter().map(|uses| f64::from(uses.iter().copied().max().unwrap_or(0))).collect()
     }
 
-    fn linear_layer(&self, id: NodeId, norm: LinearNorm) -> Result<f64, ClaimRefusal> {
+    fn linear_layer(&self, id: NodeId, norm: LinearNorm) -> Result<f64, LipschitzRefusal> {
         let node = self.network.node(id);
         let variable = (0..node.operands.len()).filter(|&p| self.network.node(node.operands[p]).variable);
         let Ok([position]) = <[usize; 1]>::try_from(variable.collect::<Vec<_>>()) else { return Err(no_rule(node)) };
@@ -182,6 +183,6 @@ const fn is_linear_layer(node: &Node) -> bool {
     matches!(node.op, Op::MatMul | Op::Conv(_))
 }
 
-fn no_rule(node: &Node) -> ClaimRefusal {
-    ClaimRefusal::NoRule { node: node.name.clone(), operator: node.operator.clone() }
+fn no_rule(node: &Node) -> LipschitzRefusal {
+    LipschitzRefusal::NoRule { node: node.name.clone(), operator: node.operator.clone() }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bundle, ClaimRefusal, FileIdentity, Vector, digest_of};
+use super::{Bundle, Content, FileIdentity, Vector, digest_of};
+use crate::files::token;
 use crate::model::ir::Network;
 use crate::model::onnx::StoredTensor;
-use crate::read::files::token;
 
 /// Data and specification files with their names, found by what is in them.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +34,9 @@ impl<'a> Evidence<'a> {
     /// The bytes of a file that a claim names.
     ///
     /// # Errors
-    /// [`ClaimRefusal::MissingFile`].
-    pub fn file(&self, identity: &FileIdentity) -> Result<&'a [u8], ClaimRefusal> {
-        let missing = || ClaimRefusal::MissingFile { name: token(&identity.name), digest: token(&identity.digest) };
+    /// [`Content::MissingFile`].
+    pub fn file(&self, identity: &FileIdentity) -> Result<&'a [u8], Content> {
+        let missing = || Content::MissingFile { name: token(&identity.name), digest: token(&identity.digest) };
         let (names, bytes) = self.files.0.get(&identity.digest).ok_or_else(missing)?;
         // The name is printed beside what was proved: it has to be the one of the file that was given.
         if names.contains(&identity.name) { Ok(bytes) } else { Err(missing()) }
@@ -45,8 +45,8 @@ impl<'a> Evidence<'a> {
     /// The values of a vector of a witness.
     ///
     /// # Errors
-    /// [`ClaimRefusal::MissingVector`].
-    pub fn vector(&self, vector: &Vector) -> Result<Vec<f64>, ClaimRefusal> {
-        self.bundle.resolve(vector).ok_or(ClaimRefusal::MissingVector)
+    /// [`Content::MissingVector`].
+    pub fn vector(&self, vector: &Vector) -> Result<Vec<f64>, Content> {
+        self.bundle.resolve(vector).ok_or(Content::MissingVector)
     }
 }

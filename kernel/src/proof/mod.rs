@@ -6,9 +6,9 @@
 
 mod bundle;
 mod claim;
+mod content;
 mod evidence;
 mod number;
-mod refusal;
 mod statement;
 
 use std::path::{Path, PathBuf};
@@ -21,15 +21,15 @@ pub use claim::{
     RobustnessWitness, Scope, Semantics, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits, StabilityClaim,
     StabilityVerdict, StabilityWitness, TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
 };
+pub use content::Content;
 pub use evidence::{Evidence, Files};
 pub use number::{Bits, Number, Rounding};
-pub use refusal::{ClaimRefusal, Refusal};
 pub use statement::EVERYWHERE;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::read::files::{self, json_problem};
+use crate::files::{self, json_problem};
 
 /// The schema that this version writes, and its major version.
 pub const SCHEMA: &str = "nnverify-certificate/1.3";

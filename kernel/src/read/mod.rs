@@ -1,5 +1,4 @@
-//! TRUSTED. Files beside the model: how any file is read, arrays and data sets, specifications. Nothing here knows claims or bounds.
+//! TRUSTED. Files beside the model: arrays and data sets, specifications. Nothing here knows claims or bounds.
 
 pub mod data;
-pub mod files;
 pub mod vnnlib;

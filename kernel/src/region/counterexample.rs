@@ -1,7 +1,8 @@
 //! Points of an unsafe region, proved to be there by enclosures.
 
+use super::refusal::RegionRefusal;
 use crate::model::ir::{Network, Values};
-use crate::proof::ClaimRefusal;
+use crate::proof::Content;
 use crate::proof::Semantics;
 use crate::read::vnnlib::{InputBox, Specification};
 use crate::region::bounds::{BoxRegion, Propagator};
@@ -19,13 +20,13 @@ pub fn prove_unsafe(
     specification: &Specification,
     case: usize,
     point: &[f64],
-) -> Result<(), ClaimRefusal> {
+) -> Result<(), RegionRefusal> {
     let region = specification.cases.get(case).and_then(|case| specification.boxes.get(case.region));
-    let region = region.ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
+    let region = region.ok_or(Content::Shape { what: "there is no such case" })?;
     let region = enclosed(region, point, propagator.semantics())?;
     let outputs = outputs_at(propagator, &region)?;
     let inputs: Vec<_> = region.lower().iter().copied().zip(region.upper().iter().copied()).collect();
-    if specification.surely_unsafe(case, &inputs, &outputs) { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
+    if specification.surely_unsafe(case, &inputs, &outputs) { Ok(()) } else { Err(RegionRefusal::NotUnsafe) }
 }
 
 /// Bounds of the outputs on a box that is a point, or nearly: for real numbers from a double-double evaluation, which is
@@ -33,7 +34,7 @@ pub fn prove_unsafe(
 ///
 /// # Errors
 /// When the network is undefined there.
-pub fn outputs_at(propagator: &Propagator, region: &BoxRegion) -> Result<Vec<(f64, f64)>, ClaimRefusal> {
+pub fn outputs_at(propagator: &Propagator, region: &BoxRegion) -> Result<Vec<(f64, f64)>, RegionRefusal> {
     let evaluated = (propagator.semantics() == Semantics::Real).then(|| enclosed_outputs(propagator.network(), region)).flatten();
     match evaluated {
         Some(outputs) => Ok(outputs),
@@ -54,9 +55,9 @@ pub fn enclosed_outputs(network: &Network, region: &BoxRegion) -> Option<Vec<(f6
 }
 
 /// The point itself where it lies in the box, and an enclosure of the one decimal that the box is, coordinate by coordinate.
-pub(super) fn enclosed(input_box: &InputBox, point: &[f64], semantics: Semantics) -> Result<BoxRegion, ClaimRefusal> {
+pub(super) fn enclosed(input_box: &InputBox, point: &[f64], semantics: Semantics) -> Result<BoxRegion, RegionRefusal> {
     if point.len() != input_box.lower.len() {
-        return Err(ClaimRefusal::Shape { what: "the point has another size than the input" });
+        return Err(Content::Shape { what: "the point has another size than the input" }.into());
     }
     let coordinate = |(&x, (lower, upper)): (&f64, (&crate::read::vnnlib::Constant, &crate::read::vnnlib::Constant))| {
         if lower.upper <= x && x <= upper.lower {
@@ -68,8 +69,8 @@ pub(super) fn enclosed(input_box: &InputBox, point: &[f64], semantics: Semantics
         }
     };
     let bounds = point.iter().zip(input_box.lower.iter().zip(&input_box.upper)).map(coordinate);
-    let (lower, upper) = bounds.collect::<Option<Vec<_>>>().ok_or(ClaimRefusal::Outside)?.into_iter().unzip();
-    BoxRegion::new(lower, upper).map_err(|_| ClaimRefusal::Outside)
+    let (lower, upper) = bounds.collect::<Option<Vec<_>>>().ok_or(RegionRefusal::Outside)?.into_iter().unzip();
+    BoxRegion::new(lower, upper).map_err(|_| RegionRefusal::Outside)
 }
 
 #[cfg(test)]

@@ -9,11 +9,14 @@
 //! | `specification` | specifications |
 //! | `counterexample` | that a point is unsafe |
 //! | `robustness`, `neighbourhood` | that no perturbation of a sample changes its class |
+//! | `lipschitz` | Lipschitz bounds on a box |
 //! | `tightness` | how far interval propagation is from the truth |
 
 pub mod bounds;
 mod counterexample;
+mod lipschitz;
 mod neighbourhood;
+mod refusal;
 mod refutation;
 mod robustness;
 mod specification;
@@ -21,7 +24,9 @@ mod splits;
 mod tightness;
 
 pub use counterexample::{enclosed_outputs, outputs_at, prove_unsafe};
+pub(crate) use lipschitz::check as check_lipschitz;
 pub use neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
+pub use refusal::RegionRefusal;
 pub use refutation::{Bounded, Combination, Method, Refuter, atoms};
 pub(crate) use robustness::check as check_robustness;
 pub use robustness::{is_within_radius, prove_misclassified};

@@ -1,8 +1,10 @@
 //! Perturbed samples as the network sees them: boxes and balls that contain them all, and points that are among them.
 
+use super::refusal::RegionRefusal;
+use crate::proof::Content;
 use std::sync::Arc;
 
-use crate::proof::ClaimRefusal;
+use crate::files::token;
 use crate::proof::{Norm, Perturbation, Semantics};
 use crate::read::vnnlib::{Atom, Clause, Constant, InputBox, Term, Terms};
 use crate::region::bounds::{BoxRegion, Region};
@@ -49,12 +51,12 @@ impl Neighbourhoods {
     ///
     /// # Errors
     /// When a number is none, negative where it must not be, or the channels do not fit the shape.
-    pub fn new(perturbation: &Perturbation, shape: &[usize], semantics: Semantics) -> Result<Self, ClaimRefusal> {
+    pub fn new(perturbation: &Perturbation, shape: &[usize], semantics: Semantics) -> Result<Self, RegionRefusal> {
         let number = |text: &String| {
             Constant::parse_quotient(text)
-                .ok_or_else(|| ClaimRefusal::File { detail: format!("`{}` is not a number", crate::read::files::token(text)) })
+                .ok_or_else(|| RegionRefusal::Content(Content::File { detail: format!("`{}` is not a number", token(text)) }))
         };
-        let wrong = |what| ClaimRefusal::Shape { what };
+        let wrong = |what| RegionRefusal::Content(Content::Shape { what });
         if perturbation.norm == Norm::L1 {
             return Err(wrong("perturbations are those of ℓ2 or ℓ∞"));
         }
@@ -76,7 +78,7 @@ impl Neighbourhoods {
         };
         let channels: Vec<_> = (0..count)
             .map(|channel| Ok((at(mean, channel, 0.0)?, at(deviation, channel, 1.0)?)))
-            .collect::<Result<_, ClaimRefusal>>()?;
+            .collect::<Result<_, RegionRefusal>>()?;
         if channels.iter().any(|(_, deviation)| deviation.lower <= 0.0) {
             return Err(wrong("a deviation is not positive"));
         }
@@ -99,7 +101,7 @@ impl Neighbourhoods {
             let inner: usize = shape[axis + 1..].iter().product();
             (0..size).map(|i| i / inner.max(1) % count).collect()
         } else {
-            return Err(ClaimRefusal::Channels { count, axis, shape: shape.to_vec() });
+            return Err(RegionRefusal::Channels { count, axis, shape: shape.to_vec() });
         };
         Ok(Self { norm: perturbation.norm, epsilon, clip, channels, channel, rounds })
     }
@@ -115,9 +117,9 @@ impl Neighbourhoods {
     ///
     /// # Errors
     /// When the sample has another size than the input, or nothing is left of its neighbourhood.
-    pub fn of(&self, sample: &[f64]) -> Result<Neighbourhood, ClaimRefusal> {
+    pub fn of(&self, sample: &[f64]) -> Result<Neighbourhood, RegionRefusal> {
         if sample.len() != self.channel.len() {
-            return Err(ClaimRefusal::Shape { what: "a sample has another size than the input" });
+            return Err(Content::Shape { what: "a sample has another size than the input" }.into());
         }
         let mut input_box = InputBox { lower: Vec::new(), upper: Vec::new() };
         let mut slips = Vec::with_capacity(sample.len());
@@ -138,7 +140,7 @@ impl Neighbourhoods {
         }
         let within = |x: &f64| x.abs() <= LARGEST;
         if self.rounds && !(sample.iter().all(within) && lower.iter().chain(&upper).all(within)) {
-            return Err(ClaimRefusal::Shape { what: "a perturbed sample is beyond what float32 is known to hold, 1e30" });
+            return Err(Content::Shape { what: "a perturbed sample is beyond what float32 is known to hold, 1e30" }.into());
         }
         let bounds = BoxRegion::new(lower, upper)?;
         let centres: Vec<Constant> =

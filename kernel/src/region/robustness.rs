@@ -1,12 +1,13 @@
 //! Claims of kind `robustness`.
 
+use super::refusal::RegionRefusal;
+use crate::proof::Content;
 use std::path::Path;
 
 use super::counterexample::{enclosed, outputs_at};
 use super::neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
 use super::refutation::Refuter;
 use crate::lipschitz::Margins;
-use crate::proof::ClaimRefusal;
 use crate::proof::Evidence;
 use crate::proof::{Assurance, Domain, Norm, RobustnessClaim, Semantics};
 use crate::read::data::{Dataset, Source};
@@ -21,37 +22,37 @@ pub fn check(
     semantics: Semantics,
     domain: &Domain,
     evidence: &Evidence,
-) -> Result<Assurance, ClaimRefusal> {
+) -> Result<Assurance, RegionRefusal> {
     if *domain != Domain::Samples {
-        return Err(ClaimRefusal::Shape { what: "its domain is not that of samples" });
+        return Err(Content::Shape { what: "its domain is not that of samples" }.into());
     }
     // Lipschitz bounds are proved for real arithmetic alone.
     if semantics != Semantics::Real && claim.witness.margins.is_some() {
-        return Err(ClaimRefusal::Semantics);
+        return Err(Content::Semantics.into());
     }
     let network = evidence.network;
     let data = dataset(&claim.data, evidence)?;
-    let unusable = |error: crate::read::data::DataError| ClaimRefusal::File { detail: error.to_string() };
+    let unusable = |error: crate::read::data::DataError| RegionRefusal::Content(Content::File { detail: error.to_string() });
     data.check_input(&network.node(network.input()).shape).map_err(unusable)?;
     let labels = data.labels(network.output_size()).map_err(unusable)?;
     let neighbourhoods = Neighbourhoods::new(&claim.perturbation, &network.node(network.input()).shape, semantics)?;
     if network.output_size() < 2 || claim.samples == 0 {
-        return Err(ClaimRefusal::Shape { what: "without two classes and a sample nothing is robust" });
+        return Err(Content::Shape { what: "without two classes and a sample nothing is robust" }.into());
     }
     let named = claim.robust.iter().chain(&claim.falsified);
     if claim.samples as usize > data.len() || named.clone().any(|&sample| sample >= claim.samples) {
-        return Err(ClaimRefusal::Shape { what: "the claim names samples that the data do not have" });
+        return Err(Content::Shape { what: "the claim names samples that the data do not have" }.into());
     }
     if claim.available.is_some_and(|available| available as usize != data.len()) {
-        return Err(ClaimRefusal::Scope { field: "available" });
+        return Err(Content::Scope { field: "available" }.into());
     }
     // Counted twice, one sample would count for two.
     let distinct: std::collections::HashSet<u32> = named.copied().collect();
     if distinct.len() != claim.robust.len() + claim.falsified.len() {
-        return Err(ClaimRefusal::Shape { what: "a sample is named twice" });
+        return Err(Content::Shape { what: "a sample is named twice" }.into());
     }
     if distinct.iter().any(|&sample| neighbourhoods.outside_clip(&data.input(sample as usize)).is_some()) {
-        return Err(ClaimRefusal::Shape { what: "a sample lies outside the clip range" });
+        return Err(Content::Shape { what: "a sample lies outside the clip range" }.into());
     }
     let refuter = Refuter::new(network, semantics)?;
     let propagator = Propagator::new(network, semantics)?;
@@ -64,12 +65,12 @@ pub fn check(
             continue;
         }
         if !refuter.bound(&neighbourhood.region, &[misclassified(network.output_size(), label)])?.refuted {
-            return Err(ClaimRefusal::NotRefuted);
+            return Err(RegionRefusal::NotRefuted);
         }
     }
     let points = evidence.vector(&claim.witness.points)?;
     if points.len() != claim.falsified.len().saturating_mul(network.input_size()) {
-        return Err(ClaimRefusal::Shape { what: "there is not one point for each falsified sample" });
+        return Err(Content::Shape { what: "there is not one point for each falsified sample" }.into());
     }
     for (&sample, point) in claim.falsified.iter().zip(points.chunks_exact(network.input_size().max(1))) {
         let label = labels[sample as usize] as usize;
@@ -82,7 +83,7 @@ pub fn check(
 #[must_use]
 pub fn is_within_radius(margins: &Margins, propagator: &Propagator, neighbourhood: &Neighbourhood, label: usize) -> bool {
     let Ok(centre) = BoxRegion::around(&neighbourhood.centre, 0.0) else { return false };
-    let radius = outputs_at(propagator, &centre).and_then(|outputs| margins.radius(&outputs, label));
+    let radius = outputs_at(propagator, &centre).and_then(|outputs| Ok(margins.radius(&outputs, label)?));
     radius.is_ok_and(|radius| neighbourhood.reach < radius)
 }
 
@@ -96,10 +97,10 @@ pub fn prove_misclassified(
     sample: &[f64],
     label: usize,
     point: &[f64],
-) -> Result<(), ClaimRefusal> {
+) -> Result<(), RegionRefusal> {
     // A float32 network has float32 inputs.
     if propagator.semantics() == Semantics::Float32 && point.iter().any(|&x| f64::from(x as f32) != x) {
-        return Err(ClaimRefusal::Outside);
+        return Err(RegionRefusal::Outside);
     }
     let neighbourhood = neighbourhoods.of(sample)?;
     let region = enclosed(&neighbourhood.input_box, point, propagator.semantics())?;
@@ -107,17 +108,17 @@ pub fn prove_misclassified(
     let (lower, upper) = neighbourhood.input_box.inner();
     let inside = point.iter().zip(lower.iter().zip(&upper)).all(|(x, (l, u))| l <= x && x <= u);
     if !neighbourhoods.reaches(sample, point) || (neighbourhoods.norm() == Norm::L2 && !inside) {
-        return Err(ClaimRefusal::Outside);
+        return Err(RegionRefusal::Outside);
     }
     let outputs = outputs_at(propagator, &region)?;
     let clause = misclassified(outputs.len(), label);
     let unsafe_here = clause.alternatives.iter().any(|atoms| atoms.iter().all(|atom| atom.surely_holds(&[], &outputs)));
-    if unsafe_here { Ok(()) } else { Err(ClaimRefusal::NotUnsafe) }
+    if unsafe_here { Ok(()) } else { Err(RegionRefusal::NotUnsafe) }
 }
 
 /// The data set that a claim names: one file, or inputs and labels.
-pub(super) fn dataset(files: &[crate::proof::FileIdentity], evidence: &Evidence) -> Result<Dataset, ClaimRefusal> {
-    let unusable = |error: crate::read::data::DataError| ClaimRefusal::File { detail: error.to_string() };
+pub(super) fn dataset(files: &[crate::proof::FileIdentity], evidence: &Evidence) -> Result<Dataset, RegionRefusal> {
+    let unusable = |error: crate::read::data::DataError| RegionRefusal::Content(Content::File { detail: error.to_string() });
     let source = |identity: &crate::proof::FileIdentity| {
         let bytes = evidence.file(identity)?.to_vec();
         Source::from_bytes(Path::new(&identity.name), bytes, Source::LIMIT).map_err(unusable)
@@ -125,7 +126,7 @@ pub(super) fn dataset(files: &[crate::proof::FileIdentity], evidence: &Evidence)
     match files {
         [inputs] => Dataset::from_sources(source(inputs)?, None),
         [inputs, targets] => Dataset::from_sources(source(inputs)?, Some(source(targets)?)),
-        _ => return Err(ClaimRefusal::Shape { what: "it names neither one nor two data files" }),
+        _ => return Err(Content::Shape { what: "it names neither one nor two data files" }.into()),
     }
     .map_err(unusable)
 }

@@ -1,11 +1,12 @@
 //! Claims of kind `specification`.
 
+use super::refusal::RegionRefusal;
+use crate::proof::Content;
 use std::path::Path;
 
 use super::counterexample::prove_unsafe;
 use super::refutation::Refuter;
 use super::splits::LEAF;
-use crate::proof::ClaimRefusal;
 use crate::proof::Evidence;
 use crate::proof::{Assurance, BUNDLE_LIMIT, CaseSlopes, Domain, Semantics, SlopesTarget, SpecificationClaim, Verdict};
 use crate::read::data::Source;
@@ -22,16 +23,16 @@ pub fn check(
     semantics: Semantics,
     domain: &Domain,
     evidence: &Evidence,
-) -> Result<Assurance, ClaimRefusal> {
+) -> Result<Assurance, RegionRefusal> {
     if *domain != Domain::Specification {
-        return Err(ClaimRefusal::Shape { what: "its domain is not that of a specification" });
+        return Err(Content::Shape { what: "its domain is not that of a specification" }.into());
     }
-    let file = |error: &dyn std::fmt::Display| ClaimRefusal::File { detail: error.to_string() };
+    let file = |error: &dyn std::fmt::Display| Content::File { detail: error.to_string() };
     let bytes = evidence.file(&claim.file)?.to_vec();
     let source = Source::from_bytes(Path::new(&claim.file.name), bytes, Specification::LIMIT).map_err(|error| file(&error))?;
     let specification = Specification::from_source(&source).map_err(|error| file(&error))?;
     if vacuous != specification.is_vacuous() || u64::from(claim.empty_cases) != specification.empty_cases() as u64 {
-        return Err(ClaimRefusal::Vacuity { empty: specification.empty_cases(), vacuous: specification.is_vacuous() });
+        return Err(RegionRefusal::Vacuity { empty: specification.empty_cases(), vacuous: specification.is_vacuous() });
     }
     let network = evidence.network;
     let shape = |id| &network.node(id).shape;
@@ -39,19 +40,19 @@ pub fn check(
     // A query about float32 networks is not answered by exact arithmetic. One that names no element type may be asked about either.
     match (specification.element, semantics) {
         (ElementType::Real, _) | (ElementType::Float32, Semantics::Float32) => {}
-        _ => return Err(ClaimRefusal::Semantics),
+        _ => return Err(Content::Semantics.into()),
     }
     match (claim.verdict, &claim.witness.counterexample) {
         (Verdict::Holds, None) => holds(claim, semantics, &specification, evidence)?,
         (Verdict::Violated, Some(point)) => {
             let input = evidence.vector(&point.input)?;
             if semantics == Semantics::Float32 && input.iter().any(|&x| f64::from(x as f32) != x) {
-                return Err(ClaimRefusal::Outside);
+                return Err(RegionRefusal::Outside);
             }
             let propagator = Propagator::new(network, semantics)?;
             prove_unsafe(&propagator, &specification, point.case as usize, &input)?;
         }
-        _ => return Err(ClaimRefusal::Incomplete { field: "counterexample" }),
+        _ => return Err(Content::Incomplete { field: "counterexample" }.into()),
     }
     Ok(Assurance::Proved)
 }
@@ -62,20 +63,20 @@ fn holds(
     semantics: Semantics,
     specification: &Specification,
     evidence: &Evidence,
-) -> Result<(), ClaimRefusal> {
+) -> Result<(), RegionRefusal> {
     let refuter = Refuter::new(evidence.network, semantics)?;
     let mut trees = vec![None; specification.cases.len()];
     for splits in &claim.witness.splits {
-        let slot = trees.get_mut(splits.case as usize).ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
+        let slot = trees.get_mut(splits.case as usize).ok_or(Content::Shape { what: "there is no such case" })?;
         *slot = Some(&splits.tree);
     }
     let mut slopes = vec![None; specification.cases.len()];
     for case in &claim.witness.slopes {
-        let slot = slopes.get_mut(case.case as usize).ok_or(ClaimRefusal::Shape { what: "there is no such case" })?;
+        let slot = slopes.get_mut(case.case as usize).ok_or(Content::Shape { what: "there is no such case" })?;
         *slot = Some(case);
     }
     for ((case, tree), slopes) in specification.cases.iter().zip(trees).zip(slopes) {
-        let no_box = ClaimRefusal::Shape { what: "a case without its box" };
+        let no_box = Content::Shape { what: "a case without its box" };
         let (lower, upper) = specification.boxes.get(case.region).ok_or(no_box)?.outer();
         let region = BoxRegion::new(lower, upper)?;
         let tree = tree.map_or_else(|| Ok(vec![LEAF]), |tree| evidence.vector(tree))?;
@@ -89,9 +90,9 @@ fn holds(
 const NUMBERS: usize = BUNDLE_LIMIT as usize / size_of::<f64>();
 
 /// The slopes of a case by the nodes of the network.
-fn hints(case: &CaseSlopes, evidence: &Evidence) -> Result<Hints, ClaimRefusal> {
+fn hints(case: &CaseSlopes, evidence: &Evidence) -> Result<Hints, RegionRefusal> {
     let ids: Vec<_> = evidence.network.ids().collect();
-    let node = |index: u32| ids.get(index as usize).copied().ok_or(ClaimRefusal::Shape { what: "slopes of a node that is none" });
+    let node = |index: u32| ids.get(index as usize).copied().ok_or(Content::Shape { what: "slopes of a node that is none" });
     let mut hints = Hints::default();
     // A vector may be named again and again: what is at hand at once is no more than all vectors of a certificate.
     let mut left = NUMBERS;
@@ -102,7 +103,7 @@ fn hints(case: &CaseSlopes, evidence: &Evidence) -> Result<Hints, ClaimRefusal> 
             SlopesTarget::Lower(bounded) => hints.lower.entry(node(bounded)?).or_default(),
         };
         let positions = evidence.vector(&slopes.positions)?;
-        left = left.checked_sub(positions.len()).ok_or(ClaimRefusal::Shape { what: "more slopes than a certificate holds" })?;
+        left = left.checked_sub(positions.len()).ok_or(Content::Shape { what: "more slopes than a certificate holds" })?;
         target.set(node(slopes.node)?, positions);
     }
     Ok(hints)

@@ -15,12 +15,13 @@
 //!
 //! Leaves below splits of phases stand on the bounds of all nodes on their box without phases, which are computed once.
 
+use super::refusal::RegionRefusal;
+use crate::proof::Content;
 use std::slice::Iter;
 use std::sync::Arc;
 
 use super::refutation::{Refuter, usable_rows};
 use crate::model::ir::{Function, NodeId, Op};
-use crate::proof::ClaimRefusal;
 use crate::read::vnnlib::Clause;
 use crate::region::bounds::{Analysis, BoxRegion, Hints, Phases, Vectorise};
 
@@ -36,7 +37,7 @@ impl<V: Vectorise> Refuter<'_, V> {
     ///
     /// # Errors
     /// The first leaf that is not refuted, or a tree that is none.
-    pub fn refute(&self, region: &BoxRegion, clauses: &[Arc<Clause>], tree: &[f64], hints: &Hints) -> Result<(), ClaimRefusal> {
+    pub fn refute(&self, region: &BoxRegion, clauses: &[Arc<Clause>], tree: &[f64], hints: &Hints) -> Result<(), RegionRefusal> {
         let mut walk = Walk {
             refuter: self,
             case: Narrowed::new(clauses),
@@ -58,8 +59,8 @@ impl<V: Vectorise> Refuter<'_, V> {
     }
 }
 
-fn malformed(what: &'static str) -> ClaimRefusal {
-    ClaimRefusal::Shape { what }
+fn malformed(what: &'static str) -> RegionRefusal {
+    RegionRefusal::Content(Content::Shape { what })
 }
 
 /// A case in which the alternatives of some clauses are chosen.
@@ -161,7 +162,7 @@ struct Walk<'w, 'n, V> {
 
 impl<V: Vectorise> Walk<'_, '_, V> {
     /// Reads a node: proves a leaf, or puts an inner node on the path.
-    fn node(&mut self) -> Result<(), ClaimRefusal> {
+    fn node(&mut self) -> Result<(), RegionRefusal> {
         let code = self.number()?;
         let split = if code == LEAF {
             return self.leaf(Given::default());
@@ -205,12 +206,12 @@ impl<V: Vectorise> Walk<'_, '_, V> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<f64, ClaimRefusal> {
+    fn number(&mut self) -> Result<f64, RegionRefusal> {
         self.codes.next().copied().ok_or_else(|| malformed("a tree of splits ends before its leaves"))
     }
 
     /// How many numbers, and the numbers.
-    fn numbers(&mut self) -> Result<Vec<f64>, ClaimRefusal> {
+    fn numbers(&mut self) -> Result<Vec<f64>, RegionRefusal> {
         let count = self.index()?;
         if count > self.codes.len() {
             return Err(malformed("a tree of splits ends before its leaves"));
@@ -218,7 +219,7 @@ impl<V: Vectorise> Walk<'_, '_, V> {
         Ok(self.codes.by_ref().take(count).copied().collect())
     }
 
-    fn index(&mut self) -> Result<usize, ClaimRefusal> {
+    fn index(&mut self) -> Result<usize, RegionRefusal> {
         let number = self.number()?;
         let index = number as usize;
         if index as f64 == number { Ok(index) } else { Err(malformed("a tree of splits has a number that is no index")) }
@@ -260,7 +261,7 @@ impl<V: Vectorise> Walk<'_, '_, V> {
     }
 
     /// Bounds refute what is left of the case in this part.
-    fn leaf(&mut self, given: Given) -> Result<(), ClaimRefusal> {
+    fn leaf(&mut self, given: Given) -> Result<(), RegionRefusal> {
         let region = BoxRegion::new(self.lower.clone(), self.upper.clone()).map_err(|_| malformed("a split leaves no box"))?;
         let clauses = self.case.clauses();
         let region = region.into();
@@ -288,6 +289,6 @@ impl<V: Vectorise> Walk<'_, '_, V> {
             Some(weights) => self.refuter.refutes(&narrower, &self.refuter.combination(&clauses, &weights), &hints),
             None => self.refuter.bound_from(&narrower, &clauses, &hints).refuted,
         };
-        if refuted { Ok(()) } else { Err(ClaimRefusal::NotRefuted) }
+        if refuted { Ok(()) } else { Err(RegionRefusal::NotRefuted) }
     }
 }

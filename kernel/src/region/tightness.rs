@@ -1,10 +1,11 @@
 //! Claims of kind `tightness`.
 
+use super::refusal::RegionRefusal;
+use crate::proof::Content;
 use std::sync::Arc;
 
 use super::neighbourhood::Neighbourhoods;
 use super::refutation::Refuter;
-use crate::proof::ClaimRefusal;
 use crate::proof::Evidence;
 use crate::proof::{Assurance, Domain, End, Norm, Optimum, Rounding, Semantics, TightnessClaim};
 use crate::read::vnnlib::{Atom, Clause, Constant, Term, Terms};
@@ -27,18 +28,18 @@ pub fn check(
     semantics: Semantics,
     domain: &Domain,
     evidence: &Evidence,
-) -> Result<Assurance, ClaimRefusal> {
+) -> Result<Assurance, RegionRefusal> {
     if *domain != Domain::Samples {
-        return Err(ClaimRefusal::Shape { what: "its domain is not that of samples" });
+        return Err(Content::Shape { what: "its domain is not that of samples" }.into());
     }
     if semantics != Semantics::Real {
-        return Err(ClaimRefusal::Semantics);
+        return Err(Content::Semantics.into());
     }
     if claim.perturbation.norm != Norm::Linf {
-        return Err(ClaimRefusal::Shape { what: "interval propagation starts from boxes: the norm must be ℓ∞" });
+        return Err(Content::Shape { what: "interval propagation starts from boxes: the norm must be ℓ∞" }.into());
     }
     let network = evidence.network;
-    let unusable = |error: crate::read::data::DataError| ClaimRefusal::File { detail: error.to_string() };
+    let unusable = |error: crate::read::data::DataError| Content::File { detail: error.to_string() };
     let data = super::robustness::dataset(&claim.data, evidence)?;
     let shape = &network.node(network.input()).shape;
     data.check_input(shape).map_err(unusable)?;
@@ -46,27 +47,27 @@ pub fn check(
     let neighbourhoods = Neighbourhoods::new(&claim.perturbation, shape, semantics)?;
     let boxes = evidence.vector(&claim.boxes)?;
     if network.output_size() > MOST_OUTPUTS {
-        return Err(ClaimRefusal::Shape { what: "the network has too many outputs" });
+        return Err(Content::Shape { what: "the network has too many outputs" }.into());
     }
     if claim.elided && network.output_size() < 2 {
-        return Err(ClaimRefusal::Shape { what: "a network with one output has no margins" });
+        return Err(Content::Shape { what: "a network with one output has no margins" }.into());
     }
     let count = rows(network.output_size(), 0, claim.elided).constants.len();
     if claim.available.is_some_and(|available| available as usize != data.len()) {
-        return Err(ClaimRefusal::Scope { field: "available" });
+        return Err(Content::Scope { field: "available" }.into());
     }
     let samples = claim.samples as usize;
     if samples > data.len() || samples.checked_mul(2 * count) != Some(boxes.len()) {
-        return Err(ClaimRefusal::Shape { what: "there is not one box for each sample and row" });
+        return Err(Content::Shape { what: "there is not one box for each sample and row" }.into());
     }
     if claim.splits > most_splits(samples, count).unwrap_or(0) || most_splits(samples, count).is_none() {
-        return Err(ClaimRefusal::Shape { what: "it takes more splits than a checker makes" });
+        return Err(Content::Shape { what: "it takes more splits than a checker makes" }.into());
     }
     if (0..samples).any(|sample| neighbourhoods.outside_clip(&data.input(sample)).is_some()) {
-        return Err(ClaimRefusal::Shape { what: "a sample lies outside the clip range" });
+        return Err(Content::Shape { what: "a sample lies outside the clip range" }.into());
     }
     if claim.optima.len() > boxes.len() || claim.optima.iter().any(|optimum| optimum.sample >= claim.samples) {
-        return Err(ClaimRefusal::Shape { what: "it knows of more ends than there are" });
+        return Err(Content::Shape { what: "it knows of more ends than there are" }.into());
     }
     let refuter = Refuter::new(network, semantics)?;
     let mut found = Vec::with_capacity(samples);
@@ -77,30 +78,30 @@ pub fn check(
         let mut extents = extents(refuter.linear_bounds(), region.bounds(), &rows, Splits(claim.splits))?;
         for optimum in claim.optima.iter().filter(|optimum| optimum.sample as usize == sample) {
             let row = optimum.row as usize;
-            let extent = extents.get_mut(row).ok_or(ClaimRefusal::Shape { what: "it knows of more ends than there are" })?;
+            let extent = extents.get_mut(row).ok_or(Content::Shape { what: "it knows of more ends than there are" })?;
             enclose(extent, optimum, &rows.row(row), region.bounds(), &refuter, evidence)?;
         }
         for (extent, stated) in extents.iter().zip(stated.chunks_exact(2)) {
             let proved = extent.propagated;
             // NaN is within nothing.
             if !(stated[0] <= proved.lower && proved.upper <= stated[1]) {
-                return Err(ClaimRefusal::NotReached { field: "boxes", claimed: stated[0], proved: proved.lower });
+                return Err(Content::NotReached { field: "boxes", claimed: stated[0], proved: proved.lower }.into());
             }
         }
         certified += u32::from(is_certified(&extents));
         found.push(extents);
     }
     if claim.certified.is_some_and(|stated| !claim.elided || stated > certified) {
-        return Err(ClaimRefusal::Shape { what: "interval propagation certifies fewer samples than it states" });
+        return Err(Content::Shape { what: "interval propagation certifies fewer samples than it states" }.into());
     }
     let (exact_rows, exact_samples) = exact_boxes(&found);
     if claim.exact_rows > exact_rows || claim.exact_samples > exact_samples {
-        return Err(ClaimRefusal::Shape { what: "fewer smallest boxes are exact than it states" });
+        return Err(Content::Shape { what: "fewer smallest boxes are exact than it states" }.into());
     }
-    let proved = mean_tightness(&found).ok_or(ClaimRefusal::Shape { what: "no sample has a tightness" })?;
+    let proved = mean_tightness(&found).ok_or(Content::Shape { what: "no sample has a tightness" })?;
     let (lower, upper) = (&claim.tightness.lower, &claim.tightness.upper);
     if !lower.is_consistent(Rounding::Down) || !upper.is_consistent(Rounding::Up) {
-        return Err(ClaimRefusal::Number { field: "tightness" });
+        return Err(Content::Number { field: "tightness" }.into());
     }
     // Written so that a NaN proves nothing.
     for (stated, proved, holds) in [
@@ -108,7 +109,7 @@ pub fn check(
         (upper.value(), proved.upper, upper.value() >= proved.upper),
     ] {
         if !holds {
-            return Err(ClaimRefusal::NotReached { field: "tightness", claimed: stated, proved });
+            return Err(Content::NotReached { field: "tightness", claimed: stated, proved }.into());
         }
     }
     Ok(Assurance::Proved)
@@ -122,19 +123,19 @@ fn enclose(
     region: &BoxRegion,
     refuter: &Refuter,
     evidence: &Evidence,
-) -> Result<(), ClaimRefusal> {
+) -> Result<(), RegionRefusal> {
     let (sign, row) = match optimum.end {
         End::Lower => (1.0, row.clone()),
         End::Upper => (-1.0, row.negated()),
     };
     let least = sign * optimum.bound.value();
     if !least.is_finite() {
-        return Err(ClaimRefusal::Number { field: "bound" });
+        return Err(Content::Number { field: "bound" }.into());
     }
     refuter.refute(region, &[beyond(&row, least)], &evidence.vector(&optimum.tree)?, &Hints::default())?;
     let point = evidence.vector(&optimum.point)?;
     if !region.contains(&point) {
-        return Err(ClaimRefusal::Outside);
+        return Err(RegionRefusal::Outside);
     }
     let met = attained(refuter.linear_bounds(), &row, &point)?;
     match optimum.end {

@@ -15,6 +15,7 @@
 //! | [`eft`] | error-free transformations: `two_sum`, `two_prod`, `split` |
 //! | [`round`] | directed scalar operations, `gamma`, powers of two |
 //! | [`enclosure`] | [`Enclosure`]: a double-double midpoint with a radius |
+//! | [`interval`] | [`Interval`]: two ends, rounded outward |
 //! | [`elementary`] | [`Enclosure`]: eˣ, ln(1 + x), tanh, erf and what activations make of them |
 //! | [`row`] | [`Row`]: a double-double vector with a Euclidean radius |
 //! | [`accumulator`] | [`RowAccumulator`]: linear combinations of rows |
@@ -42,6 +43,7 @@ pub mod eft;
 pub mod elementary;
 pub mod enclosure;
 pub mod gram;
+pub mod interval;
 pub mod round;
 pub mod row;
 
@@ -53,4 +55,5 @@ pub use cholesky::{NotProved, SymmetricMatrix, prove_positive_definite};
 pub use decimal::{lower_decimal, upper_decimal};
 pub use enclosure::Enclosure;
 pub use gram::spectral_norm_upper;
+pub use interval::Interval;
 pub use row::Row;

@@ -7,7 +7,7 @@ use super::decision::{Given, Stop};
 use super::repository::{Kept, Repository, stopped};
 use super::shown;
 use crate::certificate::{Bundle, Certificate, Claim, ClaimKind, Number};
-use crate::checker::{ClaimRefusal, Evidence, Refusal, check_claim, check_identity, identity};
+use crate::checker::{Evidence, Refusal, check_claim, check_identity, identity};
 use crate::codes::Coded;
 use crate::files::Identity;
 use crate::onnx::Model;
@@ -85,7 +85,7 @@ impl Baseline {
             ))),
             Ok(_) => Ok(()),
             // Files that the rule does not name either.
-            Err(Refusal::Claim { reason, .. }) if matches!(*reason, ClaimRefusal::MissingFile { .. }) => Ok(()),
+            Err(Refusal::Claim { reason, .. }) if reason.is_missing_file() => Ok(()),
             Err(refusal) => Err(refused("", &refusal)),
         }
     }

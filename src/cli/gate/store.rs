@@ -7,7 +7,7 @@ use super::decision::Stop;
 use super::repository::{Kept, Repository, stopped};
 use super::shown;
 use crate::certificate::{Bundle, Certificate};
-use crate::checker::{ClaimRefusal, Files, Refusal, check};
+use crate::checker::{Files, Refusal, check};
 use crate::files;
 use crate::onnx::Model;
 use crate::report::{CheckedFile, Refused};
@@ -50,7 +50,7 @@ pub fn stored(repository: &Repository, path: &Path, model: &Model, files: &Files
 fn is_out_of_date(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::AnotherModel { .. } | Refusal::AnotherExternalData => true,
-        Refusal::Claim { reason, .. } => matches!(**reason, ClaimRefusal::MissingFile { .. }),
+        Refusal::Claim { reason, .. } => reason.is_missing_file(),
         _ => false,
     }
 }

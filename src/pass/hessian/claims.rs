@@ -10,7 +10,7 @@ use crate::certificate::{
     Bits, CurvatureMatrix, HessianTraceClaim, Interval, Number, Objective, ProbeEstimate, StabilityClaim, StabilityVerdict,
     StabilityWitness, Vector,
 };
-use crate::checker::{self, ClaimRefusal, prove_trace};
+use crate::checker::{self, CurvatureRefusal, prove_trace};
 use crate::deadline::Deadline;
 use faer::Mat;
 
@@ -23,9 +23,9 @@ pub fn trace_claim(
     analysis: &Analysis,
     objective: &Objective,
     matrix: Option<CurvatureMatrix>,
-    checked: Result<&checker::Objective<'_>, ClaimRefusal>,
+    checked: Result<&checker::Objective<'_>, CurvatureRefusal>,
     seed: u64,
-) -> Result<HessianTraceClaim, ClaimRefusal> {
+) -> Result<HessianTraceClaim, CurvatureRefusal> {
     let claim = |matrix, lower, upper, estimate| HessianTraceClaim {
         objective: objective.clone(),
         matrix,
@@ -62,7 +62,7 @@ pub fn stability_claim(
     objective: &Objective,
     checked: &checker::Objective<'_>,
     deadline: Deadline,
-) -> Result<Option<StabilityClaim>, ClaimRefusal> {
+) -> Result<Option<StabilityClaim>, CurvatureRefusal> {
     let Some(stability) = &analysis.stability else { return Ok(None) };
     let (eta, batch) = (stability.learning_rate, stability.conditions.batch);
     let verdict = match stability.verdict {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use crate::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
 use crate::certificate::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
-use crate::checker::{ClaimRefusal, column_growth, form, growth, product};
+use crate::checker::{LipschitzRefusal, column_growth, form, growth, product};
 use crate::deadline::Deadline;
 use crate::form::{Form, FormError, Rows, Segment};
 use crate::ir::Network;
@@ -103,7 +103,7 @@ pub enum LipschitzError {
     #[error(transparent)]
     Bounds(#[from] BoundsError),
     #[error("no bound could be certified: {0}")]
-    Refused(#[from] ClaimRefusal),
+    Refused(#[from] LipschitzRefusal),
     #[error("no bound could be certified: {0}")]
     NoBound(String),
     #[error(

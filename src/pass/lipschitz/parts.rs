@@ -11,7 +11,7 @@ use super::elimination::best_inputs;
 use super::engine;
 use super::pencil::pencil;
 use crate::certificate::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts};
-use crate::checker::{ClaimRefusal, constants, convolution_work, linear_layers, prove_matrix, prove_part};
+use crate::checker::{LipschitzRefusal, constants, convolution_work, linear_layers, prove_matrix, prove_part};
 use crate::form::{Form, Rows, Segment, SortForm};
 use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction, Values};
 use crate::solver::{Candidate, InputNorm};
@@ -28,7 +28,7 @@ const WIDEST_MARGIN: f64 = 1e-6;
 ///
 /// # Errors
 /// When some part has neither a form nor norm rules.
-pub fn parts(network: &Network, time: Option<Duration>) -> Result<Vec<(Part, f64)>, ClaimRefusal> {
+pub fn parts(network: &Network, time: Option<Duration>) -> Result<Vec<(Part, f64)>, LipschitzRefusal> {
     let ids: Vec<NodeId> = network.ids().collect();
     let cuts = merged_cuts(network);
     let slow = too_slow(network, time);
@@ -75,7 +75,7 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn part(&self, segment: Segment) -> Result<(Part, f64), ClaimRefusal> {
+    fn part(&self, segment: Segment) -> Result<(Part, f64), LipschitzRefusal> {
         let to = u32::try_from(segment.to.index()).unwrap_or(u32::MAX);
         let by_inequality = inequality(self.network, segment);
         // A linear part's inequality is its spectral norm: no rule is better.
@@ -93,7 +93,7 @@ impl Given<'_> {
         }
     }
 
-    fn by_rules(&self, segment: Segment) -> Result<(PartProof, f64), ClaimRefusal> {
+    fn by_rules(&self, segment: Segment) -> Result<(PartProof, f64), LipschitzRefusal> {
         let network = self.network;
         let layers = linear_layers(network, segment);
         let squared_norms: Vec<Option<Bits>> = layers.iter().map(|&id| squared_norm(network, id).map(Bits::of)).collect();

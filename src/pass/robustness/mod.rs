@@ -31,7 +31,7 @@ pub use proof::{Leaf, Proof, Tree};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
 use crate::bounds::BoundsError;
-use crate::checker::ClaimRefusal;
+use crate::checker::RegionRefusal;
 
 /// Why nothing can be tried.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum RobustnessError {
     Evaluation,
     /// Data, perturbation and network do not fit.
     #[error(transparent)]
-    Data(#[from] ClaimRefusal),
+    Data(#[from] RegionRefusal),
     #[error("the specification is about a network of another shape")]
     Shape,
     #[error("the specification is about a network in float64: nothing is proved for that; ask with `Real`")]

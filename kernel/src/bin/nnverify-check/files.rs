@@ -109,7 +109,7 @@ impl Given {
 /// Whether a file says that it is a certificate. One that is damaged still says so, and is then refused.
 fn is_certificate(path: &Path) -> bool {
     let json = path.extension().is_some_and(|extension| extension == "json");
-    let text = || nnverify_kernel::read::files::read(path, CERTIFICATE_LIMIT).unwrap_or_default();
+    let text = || nnverify_kernel::files::read(path, CERTIFICATE_LIMIT).unwrap_or_default();
     json && text().windows(MARK.len()).any(|window| window == MARK)
 }
 

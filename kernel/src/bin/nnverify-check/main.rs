@@ -75,7 +75,7 @@ fn examine(path: &Path, given: &mut Given) -> Result<Found, String> {
     };
     let evidence = given.evidence(&certificate)?;
     let Some(model) = given.model(&certificate.model.digest)? else {
-        let digest = nnverify_kernel::read::files::token(&certificate.model.digest);
+        let digest = nnverify_kernel::files::token(&certificate.model.digest);
         return Ok(Found::Unread(format!("no model with SHA-256 {digest} was given (`--model FILE`)")));
     };
     let checked = check(&certificate, &bundle, model, &evidence);

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::ImplicitError;
+use crate::files::token;
 use crate::model::ir::Function;
-use crate::read::files::token;
 
 /// An elementwise function. Parameters have no defaults: what is proved is for the numbers of the file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

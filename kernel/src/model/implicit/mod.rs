@@ -78,7 +78,7 @@ impl Description {
             return Err(ImplicitError::TooLarge);
         }
         let description: Self = serde_json::from_slice(bytes)
-            .map_err(|error| ImplicitError::Json(crate::read::files::json_problem(bytes, &error, SCHEMA)))?;
+            .map_err(|error| ImplicitError::Json(crate::files::json_problem(bytes, &error, SCHEMA)))?;
         if description.schema != SCHEMA {
             return Err(ImplicitError::Schema);
         }

@@ -27,7 +27,7 @@ impl ModelSource {
     /// [`LoadError::Io`]; [`LoadError::Format`] when the file, decompressed, is larger than 2 GiB or does not decompress.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         let failed = |error| LoadError::Io { path: path.to_path_buf(), error };
-        Self::from_file(crate::read::files::open(path).map_err(failed)?, path)
+        Self::from_file(crate::files::open(path).map_err(failed)?, path)
     }
 
     /// The same for a file that is open; `path` is where it lies.

@@ -153,7 +153,7 @@ fn directory(bytes: &[u8]) -> Result<Vec<Member>, String> {
         let (member, length) = member(entry).ok_or("the directory is cut short")??;
         // Two arrays of one name: readers would disagree on which one counts.
         if !keys.insert(member.key.clone()) {
-            return Err(format!("two members are called `{}`", crate::read::files::token(&member.key)));
+            return Err(format!("two members are called `{}`", crate::files::token(&member.key)));
         }
         members.push(member);
         at = at.saturating_add(length);
@@ -183,7 +183,7 @@ fn member(entry: Fields<'_>) -> Option<Result<(Member, usize), String>> {
         extras = &extras[4 + usize::from(length)..];
     }
     if entry.u16(8)? & 1 != 0 {
-        return Some(Err(format!("`{}` is encrypted", crate::read::files::token(&text))));
+        return Some(Err(format!("`{}` is encrypted", crate::files::token(&text))));
     }
     let [size, compressed, header] = sizes;
     let key = text.strip_suffix(".npy").unwrap_or(&text).to_owned();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::read::files::{ReadError, token};
+use crate::files::{ReadError, token};
 
 /// Why data cannot be used. One line without control characters, whatever names the file contains.
 #[derive(Debug, thiserror::Error)]

@@ -67,7 +67,7 @@ pub fn write_npy(mut out: impl Write, shape: &[usize], values: &[f64]) -> std::i
 }
 
 fn elements(header: &Header, data: &[u8]) -> Result<Array, Problem> {
-    let unsupported = || Problem::UnsupportedType(crate::read::files::token(&header.descr));
+    let unsupported = || Problem::UnsupportedType(crate::files::token(&header.descr));
     let Some((order @ ("<" | ">" | "=" | "|"), kind)) = header.descr.split_at_checked(1) else {
         return Err(unsupported());
     };
@@ -181,7 +181,7 @@ impl<'a> HeaderParser<'a> {
                 "fortran_order" if self.accept("True") => fortran_order = Some(true),
                 "fortran_order" if self.accept("False") => fortran_order = Some(false),
                 "shape" => shape = Some(self.tuple()?),
-                _ => return Err(format!("unexpected key or value at `{}`", crate::read::files::token(key))),
+                _ => return Err(format!("unexpected key or value at `{}`", crate::files::token(key))),
             }
             if !self.accept(",") {
                 self.expect("}")?;

@@ -7,7 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::error::{DataError, Problem};
-use crate::read::files;
+use crate::files;
 
 /// The bytes of a file, decompressed, and where they came from.
 #[derive(Clone, Debug)]

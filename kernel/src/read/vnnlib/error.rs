@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::files::token;
 use crate::read::data::DataError;
-use crate::read::files::token;
 
 /// Why a specification cannot be used. One line without control characters.
 #[derive(Debug, thiserror::Error)]

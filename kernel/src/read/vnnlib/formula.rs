@@ -411,7 +411,7 @@ fn input_box(bounds: &[Bound], inputs: usize, name: &str) -> Result<Option<Input
     for (index, (lower, upper)) in result.lower.iter().zip(&result.upper).enumerate() {
         if !lower.is_finite() || !upper.is_finite() {
             let side = if lower.is_finite() { "upper" } else { "lower" };
-            return Err(format!("input {index} of `{}` has no {side} bound in some case", crate::read::files::token(name)));
+            return Err(format!("input {index} of `{}` has no {side} bound in some case", crate::files::token(name)));
         }
     }
     let empty = result.lower.iter().zip(&result.upper).any(|(lower, upper)| lower.lower > upper.upper);

@@ -6,7 +6,7 @@ use super::formula::{Comparison, Expression, Formula};
 use super::lexer::{Lexer, Token};
 use super::number::Constant;
 use super::specification::{ElementType, Names};
-use crate::read::files::token as token_of;
+use crate::files::token as token_of;
 
 /// Nesting of a formula beyond this is refused; real files have four levels.
 const DEEPEST: usize = 64;

@@ -8,7 +8,7 @@
 use super::error::Reason;
 use super::linear::Linear;
 use super::rounding::Rounding;
-use super::values::NodeBounds;
+use crate::model::ir::NodeBounds;
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, gamma, max_or_nan, mul_up};
 
 /// Bounds of the products of two operands, of which at least one depends on the input.

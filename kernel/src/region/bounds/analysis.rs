@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::adjoint::Adjoint;
 use super::backward::{Backward, Scratch, Slopes, Trace};
 use super::error::{BoundsError, Reason};
-use super::interval::Interval;
 use super::linear::Linear;
 use super::matrix::Vectorise;
 use super::prepared::LinearBounds;
@@ -17,9 +16,10 @@ use super::propagate::{Propagator, operands, step};
 use super::region::Region;
 use super::relaxation::{Context, Relaxation, Relaxed, relax};
 use super::rounding::Rounding;
-use super::values::NodeBounds;
 use super::wanted::{Wanted, wanted};
+use crate::model::ir::NodeBounds;
 use crate::model::ir::{Function, Network, Node, NodeId, Op};
+use crate::sound::Interval;
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, mul_down, mul_up};
 
 /// Bounds and relaxations of all nodes on one region.

@@ -1,10 +1,10 @@
 //! Relaxations of rows of operands: sums, extremes and sorts.
 
-use super::interval::Interval;
 use super::lines::{Line, relu_chord};
 use super::relaxation::{Context, Groups, Relaxation, Relaxed, centre_and_radius};
-use super::values::NodeBounds;
+use crate::model::ir::NodeBounds;
 use crate::model::ir::Reduction;
+use crate::sound::Interval;
 use crate::sound::round::{add_up, mul_up};
 
 pub(super) fn reduction_of(reduction: Reduction, x: &NodeBounds, groups: usize, context: Context) -> Relaxed {

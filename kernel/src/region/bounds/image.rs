@@ -5,9 +5,9 @@
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-use super::interval::Interval;
 use crate::model::ir::{Arithmetic, Function, is_near_gelu};
 use crate::sound::Enclosure;
+use crate::sound::Interval;
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, mul_up};
 
 /// Half the width of an interval around a turning point that is known to twelve digits.

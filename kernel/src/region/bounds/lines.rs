@@ -6,8 +6,8 @@
 //! `φ(x) − a·x` is within `M·h²/8` of its linear interpolation, `M ≥ |φ″|` (checked by the unit tests).
 
 use super::image::{kinks, value};
-use super::interval::Interval;
 use crate::model::ir::{Function, is_near_gelu};
+use crate::sound::Interval;
 use crate::sound::round::{add_down, add_up, div_up, max_or_nan, mul_up, scale_pow2};
 
 /// `slope·x + offset`.

@@ -11,12 +11,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `region` | [`BoxRegion`]: where the inputs are |
-//! | `interval` | [`Interval`]: scalar arithmetic rounded outward |
 //! | `image` | images of intervals under the IR's functions |
 //! | `rounding` | what float32 may lose |
 //! | `linear` | matrix products and convolutions in plain `f64`, without dense matrices |
 //! | `affine` | their images with rigorous error terms |
-//! | `propagate` | [`Propagator`] and [`Intervals`]: node by node |
+//! | `propagate` | [`Propagator`]: node by node |
 //! | `lines` | [`Lines`] below and above a function on an interval |
 //! | `relaxation`, `groups` | linear bounds of every node in terms of its operands, with deviations |
 //! | `matrix`, `adjoint` | transposed products of many rows at once; [`Vectorise`] says how their loops are compiled |
@@ -39,7 +38,6 @@ mod backward;
 mod error;
 mod groups;
 mod image;
-mod interval;
 mod lanes;
 mod linear;
 mod lines;
@@ -53,22 +51,21 @@ mod rounding;
 mod structure;
 mod sums;
 mod tightness;
-mod values;
 mod wanted;
 
+pub use crate::model::ir::{Intervals, NodeBounds};
 pub use crate::proof::Semantics;
+pub use crate::sound::Interval;
 pub use analysis::Analysis;
 pub use backward::{Slopes, Trace, flexible_slope};
 pub use error::{BoundsError, Reason, RegionError};
 pub use image::image;
-pub use interval::Interval;
 pub use linear::Linear;
 pub use lines::{Line, Lines, lines};
 pub use matrix::{Kernel, Loops, Vectorise};
 pub use prepared::LinearBounds;
 pub use problem::{Advisor, Hints, LinearRows, Phases, Refinement, Side, Subproblem};
-pub use propagate::{Intervals, Propagator, interval_bounds};
+pub use propagate::{Propagator, interval_bounds};
 pub use region::{Ball, BoxRegion, Region};
 pub use relaxation::{Elementwise, Groups, Relaxation, Relaxed};
 pub use tightness::{Extent, Splits, attained, extents, mean_tightness};
-pub use values::NodeBounds;

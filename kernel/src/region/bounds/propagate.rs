@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::affine;
 use super::error::{BoundsError, Reason};
 use super::image::image;
-use super::interval::Interval;
 use super::linear::Linear;
 use super::region::BoxRegion;
 use super::rounding::Rounding;
-use super::values::NodeBounds;
 use crate::model::ir::{Arithmetic, Binary, Function, Network, Node, NodeId, Op, Reduction};
+use crate::model::ir::{Intervals, NodeBounds};
 use crate::proof::Semantics;
 use crate::sound::Enclosure;
+use crate::sound::Interval;
 use crate::sound::round::{add_down, add_up};
 
 /// A network whose constants are enclosed once, for bounds on many regions.
@@ -22,30 +22,6 @@ pub struct Propagator<'n> {
     rounding: Rounding,
     /// Of the nodes that the input does not reach.
     constants: Arc<[Option<NodeBounds<'n>>]>,
-}
-
-/// Bounds of every node of a network on a region.
-#[derive(Clone, Debug)]
-pub struct Intervals<'n> {
-    constants: Arc<[Option<NodeBounds<'n>>]>,
-    /// Of the nodes that the input reaches.
-    variables: Vec<Option<NodeBounds<'static>>>,
-    output: NodeId,
-}
-
-impl Intervals<'_> {
-    /// The bounds of a node, row-major.
-    #[must_use]
-    pub fn node(&self, id: NodeId) -> &NodeBounds<'_> {
-        // Every node has bounds: `Propagator::intervals` fails where it finds none.
-        self.variables[id.index()].as_ref().or(self.constants[id.index()].as_ref()).unwrap_or(NodeBounds::nothing())
-    }
-
-    /// The bounds of the network's output.
-    #[must_use]
-    pub fn output(&self) -> &NodeBounds<'_> {
-        self.node(self.output)
-    }
 }
 
 /// Bounds of every node on a box, by interval propagation; [`Propagator`] is quicker for several boxes.
@@ -127,7 +103,7 @@ impl<'n> Propagator<'n> {
             };
             variables[id.index()] = Some(bounds);
         }
-        Ok(Intervals { constants: self.constants.clone(), variables, output: self.network.output() })
+        Ok(Intervals::new(self.constants.clone(), variables, self.network.output()))
     }
 }
 

@@ -8,12 +8,12 @@
 //! of a pass in any order (`γ_n` times their magnitudes), slopes that are only enclosed, and in [`crate::proof::Semantics::Float32`] what the deployed operator rounds.
 
 use super::groups::{reduction_of, sort};
-use super::interval::Interval;
 use super::linear::Linear;
 use super::lines::{Lines, lines, relu_chord};
 use super::rounding::Rounding;
-use super::values::NodeBounds;
+use crate::model::ir::NodeBounds;
 use crate::model::ir::{Binary, Function, Node, Op};
+use crate::sound::Interval;
 use crate::sound::round::{add_up, gamma, mul_up};
 
 /// What a backward pass puts in the place of a node.

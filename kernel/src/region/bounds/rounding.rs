@@ -18,9 +18,9 @@
 //! Comparisons, maxima, sorts and movements of elements do not round.
 
 use super::error::Reason;
-use super::interval::Interval;
 use crate::model::ir::Function;
 use crate::proof::Semantics;
+use crate::sound::Interval;
 use crate::sound::round::{add_up, div_up, mul_up, sub_down, sum_up};
 
 /// Unit roundoff of float32.

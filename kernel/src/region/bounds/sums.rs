@@ -1,8 +1,8 @@
 //! The loops of a backward pass: what every row's constant and loss gain at a node.
 
-use super::interval::Interval;
 use super::lanes::{Pair, dot_magnitudes, multiply_selected, substitute, sum_selected};
 use super::matrix::Kernel;
+use crate::sound::Interval;
 
 /// Running sums of one row.
 #[derive(Clone, Copy, Default)]

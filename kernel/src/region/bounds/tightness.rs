@@ -5,11 +5,11 @@
 use super::analysis::Analysis;
 use super::backward::Trace;
 use super::error::BoundsError;
-use super::interval::Interval;
 use super::matrix::Loops;
 use super::prepared::LinearBounds;
 use super::problem::{Hints, LinearRows, Phases, Refinement};
 use super::region::{BoxRegion, Region};
+use crate::sound::Interval;
 use crate::sound::round::{add_down, add_up, div_down, div_up};
 
 /// Boxes that a search may split, for every row and side.
