@@ -165,7 +165,7 @@ impl Differentiable for Enclosure {
     }
 }
 
-/// Is the network, as far as `output` needs it and in a neighbourhood of these values, smooth? What the parameters do not
+/// Whether the network, as far as `output` needs it and in a neighbourhood of these values, is smooth. What the parameters do not
 /// reach is not asked.
 #[must_use]
 pub fn is_smooth(network: &Network, output: NodeId, wanted: &[NodeId], values: &Values<Enclosure>) -> bool {

@@ -17,7 +17,7 @@ pub trait Differentiable: Arithmetic {
     fn ranks(row: &[Self], descending: bool) -> Vec<RangeInclusive<usize>>;
     /// The derivative of `max(x, 0)`.
     fn step(&self) -> Self;
-    /// Is this exactly zero?
+    /// Whether this is exactly zero.
     fn is_zero(&self) -> bool;
 }
 
@@ -54,7 +54,7 @@ impl Differentiable for f64 {
 pub struct Reverse<'a> {
     network: &'a Network,
     output: NodeId,
-    /// Does the node depend on a wanted constant?
+    /// Whether the node depends on a wanted constant.
     active: Vec<bool>,
 }
 

@@ -150,7 +150,7 @@ impl<'a> Objective<'a> {
         Ok(self.constants.at_input(self.network, &input)?)
     }
 
-    /// Is the network smooth around every sample?
+    /// Whether the network is smooth around every sample.
     ///
     /// # Errors
     /// When it cannot be enclosed.

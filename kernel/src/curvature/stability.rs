@@ -105,7 +105,7 @@ impl Square {
         Self { order: n, entries }
     }
 
-    /// Is every symmetric matrix whose lower triangle lies in here positive definite?
+    /// Whether every symmetric matrix whose lower triangle lies in here is positive definite.
     fn prove_positive_definite(&self, what: &str) -> Result<(), CurvatureRefusal> {
         let mut middle = SymmetricMatrix::new(self.order);
         let mut radii = vec![0.0; self.order];

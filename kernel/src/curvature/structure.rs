@@ -57,7 +57,7 @@ impl Structure {
         found
     }
 
-    /// Is the output, as a function of any single parameter, piecewise linear? Then the diagonal of the Hessian is that of
+    /// Whether the output, as a function of any single parameter, is piecewise linear. Then the diagonal of the Hessian is that of
     /// the Gauss–Newton matrix wherever the loss is twice differentiable, whatever the loss: the second derivative of the
     /// output with respect to one parameter vanishes.
     #[must_use]
@@ -79,7 +79,7 @@ pub fn needed(network: &Network, output: NodeId) -> Vec<bool> {
     needed
 }
 
-/// Is the function continuous and piecewise linear? Then its second derivative is zero, but at kinks.
+/// Whether the function is continuous and piecewise linear. Then its second derivative is zero, but at kinks.
 pub const fn piecewise_linear(function: &Function) -> bool {
     matches!(
         function,

@@ -142,7 +142,7 @@ fn maximum(claim: &LipschitzClaim, bounds: Option<&Intervals>, evidence: &Eviden
     Ok(())
 }
 
-/// Do all functionals exist, and are there few enough?
+/// Refuses functionals of outputs that do not exist, and too many.
 fn all_fit(claim: &LipschitzClaim, network: &Network) -> Result<(), LipschitzRefusal> {
     let exists = |position: u32| (position as usize) < network.output_size();
     let fits = |f: &Functional| exists(f.plus) && f.minus.is_none_or(exists);

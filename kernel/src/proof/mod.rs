@@ -140,7 +140,7 @@ impl Certificate {
         self
     }
 
-    /// Is the schema's major version the one this program reads?
+    /// Whether the schema's major version is the one this program reads.
     #[must_use]
     pub fn is_known_version(&self) -> bool {
         self.schema.starts_with(MAJOR)

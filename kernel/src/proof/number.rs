@@ -94,7 +94,7 @@ impl Number {
         self.bits.value()
     }
 
-    /// Is the number finite and the decimal the one that its bits and rounding give?
+    /// Whether the number is finite and the decimal the one that its bits and rounding give.
     #[must_use]
     pub fn is_consistent(&self, rounding: Rounding) -> bool {
         self.value().is_finite() && *self == Self::rounded(self.bits, rounding)

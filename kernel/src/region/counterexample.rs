@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::model::ir::{Function, NetworkBuilder, Op};
 
-    /// Is `x` proved to be an unsafe input of `y = −x` for these bounds of `x`?
+    /// Whether `x` is proved to be an unsafe input of `y = −x` for these bounds of `x`.
     fn is_unsafe(bounds: &str, x: f64, semantics: Semantics) -> bool {
         let mut builder = NetworkBuilder::new();
         let input = builder.push("x", "", Op::Input, &[], vec![1]).unwrap();

@@ -20,7 +20,7 @@ pub struct Neighbourhoods {
     channels: Vec<(Constant, Constant)>,
     /// Channel of every input.
     channel: Vec<usize>,
-    /// Is the normalisation computed in float32 too?
+    /// Whether the normalisation is computed in float32 too.
     rounds: bool,
 }
 
@@ -174,7 +174,7 @@ impl Neighbourhoods {
         add_up(div_up(self.epsilon.upper, least), error)
     }
 
-    /// Is an input of the network certainly a perturbation of the sample, as far as the norm goes? Its box is
+    /// Whether an input of the network is certainly a perturbation of the sample, as far as the norm goes. Its box is
     /// [`Neighbourhood::input_box`]'s business.
     #[must_use]
     pub fn reaches(&self, sample: &[f64], input: &[f64]) -> bool {

@@ -57,7 +57,7 @@ pub struct Combination {
 }
 
 impl Combination {
-    /// Is the sum above its right side, with this lower bound of its row?
+    /// Whether the sum is above its right side, with this lower bound of its row.
     #[must_use]
     pub fn is_refuted(&self, analysis: &Analysis, bound: f64) -> bool {
         let region = analysis.region().bounds();
@@ -121,7 +121,7 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
         Ok(Bounded { method: Method::Intervals, refuted: contradicted(clauses, &lower), lower })
     }
 
-    /// Does no input of the region, with its output, satisfy all clauses? Intervals are tried first, then backward bounds.
+    /// Bounds the clauses on a region, to find out whether no input there satisfies all of them: by intervals, then by backward bounds.
     ///
     /// # Errors
     /// When the network is undefined on the region, which refutes nothing.
@@ -215,7 +215,7 @@ impl<'n, V: Vectorise> Refuter<'n, V> {
         sum
     }
 
-    /// Is a combination refuted inside the phases of an analysis?
+    /// Whether a combination is refuted inside the phases of an analysis.
     #[must_use]
     pub fn refutes(&self, analysis: &Analysis, combination: &Combination, hints: &Hints) -> bool {
         let bound = analysis.lower_bounds(&combination.row, hints, &self.vectors).first().copied().unwrap_or(f64::NEG_INFINITY);
@@ -278,7 +278,7 @@ fn rows(clauses: &[Arc<Clause>], outputs: usize) -> LinearRows {
     LinearRows { coefficients, constants: vec![0.0; chosen.len()] }
 }
 
-/// Do these lower bounds contradict the clauses? They do where every alternative of some clause has an atom that fails.
+/// Whether these lower bounds contradict the clauses: every alternative of some clause has an atom that fails.
 fn contradicted(clauses: &[Arc<Clause>], lower: &[f64]) -> bool {
     let mut lower = lower.iter();
     let mut found = false;

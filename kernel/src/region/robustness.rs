@@ -79,7 +79,7 @@ pub fn check(
     Ok(Assurance::Proved)
 }
 
-/// Are all perturbations nearer than the certified radius?
+/// Whether all perturbations are nearer than the certified radius.
 #[must_use]
 pub fn is_within_radius(margins: &Margins, propagator: &Propagator, neighbourhood: &Neighbourhood, label: usize) -> bool {
     let Ok(centre) = BoxRegion::around(&neighbourhood.centre, 0.0) else { return false };

@@ -185,7 +185,7 @@ pub fn most_splits(samples: usize, rows: usize) -> Option<u32> {
     Some(u32::try_from(most).unwrap_or(u32::MAX))
 }
 
-/// Is every row proved to be positive by interval propagation alone?
+/// Whether every row is proved to be positive by interval propagation alone.
 #[must_use]
 pub fn is_certified(extents: &[Extent]) -> bool {
     extents.iter().all(|extent| extent.propagated.lower > 0.0)

@@ -19,9 +19,9 @@ pub struct Circuit<'a> {
     constants: Values<f64>,
     /// The same in single precision, once it is asked for.
     single: OnceLock<Vec<Vec<f32>>>,
-    /// Does the node depend on a parameter?
+    /// Whether the node depends on a parameter.
     pub(super) active: Vec<bool>,
-    /// Is the node needed for the output?
+    /// Whether the node is needed for the output.
     pub(super) needed: Vec<bool>,
     pub(super) convolutions: Vec<Option<Convolution>>,
     /// Of the rearrangements.

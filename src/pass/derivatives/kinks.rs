@@ -64,7 +64,7 @@ fn sources<'c>(circuit: &'c Circuit<'_>, mut id: NodeId) -> Option<&'c [Source]>
     }
 }
 
-/// Do two different elements share the extreme value?
+/// Whether two different elements share the extreme value.
 fn tied<T: Real>(reduction: Reduction, row: &[T], sources: Option<&[Source]>) -> bool {
     let best = super::scalar::extreme(reduction, row);
     let other = |i: usize| sources.is_none_or(|sources| sources[i] != sources[best]);

@@ -11,7 +11,7 @@ use super::scalar::{derivative_changes, derivatives, extreme, order};
 use super::tape::{Tangents, Tape, View, row_length};
 use crate::ir::{Binary, Node, NodeId, Op, Reduction};
 
-/// Are the partial derivatives themselves meant, or how they change along a direction?
+/// Whether the partial derivatives themselves are meant, or how they change along a direction.
 #[derive(Clone, Copy)]
 enum Order<'t, T> {
     First,
@@ -23,7 +23,7 @@ struct Reverse<'a, T> {
     tape: &'a Tape<T>,
     seeds: usize,
     keep: Keep,
-    /// Are the parameters themselves pulled back to?
+    /// Whether the parameters themselves are pulled back to.
     leaves: bool,
 }
 
@@ -95,7 +95,7 @@ impl<T: Real> Reverse<'_, T> {
         if node.variable || self.keep != Keep::Sum { (self.tape.samples, self.seeds) } else { (1, 1) }
     }
 
-    /// Is anything pulled back to the node?
+    /// Whether anything is pulled back to the node.
     fn is_wanted(&self, id: NodeId) -> bool {
         self.circuit.active[id.index()] && (self.leaves || !self.circuit.network.node(id).operands.is_empty())
     }

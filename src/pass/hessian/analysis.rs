@@ -197,7 +197,7 @@ pub fn analyse<T: Real>(
     })
 }
 
-/// Is the Gram matrix of `order` rows affordable?
+/// Whether the Gram matrix of `order` rows is affordable.
 fn gram_fits(order: usize, d: usize, options: &HessianOptions) -> bool {
     let stored = order.saturating_mul(d).saturating_mul(8);
     let matrices = GRAM_COPIES.saturating_mul(8).saturating_mul(order.saturating_mul(order));
@@ -221,7 +221,7 @@ struct Known<'k, 'p, T> {
 }
 
 impl<T: Real> Known<'_, '_, T> {
-    /// Does the theory of stability at a minimiser apply? `None`: that is not known.
+    /// Whether the theory of stability at a minimiser applies; `None` where that is not known.
     fn applies(&self) -> Option<Result<(), String>> {
         if self.objective.loss == Loss::CrossEntropy {
             return Some(Err("cross-entropy on separable data has no finite minimiser".to_owned()));

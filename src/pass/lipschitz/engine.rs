@@ -85,7 +85,7 @@ pub struct Found {
     pub multipliers: usize,
     /// Square root of the program's dual value.
     pub relaxation: Option<f64>,
-    /// Is the bound a product over segments with inequalities of their own?
+    /// Whether the bound is a product over segments with inequalities of their own.
     pub by_segments: bool,
 }
 

@@ -352,7 +352,7 @@ impl Outcome {
     }
 }
 
-/// Are segments tried where the whole network has no inequality?
+/// Whether segments are tried where the whole network has no inequality.
 fn by_segments(bounds: Option<&Intervals>, search: &Search) -> bool {
     bounds.is_none() && matches!(search.options.engine, EngineChoice::Auto | EngineChoice::Layerwise)
 }
@@ -382,7 +382,7 @@ fn affordable(network: &Network, bounds: Option<&Intervals>, search: &mut Search
     Ok(is_affordable(form.dimension - form.inputs, search).then_some(form))
 }
 
-/// Is a matrix inequality with so many bounded coordinates tried?
+/// Whether a matrix inequality with so many bounded coordinates is tried.
 fn is_affordable(bounded: usize, search: &mut Search) -> bool {
     if bounded > BOUNDED_LIMIT {
         search.notes.push(format!(

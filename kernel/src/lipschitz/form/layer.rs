@@ -45,7 +45,7 @@ impl Weights {
         self.len() == 0
     }
 
-    /// Does every weight bound a finite number?
+    /// Whether every weight encloses a finite number.
     #[must_use]
     pub fn is_finite(&self) -> bool {
         (0..self.len()).all(|i| self.get(i).magnitude().is_finite())

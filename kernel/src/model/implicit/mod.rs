@@ -64,7 +64,7 @@ pub enum ImplicitError {
     Shape(#[from] ShapeError),
 }
 
-/// Does a file look like a description: is it JSON?
+/// Whether a file looks like a description: whether it is JSON.
 #[must_use]
 pub fn is_description(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().first() == Some(&b'{')

@@ -222,7 +222,7 @@ impl Function {
         }
     }
 
-    /// Does the function jump? It has a slope of zero elsewhere.
+    /// Whether the function jumps. It has a slope of zero elsewhere.
     #[must_use]
     pub const fn jumps(&self) -> bool {
         matches!(self, Self::Sign | Self::Floor | Self::Round)

@@ -45,7 +45,7 @@ impl<'n> NodeBounds<'n> {
         self.upper.as_deref().unwrap_or(&self.lower)
     }
 
-    /// Is every element known exactly?
+    /// Whether every element is known exactly.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.upper.is_none()

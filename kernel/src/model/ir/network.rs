@@ -88,7 +88,7 @@ pub struct Node {
     pub op: Op,
     pub operands: Vec<NodeId>,
     pub shape: Vec<usize>,
-    /// Does the input reach this node?
+    /// Whether the input reaches this node.
     pub variable: bool,
 }
 
@@ -314,7 +314,7 @@ fn printable(name: &str) -> String {
     name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect()
 }
 
-/// Does `op` map operands of shapes `operands` to a result of shape `result`?
+/// Whether `op` maps operands of shapes `operands` to a result of shape `result`.
 fn accepts(op: &Op, operands: &[&[usize]], result: &[usize]) -> bool {
     let count = |shape: &[usize]| element_count(shape).unwrap_or(usize::MAX);
     match (op, operands) {

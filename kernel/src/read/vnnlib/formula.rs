@@ -147,7 +147,7 @@ impl Formula {
         Self::Atom(Atom { inputs: Terms::new(inputs), outputs: Terms::new(outputs), bound, strict })
     }
 
-    /// Does it bound an input?
+    /// Whether it bounds an input.
     fn has_bounds(&self) -> bool {
         match self {
             Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::has_bounds),

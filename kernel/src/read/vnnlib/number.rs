@@ -34,7 +34,7 @@ impl Constant {
         Self { lower, upper, nearest, written: 0 }
     }
 
-    /// Are both certainly the same real number?
+    /// Whether both are certainly the same real number.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self == other && (self.is_exact() || self.written != 0)

@@ -179,7 +179,7 @@ impl Specification {
         self.output_shape.iter().product()
     }
 
-    /// Is the specification about a network of these shapes?
+    /// Whether the specification is about a network of these shapes.
     ///
     /// # Errors
     /// Says what was expected.
@@ -197,7 +197,7 @@ impl Specification {
         Ok(())
     }
 
-    /// Do all pairs of an input and an output between the given bounds lie in the unsafe region? Inputs are taken to
+    /// Whether all pairs of an input and an output between the given bounds lie in the unsafe region. Inputs are taken to
     /// lie in the box of the case that is found; the caller checks that one of them does.
     #[must_use]
     pub fn surely_unsafe(&self, case: usize, inputs: &[(f64, f64)], outputs: &[(f64, f64)]) -> bool {
@@ -225,14 +225,14 @@ impl Atom {
         })
     }
 
-    /// Does the atom hold for everything between the bounds? NaN does not hold.
+    /// Whether the atom holds for everything between the bounds. NaN does not hold.
     #[must_use]
     pub fn surely_holds(&self, inputs: &[(f64, f64)], outputs: &[(f64, f64)]) -> bool {
         let (_, high) = self.range(inputs, outputs);
         if self.strict { high < self.bound.lower } else { high <= self.bound.lower }
     }
 
-    /// Does a left side of at least `low` contradict the atom? NaN does not.
+    /// Whether a left side of at least `low` contradicts the atom. NaN does not.
     #[must_use]
     pub fn refuted_by(&self, low: f64) -> bool {
         if self.strict { low >= self.bound.upper } else { low > self.bound.upper }

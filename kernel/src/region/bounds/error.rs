@@ -44,7 +44,7 @@ pub enum Reason {
 }
 
 impl BoundsError {
-    /// Is there no input in the region that satisfies the fixed phases?
+    /// Whether no input in the region satisfies the fixed phases.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Node { reason: Reason::Empty, .. })

@@ -30,7 +30,7 @@ fn store(numbers: &mut [f64], from: usize, values: [f64; LANES]) {
     }
 }
 
-/// Are all entries zero?
+/// Whether all entries are zero.
 #[inline(always)]
 fn is_empty(stretch: &[f64; LANES]) -> bool {
     let mut bits = 0;

@@ -6,7 +6,7 @@ pub trait Vectorise: Sync {
     /// Tiles with twice as many columns fit in the registers.
     const WIDE: bool;
 
-    /// Is the result no longer of use? Asked often; a pass then ends with no bound.
+    /// Whether the result is no longer of use. Asked often; a pass then ends with no bound.
     fn interrupted(&self) -> bool {
         false
     }

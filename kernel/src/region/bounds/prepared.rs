@@ -20,7 +20,7 @@ pub struct LinearBounds<'n> {
     pub(super) propagator: Propagator<'n>,
     pub(super) adjoints: Vec<Option<Adjoint>>,
     pub(super) users: Vec<Vec<NodeId>>,
-    /// Can a backward pass be better than intervals at this node?
+    /// Whether a backward pass can be better than intervals at this node.
     pub(super) mixed: Vec<bool>,
     /// Linear nodes from which the output is reached without another matrix product or convolution.
     tail: Vec<bool>,
@@ -138,7 +138,7 @@ impl<'n> LinearBounds<'n> {
         Ok(analysis)
     }
 
-    /// Is this node linear, and the output reached from it without another matrix product or convolution?
+    /// Whether this node is linear, and the output is reached from it without another matrix product or convolution.
     #[must_use]
     pub fn is_tail(&self, id: NodeId) -> bool {
         self.tail[id.index()]

@@ -144,7 +144,7 @@ pub(super) struct Context {
     pub growth: f64,
     /// `γ_n` for the sum of all constants of a pass.
     pub additions: f64,
-    /// Does every operand of this node have no other user, and appear once? Then coefficients that are only passed on are
+    /// Whether every operand of this node has no other user, and appears once. Then coefficients that are only passed on are
     /// neither multiplied nor added.
     pub alone: bool,
 }

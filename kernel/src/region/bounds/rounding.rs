@@ -74,7 +74,7 @@ impl Rounding {
         if self.is_exact() { 0.0 } else { add_up(mul_up(SLACK as f64 * UNIT, magnitude), SLACK as f64 * FLUSH) }
     }
 
-    /// Is this magnitude beyond what is known not to overflow?
+    /// Whether this magnitude is beyond what is known not to overflow.
     pub fn overflows(self, magnitude: f64) -> bool {
         if self.is_exact() { !magnitude.is_finite() } else { magnitude.is_nan() || magnitude > LARGEST }
     }

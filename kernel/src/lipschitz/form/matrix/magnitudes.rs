@@ -24,7 +24,7 @@ fn product(factors: &[f64]) -> IBig {
     factors.iter().fold(IBig::ONE, |product, &factor| product * integer(factor)) << scale
 }
 
-/// Are all leading minors positive? Fraction-free elimination (Bareiss), whose pivots they are.
+/// Whether all leading minors are positive, by fraction-free elimination (Bareiss), whose pivots they are.
 fn definite(mut matrix: Vec<Vec<IBig>>) -> bool {
     let mut previous = IBig::ONE;
     for k in 0..matrix.len() {
@@ -131,7 +131,7 @@ impl Case {
         (0..inputs).all(|input| over(&std::iter::once(input).chain(inputs..inputs + hidden).collect::<Vec<_>>()))
     }
 
-    /// Is the square of the slope at zero, where all hidden units have the slope `alpha`, below the claimed one?
+    /// Whether the square of the slope at zero, where all hidden units have the slope `alpha`, is below the claimed one.
     fn exceeds_the_slope_at_zero(&self) -> bool {
         let (Function::HardSigmoid { alpha, .. }, 1, 1) = (&self.function, self.first.len(), self.second[0].len()) else {
             return true;
@@ -202,7 +202,7 @@ impl Case {
         }
     }
 
-    /// Are the multipliers numbers that a certificate may hold, and is something claimed?
+    /// Whether the multipliers are numbers that a certificate may hold, and something is claimed.
     fn is_admissible(&self) -> bool {
         let multiplier = |&value: &f64| (1e-100..1e300).contains(&value);
         // Slopes as tiny as a range that is made by its constructor never has are refused.

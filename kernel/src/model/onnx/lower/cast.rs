@@ -71,7 +71,7 @@ fn discretised(site: &mut Site, x: &Slot) -> Result<Option<Value>, NodeError> {
     Ok(Some(Value::Float(tensor)))
 }
 
-/// Can all values be stored in the type without rounding?
+/// Whether all values can be stored in the type without rounding.
 fn fits(values: &[f64], target: DataType) -> bool {
     // Bits of the significand, and the exponents of the smallest subnormal and of the largest number.
     let (bits, least, largest) = match target {

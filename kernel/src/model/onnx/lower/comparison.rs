@@ -39,7 +39,7 @@ pub(super) struct Side {
     pub subject: NodeId,
     /// The side above zero.
     pub positive: bool,
-    /// Is zero itself included?
+    /// Whether zero itself is included.
     pub zero: bool,
 }
 

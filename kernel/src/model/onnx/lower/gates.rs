@@ -108,7 +108,7 @@ fn constant_factor(reader: &Reader, id: NodeId) -> Option<(NodeId, Factor)> {
     }
 }
 
-/// Is `value · gate` a gated activation?
+/// Whether `value · gate` is a gated activation.
 fn recognise(reader: &Reader, value: NodeId, gate: NodeId) -> Option<Gate> {
     let node = reader.see(gate);
     let operand = node.operands.first().copied()?;

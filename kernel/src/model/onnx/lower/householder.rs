@@ -46,7 +46,7 @@ pub(super) fn select(site: &mut Site, side: Side, x: NodeId, y: NodeId) -> Resul
     rebuild(site, &plane, above, kept, first).map(Some)
 }
 
-/// Is `reflected` the reflection of `kept`? `Some(true)` for the first half, `Some(false)` for the second.
+/// Whether `reflected` is the reflection of `kept`: `Some(true)` for the first half, `Some(false)` for the second.
 #[allow(clippy::float_cmp)] // doubling an angle is exact
 fn reflects(reader: &Reader, plane: &Plane, kept: NodeId, reflected: NodeId) -> Option<bool> {
     let [a, b] = terms(reader, reflected)?;

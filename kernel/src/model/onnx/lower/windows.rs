@@ -181,7 +181,7 @@ impl Window {
     }
 }
 
-/// Is the whole pooling small enough to be written down window by window?
+/// Whether the whole pooling is small enough to be written down window by window.
 pub(super) fn is_bounded(windows: &[Window], planes: usize) -> bool {
     let extents = windows.iter().flat_map(|window| [window.output, window.kernel]);
     let per_plane = extents.fold(1usize, usize::saturating_mul);
