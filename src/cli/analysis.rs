@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::first;
 use super::hessian;
 use super::interrupt;
 use super::inverse;
@@ -24,10 +25,11 @@ use crate::data::{split_pair, write_npy};
 use crate::files;
 use crate::query::figures::Figures;
 use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, evidence, seal, validate};
+use crate::report::screen::painted;
 use crate::report::{AnalysisReport, CheckedFile, json, robustness_csv, visible_lines};
 
 #[derive(clap::Args)]
-#[command(group(clap::ArgGroup::new("pass").required(true).multiple(true)))]
+#[command(group(clap::ArgGroup::new("pass").multiple(true)))]
 #[command(group(clap::ArgGroup::new("perturbing").multiple(true)))]
 pub struct Analysis {
     /// The network: an ONNX file, or an implicit network as JSON; possibly gzipped
@@ -153,8 +155,13 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
     set_threads(arguments.common.threads)?;
     interrupt::listen();
-    let subjects = Subjects::new(path.to_owned(), super::load(path, &output)?);
+    let model = super::load(path, &output).map_err(|failure| meant(failure, path))?;
+    let subjects = Subjects::new(path.to_owned(), model);
     let queries = arguments.queries(&subjects.model.input.shape)?;
+    if queries.is_empty() {
+        let known = first::Known { data: arguments.common.data.as_deref(), limits: arguments.limits() };
+        return first::run(&subjects, &known, &output);
+    }
     arguments.check_files(path, &queries, &output)?;
     let target = arguments.certificate(path);
     let target = Target::open(&target, &identity(&subjects.model), arguments.common.fresh, &output)?;
@@ -196,6 +203,14 @@ pub fn run(arguments: &Analysis) -> Result<ExitStatus, Failure> {
             Err(failure.ending(worst))
         }
         None => Ok(status),
+    }
+}
+
+/// A word that is no file and almost a command was meant to be one.
+fn meant(failure: Failure, path: &Path) -> Failure {
+    match super::nearest_command(&path.to_string_lossy()).filter(|_| !path.exists()) {
+        Some(command) => failure.with_hint(format!("did you mean `verify {command}`?")),
+        None => failure,
     }
 }
 
@@ -307,7 +322,7 @@ fn conclude(
     let report =
         AnalysisReport::new(&subjects.path, &subjects.model, figures, certificate, checked.as_ref(), kept, start.elapsed());
     let text = match output.format {
-        OutputFormat::Text => visible_lines(&report.to_string()),
+        OutputFormat::Text => visible_lines(&if output.is_verbose() { format!("{report:#}") } else { report.to_string() }),
         OutputFormat::Json => json(&report).map_err(Failure::error)?,
     };
     // A result of its own goes where the report would.
@@ -317,6 +332,8 @@ fn conclude(
     } else if standard {
         eprint!("{text}");
         Ok(())
+    } else if output.format == OutputFormat::Text {
+        output.standard(&painted(&text))
     } else {
         output.standard(&text)
     };

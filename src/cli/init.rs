@@ -5,23 +5,37 @@ use std::path::{Path, PathBuf};
 
 use super::output::{Output, apart, write};
 use super::{ExitStatus, Failure};
-use crate::certificate::{ClaimKind, Norm};
+use crate::certificate::{ClaimKind, Norm, Perturbation, Semantics};
+use crate::data::Dataset;
 use crate::onnx::Model;
 use crate::policy::FILE_NAME;
-use crate::query::{Limits, LipschitzQuery, Query, Subjects, answer};
+use crate::query::figures::Figures;
+use crate::query::{Limits, LipschitzQuery, Query, RobustnessQuery, Samples, Subjects, answer};
+use crate::vnnlib::Constant;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The network: an ONNX file, or an implicit network as JSON; possibly gzipped
     #[arg(value_name = "MODEL")]
     model: PathBuf,
+    /// Samples with labels: the policy then also has a rule about how many of them keep their class, with the share that is
+    /// proved today
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Size of the changes of that rule, in the units of the data [default: a hundredth of their range, or less where the model
+    /// does not bear it]
+    #[arg(long, value_name = "EPS", requires = "data", value_parser = super::units::size)]
+    eps: Option<String>,
+    /// How many samples the rule is about, from the first
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    samples: u32,
     /// Where to write the policy
     #[arg(short, long, value_name = "FILE", default_value = FILE_NAME)]
     output: PathBuf,
     /// Replace a policy that exists
     #[arg(long)]
     force: bool,
-    /// Seconds for the search that the first limit is taken from
+    /// Seconds for each search that a limit is taken from
     #[arg(long, value_name = "TIME", value_parser = super::units::time, default_value = "20", env = "VERIFY_TIMEOUT")]
     timeout: std::time::Duration,
     /// No progress, notes or warnings on standard error
@@ -31,7 +45,9 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::to(None, arguments.quiet, false);
-    apart(&[("-o", &arguments.output)], &[&arguments.model])?;
+    let read: Vec<&Path> =
+        [Some(&arguments.model), arguments.data.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    apart(&[("-o", &arguments.output)], &read)?;
     if std::fs::symlink_metadata(&arguments.output).is_ok() && !arguments.force {
         let message = format!("`{}` exists", arguments.output.display());
         return Err(Failure::error(message).with_hint("`--force` replaces it, `-o FILE` writes elsewhere"));
@@ -56,7 +72,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     if Path::new(&path).is_absolute() {
         output.note("the model lies outside the policy's folder: `verify gate --allow-outside` accepts that, or copy it there");
     }
-    let text = policy(&path, model, bound);
+    let robust = arguments.data.as_deref().map(|data| robustness(arguments, data, &subjects, &output)).transpose()?;
+    let robust = robust.map(|found| Robust { data: relative(&found.data, folder).into(), ..found });
+    if robust.as_ref().is_some_and(|found| found.data.is_absolute()) {
+        output.note("the data lie outside the policy's folder: `verify gate --allow-outside` accepts that, or copy them there");
+    }
+    let text = policy(&path, model, bound, robust.as_ref());
     write(&arguments.output, text.as_bytes())?;
     output.results(&format!("{}: written; `verify gate` applies it\n", arguments.output.display()))?;
     Ok(ExitStatus::Established)
@@ -69,7 +90,68 @@ fn relative(model: &Path, folder: &Path) -> String {
     model.strip_prefix(&folder).unwrap_or(&model).to_string_lossy().replace('\\', "/")
 }
 
-fn policy(path: &str, model: &Model, bound: Option<f64>) -> String {
+/// What the model bears today.
+struct Robust {
+    data: PathBuf,
+    samples: u32,
+    epsilon: String,
+    /// The share that is proved to keep its class, rounded down to two digits.
+    share: f64,
+    /// Samples that are classified as labelled before any change.
+    right: usize,
+}
+
+/// Sizes of changes that are tried where none is given, as parts of the range of the data.
+const TRIED: [f64; 3] = [0.01, 0.0025, 0.0005];
+
+/// Finds a size of changes that at least half of what the model gets right bears.
+fn robustness(arguments: &Arguments, data: &Path, subjects: &Subjects, output: &Output) -> Result<Robust, Failure> {
+    let dataset = Dataset::open(data, None).map_err(Failure::error)?;
+    let count = arguments.samples.min(u32::try_from(dataset.len()).unwrap_or(u32::MAX));
+    let values = (0..count as usize).flat_map(|sample| dataset.input(sample));
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    let range = if high > low { high - low } else { 1.0 };
+    let sizes = match &arguments.eps {
+        // A policy has decimals alone.
+        Some(epsilon) => vec![Constant::parse_quotient(epsilon).map_or_else(|| epsilon.clone(), |size| size.nearest.to_string())],
+        None => TRIED.iter().map(|part| round(part * range)).collect(),
+    };
+    let limits = Limits { time: Some(arguments.timeout), ..Limits::default() };
+    let mut best = None;
+    for epsilon in sizes {
+        let perturbation = Perturbation {
+            norm: Norm::Linf,
+            epsilon: epsilon.clone(),
+            clip: None,
+            mean: Vec::new(),
+            deviation: Vec::new(),
+            channel_axis: None,
+        };
+        let samples = Samples { data: data.to_owned(), labels: None, count: Some(count) };
+        let query = Query::Robustness(RobustnessQuery { samples, perturbation, semantics: Semantics::Real });
+        let found = answer(subjects, &query, &limits, &()).map_err(|error| Failure::query(&arguments.model, &error))?;
+        let Figures::Robustness(figures) = found.figures else { break };
+        let share = (100 * figures.robust / figures.samples.max(1)) as f64 / 100.0;
+        let right = figures.clean_accuracy.right;
+        let enough = 2 * figures.robust >= right;
+        if best.is_none() {
+            found.notes.iter().for_each(|note| output.note(note));
+        }
+        best = Some(Robust { data: data.to_owned(), samples: count, epsilon, share, right });
+        if enough {
+            break;
+        }
+    }
+    best.ok_or_else(|| Failure::internal("no size of changes was tried"))
+}
+
+/// One digit, as people write it.
+fn round(size: f64) -> String {
+    let rounded: f64 = format!("{size:.0e}").parse().unwrap_or(size);
+    rounded.to_string()
+}
+
+fn policy(path: &str, model: &Model, bound: Option<f64>, robust: Option<&Robust>) -> String {
     let stem = path.rsplit('/').next().unwrap_or(path);
     let stem =
         stem.strip_suffix(".gz").unwrap_or(stem).strip_suffix(".onnx").or_else(|| stem.strip_suffix(".json")).unwrap_or(stem);
@@ -104,6 +186,16 @@ fn policy(path: &str, model: &Model, bound: Option<f64>) -> String {
         quoted(path),
         model.whole_digest(),
     );
+    let robustness = match robust {
+        Some(Robust { data, samples, epsilon, share, right }) => format!(
+            "# Today {share} of the first {samples} samples is proved; unchanged, {right} of them are classified as labelled.\n\
+             [[models.{name}.robustness]]\ndata = {}\nsamples = {samples}\nnorm = \"linf\"\nepsilon = {epsilon}\nmin-certified-accuracy = {share:?}\n",
+            quoted(&data.to_string_lossy())
+        ),
+        None => format!(
+            "# [[models.{name}.robustness]]\n# data = \"data/test.npz\"\n# samples = 100\n# norm = \"linf\"\n# epsilon = 0.01\n# min-certified-accuracy = 0.8\n"
+        ),
+    };
     let comment = if bound.is_some() { "" } else { "# " };
     let limit = bound.map_or_else(|| "1.0".to_owned(), |bound| format!("{:?}", above(bound)));
     let found = bound.map_or_else(
@@ -116,7 +208,7 @@ fn policy(path: &str, model: &Model, bound: Option<f64>) -> String {
          # It exceeds the baseline's by at most this fraction.\n# max-regression = 0.05\n\n\
          # The share of samples that keep their class under every perturbation, `input` saying how samples become inputs.\n\
          # [models.{name}.input]\n# mean = [0.0]\n# std = [1.0]\n# clip = [0.0, 1.0]\n\
-         # [[models.{name}.robustness]]\n# data = \"data/test.npz\"\n# samples = 100\n# norm = \"linf\"\n# epsilon = 0.01\n# min-certified-accuracy = 0.8\n\n\
+         {robustness}\n\
          # The property of a VNN-LIB file holds.\n# [[models.{name}.specification]]\n# file = \"specs/property.vnnlib\"\n\n\
          # How tight interval propagation is, on average over the samples: 1 where its boxes are the smallest.\n\
          # [[models.{name}.tightness]]\n# data = \"data/test.npz\"\n# samples = 100\n# epsilon = 0.01\n# min-tightness = 0.1\n\n\
@@ -140,7 +232,12 @@ fn above(bound: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::above;
+    use super::{above, round};
+
+    #[test]
+    fn sizes_have_one_digit() {
+        assert_eq!((round(0.01), round(0.0025), round(2.55)), ("0.01".to_owned(), "0.002".to_owned(), "3".to_owned()));
+    }
 
     #[test]
     fn limits_are_round_and_above() {

@@ -10,6 +10,7 @@ mod constants;
 mod diff;
 mod explain;
 mod failure;
+mod first;
 mod gate;
 mod hessian;
 mod init;
@@ -57,6 +58,18 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
+    /// What the code says that no message has said: also where nothing else is printed.
+    const fn meaning(self) -> Option<&'static str> {
+        match self {
+            Self::Established | Self::Error => None,
+            Self::Violated => Some("a policy is violated, or a property is refuted"),
+            Self::Inconclusive => Some("inconclusive: nothing is refuted, and not everything is established"),
+            Self::Refused => Some("a certificate was refused"),
+        }
+    }
+}
+
+impl ExitStatus {
     /// The status of two results together: what is refuted outweighs what is not established.
     const fn worse(self, other: Self) -> Self {
         const fn rank(status: ExitStatus) -> u8 {
@@ -88,6 +101,7 @@ Exit codes:
 
 const EXAMPLES: &str = "\
 Examples:
+  verify model.onnx
   verify model.onnx --lipschitz l2
   verify check model.certificate.json --model model.onnx
   verify model.onnx --spec property.vnnlib
@@ -103,6 +117,9 @@ Examples:
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Colours in results on standard output: where it is a terminal and `NO_COLOR` is not set, or always, or never
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Colours,
     #[command(flatten)]
     analysis: analysis::Analysis,
 }
@@ -143,6 +160,36 @@ pub enum OutputFormat {
     Json,
 }
 
+/// When results are coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Colours {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colours {
+    /// Tells reports about the terminal.
+    fn apply(self) {
+        use std::io::IsTerminal;
+        let terminal = std::io::stdout().is_terminal();
+        let colours = match self {
+            Self::Auto => terminal && no_color_is_unset(),
+            Self::Always => true,
+            Self::Never => false,
+        };
+        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        let measured = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+        crate::report::screen::set(columns.or_else(measured), colours);
+    }
+}
+
+/// Whether the user has not asked every program for no colours.
+fn no_color_is_unset() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Where results go, and how.
 #[derive(clap::Args, Clone, Debug)]
 pub struct OutputArguments {
@@ -177,19 +224,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return usage(&error, &first).into();
         }
     };
-    match dispatch(arguments) {
-        Ok(status) => status.into(),
+    arguments.color.apply();
+    let status = match dispatch(arguments) {
+        Ok(status) => status,
         Err(failure) => {
             failure.tell();
-            failure.status().into()
+            failure.status()
         }
+    };
+    if let Some(meaning) = status.meaning() {
+        eprintln!("exit code {}: {meaning}", status as u8);
     }
+    status.into()
 }
 
 /// The parser's own message, its first paragraph ending with the code. `first` stands where a command may.
 fn usage(error: &clap::Error, first: &str) -> ExitStatus {
     use std::io::IsTerminal;
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = std::io::stderr().is_terminal() && no_color_is_unset();
     let text = if colours { error.render().ansi().to_string() } else { error.render().to_string() };
     // Without arguments it is the help.
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

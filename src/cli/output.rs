@@ -67,6 +67,18 @@ impl Output {
         }
     }
 
+    pub const fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Writes results that are text for people: in colour, where they go to a terminal that shows it.
+    pub fn text(&self, text: &str) -> Result<(), Failure> {
+        match &self.file {
+            Some(path) => write(path, text.as_bytes()),
+            None => self.standard(&crate::report::screen::painted(text)),
+        }
+    }
+
     /// Writes to standard output.
     #[allow(clippy::unused_self)] // the stream is this one's
     pub fn standard(&self, text: &str) -> Result<(), Failure> {

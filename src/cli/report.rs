@@ -68,6 +68,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let single = [Some(&arguments.model), arguments.policy.as_ref(), arguments.baseline.as_ref()];
     output.apart_from(named.into_iter().flatten().chain(single.into_iter().flatten()).map(PathBuf::as_path))?;
     let by_name = arguments.output.as_deref().and_then(ReportFormat::of_path);
+    if let (None, None, Some(path)) = (arguments.format, by_name, &arguments.output) {
+        let message = format!("`{}`: the name does not end in .html, .md, .json, .sarif, .xml or .txt", path.display());
+        return Err(Failure::error(message).with_hint("`--format` names the format"));
+    }
     let format = arguments.format.or(by_name).unwrap_or_default();
     let model = Arc::new(super::load(&arguments.model, &output)?);
     let policy = arguments.policy.as_deref().map(|path| open(Some(path))).transpose()?;
@@ -95,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
             Ok((certificate, bundle)) => {
                 let checked = check(&certificate, &bundle, &model, &files);
                 let checked = CheckedFile::new(shown(path), &certificate, &bundle, &checked);
-                sections.push(CertificateSection::new(&certificate, &bundle, &checked, &model, recheck, true));
+                sections.push(CertificateSection::new(&certificate, &bundle, &checked, &model, recheck, Some(&files)));
                 if checked.refusal.is_none() {
                     accepted.push(Accepted { certificate, bundle, checked });
                 }
@@ -130,7 +134,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         section.changes = accepted.iter().flat_map(of).collect();
     }
     let audit = Audit::new(vec![section], policy);
-    output.results(&format.render(&audit).map_err(Failure::error)?)?;
+    let text = format.render(&audit).map_err(Failure::error)?;
+    match format {
+        ReportFormat::Text => output.text(&text)?,
+        _ => output.results(&text)?,
+    }
     Ok(status(audit.verdict.status))
 }
 

@@ -9,6 +9,7 @@ use super::constants::{self, Constants};
 use super::{Failure, units};
 use crate::certificate::{Norm, Perturbation, Semantics};
 use crate::query::{Query, RobustnessQuery};
+use crate::vnnlib::Constant;
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -88,7 +89,14 @@ impl Arguments {
     pub fn perturbation(&self, shape: &[usize]) -> Result<Perturbation, Failure> {
         let clip = match &self.clip[..] {
             [] => None,
-            [low, high] => Some([low.clone(), high.clone()]),
+            [low, high] => {
+                let number = |text: &str| Constant::parse_quotient(text).map(|number| number.nearest);
+                if number(low) > number(high) {
+                    let message = format!("`--clip {low},{high}`: the lower end is above the upper one");
+                    return Err(Failure::error(message).with_hint("inputs stay between two numbers: `--clip 0,1`"));
+                }
+                Some([low.clone(), high.clone()])
+            }
             _ => return Err(Failure::error("`--clip` takes two numbers: `--clip 0,1`")),
         };
         Ok(Perturbation {

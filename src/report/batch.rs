@@ -5,7 +5,6 @@ use std::fmt;
 
 use serde::Serialize;
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use super::visible;
 use crate::certificate::Semantics;
@@ -121,6 +120,6 @@ impl fmt::Display for BatchReport {
             let times = [s.median_seconds, s.most_seconds].map(|seconds| format!("{seconds:.2}"));
             table.push_record([visible(group)].into_iter().chain(counts).chain(times));
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))
+        writeln!(f, "{}", super::screen::table(table))
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use super::audit::{Change, Direction};
 use super::visible;
@@ -41,7 +40,7 @@ impl fmt::Display for DiffReport {
                 [visible(&change.claim), change.figure.clone(), dash(&change.old), dash(&change.new), dash(&change.change)];
             table.push_record(cells.into_iter().chain([direction.to_owned()]));
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        writeln!(f, "{}", super::screen::table(table))?;
         for change in &self.changes {
             if let Some(detail) = &change.detail {
                 writeln!(f, "{}: {}", visible(&change.claim), visible(detail))?;

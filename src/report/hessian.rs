@@ -3,7 +3,6 @@
 use std::fmt;
 
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use crate::pass::derivatives::Precision;
 use crate::query::figures::{Computed, HessianFigures, StabilityFigures};
@@ -52,7 +51,7 @@ impl fmt::Display for HessianFigures {
             table.push_record(["alignment of SGD's noise μ", &number(alignment), "", "descriptive"]);
         }
         if !self.figures.is_empty() {
-            writeln!(f, "{}", table.build().with(Style::rounded()))?;
+            writeln!(f, "{}", super::screen::table(table))?;
         }
         if self.parameters.len() > 1 && self.parameters.iter().all(|row| row.trace_gauss_newton.is_some()) {
             let mut table = Builder::default();
@@ -60,7 +59,7 @@ impl fmt::Display for HessianFigures {
             for row in &self.parameters {
                 table.push_record([&row.name, &row.size.to_string(), &row.trace_gauss_newton.map_or(String::new(), number)]);
             }
-            writeln!(f, "{}", table.build().with(Style::rounded()))?;
+            writeln!(f, "{}", super::screen::table(table))?;
         }
         if let Some(stability) = &self.stability {
             stability.fmt(f)?;
@@ -94,7 +93,7 @@ impl fmt::Display for StabilityFigures {
         table.push_record(["top direction, necessary", &number(self.top_direction), "Mulayoff-Michaeli (15)"]);
         table.push_record(["sufficient", &number(self.sufficient), ""]);
         table.push_record(["critical batch size", &self.critical_batch, ""]);
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        writeln!(f, "{}", super::screen::table(table))?;
         writeln!(f, "about plain SGD, linearised here, with independent batches; not momentum, Adam, epochs, or generalisation")
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use crate::certificate::CurvatureMatrix;
 use crate::query::figures::{Computed, InverseFigures, PruningFigures};
@@ -31,7 +30,7 @@ impl fmt::Display for InverseFigures {
             None => (number(self.residual), "computed, not certified"),
         };
         table.push_record(["residual ‖Fx − v‖/‖v‖", &residual, how]);
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        writeln!(f, "{}", super::screen::table(table))?;
         if let Some(pruning) = &self.pruning {
             pruning.fmt(f)?;
         }
@@ -42,7 +41,7 @@ impl fmt::Display for InverseFigures {
                 let label = row.label.map_or(String::new(), |label| label.to_string());
                 table.push_record([&row.sample.to_string(), &label, &number(row.leverage)]);
             }
-            writeln!(f, "{}", table.build().with(Style::rounded()))?;
+            writeln!(f, "{}", super::screen::table(table))?;
         }
         if !self.not_done.is_empty() {
             writeln!(f, "not done within the time limit: {}", self.not_done.join(", "))?;
@@ -59,7 +58,7 @@ impl fmt::Display for PruningFigures {
             let median = row.curve.get(4).map_or(String::new(), |value| number(*value));
             table.push_record([&row.name, &row.size.to_string(), &row.removed.to_string(), &median]);
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        writeln!(f, "{}", super::screen::table(table))?;
         writeln!(f, "{} of {} weights removed, at a quadratic cost of {}", self.removed, self.of, number(self.quadratic_cost))?;
         let [before, after, plain] = [self.loss_before, self.loss_after, self.loss_without_update].map(number);
         writeln!(f, "measured loss: {before} before, {after} after ({plain} without updating the other weights)")?;

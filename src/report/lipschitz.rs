@@ -3,11 +3,12 @@
 use std::fmt;
 
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use crate::certificate::{Norm, Number};
 use crate::pass::lipschitz::Engine;
 use crate::query::figures::{LipschitzBound, LipschitzFigures};
+use crate::sound::round::mul_up;
+use crate::sound::upper_decimal;
 
 /// Functionals that the text shows.
 const SHOWN: usize = 12;
@@ -32,7 +33,7 @@ impl fmt::Display for LipschitzFigures {
             "`--output-format json` shows all".to_owned(),
         ]);
         table.push_record(["largest".to_owned(), Number::lower(largest).to_string(), String::new()]);
-        writeln!(f, "{}", table.build().with(Style::rounded()))
+        writeln!(f, "{}", super::screen::table(table))
     }
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for LipschitzBound {
             table.push_record(["implicit equations", "well posed", "proved: exactly one solution for every input"]);
         }
         if let Some(lower) = &self.lower_bound {
-            table.push_record(["certified lower bound", lower, "proved: attained by a pair of points"]);
+            table.push_record(["attained by two inputs", lower, "proved"]);
         }
         if let Some(product) = &self.norm_product {
             let name = match self.norm {
@@ -56,17 +57,20 @@ impl fmt::Display for LipschitzBound {
             };
             table.push_record([name, product, "proved"]);
         }
-        if let Some(relaxation) = self.relaxation {
-            table.push_record(["optimum of the relaxation", &format!("≈ {}", estimate(relaxation)), "estimated"]);
+        // How it was found is for those who ask (`-v`).
+        if f.alternate() {
+            if let Some(relaxation) = self.relaxation {
+                table.push_record(["optimum of the relaxation", &format!("≈ {}", estimate(relaxation)), "estimated"]);
+            }
+            let engine = if layerwise {
+                "a matrix inequality for each segment".to_owned()
+            } else if self.matrix_order > 0 {
+                format!("matrix of order {}, {} multipliers", self.matrix_order, self.multipliers)
+            } else {
+                "no matrix inequality gave a smaller bound".to_owned()
+            };
+            table.push_record(["engine", &self.engine, &engine]);
         }
-        let engine = if layerwise {
-            "a matrix inequality for each segment".to_owned()
-        } else if self.matrix_order > 0 {
-            format!("matrix of order {}, {} multipliers", self.matrix_order, self.multipliers)
-        } else {
-            "no matrix inequality gave a smaller bound".to_owned()
-        };
-        table.push_record(["engine", &self.engine, &engine]);
         for [functional, bound] in self.functionals.iter().take(SHOWN) {
             table.push_record([functional.as_str(), bound, "proved"]);
         }
@@ -74,8 +78,26 @@ impl fmt::Display for LipschitzBound {
         if more > 0 {
             table.push_record([format!("… and {more} more"), String::new(), "`--output-format json` shows all".to_owned()]);
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))
+        writeln!(f, "{}", super::screen::table(table))?;
+        match self.bound.parse::<f64>() {
+            Ok(bound) if bound.is_finite() => writeln!(f, "{}", meaning(self.norm, bound.next_up())),
+            _ => Ok(()),
+        }
     }
+}
+
+/// A change of the inputs that a bound is explained with.
+const CHANGE: f64 = 0.02;
+
+/// What a bound means for a change of the inputs, rounded up.
+fn meaning(norm: Norm, bound: f64) -> String {
+    let moves = upper_decimal(mul_up(CHANGE.next_up(), bound), 3);
+    let size = match norm {
+        Norm::L1 => "absolute changes of the inputs that add up to",
+        Norm::L2 => "a change of the inputs by a Euclidean distance of",
+        Norm::Linf => "a change of every input by at most",
+    };
+    format!("It means: {size} ε = {CHANGE} moves no output by more than {moves}.")
 }
 
 /// To nearest: an estimate has no safe side.

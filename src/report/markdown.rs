@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::audit::{Audit, ModelSection, assurance_word, status_word};
+use super::audit::{Audit, ModelSection, Outcome, assurance_word, status_word};
 use super::visible;
 use crate::policy::Status;
 
@@ -19,7 +19,7 @@ pub fn render(audit: &Audit) -> String {
     let _ = writeln!(text, "## {mark} {}\n\n{}\n\n{}\n", audit.verdict.title, audit.verdict.meaning, audit.verdict.scope);
     if let Some(policy) = &audit.policy {
         let _ = writeln!(text, "| rule | limit | value | margin | status |\n|---|---|---|---|---|");
-        for rule in &policy.rules {
+        for rule in policy.by_urgency() {
             let status = if rule.status == Status::Met { "met".to_owned() } else { format!("**{}**", status_word(rule.status)) };
             let cells = [
                 &rule.id,
@@ -56,18 +56,32 @@ fn of_model(text: &mut String, model: &ModelSection) {
         model.digest,
         model.parameters
     );
-    if model.certificates.iter().any(|certificate| !certificate.claims.is_empty()) {
-        let _ = writeln!(text, "| claim | assurance | statement |\n|---|---|---|");
-        for claim in model.certificates.iter().flat_map(|certificate| &certificate.claims) {
+    if !model.questions.is_empty() {
+        let _ = writeln!(text, "| question | answer | outcome | assurance |\n|---|---|---|---|");
+        for question in &model.questions {
+            let answer = format!("{} {}", question.headline.value, question.headline.unit);
+            let outcome = match question.outcome {
+                Outcome::Violated => format!("**{}**", question.word()),
+                _ => question.word().to_owned(),
+            };
+            let assurance = assurance_word(question.assurance);
+            let _ = writeln!(text, "| {} | {} | {outcome} | {assurance} |", escaped(&question.question), escaped(&answer));
+        }
+        text.push('\n');
+        for claim in model.questions.iter().flat_map(|question| &question.claims) {
+            let claim = &model.certificates[claim[0]].claims[claim[1]];
             let _ = writeln!(
                 text,
-                "| {} | {} | {} ({}, {}) |",
+                "- {}, {}\\: {} ({}, {})",
                 escaped(&claim.id),
                 assurance_word(claim.assurance),
                 escaped(&claim.statement),
                 claim.domain,
                 claim.semantics.words()
             );
+            for example in &claim.examples {
+                let _ = writeln!(text, "  - {}\\: {}", escaped(&example.title), escaped(&example.sentence));
+            }
         }
         text.push('\n');
     }

@@ -19,6 +19,7 @@ mod markup;
 mod policy;
 mod robustness;
 mod sarif;
+pub mod screen;
 mod specification;
 mod svg;
 mod text;
@@ -44,7 +45,8 @@ pub fn json(report: &impl serde::Serialize) -> Result<String, serde_json::Error>
 }
 
 /// A duration for people.
-fn duration(time: std::time::Duration) -> String {
+#[must_use]
+pub fn duration(time: std::time::Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use super::audit::assurance_word;
 use super::visible;
@@ -85,6 +84,6 @@ impl fmt::Display for PolicyReport<'_> {
                 rule.assurance.to_owned(),
             ]);
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))
+        writeln!(f, "{}", super::screen::table(table))
     }
 }

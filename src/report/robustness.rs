@@ -3,9 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
-use crate::certificate::Semantics;
+use crate::certificate::{Norm, Semantics};
 use crate::query::figures::RobustnessFigures;
 
 impl fmt::Display for RobustnessFigures {
@@ -28,11 +27,25 @@ impl fmt::Display for RobustnessFigures {
             "{} by intervals, {} by backward bounds, {} by Lipschitz margins",
             self.by_intervals, self.by_backward_bounds, self.by_lipschitz_margins
         );
-        table.push_record(["robust", &self.robust.to_string(), &methods]);
+        // What proved them is for those who ask (`-v`).
+        table.push_record(["robust", &self.robust.to_string(), if f.alternate() { &methods } else { "" }]);
         let wrong = format!("{} of them misclassified as they are", self.misclassified);
         table.push_record(["falsified", &self.falsified.to_string(), &wrong]);
         table.push_record(["unknown", &self.unknown.to_string(), ""]);
-        writeln!(f, "{}", table.build().with(Style::rounded()))
+        writeln!(f, "{}", super::screen::table(table))?;
+        let change = match self.perturbation.norm {
+            Norm::Linf => "every input value changes",
+            Norm::L1 | Norm::L2 => "the input moves in Euclidean distance",
+        };
+        writeln!(
+            f,
+            "It means: {} of {} samples keep their class when {change} by at most {}; for {} a change is known that alters it{}.",
+            self.robust,
+            self.samples,
+            self.perturbation.epsilon,
+            self.falsified,
+            if self.unknown > 0 { format!(", {} are open", self.unknown) } else { String::new() }
+        )
     }
 }
 

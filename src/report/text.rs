@@ -3,7 +3,6 @@
 use std::fmt;
 
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use super::audit::{Audit, PolicySection, assurance_word, status_word};
 use super::visible;
@@ -27,12 +26,12 @@ impl fmt::Display for PolicySection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Builder::default();
         table.push_record(["rule", "limit", "value", "margin", "status"]);
-        for rule in &self.rules {
+        for rule in self.by_urgency() {
             let value = rule.value.as_deref().unwrap_or("–");
             let room = rule.room.as_deref().unwrap_or("–");
             table.push_record([rule.id.as_str(), &rule.limit, value, room, status_word(rule.status)].map(visible));
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))?;
+        writeln!(f, "{}", super::screen::table(table))?;
         for rule in &self.rules {
             if let Some(statement) = &rule.statement {
                 writeln!(f, "{}: {}", visible(&rule.id), visible(statement))?;
@@ -49,11 +48,20 @@ impl fmt::Display for PolicySection {
 fn claims(audit: &Audit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for model in &audit.models {
         writeln!(f, "{}: sha256 {}, {} parameters", visible(&model.path), model.digest, model.parameters)?;
-        for certificate in &model.certificates {
-            for claim in &certificate.claims {
+        for question in &model.questions {
+            let (unit, value) = (visible(&question.headline.unit), visible(&question.headline.value));
+            writeln!(f, "{}: {value} {unit} [{}]", visible(&question.question), question.word())?;
+            writeln!(f, "  {}", visible(&question.sentence))?;
+            for &[certificate, claim] in &question.claims {
+                let claim = &model.certificates[certificate].claims[claim];
                 let (assurance, statement) = (assurance_word(claim.assurance), visible(&claim.statement));
                 writeln!(f, "  {assurance}: {statement} ({}, {})", claim.domain, claim.semantics.words())?;
+                for example in &claim.examples {
+                    writeln!(f, "  {}: {}", visible(&example.title).to_lowercase(), example.sentence)?;
+                }
             }
+        }
+        for certificate in &model.certificates {
             if let Some(refusal) = &certificate.refusal {
                 writeln!(f, "  refused: {}: {} [{}]", visible(&certificate.path), visible(&refusal.reason), refusal.code)?;
             }

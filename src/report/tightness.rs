@@ -3,7 +3,6 @@
 use std::fmt;
 
 use tabled::builder::Builder;
-use tabled::settings::Style;
 
 use crate::query::figures::TightnessFigures;
 
@@ -48,6 +47,6 @@ impl fmt::Display for TightnessFigures {
             );
             table.push_record([names, share, first]);
         }
-        writeln!(f, "{}", table.build().with(Style::rounded()))
+        writeln!(f, "{}", super::screen::table(table))
     }
 }

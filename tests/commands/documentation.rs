@@ -72,6 +72,11 @@ fn run(file: &Path, outputs: bool) -> usize {
             std::fs::copy(&path, folder.path().join("models").join(path.file_name().unwrap())).unwrap();
         }
     }
+    std::fs::create_dir(folder.path().join("specs")).unwrap();
+    for entry in std::fs::read_dir(repository("specs")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join("specs").join(path.file_name().unwrap())).unwrap();
+    }
     let program = PathBuf::from(env!("CARGO_BIN_EXE_verify"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
     let text = std::fs::read_to_string(file).unwrap();
@@ -108,6 +113,23 @@ fn run(file: &Path, outputs: bool) -> usize {
     count
 }
 
+/// The chapters of the book.
+fn chapters() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut chapters: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
+    chapters.sort();
+    chapters
+}
+
+/// A reader sees it in twenty seconds.
+#[test]
+fn the_readme_is_short_and_begins_with_what_it_is_for() {
+    let text = std::fs::read_to_string(repository("README.md")).unwrap();
+    assert!(text.lines().count() < 150);
+    let first: String = text.lines().take(30).collect::<Vec<_>>().join("\n");
+    assert!(first.contains("cargo run --release -- models/digits_relu.onnx --lipschitz l2") && first.contains("cargo test"));
+}
+
 #[test]
 fn the_commands_of_the_readme_work() {
     // Its numbers and times are those of one run.
@@ -116,16 +138,14 @@ fn the_commands_of_the_readme_work() {
 
 #[test]
 fn the_commands_of_the_book_work() {
-    let mut chapters: Vec<PathBuf> = std::fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    chapters.sort();
-    let counts: Vec<usize> = chapters.iter().map(|chapter| run(chapter, true)).collect();
+    let counts: Vec<usize> = chapters().iter().map(|chapter| run(chapter, true)).collect();
     assert!(counts.iter().sum::<usize>() >= 15, "{counts:?}");
 }
 
 /// What is shown and not run is what needs more than this repository: a clone, Python, a service.
 #[test]
 fn every_command_of_ours_that_is_shown_is_run() {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files = chapters();
     files.push(repository("README.md"));
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
@@ -144,7 +164,7 @@ fn every_command_of_ours_that_is_shown_is_run() {
 
 #[test]
 fn links_of_the_documents_lead_somewhere() {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files = chapters();
     files.push(repository("README.md"));
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();

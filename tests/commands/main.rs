@@ -31,5 +31,6 @@ mod documentation;
 mod gate;
 mod kept;
 mod limits;
+mod mistakes;
 mod report;
 mod reports;

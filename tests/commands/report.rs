@@ -95,7 +95,9 @@ fn a_report_is_one_page_that_stands_alone() {
     assert_page(&page);
     for words in [
         "Claims established",
-        "Proved",
+        "badge proved",
+        "How much can the output change per unit of the input",
+        "no limit set",
         "Assumptions and limits",
         "verify check c.json --model m.onnx",
         "no conformity assessment",
@@ -116,7 +118,7 @@ fn a_report_is_one_page_that_stands_alone() {
     assert_eq!(code, 4);
     let page = std::fs::read_to_string(&path).unwrap();
     assert_page(&page);
-    assert!(page.contains("Certificate refused") && page.contains("NV503") && !page.contains(">Proved<"));
+    assert!(page.contains("Certificate refused") && page.contains("NV503") && !page.contains("class=\"card"));
 }
 
 #[test]
@@ -284,7 +286,12 @@ fn several_bounds_of_one_constant_stand_on_one_axis() {
     assert_eq!(verify(folder.path(), &arguments).0, 0);
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("audit.json")).unwrap()).unwrap();
-    let ladder = report["models"][0]["charts"].as_array().unwrap().iter().find(|chart| chart["chart"] == "ladder").unwrap();
+    let ladder = report["models"][0]["questions"][0]["charts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|chart| chart["chart"] == "ladder")
+        .unwrap();
     let marks = ladder["marks"].as_array().unwrap();
     let values: Vec<f64> = marks.iter().map(|mark| mark["value"].as_f64().unwrap()).collect();
     assert!(values.is_sorted(), "{values:?}");
@@ -296,35 +303,123 @@ fn several_bounds_of_one_constant_stand_on_one_axis() {
     assert!(inequality > 0 && layers > 0);
 }
 
+/// A policy over the sample models, with rules that are met and rules that are broken.
+fn richest(folder: &Path) -> String {
+    let mut policy = format!(
+        "[models.cnn]\npath = {:?}\n[[models.cnn.lipschitz]]\nnorm = \"l2\"\nmax-bound = 100.0\n\
+         [models.relu]\npath = {:?}\n[[models.relu.lipschitz]]\nnorm = \"l2\"\nmax-bound = 15.0\n",
+        repository("models/digits_cnn.onnx"),
+        repository("models/digits_relu.onnx"),
+    );
+    for specification in ["digit_0_within_0.05", "digit_5_within_0.2"] {
+        let file = repository(&format!("specs/{specification}.vnnlib"));
+        policy += &format!("[[models.relu.specification]]\nfile = {file:?}\n");
+    }
+    for (model, epsilon) in [("cnn", "0.001"), ("cnn", "0.002"), ("relu", "0.02"), ("relu", "0.1")] {
+        policy += &format!(
+            "[[models.{model}.robustness]]\ndata = {:?}\nsamples = 5\nnorm = \"linf\"\nepsilon = {epsilon}\nmin-certified-accuracy = 0.2\n",
+            repository("models/digits_test.npz")
+        );
+    }
+    std::fs::write(folder.join("verify.toml"), policy).unwrap();
+    let reports = ["--report", "audit.html", "--report", "audit.json", "--report", "audit.md"];
+    let (code, error) = verify(folder, &[&["gate", "-q", "--allow-outside"], &reports[..]].concat());
+    assert_eq!(code, 1, "{error}");
+    std::fs::read_to_string(folder.join("audit.html")).unwrap()
+}
+
 #[test]
 fn the_richest_sample_model() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("verify.toml"),
-        format!(
-            "[models.cnn]\npath = {:?}\n[[models.cnn.lipschitz]]\nnorm = \"l2\"\nmax-bound = 100.0\n[[models.cnn.robustness]]\ndata = {:?}\nsamples = 5\nnorm = \"linf\"\nepsilon = 0.001\nmin-certified-accuracy = 0.2\n[[models.cnn.robustness]]\ndata = {:?}\nsamples = 5\nnorm = \"linf\"\nepsilon = 0.002\nmin-certified-accuracy = 0.2\n",
-            repository("models/digits_cnn.onnx"),
-            repository("models/digits_test.npz"),
-            repository("models/digits_test.npz")
-        ),
-    )
-    .unwrap();
-    let (code, error) = verify(folder.path(), &["gate", "-q", "--allow-outside", "--report", "audit.html"]);
-    assert_eq!(code, 0, "{error}");
-    let page = std::fs::read_to_string(folder.path().join("audit.html")).unwrap();
+    let page = richest(folder.path());
     assert_page(&page);
-    for words in ["Policy met", "Lipschitz constants of the parts", "Certified accuracy against the size", "robust (proved)"] {
+    for words in [
+        "2 of the 8 rules of the policy are violated",
+        "Lipschitz constants of the parts",
+        "Certified accuracy against the size",
+        "robust (proved)",
+        "classified as labelled without any change (computed)",
+        "the change, enlarged",
+        "prediction",
+    ] {
         assert!(page.contains(words), "{words}");
     }
+    // No name of a field is a word.
+    for name in ["certified_accuracy", "norm_product", "lower_bound", "perturbation.", "objective."] {
+        assert!(!page.contains(name), "{name}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("audit.json")).unwrap()).unwrap();
+    let schema = std::fs::read_to_string(repository("schemas/report.schema.json")).unwrap();
+    assert_eq!(violations(&serde_json::from_str(&schema).unwrap(), &json), Vec::<String>::new());
+
+    // What is broken comes first, and wears no green; its assurance has no colour.
+    let document = parsed(&page);
+    let cards: Vec<_> =
+        document.descendants().filter(|node| node.attribute("class").is_some_and(|c| c.starts_with("card "))).collect();
+    let text = |node: &roxmltree::Node| node.descendants().filter_map(|node| node.text()).collect::<String>();
+    let broken: Vec<_> = cards.iter().filter(|card| card.attribute("class") == Some("card violated")).collect();
+    assert_eq!(broken.len(), 2);
+    for card in broken {
+        assert!(
+            !card.descendants().any(|node| node.attribute("class").is_some_and(|class| class.contains("met"))),
+            "{}",
+            text(card)
+        );
+        assert!(card.descendants().any(|node| node.attribute("class") == Some("badge proved")), "{}", text(card));
+    }
+    assert!(page.find("tag violated").unwrap() < page.find("tag met").unwrap());
+    let [curve] = json["models"][0]["questions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|q| q["charts"].as_array().unwrap())
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("one curve for the two sizes of one model");
+    };
+    assert_eq!(curve["series"][2]["points"][0][0], 0.0);
     in_a_browser(folder.path(), &page);
+    assert!(pages(folder.path(), &page).is_none_or(|pages| pages <= 6), "{:?} pages", pages(folder.path(), &page));
+    // The summary stands on one sheet.
+    let summary = page
+        .replace("</style>", "main > :not(.summary), footer { display: none } .summary { break-after: auto !important }</style>");
+    assert!(pages(folder.path(), &summary).is_none_or(|pages| pages == 1), "{:?} pages", pages(folder.path(), &summary));
+}
+
+#[test]
+fn a_violated_specification_is_never_green() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = repository("models/digits_relu.onnx");
+    let specification = repository("specs/digit_5_within_0.2.vnnlib");
+    let (model, specification) = (model.to_str().unwrap(), specification.to_str().unwrap());
+    let (code, error) = verify(folder.path(), &[model, "--spec", specification, "--certificate", "c.json", "-q"]);
+    assert_eq!(code, 1, "{error}");
+    let report = |output: &str| {
+        let (code, error) = verify(folder.path(), &["report", "c.json", "--model", model, "--file", specification, "-o", output]);
+        assert_eq!(code, 1, "{error}");
+        std::fs::read_to_string(folder.path().join(output)).unwrap()
+    };
+    let page = report("audit.html");
+    assert_page(&page);
+    let summary = page.split_once("<nav").unwrap().0;
+    let body = summary.split_once("</style>").unwrap().1;
+    assert!(body.contains("tag violated") && !body.contains("tag met") && body.contains("verdict violated"), "{body}");
+    for words in ["Counterexample", "→ prediction", "before", "after", "The exact point"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(report("audit.md").contains("**violated**"));
+    assert!(report("audit.txt").contains("[violated]"));
+}
+
+fn browser() -> Option<&'static str> {
+    let names = ["chromium", "/usr/bin/chromium"];
+    names.into_iter().find(|name| std::process::Command::new(name).arg("--version").output().is_ok())
 }
 
 /// Lays the page out in Chromium, where it is installed.
 fn in_a_browser(folder: &Path, page: &str) {
-    let Some(browser) = ["chromium", "/usr/bin/chromium"]
-        .into_iter()
-        .find(|name| std::process::Command::new(name).arg("--version").output().is_ok())
-    else {
+    let Some(browser) = browser() else {
         println!("skipped: Chromium is not installed");
         return;
     };
@@ -359,6 +454,13 @@ fn in_a_browser(folder: &Path, page: &str) {
         assert_eq!(text.matches(ground).count(), 4, "{theme}: {}", &text[text.len().saturating_sub(300)..]);
     }
     // On paper.
+    assert!(pages(folder, page).is_some_and(|pages| (2..60).contains(&pages)));
+    axe(folder, page, browser);
+}
+
+/// How many sheets the page takes on paper, where Chromium is installed.
+fn pages(folder: &Path, page: &str) -> Option<usize> {
+    let browser = browser()?;
     std::fs::write(folder.join("page.html"), page).unwrap();
     let output = std::process::Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer"])
@@ -368,6 +470,45 @@ fn in_a_browser(folder: &Path, page: &str) {
         .output()
         .unwrap();
     let pdf = std::fs::read(folder.join("page.pdf")).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let pages = pdf.windows(11).filter(|bytes| bytes.starts_with(b"/Type /Page")).count();
-    assert!(pdf.starts_with(b"%PDF") && (2..60).contains(&pages), "{pages} pages");
+    assert!(pdf.starts_with(b"%PDF"));
+    let count = |name: &[u8]| pdf.windows(name.len()).filter(|bytes| *bytes == name).count();
+    Some(count(b"/Type /Page") - count(b"/Type /Pages"))
+}
+
+/// Asks axe-core, whose file `NNVERIFY_AXE` names, for what hinders readers: nothing, with everything unfolded.
+fn axe(folder: &Path, page: &str, browser: &str) {
+    let Some(path) = std::env::var_os("NNVERIFY_AXE") else {
+        println!("skipped: NNVERIFY_AXE does not name axe-core's `axe.min.js`");
+        return;
+    };
+    let axe = std::fs::read_to_string(path).unwrap().replace("</script", "<\\/script");
+    let run = "axe.run(document, {resultTypes: ['violations']}).then(found => { document.body.textContent = 'axe found ' + found.violations.length + ': ' + found.violations.map(v => v.id + ' ' + v.nodes.map(n => n.html).join(' ')).join(', '); })";
+    let open = page.replace("<details>", "<details open=\"open\">");
+    std::fs::write(
+        folder.join("axe.html"),
+        open.replace("</body>", &format!("<script>{axe}</script><script>{run}</script></body>")),
+    )
+    .unwrap();
+    for (name, more) in [("light", "--window-size=1200,900"), ("dark", "--force-dark-mode"), ("phone", "--window-size=500,900")] {
+        let output = std::process::Command::new(browser)
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--virtual-time-budget=20000",
+                "--dump-dom",
+                more,
+            ])
+            .arg(format!("--user-data-dir={}", folder.join(format!("axe-{name}")).display()))
+            .arg(format!("file://{}", folder.join("axe.html").display()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            text.contains("axe found 0"),
+            "{name}: {}",
+            &text[text.find("axe found ").unwrap_or(0)..].chars().take(2000).collect::<String>()
+        );
+    }
 }

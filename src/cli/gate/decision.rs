@@ -105,6 +105,7 @@ pub fn pin_outcome(file: &PolicyFile, model: &str, status: Status, code: Option<
         detail: None,
         code: code.map(str::to_owned),
         certificate: None,
+        claim: None,
         reused: false,
     }
 }
@@ -215,7 +216,8 @@ pub fn decide(
         }
         settled &= decision.settled;
         let statement = told.about_files.then(|| told.statement.clone());
-        outcomes.push(RuleOutcome { statement, ..outcome(subject.name, requirement, &limit, &decision, None) });
+        let claim = Some(claim.id.clone());
+        outcomes.push(RuleOutcome { statement, claim, ..outcome(subject.name, requirement, &limit, &decision, None) });
     }
     Some((outcomes, settled))
 }
@@ -270,6 +272,7 @@ fn outcome(
         detail: decision.detail.clone(),
         code: code.or(of_status).map(str::to_owned),
         certificate: None,
+        claim: None,
         reused: false,
     }
 }

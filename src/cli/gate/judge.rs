@@ -80,7 +80,10 @@ impl Judge<'_> {
         let mut rules: Vec<RuleOutcome> = subject.pin(self.file).into_iter().collect();
         let (mut certificates, mut descriptive, mut accepted, mut notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for task in tasks {
+            let start = std::time::Instant::now();
             let answer = self.task(&subject, task);
+            let took = crate::report::duration(start.elapsed());
+            self.output.detail(&format!("{name}.{}: {took}", task.name));
             rules.extend(answer.rules);
             certificates.extend(answer.section);
             descriptive.extend(answer.descriptive);
@@ -215,7 +218,8 @@ impl Judge<'_> {
         let rules = outcomes.into_iter().map(|outcome| RuleOutcome { certificate: certificate.clone(), reused, ..outcome });
         let command = recheck(path, &subject.path, task.files().map(|file| self.file.folder().join(file)));
         let Accepted { certificate, bundle, checked } = &accepted;
-        let section = CertificateSection::new(certificate, bundle, checked, subject.model, command, self.pictures);
+        let pictures = self.pictures.then_some(&given.files);
+        let section = CertificateSection::new(certificate, bundle, checked, subject.model, command, pictures);
         let descriptive = if self.pictures { self.descriptive(subject, task, given) } else { Vec::new() };
         Answer { rules: rules.collect(), section: Some(section), descriptive, accepted: Some(accepted), note: None }
     }

@@ -17,7 +17,7 @@ use super::output::{Output, apart, write};
 use super::{ExitStatus, Failure};
 use crate::policy::{Lock, ModelPolicy, PolicyError, PolicyFile, Status, Task, discover};
 use crate::report::audit::{Audit, PolicySection};
-use crate::report::{PolicyReport, ReportFormat, json};
+use crate::report::{PolicyReport, ReportFormat, json, visible};
 use decision::Stop;
 use judge::Judge;
 
@@ -39,6 +39,13 @@ pub struct Arguments {
     /// Write the lock file beside the policy (`verify.lock` for `verify.toml`), with the SHA-256 of every file that the policy names, and do nothing else
     #[arg(long, conflicts_with_all = ["show_policy", "fresh", "check_only", "reports"])]
     lock: bool,
+    /// Apply only the rules about this model, by its name in the policy; may be given several times
+    #[arg(long = "model", value_name = "NAME")]
+    models: Vec<String>,
+    /// Apply only the rules whose id is this or begins with it, with or without the model's name (`lipschitz-l2`,
+    /// `digits.robustness`); may be given several times
+    #[arg(long = "rule", value_name = "ID")]
+    only: Vec<String>,
     /// Let the policy name files outside its folder and behind links
     #[arg(long)]
     allow_outside: bool,
@@ -57,14 +64,15 @@ pub struct Arguments {
     /// No progress, notes or warnings on standard error
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
-    /// More on standard error: what is being done, and why
+    /// More on standard error: what is being done, why, and how long each rule takes
     #[arg(short, long)]
     verbose: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::to(arguments.output.clone(), arguments.quiet, arguments.verbose);
-    let file = open(arguments.policy.as_deref())?;
+    let mut file = open(arguments.policy.as_deref())?;
+    let selected = select(&mut file, arguments)?;
     if arguments.show_policy {
         let report = PolicyReport::new(&file);
         let text = match arguments.output_format {
@@ -104,6 +112,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let mut rules = Vec::new();
     let mut models = Vec::new();
     let mut notes = repository.notes();
+    notes.extend(selected.clone());
+    let start = std::time::Instant::now();
     for (name, tasks) in &file.tasks {
         let judged = judge.model(name, tasks);
         rules.extend(judged.rules);
@@ -111,7 +121,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         notes.extend(judged.notes);
     }
     super::interrupt::tell(&output);
-    if let Some(idle) = repository.idle_pins().filter(|_| models.len() == file.tasks.len()) {
+    output.detail(&format!("all rules: {}", crate::report::duration(start.elapsed())));
+    if let Some(idle) = repository.idle_pins().filter(|_| selected.is_none() && models.len() == file.tasks.len()) {
         return Err(Failure::coded("NV403", format_args!("`{}`: {idle}", shown(&file.path))));
     }
     let policy = PolicySection { path: shown(&file.path), digest: file.digest.clone(), rules, notes };
@@ -120,8 +131,58 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         let text = format.render(&audit).map_err(Failure::error)?;
         write(path, text.as_bytes())?;
     }
-    output.results(&arguments.output_format.render(&audit).map_err(Failure::error)?)?;
+    let text = arguments.output_format.render(&audit).map_err(Failure::error)?;
+    match arguments.output_format {
+        ReportFormat::Text => output.text(&text)?,
+        _ => output.results(&text)?,
+    }
     Ok(status(audit.verdict.status))
+}
+
+/// Leaves the rules that `--model` and `--rule` choose, and tells what was left out.
+fn select(file: &mut PolicyFile, arguments: &Arguments) -> Result<Option<String>, Failure> {
+    if arguments.models.is_empty() && arguments.only.is_empty() {
+        return Ok(None);
+    }
+    if arguments.lock {
+        return Err(Failure::error("`--lock` is about the whole policy: it goes with neither `--model` nor `--rule`"));
+    }
+    let all: Vec<String> = file.tasks.iter().map(|(name, _)| name.clone()).collect();
+    if let Some(unknown) = arguments.models.iter().find(|name| !all.contains(name)) {
+        let message = format!("`--model {}`: the policy `{}` names no such model", visible(unknown), shown(&file.path));
+        return Err(Failure::error(message).with_hint(format!("it names: {}", all.join(", "))));
+    }
+    let ids: Vec<String> = ids(file).collect();
+    let begins = |id: &str, model: &str, text: &str| {
+        id.starts_with(text) || id.strip_prefix(model).and_then(|id| id.strip_prefix('.')).is_some_and(|id| id.starts_with(text))
+    };
+    file.tasks.retain(|(name, _)| arguments.models.is_empty() || arguments.models.contains(name));
+    for text in &arguments.only {
+        let any = |(name, tasks): &(String, Vec<Task>)| {
+            tasks.iter().flat_map(|task| &task.requirements).any(|requirement| begins(&requirement.id, name, text))
+        };
+        if !file.tasks.iter().any(any) {
+            let message = format!("`--rule {}`: no rule of the policy `{}` begins so", visible(text), shown(&file.path));
+            return Err(Failure::error(message).with_hint(format!("its rules: {}", ids.join(", "))));
+        }
+    }
+    if !arguments.only.is_empty() {
+        for (name, tasks) in &mut file.tasks {
+            for task in tasks.iter_mut() {
+                task.requirements.retain(|rule| arguments.only.iter().any(|text| begins(&rule.id, name, text)));
+            }
+            tasks.retain(|task| !task.requirements.is_empty());
+        }
+        file.tasks.retain(|(_, tasks)| !tasks.is_empty());
+    }
+    let (count, whole) = (self::ids(file).count(), ids.len());
+    let part = format!("only {count} of the {whole} rules of the policy were applied (`--model`, `--rule`)");
+    Ok((count < whole).then_some(part))
+}
+
+/// The ids of all rules of a policy.
+fn ids(file: &PolicyFile) -> impl Iterator<Item = String> {
+    file.tasks.iter().flat_map(|(_, tasks)| tasks).flat_map(|task| &task.requirements).map(|rule| rule.id.clone())
 }
 
 /// The policy, its lock file, and every file that it names.

@@ -259,6 +259,7 @@ fn outcome(model: &str, status: Status, limit: &str, detail: Option<String>, cod
         detail,
         code: code.map(str::to_owned),
         certificate: None,
+        claim: None,
         reused: false,
     }
 }

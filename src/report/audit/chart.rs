@@ -1,13 +1,9 @@
 //! Data of the report's pictures. Every picture is also a list of numbers, so that nothing depends on seeing it.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::CertificateSection;
-use super::claims::AccuracyPoint;
-use crate::certificate::EVERYWHERE;
+use super::claims::{AccuracyPoint, ClaimSection};
 use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, RobustnessClaim};
 use crate::checker::prove_parts;
 use crate::onnx::Model;
@@ -66,6 +62,8 @@ pub struct Image {
     /// 1 (grey) or 3 (red, green, blue).
     pub channels: usize,
     pub values: Vec<f64>,
+    /// The values that are dark and bright; those of the image itself where nothing is said.
+    pub range: Option<[f64; 2]>,
 }
 
 /// What is said of a quotient that two points attain.
@@ -82,81 +80,65 @@ const MOST_PIXELS: usize = 40;
 pub fn of_claim(claim: &Claim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
     match &claim.kind {
         ClaimKind::Lipschitz(lipschitz) => of_lipschitz(lipschitz, bundle, model),
-        ClaimKind::Specification(specification) => {
-            let point = specification.witness.counterexample.as_ref();
-            let input = point.and_then(|point| bundle.resolve(&point.input));
-            let image = input.and_then(|input| image("the input that violates it".to_owned(), &input, &model.input.shape));
-            image.map(|image| Chart::Images { title: "Counterexample".to_owned(), images: vec![image] }).into_iter().collect()
-        }
-        ClaimKind::Robustness(robustness) => of_robustness(robustness, bundle, model),
+        ClaimKind::Robustness(robustness) => of_robustness(robustness),
         _ => Vec::new(),
     }
 }
 
-/// Pictures that take several certificates: bounds of one constant, and accuracy against the size of perturbations.
+/// Pictures that take all claims that answer one question: bounds of one constant, and accuracy against the size of changes.
 #[must_use]
-pub fn of_model(certificates: &[CertificateSection]) -> Vec<Chart> {
-    let mut curves: BTreeMap<(&str, &str), Vec<[f64; 3]>> = BTreeMap::new();
-    let claims = certificates.iter().flat_map(|certificate| &certificate.claims);
-    for point in claims.filter_map(|claim| claim.accuracy.as_ref()) {
-        let AccuracyPoint { norm, epsilon, data, certified, possible } = point;
-        curves.entry((norm.symbol(), data)).or_default().push([*epsilon, *certified, *possible]);
-    }
-    let curve = |((norm, _), mut points): ((&str, &str), Vec<[f64; 3]>)| {
-        points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        let series = |label: &str, of: usize| Series {
-            label: label.to_owned(),
-            points: points.iter().map(|point| [point[0], point[of]]).collect(),
-        };
-        (points.len() > 1).then(|| Chart::Curve {
-            title: format!("Certified accuracy against the size of perturbations ({norm})"),
-            x: "size of the perturbation".to_owned(),
+pub fn of_question(claims: &[&ClaimSection]) -> Vec<Chart> {
+    let mut points: Vec<&AccuracyPoint> = claims.iter().filter_map(|claim| claim.accuracy.as_ref()).collect();
+    points.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
+    let series = |label: &str, of: fn(&AccuracyPoint) -> f64| Series {
+        label: label.to_owned(),
+        points: points.iter().map(|point| [point.epsilon, of(point)]).collect(),
+    };
+    let curve = points.first().filter(|_| points.len() > 1).map(|first| {
+        let clean = first.clean.map(|clean| Series {
+            label: "classified as labelled without any change (computed)".to_owned(),
+            points: vec![[0.0, clean]],
+        });
+        let proved = [
+            series("robust (proved)", |point| point.certified),
+            series("not falsified: what is possible at most (proved)", |point| point.possible),
+        ];
+        Chart::Curve {
+            title: format!("Certified accuracy against the size of changes ({})", first.norm.symbol()),
+            x: "size of the change ε, in the units of the data".to_owned(),
             y: "share of samples".to_owned(),
             logarithmic: false,
-            series: vec![series("robust (proved)", 1), series("not falsified: what is possible at most (proved)", 2)],
-        })
-    };
-    ladders(certificates).into_iter().chain(curves.into_iter().filter_map(curve)).collect()
-}
-
-/// Where several certificates bound the same Lipschitz constant, all of their bounds on one axis.
-fn ladders(certificates: &[CertificateSection]) -> Vec<Chart> {
-    let mut found: BTreeMap<&str, (usize, Vec<Mark>)> = BTreeMap::new();
-    for claim in certificates.iter().flat_map(|certificate| &certificate.claims).filter(|claim| claim.domain == EVERYWHERE) {
-        if let Some(Chart::Ladder { title, marks }) = claim.charts.first() {
-            let (count, all) = found.entry(title).or_default();
-            *count += 1;
-            all.extend(marks.iter().cloned());
+            series: proved.into_iter().chain(clean).collect(),
         }
-    }
-    let ladder = |(title, (count, mut marks)): (&str, (usize, Vec<Mark>))| {
-        marks.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.label.cmp(&b.label)));
-        marks.dedup_by(|a, b| a.label == b.label && a.value == b.value);
-        // Of points that attain something only the best counts.
-        let best = marks.iter().filter(|mark| mark.label == ATTAINED).map(|mark| mark.value).fold(0.0, f64::max);
-        marks.retain(|mark| mark.label != ATTAINED || mark.value == best);
-        let title = title.split(" lies between").next().unwrap_or(title);
-        (count > 1).then(|| Chart::Ladder { title: format!("{title}, by all certificates"), marks })
-    };
-    found.into_iter().filter_map(ladder).collect()
+    });
+    ladder(claims).into_iter().chain(curve).collect()
 }
 
-fn of_robustness(claim: &RobustnessClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
+/// Where several claims bound the same Lipschitz constant, all of their bounds on one axis.
+fn ladder(claims: &[&ClaimSection]) -> Option<Chart> {
+    let ladders = claims.iter().filter_map(|claim| match claim.charts.first() {
+        Some(Chart::Ladder { title, marks }) => Some((title, marks)),
+        _ => None,
+    });
+    let ladders: Vec<_> = ladders.collect();
+    let [(title, _), _, ..] = ladders[..] else { return None };
+    let mut marks: Vec<Mark> = ladders.iter().flat_map(|(_, marks)| marks.iter().cloned()).collect();
+    marks.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.label.cmp(&b.label)));
+    marks.dedup_by(|a, b| a.label == b.label && a.value == b.value);
+    // Of points that attain something only the best counts.
+    let best = marks.iter().filter(|mark| mark.label == ATTAINED).map(|mark| mark.value).fold(0.0, f64::max);
+    marks.retain(|mark| mark.label != ATTAINED || mark.value == best);
+    let title = title.split(" lies between").next().unwrap_or(title);
+    Some(Chart::Ladder { title: format!("{title}, by all certificates"), marks })
+}
+
+fn of_robustness(claim: &RobustnessClaim) -> Vec<Chart> {
     let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
     let unknown = (claim.samples as usize).saturating_sub(robust + falsified);
     let parts = [("robust (proved)", robust), ("falsified (proved)", falsified), ("not decided", unknown)];
     let parts = parts.map(|(label, count)| Bar { label: label.to_owned(), value: count as f64 });
-    let title = format!("Of {} samples, perturbed by at most {}", claim.samples, claim.perturbation.epsilon);
-    let mut charts = vec![Chart::Shares { title, parts: parts.into() }];
-    let points = bundle.resolve(&claim.witness.points).unwrap_or_default();
-    let inputs = model.network.input_size().max(1);
-    let pairs = claim.falsified.iter().zip(points.chunks_exact(inputs)).take(MOST_IMAGES);
-    let images: Vec<Image> =
-        pairs.filter_map(|(sample, point)| image(format!("sample {sample}"), point, &model.input.shape)).collect();
-    if !images.is_empty() {
-        charts.push(Chart::Images { title: "Inputs that falsify, as the network sees them".to_owned(), images });
-    }
-    charts
+    let title = format!("Of {} samples, changed by at most {}", claim.samples, claim.perturbation.epsilon.escape_debug());
+    vec![Chart::Shares { title, parts: parts.into() }]
 }
 
 fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
@@ -256,7 +238,7 @@ pub(super) fn image(label: String, values: &[f64], shape: &[usize]) -> Option<Im
     };
     let places = (0..channels).flat_map(|c| (0..rows).flat_map(move |y| (0..columns).map(move |x| (c, y, x))));
     let reduced = places.map(|(c, y, x)| mean(c, y, x)).collect();
-    Some(Image { label, width: columns, height: rows, channels, values: reduced })
+    Some(Image { label, width: columns, height: rows, channels, values: reduced, range: None })
 }
 
 #[cfg(test)]

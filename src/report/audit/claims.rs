@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::chart::{self, Chart};
+use super::example::{self, Example, Read};
 use super::figures::{FigureRow, descriptive, figures};
-use crate::certificate::{Assurance, Bundle, Certificate, ClaimKind, Norm, Run, Semantics, Tool, Verdict};
+use super::question::{Outcome, Part};
+use crate::certificate::{Assurance, Bundle, Certificate, ClaimKind, Domain, Norm, Run, Semantics, Tool, Verdict};
+use crate::checker::Files;
 use crate::onnx::Model;
 use crate::policy::decisive;
 use crate::report::{CheckedFile, Refused};
@@ -57,6 +60,13 @@ pub struct ClaimSection {
     /// What the certificate also states and nobody checks.
     pub descriptive: Vec<FigureRow>,
     pub charts: Vec<Chart>,
+    /// Counterexamples, the most telling first.
+    pub examples: Vec<Example>,
+    /// Samples that are classified as labelled before any change, computed and not proved, where the data are at hand.
+    pub right_unchanged: Option<usize>,
+    /// What it gives to the answer of its question.
+    #[serde(skip)]
+    pub part: Part,
     /// Where it stands in a curve of accuracy against the size of perturbations.
     #[serde(skip)]
     pub accuracy: Option<AccuracyPoint>,
@@ -65,7 +75,8 @@ pub struct ClaimSection {
 }
 
 impl CertificateSection {
-    /// `pictures`: are the data of pictures wanted? Some take work of the order of a check.
+    /// `pictures`: the files that claims name, where pictures and counterexamples are wanted. Some take work of the order of a
+    /// check.
     #[must_use]
     pub fn new(
         certificate: &Certificate,
@@ -73,10 +84,20 @@ impl CertificateSection {
         checked: &CheckedFile,
         model: &Model,
         recheck: String,
-        pictures: bool,
+        pictures: Option<&Files>,
     ) -> Self {
         let claims = certificate.claims.iter().zip(&checked.claims).map(|(claim, checked)| {
             let engines = certificate.run.as_ref().map(|run| &run.engines);
+            let Read { examples, right } =
+                pictures.map(|files| example::of_claim(claim, bundle, model, files)).unwrap_or_default();
+            let mut part = Part::new(claim, &checked.domain, right);
+            if checked.assurance == Assurance::Estimated {
+                part.outcome = Outcome::Open;
+            }
+            // Two boxes are two questions, however alike they look in words.
+            if matches!(claim.domain, Domain::Box { .. }) {
+                part.key = format!("{} {} {}", part.key, certificate.digest, claim.id);
+            }
             ClaimSection {
                 id: claim.id.clone(),
                 kind: claim.kind.name().to_owned(),
@@ -88,8 +109,11 @@ impl CertificateSection {
                 statement: checked.statement.clone(),
                 figures: figures(&claim.kind),
                 descriptive: descriptive(&claim.kind),
-                accuracy: AccuracyPoint::of(&claim.kind),
-                charts: if pictures { chart::of_claim(claim, bundle, model) } else { Vec::new() },
+                accuracy: AccuracyPoint::of(&claim.kind, right),
+                charts: if pictures.is_some() { chart::of_claim(claim, bundle, model) } else { Vec::new() },
+                examples,
+                right_unchanged: right,
+                part,
                 engine: engines.and_then(|engines: &BTreeMap<_, _>| engines.get(&claim.id)).cloned(),
             }
         });
@@ -135,23 +159,23 @@ fn is_violation(kind: &ClaimKind) -> bool {
 pub struct AccuracyPoint {
     pub norm: Norm,
     pub epsilon: f64,
-    /// SHA-256 of the data.
-    pub data: String,
     /// Proved: the share of samples that keep their class, and the share of those that are not proved to lose it.
     pub certified: f64,
     pub possible: f64,
+    /// Computed: the share that is classified as labelled before any change.
+    pub clean: Option<f64>,
 }
 
 impl AccuracyPoint {
-    fn of(claim: &ClaimKind) -> Option<Self> {
+    fn of(claim: &ClaimKind, right: Option<usize>) -> Option<Self> {
         let figure = decisive(claim);
         let ClaimKind::Robustness(found) = claim else { return None };
         Some(Self {
             norm: found.perturbation.norm,
             epsilon: Constant::parse_quotient(&found.perturbation.epsilon)?.nearest,
-            data: found.data.iter().map(|file| file.digest.as_str()).collect(),
             certified: figure.reading?.number()?,
             possible: figure.best?.number()?,
+            clean: right.map(|right| right as f64 / f64::from(found.samples.max(1))),
         })
     }
 }

@@ -15,6 +15,8 @@ use crate::policy::decisive;
 pub struct FigureRow {
     /// Its name in the certificate, with dots where it is nested.
     pub name: String,
+    /// What it is, in words.
+    pub label: String,
     /// `≤`, `≥` or `=`: which side the printed value is on.
     pub relation: String,
     pub value: String,
@@ -127,12 +129,69 @@ fn decisive_word(claim: &ClaimKind) -> String {
     decisive(claim).reading.map_or_else(String::new, |reading| reading.text().to_owned())
 }
 
+/// What a figure is, in words.
+fn words(name: &str) -> &str {
+    match name {
+        "available" => "samples in the data",
+        "batch_size" => "batch size",
+        "bound" => "upper bound",
+        "certified" => "samples that interval propagation proves",
+        "certified_accuracy" => "share of samples proved robust",
+        "critical_learning_rate" => "learning rate above which it is unstable",
+        "elided" => "last layer merged with the comparison of classes",
+        "empty_cases" => "cases that no input satisfies",
+        "estimate.confidence" => "confidence of the estimate",
+        "estimate.probes" => "random probes",
+        "estimate.seed" => "seed of the probes",
+        "estimate.sketch" => "probes of the subspace treated exactly",
+        "exact_rows" => "outputs whose smallest box is known",
+        "exact_samples" => "samples whose smallest boxes are known",
+        "falsified" => "samples with a counterexample",
+        "file" => "specification",
+        "functionals" => "bounds of outputs and differences",
+        "gradients" => "gradients",
+        "learning_rate" => "learning rate",
+        "linear_tightness" => "tightness of the network without its activations",
+        "lower_bound" => "attained by two inputs",
+        "norm_product" => "product of the layers' own bounds",
+        "objective.data" | "data" => "data",
+        "objective.loss" => "loss",
+        "objective.parameters" => "parameters",
+        "objective.samples" | "samples" => "samples asked about",
+        "objective.scope.available" => "samples in the data, in all",
+        "objective.scope.complete" => "every trained parameter counts",
+        "objective.scope.parameters" => "numbers that count as parameters",
+        "objective.scope.stored" => "numbers stored in the model",
+        "objective.scope.trainable" => "numbers that were trained",
+        "perturbation.channel_axis" => "axis of the channels",
+        "perturbation.clip" => "changed inputs stay between",
+        "perturbation.deviation" => "deviation of the normalisation",
+        "perturbation.epsilon" => "size of the change ε",
+        "perturbation.mean" => "mean of the normalisation",
+        "perturbation.norm" => "size is measured in",
+        "possible_accuracy" => "share of samples that can be robust at most",
+        "propagation_tightness" => "tightness with the activations at the sample",
+        "propagation_tightness_at_centre" => "tightness with the activations at the box's centre",
+        "residual" => "relative residual",
+        "robust" => "samples proved robust",
+        "splits" => "splits that the search may make",
+        "tightness.lower" => "mean tightness, at least",
+        "tightness.upper" => "mean tightness, at most",
+        "trace.lower" => "trace, at least",
+        "trace.upper" => "trace, at most",
+        "well_posed" => "implicit equations have one solution",
+        // What is a word already.
+        name => name,
+    }
+}
+
 #[derive(Default)]
 struct Rows(Vec<FigureRow>);
 
 impl Rows {
     fn push(&mut self, name: &str, relation: &str, value: String, number: Option<f64>) {
-        self.0.push(FigureRow { name: name.to_owned(), relation: relation.to_owned(), value, number });
+        let label = words(name).to_owned();
+        self.0.push(FigureRow { name: name.to_owned(), label, relation: relation.to_owned(), value, number });
     }
 
     fn text(&mut self, name: &str, value: impl Into<String>) {

@@ -1,22 +1,28 @@
 //! The audit: what is established about models, what a policy makes of it, and what a reader needs to judge both.
 //!
-//! It is computed once (`claims`, `figures`, `chart`, `change`) and rendered as text, JSON, Markdown, SARIF, JUnit or HTML by the files
+//! It is computed once (`claims`, `figures`, `example`, `question`, `chart`, `change`) and rendered as text, JSON, Markdown, SARIF, JUnit or HTML by the files
 //! beside this folder. It holds nothing that changes from run to run but what certificates record and the time, which
 //! `SOURCE_DATE_EPOCH` fixes.
 
 mod change;
 mod chart;
 mod claims;
+mod example;
 mod figures;
+mod question;
 mod recorded;
 mod time;
+mod verdict;
 
 pub use change::{Change, Direction, changes};
 pub use chart::{Bar, Chart, Image, Mark, Series};
 pub use claims::{CertificateSection, ClaimSection, RefusalText};
+pub use example::{ChangedInput, Example};
 pub use figures::FigureRow;
+pub use question::{Headline, Outcome, Question};
 pub use recorded::{DescriptiveFigure, DescriptiveSection, Results, ResultsError};
 pub use time::{generated, rfc3339};
+pub use verdict::{Verdict, status_word, worst};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,7 +33,7 @@ use crate::onnx::Model;
 use crate::policy::Status;
 
 /// The schema of an audit as JSON.
-pub const REPORT_SCHEMA: &str = "nnverify-report/1.0";
+pub const REPORT_SCHEMA: &str = "nnverify-report/1.1";
 /// Layers that are listed; a model may have a million.
 const MAX_LAYERS: usize = 250;
 
@@ -43,17 +49,6 @@ pub struct Audit {
     pub policy: Option<PolicySection>,
     pub models: Vec<ModelSection>,
     pub environment: Environment,
-}
-
-/// The answer in three sentences.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Verdict {
-    pub status: Status,
-    pub title: String,
-    pub meaning: String,
-    /// What it is about and what it is not about.
-    pub scope: String,
 }
 
 /// A policy and what became of its rules.
@@ -92,6 +87,8 @@ pub struct RuleOutcome {
     /// The diagnostic that explains a status other than met.
     pub code: Option<String>,
     pub certificate: Option<String>,
+    /// The claim of that certificate that decided it.
+    pub claim: Option<String>,
     /// Was the certificate at hand, and only checked again?
     pub reused: bool,
 }
@@ -116,10 +113,11 @@ pub struct ModelSection {
     pub layers: Vec<Layer>,
     pub more_layers: usize,
     pub notes: Vec<String>,
+    /// What the claims answer, the worst first.
+    pub questions: Vec<Question>,
     pub certificates: Vec<CertificateSection>,
     /// What passes computed and nobody checks.
     pub descriptive: Vec<DescriptiveSection>,
-    pub charts: Vec<Chart>,
     pub changes: Vec<Change>,
     /// The certificate that the changes are measured from.
     pub baseline: Option<String>,
@@ -160,7 +158,15 @@ pub struct Environment {
 
 impl Audit {
     #[must_use]
-    pub fn new(models: Vec<ModelSection>, policy: Option<PolicySection>) -> Self {
+    pub fn new(mut models: Vec<ModelSection>, policy: Option<PolicySection>) -> Self {
+        if let Some(policy) = &policy {
+            for model in &mut models {
+                let ModelSection { questions, certificates, .. } = model;
+                questions.iter_mut().for_each(|question| question.judge(certificates, &policy.rules));
+                questions.sort_by_key(|question| question.outcome);
+            }
+        }
+        limit_pictures(&mut models);
         Self {
             schema: REPORT_SCHEMA.to_owned(),
             tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -196,72 +202,31 @@ impl Audit {
     }
 }
 
-impl Verdict {
-    fn new(models: &[ModelSection], policy: Option<&PolicySection>) -> Self {
-        let certificates = || models.iter().flat_map(|model| &model.certificates);
-        let refused = certificates().filter(|certificate| certificate.refusal.is_some()).count();
-        let claims: Vec<_> = certificates().flat_map(|certificate| &certificate.claims).collect();
-        let count = |assurance| claims.iter().filter(|claim| claim.assurance == assurance).count();
-        let counts = [("proved", Assurance::Proved), ("checked", Assurance::Checked), ("estimated", Assurance::Estimated)];
-        let counts = counts.map(|(word, assurance)| format!("{} {word}", count(assurance))).join(", ");
-        let status = match policy {
-            // A refused certificate counts, whether a rule asks for it or not.
-            Some(policy) => {
-                let refused = (refused > 0).then_some(Status::Refused);
-                worst(policy.rules.iter().map(|rule| rule.status).chain(refused))
-            }
-            None if refused > 0 => Status::Refused,
-            // An estimate is repeated by no check.
-            None if claims.is_empty() || count(Assurance::Estimated) > 0 => Status::Inconclusive,
-            None if claims.iter().any(|claim| claim.violation) => Status::Violated,
-            None => Status::Met,
-        };
-        let (title, meaning) = match (status, policy) {
-            (Status::Met, Some(policy)) => {
-                let rules = match policy.rules.len() {
-                    1 => "The one rule of the policy is".to_owned(),
-                    count => format!("Each of the {count} rules of the policy is"),
-                };
-                ("Policy met", format!("{rules} met by a claim that the checker established again for this report."))
-            }
-            (Status::Met, None) => {
-                ("Claims established", "The checker established every claim below again, from the model file, for this report.".to_owned())
-            }
-            (Status::Violated, None) => {
-                ("Violation proved", "The checker established every claim below again, from the model file, for this report; at least one says that a property is violated.".to_owned())
-            }
-            (Status::Violated, Some(_)) => ("Policy violated", "At least one rule of the policy is not met; the table says by how much.".to_owned()),
-            (Status::Inconclusive, None) => {
-                ("Inconclusive", "At least one claim is an estimate, which no check repeats, or there is no claim. What is called proved or checked the checker established again for this report.".to_owned())
-            }
-            (Status::Inconclusive, Some(_)) => {
-                ("Inconclusive", "Nothing contradicts the policy, but at least one rule is not established: time, memory, or too little assurance.".to_owned())
-            }
-            (Status::Refused, _) => {
-                ("Certificate refused", "The checker refused at least one certificate: nothing that it claims counts. The model may still be as claimed.".to_owned())
-            }
-            (Status::Error, _) => ("Not applicable", "A model or a file of the policy cannot be used, so the policy is not applied in full.".to_owned()),
-        };
-        let scope = format!(
-            "Claims: {counts}. Each holds for its model file (by SHA-256), its domain and its arithmetic, as stated with the claim, and for nothing else."
-        );
-        Self { status, title: title.to_owned(), meaning, scope }
+/// What the pictures of all counterexamples together may take, so that a page stays below a megabyte. A pixel of a colour of its
+/// own takes some forty bytes, a grey one a third.
+const MOST_COLOURS: usize = 12_000;
+
+/// Leaves out the pictures beyond [`MOST_COLOURS`]; the numbers stay.
+fn limit_pictures(models: &mut [ModelSection]) {
+    let mut left = MOST_COLOURS;
+    let claims = models.iter_mut().flat_map(|model| &mut model.certificates).flat_map(|certificate| &mut certificate.claims);
+    for example in claims.flat_map(|claim| &mut claim.examples) {
+        let takes: usize = example.images.iter().map(|image| image.values.len() / 3).sum();
+        match left.checked_sub(takes) {
+            Some(rest) => left = rest,
+            None => example.images.clear(),
+        }
     }
 }
 
-/// The status of several rules together.
-#[must_use]
-pub fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
-    const fn rank(status: Status) -> u8 {
-        match status {
-            Status::Met => 0,
-            Status::Inconclusive => 1,
-            Status::Violated => 2,
-            Status::Refused => 3,
-            Status::Error => 4,
-        }
+impl PolicySection {
+    /// The rules, those that need attention first.
+    #[must_use]
+    pub fn by_urgency(&self) -> Vec<&RuleOutcome> {
+        let mut rules: Vec<&RuleOutcome> = self.rules.iter().collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(verdict::rank(rule.status)));
+        rules
     }
-    statuses.into_iter().max_by_key(|&status| rank(status)).unwrap_or(Status::Inconclusive)
 }
 
 impl ModelSection {
@@ -293,9 +258,9 @@ impl ModelSection {
             layers: layers.collect(),
             more_layers: variable().count().saturating_sub(MAX_LAYERS),
             notes: model.notes.clone(),
+            questions: Vec::new(),
             certificates: Vec::new(),
             descriptive: Vec::new(),
-            charts: Vec::new(),
             changes: Vec::new(),
             baseline: None,
         };
@@ -303,9 +268,9 @@ impl ModelSection {
         section
     }
 
-    /// The certificates, and the pictures that take all of them.
+    /// Takes the certificates, and what they answer.
     pub fn set_certificates(&mut self, certificates: Vec<CertificateSection>) {
-        self.charts = chart::of_model(&certificates);
+        self.questions = question::questions(&certificates);
         self.certificates = certificates;
     }
 }
@@ -326,18 +291,6 @@ const fn operation(op: &Op) -> &'static str {
         Op::Sort { .. } => "sort",
         Op::Softmax => "softmax",
         Op::Equilibrium(_) => "implicit equation",
-    }
-}
-
-/// The status in one word.
-#[must_use]
-pub const fn status_word(status: Status) -> &'static str {
-    match status {
-        Status::Met => "met",
-        Status::Violated => "violated",
-        Status::Inconclusive => "inconclusive",
-        Status::Refused => "refused",
-        Status::Error => "error",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::audit::{Bar, Chart, Mark, Series};
 use super::super::markup::{Markup, element, plain, tag};
-use super::super::svg;
+use super::super::svg::{self, short};
 
 /// One picture with its caption.
 pub fn figure(chart: &Chart) -> Markup {
@@ -22,7 +22,9 @@ pub fn figure(chart: &Chart) -> Markup {
             element(
                 "div",
                 &[("class", "images")],
-                Markup::join(images.iter().map(|image| plain("div", Markup::join([svg::image(image), note(&image.label)])))),
+                Markup::join(
+                    images.iter().map(|image| plain("div", Markup::join([svg::image(image, &image.label), note(&image.label)]))),
+                ),
             ),
         ),
     };
@@ -39,8 +41,8 @@ fn ladder(marks: &[Mark]) -> Markup {
     // Values that agree to many digits would otherwise be spread over the whole axis.
     let (low, high) = if high / low < 1.01 { (low / 1.01, high * 1.01) } else { (low, high) };
     let rows = marks.iter().map(|mark| row(&mark.label, &mark.text, svg::mark(svg::log_position(mark.value, low, high))));
-    let axis = format!("logarithmic axis from {low:.4} to {high:.4}");
-    Markup::join([element("ul", &[("class", "chart")], Markup::join(rows)), note(&axis)])
+    let axis = row("(logarithmic axis)", "", svg::scale(&svg::log_ticks(low, high)));
+    element("ul", &[("class", "chart")], Markup::join(rows.chain([axis])))
 }
 
 fn bars(bars: &[Bar], whole: f64) -> Markup {
@@ -62,15 +64,9 @@ fn profile(description: &str, values: &[f64]) -> Markup {
     sorted.sort_by(f64::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
     let text = format!("{description} Median {}.", short(median));
-    let scale = Scale {
-        x: "in their order",
-        left: 1.0,
-        right: values.len() as f64,
-        upwards: "value, logarithmic",
-        low: short(low),
-        high: short(high),
-    };
-    Markup::join([scale.around(svg::lines(&[points])), note(&text)])
+    let across = svg::ticks(1.0, values.len() as f64);
+    let axes = Axes { x: "position in that order", across, y: "value, logarithmic", up: svg::log_ticks(low, high) };
+    Markup::join([axes.around(svg::lines(&[points])), note(&text)])
 }
 
 fn curve([x, y]: [&str; 2], logarithmic: bool, series: &[Series]) -> Markup {
@@ -79,6 +75,8 @@ fn curve([x, y]: [&str; 2], logarithmic: bool, series: &[Series]) -> Markup {
         (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
     };
     let ((left, right), (low, high)) = (range(0), range(1));
+    // A size is seen best from zero on.
+    let left = left.min(0.0);
     let logarithmic = logarithmic && low > 0.0;
     // A share is seen best against the whole.
     let (low, high) = if !logarithmic && low >= 0.0 && high <= 1.0 { (0.0, 1.0) } else { (low, high) };
@@ -102,8 +100,9 @@ fn curve([x, y]: [&str; 2], logarithmic: bool, series: &[Series]) -> Markup {
     let header: Vec<&str> = [x].into_iter().chain(series.iter().map(|series| series.label.as_str())).collect();
     let numbers = numbers(super::table(None, &header, places.iter().map(row)));
     let upwards = format!("{y}{}", if logarithmic { ", logarithmic" } else { "" });
-    let scale = Scale { x, left, right, upwards: &upwards, low: short(low), high: short(high) };
-    Markup::join([scale.around(svg::lines(&lines)), legend(keys), numbers])
+    let up = if logarithmic { svg::log_ticks(low, high) } else { svg::ticks(low, high) };
+    let axes = Axes { x, across: svg::ticks(left, right), y: &upwards, up };
+    Markup::join([axes.around(svg::lines(&lines)), legend(keys), numbers])
 }
 
 fn histogram(x: &str, [low, high]: [f64; 2], shares: &[f64], logarithmic: bool, marks: &[Mark]) -> Markup {
@@ -134,33 +133,28 @@ fn histogram(x: &str, [low, high]: [f64; 2], shares: &[f64], logarithmic: bool, 
         let from = low + width * index as f64;
         vec![Markup::text(format!("{} to {}", short(from), short(from + width))), Markup::text(short(*share))]
     });
-    let upwards = if logarithmic { "share, logarithmic" } else { "share" };
-    let bottom = if logarithmic && most > least { short(floor) } else { "0".to_owned() };
-    let scale = Scale { x, left: low, right: high, upwards, low: bottom, high: short(most) };
+    let scaled = logarithmic && most > least;
+    let (y, up) = match scaled {
+        true => ("share of all, logarithmic", svg::log_ticks(floor, most)),
+        false => ("share of all", svg::ticks(0.0, most)),
+    };
+    let axes = Axes { x, across: svg::ticks(low, high), y, up };
     let numbers = numbers(super::table(None, &[x, "share"], rows));
-    Markup::join([scale.around(svg::histogram(&heights, &lines)), legend(keys), numbers])
+    Markup::join([axes.around(svg::histogram(&heights, &lines)), legend(keys), numbers])
 }
 
-/// The axes of a picture, as text around it.
-struct Scale<'a> {
+/// The axes of a picture: what they count, and their ticks.
+struct Axes<'a> {
     x: &'a str,
-    left: f64,
-    right: f64,
-    upwards: &'a str,
-    low: String,
-    high: String,
+    across: Vec<svg::Tick>,
+    y: &'a str,
+    up: Vec<svg::Tick>,
 }
 
-impl Scale<'_> {
+impl Axes<'_> {
     fn around(&self, picture: Markup) -> Markup {
-        let ends = |class: &'static str, first: &str, middle: &str, last: &str| {
-            element("div", &[("class", class)], Markup::join([first, middle, last].map(|text| tag("span", text))))
-        };
-        let parts = [
-            ends("up", &self.high, self.upwards, &self.low),
-            picture,
-            ends("across", &short(self.left), self.x, &short(self.right)),
-        ];
+        let named = |class: &'static str, text: &str| element("div", &[("class", class)], Markup::text(text));
+        let parts = [named("y", self.y), svg::upward(&self.up), svg::plot(&self.across, &self.up, picture), named("x", self.x)];
         element("div", &[("class", "frame")], Markup::join(parts))
     }
 }
@@ -179,17 +173,4 @@ fn numbers(table: Markup) -> Markup {
 
 fn note(text: &str) -> Markup {
     element("p", &[("class", "quiet")], Markup::text(text))
-}
-
-/// Four digits are enough for a picture; claims are printed in full elsewhere.
-fn short(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if !(1e-3..1e6).contains(&size) => format!("{value:.3e}"),
-        size if size >= 100.0 && value.fract() == 0.0 => format!("{value:.0}"),
-        _ => {
-            let text = format!("{value:.4}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-    }
 }

@@ -1,8 +1,26 @@
-//! What every page says, whatever it is about: contents, assumptions and limits, how to check again, where it belongs.
+//! What every page says, whatever it is about: contents, the meaning of words, evidence, assumptions and limits, how to check
+//! again, where it belongs.
 
-use super::super::audit::Audit;
+use super::super::audit::{Audit, status_word};
 use super::super::markup::{Markup, element, plain, tag};
-use super::{facts, section, wide_table};
+use super::{badge, code, facts, section, status_tag, wide_table};
+use crate::certificate::Assurance;
+
+/// What each assurance means, in one sentence.
+const ASSURANCES: [(Assurance, &str); 3] = [
+    (
+        Assurance::Proved,
+        "The checker proved it in sound arithmetic: rounding errors are accounted for, and no solver is trusted.",
+    ),
+    (
+        Assurance::Checked,
+        "The checker recomputed a residual, which lies within the stated bound. This is evidence, not a proof about the network.",
+    ),
+    (
+        Assurance::Estimated,
+        "A statistic with an interval, a confidence and a seed. It can be wrong, with the stated probability.",
+    ),
+];
 
 const LIMITS: [&str; 7] = [
     "A claim is about the named model file, byte for byte (SHA-256). Another export of the same network is another model.",
@@ -52,21 +70,52 @@ pub fn contents(audit: &Audit) -> Markup {
         .iter()
         .enumerate()
         .map(|(position, model)| (format!("#model-{}", position + 1), format!("Model: {}", model.name)));
-    let policy = audit.policy.iter().map(|_| ("#policy".to_owned(), "Policy".to_owned()));
+    let evidence = audit.policy.iter().map(|_| ("#evidence".to_owned(), "Evidence".to_owned()));
     let fixed = [
-        ("#limits", "Assumptions and limits"),
         ("#recheck", "Check again"),
+        ("#limits", "Assumptions and limits"),
         ("#pointers", "Where this belongs"),
         ("#environment", "Environment"),
     ];
     let fixed = fixed.map(|(id, title)| (id.to_owned(), title.to_owned()));
-    let glance = audit.claims().next().map(|_| ("#glance".to_owned(), "What is established".to_owned()));
-    let links = policy
-        .chain(glance)
-        .chain(models)
+    let links = models
+        .chain([("#words", "What the words mean")].map(|(id, title)| (id.to_owned(), title.to_owned())))
+        .chain(evidence)
         .chain(fixed)
         .map(|(id, title)| plain("li", element("a", &[("href", &id)], Markup::text(title))));
     element("nav", &[("aria-label", "Contents")], plain("ul", Markup::join(links)))
+}
+
+/// What the words on the page mean.
+pub fn assurances() -> Markup {
+    let of = |(assurance, meaning)| plain("p", Markup::join([badge(assurance), Markup::text(" "), Markup::text(meaning)]));
+    let colours = "Colour tells the outcome: a property that holds or a rule that is met, one that is violated, one that is open. A number without a rule is neither good nor bad.";
+    section("words", "What the words mean", Markup::join(ASSURANCES.map(of).into_iter().chain([tag("p", colours)])))
+}
+
+/// From each rule of a policy to what stands behind it: the claim, the digest of its certificate, the command that checks it.
+pub fn evidence(audit: &Audit) -> Markup {
+    let Some(policy) = &audit.policy else { return Markup::default() };
+    let rows = policy.rules.iter().map(|rule| {
+        let certificate = audit.certificates().find(|certificate| Some(&certificate.path) == rule.certificate.as_ref());
+        let or_dash = |text: Option<&str>| text.filter(|text| !text.is_empty()).map_or_else(|| Markup::text("–"), code);
+        vec![
+            code(&rule.id),
+            status_tag(status_word(rule.status), status_word(rule.status)),
+            or_dash(rule.claim.as_deref()),
+            or_dash(certificate.map(|certificate| certificate.digest.as_str())),
+            or_dash(certificate.map(|certificate| certificate.recheck.as_str())),
+        ]
+    });
+    let table =
+        wide_table(None, &["requirement", "status", "claim", "digest of the certificate", "command that checks it"], rows);
+    let text = "Which claim stands behind which requirement. The digest covers everything that the certificate states; the command proves it again from the files.";
+    folded("evidence", "Evidence", "Requirement, claim, digest, command", Markup::join([tag("p", text), table]))
+}
+
+/// A section of which only the heading is seen at first.
+fn folded(id: &str, title: &str, summary: &str, contents: Markup) -> Markup {
+    section(id, title, plain("details", Markup::join([tag("summary", summary), contents])))
 }
 
 pub fn limits() -> Markup {
@@ -80,13 +129,18 @@ pub fn recheck(audit: &Audit) -> Markup {
     let parts = [
         tag("p", "The program nnverify-check contains no solver; it is built alone, from the source of this version:"),
         tag("pre", install),
-        tag("p", "Each certificate against its model:"),
-        if commands.is_empty() { tag("p", "(no certificates)") } else { lines(commands) },
         tag(
             "p",
             "The models that the claims are about, as “sha256sum -c” takes them (for a compressed model the digest is that of the decompressed file):",
         ),
         lines(digests),
+        plain(
+            "details",
+            Markup::join([
+                tag("summary", format!("Each certificate against its model: {} commands", commands.len())),
+                lines(commands),
+            ]),
+        ),
     ];
     section("recheck", "Check again", Markup::join(parts))
 }
@@ -106,7 +160,7 @@ pub fn pointers() -> Markup {
         ),
         wide_table(None, &["document", "part", "of this page"], rows),
     ];
-    section("pointers", "Where this belongs", Markup::join(parts))
+    folded("pointers", "Where this belongs", "Documents that ask for such evidence", Markup::join(parts))
 }
 
 pub fn environment(audit: &Audit) -> Markup {
@@ -125,5 +179,5 @@ pub fn environment(audit: &Audit) -> Markup {
         ("Time", Markup::text(&audit.generated)),
         ("Platform", Markup::text(platform)),
     ];
-    section("environment", "Environment", facts(given.into_iter().chain(runs)))
+    folded("environment", "Environment", "Program, time and platform", facts(given.into_iter().chain(runs)))
 }

@@ -3,12 +3,15 @@
 //! The page is written in the syntax of XML, so that its well-formedness can be tested by any reader of XML. Everything that
 //! comes from files is text.
 
+mod card;
 mod chart;
 mod frame;
 mod model;
+mod summary;
 
-use super::audit::{Audit, PolicySection, assurance_word, status_word};
+use super::audit::{Audit, assurance_word};
 use super::markup::{Markup, element, plain, tag};
+use crate::certificate::Assurance;
 
 /// The style sheet; a test computes its contrasts.
 const STYLE: &str = include_str!("style.css");
@@ -37,12 +40,15 @@ pub fn render(audit: &Audit) -> String {
         tag("h1", &title),
         element("p", &[("class", "quiet")], Markup::text(format!("{} {}, {date}", audit.tool.name, audit.tool.version))),
     ];
-    let models = audit.models.iter().enumerate().map(|(position, of)| model::section(of, position + 1));
-    let policy = audit.policy.as_ref().map(policy).unwrap_or_default();
-    let main = [verdict(audit), frame::contents(audit), policy, model::at_a_glance(&audit.models)]
-        .into_iter()
-        .chain(models)
-        .chain([frame::limits(), frame::recheck(audit), frame::pointers(), frame::environment(audit)]);
+    let models = audit.models.iter().enumerate().map(|(position, of)| model::section(of, position));
+    let main = [summary::summary(audit), frame::contents(audit)].into_iter().chain(models).chain([
+        frame::assurances(),
+        frame::evidence(audit),
+        frame::recheck(audit),
+        frame::limits(),
+        frame::pointers(),
+        frame::environment(audit),
+    ]);
     let body = [
         element("a", &[("class", "skip"), ("href", "#main")], Markup::text("Skip to the verdict")),
         plain("header", Markup::join(header)),
@@ -58,55 +64,6 @@ pub fn render(audit: &Audit) -> String {
     let page =
         element("html", &[("lang", "en")], Markup::join([plain("head", Markup::join(head)), plain("body", Markup::join(body))]));
     format!("<!DOCTYPE html>\n{}\n", page.into_string())
-}
-
-fn verdict(audit: &Audit) -> Markup {
-    let verdict = &audit.verdict;
-    let contents =
-        [element("h2", &[("id", "verdict")], Markup::text(&verdict.title)), tag("p", &verdict.meaning), tag("p", &verdict.scope)];
-    let class = format!("verdict {}", status_word(verdict.status));
-    element("section", &[("class", &class), ("aria-labelledby", "verdict")], Markup::join(contents))
-}
-
-fn policy(policy: &PolicySection) -> Markup {
-    let rows = policy.rules.iter().map(|rule| {
-        let detail = rule.detail.as_ref().map(|detail| {
-            let code = rule.code.as_ref().map_or(String::new(), |code| format!(" [{code}]"));
-            element("div", &[("class", "quiet")], Markup::text(format!("{detail}{code}")))
-        });
-        let assurance = rule.assurance.map_or("–", assurance_word);
-        let what = Markup::join(
-            [tag("div", &rule.what), element("div", &[("class", "mono quiet")], Markup::text(&rule.id))]
-                .into_iter()
-                .chain(detail),
-        );
-        let number = |text: &str| element("span", &[("class", "number")], Markup::text(text));
-        // What it comes from stands below it.
-        let limit = |text: &str| match text.split_once(" (") {
-            Some((limit, from)) => {
-                let from = element("div", &[("class", "quiet")], Markup::text(from.trim_end_matches(')')));
-                Markup::join([number(limit), from])
-            }
-            None => number(text),
-        };
-        let behind = match (&rule.certificate, rule.reused) {
-            (None, _) => "",
-            (Some(_), true) => "at hand, checked again",
-            (Some(_), false) => "found in this run",
-        };
-        vec![
-            what,
-            status_tag(status_word(rule.status)),
-            limit(&rule.limit),
-            number(rule.value.as_deref().unwrap_or("–")),
-            number(rule.room.as_deref().unwrap_or("–")),
-            Markup::join([tag("div", assurance), element("div", &[("class", "quiet")], Markup::text(behind))]),
-        ]
-    });
-    let caption = format!("{}, SHA-256 {}", policy.path, policy.digest);
-    let table = wide_table(Some(&caption), &["rule", "status", "limit", "value", "margin", "behind it"], rows);
-    let notes = policy.notes.iter().map(|note| element("p", &[("class", "quiet")], Markup::text(format!("Note: {note}"))));
-    element("div", &[("class", "rules")], section("policy", "Policy", Markup::join(std::iter::once(table).chain(notes))))
 }
 
 /// A section with a heading that names it.
@@ -139,8 +96,31 @@ fn framed(class: &str, caption: Option<&str>, header: &[&str], rows: impl Iterat
     element("div", &[("class", class), ("role", "group"), ("aria-label", label), ("tabindex", "0")], table)
 }
 
-fn status_tag(word: &str) -> Markup {
-    element("span", &[("class", &format!("tag {word}"))], Markup::text(word))
+/// A word in the colour of a class.
+fn status_tag(class: &str, word: &str) -> Markup {
+    element("span", &[("class", &format!("tag {class}"))], Markup::text(word))
+}
+
+/// How much stands behind a number: no colour, for it says nothing about good or bad.
+fn badge(assurance: Assurance) -> Markup {
+    let word = assurance_word(assurance);
+    element("span", &[("class", &format!("badge {word}"))], Markup::text(word))
+}
+
+/// A sentence that begins with a capital, in which what stands between backticks is code.
+fn sentence(text: &str) -> Markup {
+    let text = upper_first(text);
+    let pieces = text.split('`').enumerate();
+    Markup::join(pieces.map(|(position, piece)| if position % 2 == 1 { code(piece) } else { Markup::text(piece) }))
+}
+
+/// A variable does not become a capital.
+fn upper_first(text: &str) -> String {
+    let mut characters = text.chars();
+    if text.chars().nth(1).is_none_or(|second| !second.is_alphabetic()) {
+        return text.to_owned();
+    }
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// Terms and what they are.
