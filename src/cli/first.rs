@@ -83,7 +83,8 @@ fn next(subjects: &Subjects, data: Option<&Path>) -> String {
     lines.push((format!("verify init {model}{with}"), "a policy with the limits that the model meets today"));
     lines.push((format!("verify inspect {model}"), "operators, shapes, and what cannot be certified"));
     let width = lines.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
-    let lines: String = lines.iter().map(|(command, what)| format!("  {command:width$}  # {what}\n")).collect();
+    let lines: Vec<String> = lines.iter().map(|(command, what)| format!("  {command:width$}  # {what}\n")).collect();
+    let lines = lines.concat();
     let missing =
         if given.is_some() { "" } else { " (DATA: samples as .npz, .npy, CSV or IDX; `docs/data.md` says how they look)" };
     format!("Nothing was asked and nothing is kept. What can be asked next{missing}:\n{lines}")

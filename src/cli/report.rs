@@ -69,7 +69,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     output.apart_from(named.into_iter().flatten().chain(single.into_iter().flatten()).map(PathBuf::as_path))?;
     let by_name = arguments.output.as_deref().and_then(ReportFormat::of_path);
     if let (None, None, Some(path)) = (arguments.format, by_name, &arguments.output) {
-        let message = format!("`{}`: the name does not end in .html, .md, .json, .sarif, .xml or .txt", path.display());
+        let message =
+            format!("`{}`: the name does not end in .html, .md, .json, .sarif, .xml, .intoto.json or .txt", path.display());
         return Err(Failure::error(message).with_hint("`--format` names the format"));
     }
     let format = arguments.format.or(by_name).unwrap_or_default();

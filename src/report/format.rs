@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::audit::Audit;
-use super::{html, junit, markdown, sarif};
+use super::{attestation, html, junit, markdown, sarif};
 
 /// Formats of audits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -23,6 +23,9 @@ pub enum ReportFormat {
     Sarif,
     /// For test dashboards
     Junit,
+    /// An in-toto statement with a test result, to be signed
+    #[value(name = "in-toto")]
+    InToto,
 }
 
 impl ReportFormat {
@@ -34,6 +37,7 @@ impl ReportFormat {
         Some(match () {
             () if ends(&[".html", ".htm"]) => Self::Html,
             () if ends(&[".sarif", ".sarif.json"]) => Self::Sarif,
+            () if ends(&[".intoto.json"]) => Self::InToto,
             () if ends(&[".json"]) => Self::Json,
             () if ends(&[".md", ".markdown"]) => Self::Markdown,
             () if ends(&[".xml"]) => Self::Junit,
@@ -52,6 +56,7 @@ impl ReportFormat {
             Self::Html => html::render(audit),
             Self::Sarif => super::json(&sarif::render(audit))?,
             Self::Junit => junit::render(audit),
+            Self::InToto => super::json(&attestation::render(audit))?,
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod accuracy;
 mod analysis;
+mod attestation;
 pub mod audit;
 mod batch;
 mod check;

@@ -162,7 +162,8 @@ pub fn lines(series: &[Vec<(f64, f64)>]) -> Markup {
         let text: Vec<String> = points.iter().map(at).map(|(x, y)| format!("{x:.2},{y:.2}")).collect();
         let line = element("polyline", &[("points", &text.join(" ")), ("class", line_class(index))], Markup::default());
         // A stroke without length is a dot, however the frame is stretched.
-        let dots: String = points.iter().map(at).map(|(x, y)| format!("M{x:.2} {y:.2}h0")).collect();
+        let dots: Vec<String> = points.iter().map(at).map(|(x, y)| format!("M{x:.2} {y:.2}h0")).collect();
+        let dots = dots.concat();
         let class = match index {
             0 => "dot",
             1 => "dot second",

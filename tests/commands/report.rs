@@ -322,7 +322,7 @@ fn richest(folder: &Path) -> String {
         );
     }
     std::fs::write(folder.join("verify.toml"), policy).unwrap();
-    let reports = ["--report", "audit.html", "--report", "audit.json", "--report", "audit.md"];
+    let reports = ["--report", "audit.html", "--report", "audit.json", "--report", "audit.intoto.json"];
     let (code, error) = verify(folder, &[&["gate", "-q", "--allow-outside"], &reports[..]].concat());
     assert_eq!(code, 1, "{error}");
     std::fs::read_to_string(folder.join("audit.html")).unwrap()
@@ -352,6 +352,13 @@ fn the_richest_sample_model() {
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("audit.json")).unwrap()).unwrap();
     let schema = std::fs::read_to_string(repository("schemas/report.schema.json")).unwrap();
     assert_eq!(violations(&serde_json::from_str(&schema).unwrap(), &json), Vec::<String>::new());
+
+    // The statement that is signed says the same.
+    let statement: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("audit.intoto.json")).unwrap()).unwrap();
+    assert_eq!(statement["predicate"]["result"], "FAILED");
+    assert_eq!(statement["predicate"]["failedTests"].as_array().unwrap().len(), 2);
+    assert_eq!(statement["subject"][0]["digest"]["sha256"], json["models"][0]["digest"]);
 
     // What is broken comes first, and wears no green; its assurance has no colour.
     let document = parsed(&page);

@@ -49,7 +49,7 @@ pub struct Arguments {
     /// Let the policy name files outside its folder and behind links
     #[arg(long)]
     allow_outside: bool,
-    /// Also write a report to this file, in the format that its name asks for (.html, .md, .json, .sarif, .xml); may be given several times
+    /// Also write a report to this file, in the format that its name asks for (.html, .md, .json, .sarif, .xml, .intoto.json); may be given several times
     #[arg(long = "report", value_name = "FILE")]
     reports: Vec<PathBuf>,
     /// Format of the results
@@ -90,8 +90,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         return lock(&file, arguments.allow_outside, &output);
     }
     let formats = arguments.reports.iter().map(|path| {
-        let unknown =
-            || Failure::error(format!("`{}`: the name does not end in .html, .md, .json, .sarif, .xml or .txt", path.display()));
+        let unknown = || {
+            Failure::error(format!(
+                "`{}`: the name does not end in .html, .md, .json, .sarif, .xml, .intoto.json or .txt",
+                path.display()
+            ))
+        };
         Ok((path, ReportFormat::of_path(path).ok_or_else(unknown)?))
     });
     let formats: Vec<(&PathBuf, ReportFormat)> = formats.collect::<Result<_, Failure>>()?;

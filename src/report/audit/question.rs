@@ -237,11 +237,14 @@ pub(super) fn percent(part: usize, whole: usize) -> String {
     if tenths.is_multiple_of(10) { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) }
 }
 
+/// A claim and its place: position of the certificate, and of the claim in it.
+type Member<'a> = ([usize; 2], &'a ClaimSection);
+
 /// The questions that the claims of certificates answer: violated ones first, then open ones, each kind in the order of the
 /// certificates.
 #[must_use]
 pub fn questions(certificates: &[CertificateSection]) -> Vec<Question> {
-    let mut groups: Vec<(&str, Vec<([usize; 2], &ClaimSection)>)> = Vec::new();
+    let mut groups: Vec<(&str, Vec<Member<'_>>)> = Vec::new();
     for (at, certificate) in certificates.iter().enumerate() {
         for (of, claim) in certificate.claims.iter().enumerate() {
             let member = ([at, of], claim);
@@ -256,7 +259,7 @@ pub fn questions(certificates: &[CertificateSection]) -> Vec<Question> {
     questions
 }
 
-fn of_group(mut members: Vec<([usize; 2], &ClaimSection)>) -> Question {
+fn of_group(mut members: Vec<Member<'_>>) -> Question {
     members.sort_by(|(_, a), (_, b)| a.part.rank.total_cmp(&b.part.rank));
     let outcome = members.iter().map(|(_, claim)| claim.part.outcome).min().unwrap_or(Outcome::Open);
     let all: Vec<&ClaimSection> = members.iter().map(|(_, claim)| *claim).collect();

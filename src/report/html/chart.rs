@@ -134,10 +134,8 @@ fn histogram(x: &str, [low, high]: [f64; 2], shares: &[f64], logarithmic: bool, 
         vec![Markup::text(format!("{} to {}", short(from), short(from + width))), Markup::text(short(*share))]
     });
     let scaled = logarithmic && most > least;
-    let (y, up) = match scaled {
-        true => ("share of all, logarithmic", svg::log_ticks(floor, most)),
-        false => ("share of all", svg::ticks(0.0, most)),
-    };
+    let (y, up) =
+        if scaled { ("share of all, logarithmic", svg::log_ticks(floor, most)) } else { ("share of all", svg::ticks(0.0, most)) };
     let axes = Axes { x, across: svg::ticks(low, high), y, up };
     let numbers = numbers(super::table(None, &[x, "share"], rows));
     Markup::join([axes.around(svg::histogram(&heights, &lines)), legend(keys), numbers])
