@@ -86,15 +86,15 @@ fn mistakes_are_named_with_their_remedies() {
     assert_eq!(verify(folder.path(), "m.onnx --lipschitz l2 --engine product --certificate c.json -q").0, 0);
     let certificate = std::fs::read_to_string(folder.path().join("c.json")).unwrap();
     write("altered.json", certificate.replacen("lipschitz-l2", "lipschitz-l3", 1).as_bytes());
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (line, code, words) in MISTAKES {
         let (found, text) = verify(folder.path(), line);
         let missing: Vec<_> = words.iter().filter(|word| !text.contains(**word)).collect();
         if found != *code || !missing.is_empty() || text.contains("panicked") {
-            wrong += &format!("verify {line}\n  exit code {found}, not {code}; missing {missing:?} in:\n{text}\n");
+            wrong.push(format!("verify {line}\n  exit code {found}, not {code}; missing {missing:?} in:\n{text}\n"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.concat());
 }
 
 #[test]

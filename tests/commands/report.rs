@@ -305,23 +305,23 @@ fn several_bounds_of_one_constant_stand_on_one_axis() {
 
 /// A policy over the sample models, with rules that are met and rules that are broken.
 fn richest(folder: &Path) -> String {
-    let mut policy = format!(
-        "[models.cnn]\npath = {:?}\n[[models.cnn.lipschitz]]\nnorm = \"l2\"\nmax-bound = 100.0\n\
-         [models.relu]\npath = {:?}\n[[models.relu.lipschitz]]\nnorm = \"l2\"\nmax-bound = 15.0\n",
-        repository("models/digits_cnn.onnx"),
-        repository("models/digits_relu.onnx"),
-    );
+    let mut policy = vec![format!(
+        "[models.cnn]\npath = '{}'\n[[models.cnn.lipschitz]]\nnorm = \"l2\"\nmax-bound = 100.0\n\
+         [models.relu]\npath = '{}'\n[[models.relu.lipschitz]]\nnorm = \"l2\"\nmax-bound = 15.0\n",
+        repository("models/digits_cnn.onnx").display(),
+        repository("models/digits_relu.onnx").display(),
+    )];
     for specification in ["digit_0_within_0.05", "digit_5_within_0.2"] {
         let file = repository(&format!("specs/{specification}.vnnlib"));
-        policy += &format!("[[models.relu.specification]]\nfile = {file:?}\n");
+        policy.push(format!("[[models.relu.specification]]\nfile = '{}'\n", file.display()));
     }
     for (model, epsilon) in [("cnn", "0.001"), ("cnn", "0.002"), ("relu", "0.02"), ("relu", "0.1")] {
-        policy += &format!(
-            "[[models.{model}.robustness]]\ndata = {:?}\nsamples = 5\nnorm = \"linf\"\nepsilon = {epsilon}\nmin-certified-accuracy = 0.2\n",
-            repository("models/digits_test.npz")
-        );
+        policy.push(format!(
+            "[[models.{model}.robustness]]\ndata = '{}'\nsamples = 5\nnorm = \"linf\"\nepsilon = {epsilon}\nmin-certified-accuracy = 0.2\n",
+            repository("models/digits_test.npz").display()
+        ));
     }
-    std::fs::write(folder.join("verify.toml"), policy).unwrap();
+    std::fs::write(folder.join("verify.toml"), policy.concat()).unwrap();
     let reports = ["--report", "audit.html", "--report", "audit.json", "--report", "audit.intoto.json"];
     let (code, error) = verify(folder, &[&["gate", "-q", "--allow-outside"], &reports[..]].concat());
     assert_eq!(code, 1, "{error}");
