@@ -151,7 +151,12 @@ fn stated(certificate: &CertificateSection, claim: &ClaimSection) -> Markup {
     let figures = claim.figures.iter().map(|figure| {
         vec![
             Markup::text(&figure.label),
-            element("span", &[("class", "number")], Markup::text(format!("{} {}", figure.relation, figure.value))),
+            // Numbers stay on a line, lists and names do not.
+            element(
+                "span",
+                &[("class", if figure.number.is_some() { "number" } else { "" })],
+                Markup::text(format!("{} {}", figure.relation, figure.value)),
+            ),
         ]
     });
     let figures = table(None, &["figure", "value"], figures);
