@@ -1,4 +1,4 @@
-//! Means and deviations as options take them: decimals, or files with numbers. Claims state all of them as decimals.
+//! Means, deviations and sizes of perturbations as options take them: decimals, or files with numbers. Claims state all of them as decimals.
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,10 @@ impl Constants {
 
 pub fn mean(text: &str) -> Result<Constants, String> {
     parse(text, units::decimal)
+}
+
+pub fn size(text: &str) -> Result<Constants, String> {
+    parse(text, units::size)
 }
 
 pub fn deviation(text: &str) -> Result<Constants, String> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::output::{Output, apart, write};
 use super::{ExitStatus, Failure};
-use crate::certificate::{ClaimKind, Norm, Perturbation, Semantics};
+use crate::certificate::{ClaimKind, Kept, Norm, Perturbation, Semantics};
 use crate::data::Dataset;
 use crate::onnx::Model;
 use crate::policy::FILE_NAME;
@@ -121,18 +121,18 @@ fn robustness(arguments: &Arguments, data: &Path, subjects: &Subjects, output: &
     for epsilon in sizes {
         let perturbation = Perturbation {
             norm: Norm::Linf,
-            epsilon: epsilon.clone(),
+            epsilon: epsilon.as_str().into(),
             clip: None,
             mean: Vec::new(),
             deviation: Vec::new(),
             channel_axis: None,
         };
         let samples = Samples { data: data.to_owned(), labels: None, count: Some(count) };
-        let query = Query::Robustness(RobustnessQuery { samples, perturbation, semantics: Semantics::Real });
+        let query = Query::Robustness(RobustnessQuery { samples, perturbation, kept: Kept::Class, semantics: Semantics::Real });
         let found = answer(subjects, &query, &limits, &()).map_err(|error| Failure::query(&arguments.model, &error))?;
         let Figures::Robustness(figures) = found.figures else { break };
         let share = (100 * figures.robust / figures.samples.max(1)) as f64 / 100.0;
-        let right = figures.clean_accuracy.right;
+        let right = figures.clean_accuracy.map_or(0, |clean| clean.right);
         let enough = 2 * figures.robust >= right;
         if best.is_none() {
             found.notes.iter().for_each(|note| output.note(note));

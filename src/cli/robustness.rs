@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::analysis::CommonArguments;
 use super::constants::{self, Constants};
 use super::{Failure, units};
-use crate::certificate::{Norm, Perturbation, Semantics};
+use crate::certificate::{Kept, Norm, Perturbation, Semantics, Size};
 use crate::query::{Query, RobustnessQuery};
 use crate::vnnlib::Constant;
 
@@ -15,12 +15,21 @@ use crate::vnnlib::Constant;
 #[group(skip)]
 #[command(next_help_heading = "Robustness")]
 pub struct Arguments {
-    /// Decide for every sample of the data whether perturbations change its class
+    /// Decide for every sample of the data whether perturbations change its class; with `--threshold` of a classifier with one output,
+    /// with `--max-change` of a regression
     #[arg(long, groups = ["pass", "perturbing"], requires_all = ["data", "eps"])]
     robust: bool,
-    /// Size of the perturbations, in the units of the data: a decimal or a quotient (`8/255`)
-    #[arg(long, value_name = "EPS", value_parser = units::size, allow_hyphen_values = true, requires = "perturbing")]
-    eps: Option<String>,
+    /// Size of the perturbations, in the units of the data: a decimal or a quotient (`8/255`); in ℓ∞ also one for every value of a
+    /// sample, row-major, 0 where it stays as it is, or a .npy file with them
+    #[arg(long, value_name = "EPS,…|FILE", value_delimiter = ',', value_parser = constants::size, num_args = 1, allow_hyphen_values = true, requires = "perturbing")]
+    eps: Vec<Constants>,
+    /// The network has one output, and the class is whether that is above T: label 1 above it, label 0 not (a logit: 0; a
+    /// probability: 0.5)
+    #[arg(long, value_name = "T", value_parser = units::decimal, allow_hyphen_values = true, requires = "robust", conflicts_with = "max_change")]
+    threshold: Option<String>,
+    /// Ask whether any output moves by more than E from what the sample itself gives, for regression; labels do not enter
+    #[arg(long, value_name = "E", value_parser = units::size, allow_hyphen_values = true, requires = "robust")]
+    max_change: Option<String>,
     /// Norm of the perturbations
     #[arg(long, value_enum, value_name = "NORM", default_value_t = PerturbationNorm::Linf, requires = "robust")]
     norm: PerturbationNorm,
@@ -63,8 +72,17 @@ impl Arguments {
         Ok(Some(Query::Robustness(RobustnessQuery {
             samples: common.samples("--robust")?,
             perturbation: self.perturbation(shape)?,
+            kept: self.kept(),
             semantics: common.semantics().unwrap_or(Semantics::Real),
         })))
+    }
+
+    fn kept(&self) -> Kept {
+        match (&self.threshold, &self.max_change) {
+            (Some(threshold), _) => Kept::Threshold(threshold.clone()),
+            (None, Some(most)) => Kept::MaxChange(most.clone()),
+            (None, None) => Kept::Class,
+        }
     }
 
     /// Where finished samples are kept.
@@ -72,14 +90,27 @@ impl Arguments {
         self.resume.clone()
     }
 
-    /// The files with means and deviations.
+    /// The files with sizes, means and deviations.
     pub fn constants(&self) -> impl Iterator<Item = &Path> {
-        self.input_mean.iter().chain(&self.input_std).filter_map(Constants::file)
+        self.eps.iter().chain(&self.input_mean).chain(&self.input_std).filter_map(Constants::file)
     }
 
     /// Where the lines of the samples go.
     pub fn csv(&self) -> Option<&Path> {
         self.csv.as_deref()
+    }
+
+    fn epsilon(&self) -> Result<Size, Failure> {
+        let sizes = constants::decimals("--eps", &self.eps, |value| value >= 0.0)?;
+        match &sizes[..] {
+            [] => Err(Failure::error("`--eps` is needed")),
+            [size] => Ok(Size::Uniform(size.clone())),
+            _ if matches!(self.norm, PerturbationNorm::L2) => {
+                let hint = "one `--eps` for all, or `--norm linf`";
+                Err(Failure::error("`--eps` with a size for every value is about ℓ∞, not `--norm l2`").with_hint(hint))
+            }
+            _ => Ok(Size::Each(sizes)),
+        }
     }
 
     /// What may happen to a sample.
@@ -104,7 +135,7 @@ impl Arguments {
                 PerturbationNorm::Linf => Norm::Linf,
                 PerturbationNorm::L2 => Norm::L2,
             },
-            epsilon: self.eps.clone().ok_or_else(|| Failure::error("`--eps` is needed"))?,
+            epsilon: self.epsilon()?,
             clip,
             mean: constants::decimals("--input-mean", &self.input_mean, |_| true)?,
             deviation: constants::decimals("--input-std", &self.input_std, |value| value > 0.0)?,

@@ -162,7 +162,7 @@ impl Coded for RegionRefusal {
         match self {
             Self::Content(content) => content.code(),
             Self::Lipschitz(refusal) => refusal.code(),
-            Self::Channels { .. } | Self::Vacuity { .. } | Self::Region(_) => "NV513",
+            Self::Channels { .. } | Self::Sizes { .. } | Self::Vacuity { .. } | Self::Region(_) => "NV513",
             Self::Bounds(_) => "NV517",
             Self::NotRefuted | Self::Outside | Self::NotUnsafe => "NV518",
         }

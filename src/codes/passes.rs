@@ -67,7 +67,14 @@ impl Coded for QueryError {
             Self::Pruned(error) => error.code(),
             Self::TemporaryFile(_) | Self::Journal { .. } => WRITE,
             Self::TooFewSamples { .. } | Self::RegionSize { .. } | Self::OutsideClip { .. } | Self::VectorSize { .. } => "NV202",
-            Self::Implicit { .. } | Self::OneOutput | Self::OneLogit | Self::NoTightness | Self::CompressedModel => QUESTION,
+            Self::Implicit { .. }
+            | Self::OneOutput
+            | Self::NotOneOutput { .. }
+            | Self::NoMinimiser
+            | Self::TooLargeToProve { .. }
+            | Self::OneLogit
+            | Self::NoTightness
+            | Self::CompressedModel => QUESTION,
             Self::TooManyClaims { .. }
             | Self::NotABox
             | Self::TooManyRows { .. }

@@ -57,7 +57,7 @@ pub fn decisive(claim: &ClaimKind) -> Decisive {
             Verdict::Violated => word("violated", "holds"),
         },
         ClaimKind::Robustness(claim) => Decisive {
-            name: "certified accuracy",
+            name: if claim.kept.needs_labels() { "certified accuracy" } else { "certified share" },
             reading: share(claim.robust.len() as f64 / f64::from(claim.samples), f64::floor),
             best: share(1.0 - claim.falsified.len() as f64 / f64::from(claim.samples), f64::ceil),
             better: Better::Larger,

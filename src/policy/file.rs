@@ -88,6 +88,12 @@ pub struct ModelPolicy {
     #[schemars(with = "Vec<RobustnessRule>")]
     pub robustness: Vec<Spanned<RobustnessRule>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<AccuracyRule>")]
+    pub accuracy: Vec<Spanned<AccuracyRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<RadiusRule>")]
+    pub radius: Vec<Spanned<RadiusRule>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<TightnessRule>")]
     pub tightness: Vec<Spanned<TightnessRule>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -123,9 +129,10 @@ impl Input {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LipschitzRule {
     pub norm: Norm,
-    /// Every input of the network lies between these two numbers; everywhere where this is not given.
+    /// Where the network's inputs lie; everywhere where this is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<[f64; 2]>,
+    #[schemars(with = "Option<BoxRule>")]
+    pub region: Option<Spanned<BoxRule>>,
     /// The certified bound is at most this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
@@ -137,6 +144,34 @@ pub struct LipschitzRule {
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
+}
+
+/// A box of inputs.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged, expecting = "two numbers, or `{ lower = [..], upper = [..] }` with a number for every input")]
+pub enum BoxRule {
+    /// Every input lies between these two numbers.
+    Interval([f64; 2]),
+    /// Every input lies between numbers of its own, row-major.
+    Each(Corners),
+}
+
+/// The corners of a box of inputs.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Corners {
+    pub lower: Vec<f64>,
+    pub upper: Vec<f64>,
+}
+
+/// A size of perturbations, in the units of the data.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged, expecting = "a number, or a list with one for every value of a sample")]
+pub enum SizeRule {
+    /// In the norm of the perturbations.
+    Uniform(f64),
+    /// Of every value of a sample by itself, row-major; in ℓ∞ alone. What is 0 stays as it is.
+    Each(Vec<f64>),
 }
 
 /// The property of a VNN-LIB file holds.
@@ -156,7 +191,7 @@ pub struct SpecificationRule {
     pub assurance: Assurance,
 }
 
-/// Enough of the samples keep their class under every perturbation.
+/// Enough of the samples keep their class under every perturbation, or move no output too far.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RobustnessRule {
@@ -171,13 +206,78 @@ pub struct RobustnessRule {
     /// Norm of the perturbations: `l2` or `linf`.
     pub norm: Norm,
     /// Their size, in the units of the data.
-    pub epsilon: f64,
+    pub epsilon: SizeRule,
     /// Arithmetic of the network: `real` or `float32`.
     #[serde(default = "real", skip_serializing_if = "is_real")]
     pub semantics: Semantics,
-    /// The share of samples that are classified rightly under every perturbation is at least this.
+    /// The network has one output, and the class is whether that is above this number: label 1 above it, label 0 not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Robust is a sample that moves no output by more than this, whatever its label, in place of one that keeps its class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_change: Option<f64>,
+    /// The share of samples that are classified rightly under every perturbation (with `max-change`: that move no output too
+    /// far) is at least this.
     #[schemars(with = "f64")]
     pub min_certified_accuracy: Spanned<f64>,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// Enough of the samples are classified rightly as they are.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AccuracyRule {
+    /// Samples with their labels: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Labels, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first; all of them where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// Arithmetic of the network: `real` or `float32`.
+    #[serde(default = "real", skip_serializing_if = "is_real")]
+    pub semantics: Semantics,
+    /// The network has one output, and the class is whether that is above this number: label 1 above it, label 0 not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// The share of samples that are proved to be classified rightly is at least this.
+    #[schemars(with = "f64")]
+    pub min_clean_accuracy: Spanned<f64>,
+    /// How much must stand behind the claim.
+    #[serde(default = "proved")]
+    pub assurance: Assurance,
+}
+
+/// Enough of the samples may move as far as this before their class can change.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RadiusRule {
+    /// Samples with their labels: .npz, .npy, IDX or CSV.
+    pub data: PathBuf,
+    /// Labels, where they are a file of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// How many samples, from the first; all of them where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// Norm of the distance: `l2` or `linf`.
+    pub norm: Norm,
+    /// No sample that counts has another class within this distance, in the units of the data.
+    #[schemars(with = "f64")]
+    pub min_radius: Spanned<f64>,
+    /// The least share of samples that count: 0.5 asks about the median radius; all of them where this is not given.
+    #[serde(default = "all")]
+    #[schemars(with = "f64")]
+    pub share: Spanned<f64>,
+    /// Arithmetic of the network: `real` or `float32`.
+    #[serde(default = "real", skip_serializing_if = "is_real")]
+    pub semantics: Semantics,
+    /// The network has one output, and the class is whether that is above this number: label 1 above it, label 0 not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
@@ -196,7 +296,7 @@ pub struct TightnessRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
     /// Size of the perturbations of each value, in the units of the data.
-    pub epsilon: f64,
+    pub epsilon: SizeRule,
     /// The mean tightness over the samples (its proved lower bound) is at least this.
     #[schemars(with = "f64")]
     pub min_tightness: Spanned<f64>,
@@ -253,6 +353,10 @@ pub struct StabilityRule {
     /// How much must stand behind the claim.
     #[serde(default = "proved")]
     pub assurance: Assurance,
+}
+
+fn all() -> Spanned<f64> {
+    Spanned::new(0..0, 1.0)
 }
 
 const fn hessian() -> CurvatureMatrix {

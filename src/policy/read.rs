@@ -187,6 +187,8 @@ fn rules(model: &ModelPolicy) -> Vec<(Range<usize>, Rule)> {
     let mut rules = of(&model.lipschitz, Rule::Lipschitz);
     rules.extend(of(&model.specification, Rule::Specification));
     rules.extend(of(&model.robustness, Rule::Robustness));
+    rules.extend(of(&model.accuracy, Rule::Accuracy));
+    rules.extend(of(&model.radius, Rule::Radius));
     rules.extend(of(&model.tightness, Rule::Tightness));
     rules.extend(of(&model.hessian_trace, Rule::HessianTrace));
     rules.extend(of(&model.stability, Rule::Stability));

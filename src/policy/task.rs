@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::file::{
-    HessianTraceRule, Input, LipschitzRule, ModelPolicy, RobustnessRule, SpecificationRule, StabilityRule, TightnessRule,
+    AccuracyRule, BoxRule, Corners, HessianTraceRule, LipschitzRule, ModelPolicy, RadiusRule, RobustnessRule, SpecificationRule,
+    StabilityRule, TightnessRule,
 };
 use super::read::Wrong;
 use super::requirement::{Limit, Requirement};
 use super::stated::MOST;
-use crate::certificate::{Assurance, CurvatureMatrix, LossName, Norm, Perturbation};
+use crate::certificate::{Assurance, CurvatureMatrix, LossName};
 use crate::pass::derivatives::{Precision, Selection};
 use crate::query::{
-    HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd, SpecificationQuery,
-    StabilityQuery, TightnessQuery,
+    HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, Region, Samples, Sgd, SpecificationQuery, StabilityQuery,
 };
 
 /// The greatest regression that a rule may allow, as a fraction of the baseline's figure.
@@ -29,6 +29,8 @@ pub enum Rule {
     Lipschitz(LipschitzRule),
     Specification(SpecificationRule),
     Robustness(RobustnessRule),
+    Accuracy(AccuracyRule),
+    Radius(RadiusRule),
     Tightness(TightnessRule),
     HessianTrace(HessianTraceRule),
     Stability(StabilityRule),
@@ -59,6 +61,8 @@ impl Task {
             Rule::Lipschitz(lipschitz) => Self::lipschitz(model, policy, lipschitz, line, line_of),
             Rule::Specification(specification) => Ok(Self::specification(model, specification, line)),
             Rule::Robustness(robustness) => Self::robustness(model, policy, robustness, line, line_of),
+            Rule::Accuracy(accuracy) => Self::accuracy(model, policy, accuracy, line, line_of),
+            Rule::Radius(radius) => Self::radius(model, policy, radius, line, line_of),
             Rule::Tightness(tightness) => Self::tightness(model, policy, tightness, line, line_of),
             Rule::HessianTrace(trace) => Self::hessian_trace(model, trace, line, line_of),
             Rule::Stability(stability) => Self::stability(model, stability, line),
@@ -88,14 +92,9 @@ impl Task {
             return Err("the rule has neither `max-bound` nor `max-regression`".to_owned().into());
         }
         let everywhere = LipschitzQuery::everywhere(wanted.norm);
-        let (region, place) = match wanted.region {
+        let (region, place) = match &wanted.region {
             None => (everywhere.region.clone(), String::new()),
-            Some([low, high]) if low < high && low.is_finite() && high.is_finite() => {
-                (Region::Interval { low, high }, format!(", inputs between {low} and {high}"))
-            }
-            Some([low, high]) => {
-                return Err(format!("`region` is [{low}, {high}], which is not two finite numbers, the lower one first").into());
-            }
+            Some(region) => on_box(region)?,
         };
         let about = Shared {
             model,
@@ -148,76 +147,6 @@ impl Task {
         self.name = name;
     }
 
-    fn robustness(
-        model: &str,
-        policy: &ModelPolicy,
-        wanted: &RobustnessRule,
-        line: usize,
-        line_of: LineOf,
-    ) -> Result<Self, Wrong> {
-        if wanted.norm == Norm::L1 {
-            return Err("perturbations are those of `l2` or `linf`: ℓ1 is a norm of Lipschitz bounds alone".to_owned().into());
-        }
-        let (norm, symbol) = (wanted.norm.name(), wanted.norm.symbol());
-        let epsilon = positive("epsilon", wanted.epsilon)?;
-        let least = &wanted.min_certified_accuracy;
-        let accuracy = *least.get_ref();
-        if !(0.0..=1.0).contains(&accuracy) {
-            let detail = format!("`min-certified-accuracy` is {accuracy}, which is not between 0 and 1");
-            return Err(Wrong::at(least, detail));
-        }
-        let query = Query::Robustness(RobustnessQuery {
-            samples: samples(&wanted.data, wanted.labels.as_ref(), wanted.samples)?,
-            perturbation: perturbation(&policy.input, wanted.norm, epsilon),
-            semantics: wanted.semantics,
-        });
-        let about = Shared {
-            model,
-            name: format!("robustness-{norm}-{}", decimal(epsilon)),
-            what: format!(
-                "certified accuracy, {symbol} perturbations of {}, {}",
-                decimal(epsilon),
-                samples_of(wanted.samples, &wanted.data)
-            ),
-            query,
-            assurance: wanted.assurance,
-            allow_vacuous: false,
-            line,
-        };
-        Ok(about.task(vec![("min-certified-accuracy", Limit::AtLeast(accuracy), line_of(least.span().start))]))
-    }
-
-    fn tightness(model: &str, policy: &ModelPolicy, wanted: &TightnessRule, line: usize, line_of: LineOf) -> Result<Self, Wrong> {
-        let epsilon = positive("epsilon", wanted.epsilon)?;
-        let query = Query::Tightness(TightnessQuery {
-            samples: samples(&wanted.data, wanted.labels.as_ref(), wanted.samples)?,
-            perturbation: perturbation(&policy.input, Norm::Linf, epsilon),
-            elided: true,
-            splits: None,
-            phase_splits: None,
-        });
-        let about = Shared {
-            model,
-            name: format!("tightness-{}", decimal(epsilon)),
-            what: format!(
-                "mean tightness of interval propagation, perturbations of {}, {}",
-                decimal(epsilon),
-                samples_of(wanted.samples, &wanted.data)
-            ),
-            query,
-            assurance: wanted.assurance,
-            allow_vacuous: false,
-            line,
-        };
-        let least = spanned("min-tightness", &wanted.min_tightness)?;
-        if least > 1.0 {
-            let detail = format!("`min-tightness` is {least}, and no tightness is greater than 1");
-            return Err(Wrong::at(&wanted.min_tightness, detail));
-        }
-        let limit = Limit::AtLeast(least);
-        Ok(about.task(vec![("min-tightness", limit, line_of(wanted.min_tightness.span().start))]))
-    }
-
     fn hessian_trace(model: &str, wanted: &HessianTraceRule, line: usize, line_of: LineOf) -> Result<Self, Wrong> {
         let matrix = match wanted.matrix {
             CurvatureMatrix::Hessian => "Hessian",
@@ -251,6 +180,14 @@ impl Task {
         if wanted.batch_size == 0 {
             return Err("`batch-size` is 0".to_owned().into());
         }
+        if wanted.loss == LossName::CrossEntropy {
+            let detail = "`loss` is `cross-entropy`, which has no finite minimiser on separable data: no parameters are proved stable \
+                          (`mse` has minimisers)";
+            return Err(detail.to_owned().into());
+        }
+        if let Some(samples) = wanted.samples.filter(|samples| wanted.batch_size > *samples) {
+            return Err(format!("`batch-size` is {}, and there are {samples} `samples`", wanted.batch_size).into());
+        }
         let parameters = &wanted.parameters;
         let query = Query::Stability(StabilityQuery {
             objective: objective(&wanted.data, wanted.labels.as_ref(), wanted.samples, wanted.loss, parameters)?,
@@ -274,16 +211,33 @@ impl Task {
     }
 }
 
-/// How a rule's samples are perturbed.
-fn perturbation(input: &Input, norm: Norm, epsilon: f64) -> Perturbation {
-    let decimals = |values: &[f64]| values.iter().copied().map(decimal).collect();
-    Perturbation {
-        norm,
-        epsilon: decimal(epsilon),
-        clip: input.clip.map(|clip| clip.map(decimal)),
-        mean: decimals(&input.mean),
-        deviation: decimals(&input.std),
-        channel_axis: input.channel_axis,
+/// A box, and what it is in words.
+fn on_box(region: &Spanned<BoxRule>) -> Result<(Region, String), Wrong> {
+    match region.get_ref() {
+        BoxRule::Interval([low, high]) if low < high && low.is_finite() && high.is_finite() => {
+            Ok((Region::Interval { low: *low, high: *high }, format!(", inputs between {low} and {high}")))
+        }
+        BoxRule::Interval([low, high]) => {
+            let detail = format!("`region` is [{low}, {high}], which is not two finite numbers, the lower one first");
+            Err(Wrong::at(region, detail))
+        }
+        BoxRule::Each(Corners { lower, upper }) => {
+            if lower.len() != upper.len() || lower.is_empty() {
+                let detail = format!("`region` has {} lower and {} upper numbers", lower.len(), upper.len());
+                return Err(Wrong::at(region, detail));
+            }
+            let wrong = |(low, high): (&f64, &f64)| !(low <= high && low.is_finite() && high.is_finite());
+            if let Some(input) = lower.iter().zip(upper).position(wrong) {
+                let (low, high) = (lower[input], upper[input]);
+                let detail = format!("`region`: input {input} lies between {low} and {high}, not two finite numbers in order");
+                return Err(Wrong::at(region, detail));
+            }
+            if lower == upper {
+                return Err(Wrong::at(region, "`region` is one point, on which nothing moves".to_owned()));
+            }
+            let place = format!(", on a box of {} inputs", lower.len());
+            Ok((Region::Box { lower: lower.clone(), upper: upper.clone() }, place))
+        }
     }
 }
 
@@ -302,7 +256,7 @@ fn objective(
     })
 }
 
-fn samples(data: &Path, labels: Option<&PathBuf>, count: Option<u32>) -> Result<Samples, String> {
+pub(super) fn samples(data: &Path, labels: Option<&PathBuf>, count: Option<u32>) -> Result<Samples, String> {
     if count == Some(0) {
         return Err("`samples` is 0".to_owned());
     }
@@ -310,7 +264,7 @@ fn samples(data: &Path, labels: Option<&PathBuf>, count: Option<u32>) -> Result<
 }
 
 /// The samples of a rule in words.
-fn samples_of(samples: Option<u32>, data: &Path) -> String {
+pub(super) fn samples_of(samples: Option<u32>, data: &Path) -> String {
     let file = data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let file = file.escape_debug();
     samples.map_or_else(|| format!("all samples of `{file}`"), |samples| format!("the first {samples} samples of `{file}`"))
@@ -332,24 +286,24 @@ const fn loss(loss: LossName) -> &'static str {
 }
 
 /// The shortest decimal that reads back as the number: how claims say it.
-fn decimal(value: f64) -> String {
+pub(super) fn decimal(value: f64) -> String {
     value.to_string()
 }
 
 /// What the requirements of one rule share.
-struct Shared<'a> {
-    model: &'a str,
-    name: String,
-    what: String,
-    query: Query,
-    assurance: Assurance,
-    allow_vacuous: bool,
-    line: usize,
+pub(super) struct Shared<'a> {
+    pub model: &'a str,
+    pub name: String,
+    pub what: String,
+    pub query: Query,
+    pub assurance: Assurance,
+    pub allow_vacuous: bool,
+    pub line: usize,
 }
 
 impl Shared<'_> {
     /// `limits` with their names and lines.
-    fn task(self, limits: Vec<(&str, Limit, usize)>) -> Task {
+    pub fn task(self, limits: Vec<(&str, Limit, usize)>) -> Task {
         let requirement = |(key, limit, line)| Requirement {
             id: format!("{}.{}.{key}", self.model, self.name),
             what: self.what.clone(),
@@ -363,11 +317,11 @@ impl Shared<'_> {
     }
 }
 
-fn spanned(name: &str, value: &Spanned<f64>) -> Result<f64, Wrong> {
+pub(super) fn spanned(name: &str, value: &Spanned<f64>) -> Result<f64, Wrong> {
     positive(name, *value.get_ref()).map_err(|detail| Wrong::at(value, detail))
 }
 
-fn positive(name: &str, value: f64) -> Result<f64, String> {
+pub(super) fn positive(name: &str, value: f64) -> Result<f64, String> {
     if !(value > 0.0 && value.is_finite()) {
         Err(format!("`{name}` is {value}, which is not positive and finite"))
     } else if value > MOST {

@@ -81,7 +81,9 @@ fn specification(query: &SpecificationQuery, claim: &SpecificationClaim, digests
 }
 
 fn robustness(query: &RobustnessQuery, claim: &RobustnessClaim, digests: &Digests) -> bool {
-    samples(&query.samples, &claim.data, claim.samples, claim.available, digests) && query.perturbation == claim.perturbation
+    samples(&query.samples, &claim.data, claim.samples, claim.available, digests)
+        && query.perturbation == claim.perturbation
+        && query.kept == claim.kept
 }
 
 fn tightness(query: &TightnessQuery, claim: &TightnessClaim, digests: &Digests) -> bool {

@@ -7,7 +7,7 @@ use super::error::QueryError;
 use super::figures::Figures;
 use super::limits::{Limits, Watch};
 use super::objective::Setting;
-use super::question::{HessianTraceQuery, InverseHessianQuery, Query, StabilityQuery};
+use super::question::{HessianTraceQuery, InverseHessianQuery, Query};
 use super::subjects::Subjects;
 use super::{curvature, inverse, lipschitz, robustness, specification, tightness};
 use crate::certificate::{Bundle, Certificate, Claim, Run};
@@ -22,6 +22,8 @@ pub struct Answer {
     pub figures: Figures,
     /// What the reader should know about it.
     pub notes: Vec<String>,
+    /// Why something that was asked for is not claimed; part of `notes`.
+    pub unclaimed: Vec<String>,
     /// What was asked for beside the claims and could not be done.
     pub failures: Vec<QueryError>,
     /// How it ends if the checker accepts the claims.
@@ -72,7 +74,10 @@ pub fn answer(subjects: &Subjects, query: &Query, limits: &Limits, watch: &dyn W
         Query::Robustness(query) => robustness::answer(subjects, query, limits, watch)?,
         Query::Tightness(query) => tightness::answer(subjects, query, limits, watch)?,
         Query::HessianTrace(query) => curvature::answer(subjects, &query.objective, query.matrix, query.sgd, limits, watch)?,
-        Query::Stability(query) => curvature::answer(subjects, &query.objective, None, Some(query.sgd), limits, watch)?,
+        Query::Stability(query) => {
+            curvature::prepare_stability(subjects, query)?;
+            curvature::answer(subjects, &query.objective, None, Some(query.sgd), limits, watch)?
+        }
         Query::InverseHessian(query) => inverse::answer(subjects, query, limits, watch)?,
     };
     found.spent = start.elapsed();
@@ -93,9 +98,7 @@ pub fn validate(subjects: &Subjects, query: &Query) -> Result<(), QueryError> {
         Query::HessianTrace(HessianTraceQuery { objective, sgd, .. }) => {
             curvature::prepare(subjects, objective, *sgd, &mut Vec::new()).map(drop)
         }
-        Query::Stability(StabilityQuery { objective, sgd }) => {
-            curvature::prepare(subjects, objective, Some(*sgd), &mut Vec::new()).map(drop)
-        }
+        Query::Stability(query) => curvature::prepare_stability(subjects, query),
         Query::InverseHessian(InverseHessianQuery { objective, .. }) => {
             Setting::new(subjects, objective, &mut Vec::new()).map(drop)
         }
@@ -120,6 +123,7 @@ impl Answer {
             claims: Vec::new(),
             figures,
             notes: Vec::new(),
+            unclaimed: Vec::new(),
             failures: Vec::new(),
             outcome,
             engine: engine.into(),

@@ -7,9 +7,10 @@ use super::error::QueryError;
 use super::figures::{Figures, HessianFigures};
 use super::limits::{Limits, Watch};
 use super::objective::Setting;
-use super::question::{ObjectiveQuery, Sgd};
+use super::question::{ObjectiveQuery, Sgd, StabilityQuery};
 use super::subjects::Subjects;
-use crate::certificate::{Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, Semantics};
+use crate::certificate::{Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, LossName, Semantics};
+use crate::checker::MAX_ORDER;
 use crate::deadline::Deadline;
 use crate::pass::derivatives::{Objective, Precision, Real};
 use crate::pass::hessian::{Analysis, HessianError, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
@@ -49,6 +50,24 @@ pub fn prepare<'a>(
     Ok(setting)
 }
 
+/// Refuses a question about stability alone that no claim could answer, however long was searched.
+///
+/// # Errors
+/// What does not fit the model or the data, a loss without a minimum, or more than the checker takes.
+pub fn prepare_stability(subjects: &Subjects, query: &StabilityQuery) -> Result<(), QueryError> {
+    if query.objective.loss == LossName::CrossEntropy {
+        return Err(QueryError::NoMinimiser);
+    }
+    let setting = prepare(subjects, &query.objective, Some(query.sgd), &mut Vec::new())?;
+    let network = &subjects.model.network;
+    let outputs = network.node(setting.loss.output(network).0).size();
+    let (samples, parameters) = (setting.samples.count, setting.identity.scope.map_or(0, |scope| scope.parameters));
+    if samples.saturating_mul(outputs) > MAX_ORDER && parameters > MAX_ORDER as u64 {
+        return Err(QueryError::TooLargeToProve { samples, outputs, parameters });
+    }
+    Ok(())
+}
+
 fn find<T: Real>(
     setting: &Setting,
     matrix: Option<CurvatureMatrix>,
@@ -70,11 +89,11 @@ fn find<T: Real>(
     };
     let mut analysis = analyse(&objective, &setting.samples, &options, &mut |step| watch.step(step))?;
     watch.step("certificates");
-    let (mut claims, mut certified, mut notes) = (Vec::new(), true, Vec::new());
+    let (mut claims, mut certified, mut unclaimed) = (Vec::new(), true, Vec::new());
     if deadline.has_passed() {
         analysis.not_done.push("certificates".to_owned());
     } else {
-        (claims, certified) = certify(setting, &analysis, matrix, limits.seed, deadline, &mut notes);
+        (claims, certified) = certify(setting, &analysis, matrix, limits.seed, deadline, &mut unclaimed);
     }
     // What no claim holds is not established.
     let cut_off = !analysis.not_done.is_empty();
@@ -89,7 +108,11 @@ fn find<T: Real>(
         HessianFigures::new(&analysis, &setting.circuit, setting.loss, setting.softmax, data, T::PRECISION, start.elapsed());
     let engine = format!("differentiation in {}", T::PRECISION.name());
     let files = setting.dataset.files().iter().map(|(path, _)| path.clone()).collect();
-    Ok(Answer { claims, notes, files, ..Answer::new(Figures::Hessian(Box::new(figures)), outcome, engine) })
+    let notes = unclaimed.clone();
+    if let Some(Verdict::NotApplicable(reason)) = analysis.stability.as_ref().map(|stability| &stability.verdict) {
+        unclaimed.push(format!("the theory of stability does not apply: {reason}"));
+    }
+    Ok(Answer { claims, notes, unclaimed, files, ..Answer::new(Figures::Hessian(Box::new(figures)), outcome, engine) })
 }
 
 /// Returns the claims that the checker will accept. What was asked for and that none holds is added to `notes`.

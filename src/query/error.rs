@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::answer::Outcome;
 use super::patch::PatchError;
 use crate::bounds::{BoundsError, RegionError};
-use crate::checker::{CurvatureRefusal, MAX_CLAIMS, RegionRefusal};
+use crate::checker::{CurvatureRefusal, MAX_CLAIMS, MAX_ORDER, RegionRefusal};
 use crate::data::DataError;
 use crate::ir::EvaluationError;
 use crate::onnx::LoadError;
@@ -64,8 +64,17 @@ pub enum QueryError {
     Implicit { question: &'static str, node: String, operator: String },
     #[error("`--robust` compares outputs of classes; the network has one output")]
     OneOutput,
+    #[error("`--threshold` is about networks with one output; this one has {outputs}")]
+    NotOneOutput { outputs: usize },
     #[error("the network has one output, whose softmax is 1 whatever its weights: the cross-entropy is always 0")]
     OneLogit,
+    #[error("no parameters are proved stable for the cross-entropy: it has no finite minimiser on separable data")]
+    NoMinimiser,
+    #[error(
+        "stability is proved for at most {MAX_ORDER} samples times outputs, or {MAX_ORDER} parameters: {samples} samples with {outputs} \
+         outputs and {parameters} parameters are more"
+    )]
+    TooLargeToProve { samples: usize, outputs: usize, parameters: u64 },
     #[error("`{}`: `{key}` has {found} elements, the network {inputs} inputs", path.display())]
     RegionSize { path: PathBuf, key: &'static str, found: usize, inputs: usize },
     #[error("`--region around:RADIUS`: {samples} samples are {samples} claims, a certificate has at most {MAX_CLAIMS}")]
@@ -130,7 +139,15 @@ impl QueryError {
         let text = match self {
             Self::Lipschitz(_) => return Some(format!("`verify inspect {model}` shows what can be certified")),
             Self::Implicit { .. } => "`--lipschitz l2`, `l1` or `linf` certifies it, and that it is well posed",
+            Self::OneOutput => {
+                "`--threshold T` asks about a classifier whose class is whether the output is above T; `--max-change E` how far outputs move"
+            }
+            Self::NotOneOutput { .. } => {
+                "leave it out: the class is then the largest output; `--max-change E` asks how far outputs move"
+            }
             Self::OneLogit => "the logit of a binary classifier becomes two classes where the export appends an output that is 0",
+            Self::NoMinimiser => "ask about the mean squared error (`mse`)",
+            Self::TooLargeToProve { .. } => "ask about fewer `samples`, or name the `parameters` that are meant",
             Self::TooManyClaims { .. } => return Some(format!("look at fewer with `--samples {MAX_CLAIMS}`")),
             Self::TooManySplits { most, .. } => return Some(format!("at most `--splits {most}`, or fewer samples")),
             Self::Inverse(InverseError::NotDefinite { .. }) => {

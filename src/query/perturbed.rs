@@ -9,7 +9,7 @@ use super::question::Samples;
 use super::subjects::Subjects;
 use crate::certificate::{FileIdentity, Perturbation, Semantics, digest_of};
 use crate::checker::Neighbourhoods;
-use crate::data::Dataset;
+use crate::data::{DataError, Dataset};
 
 /// Labelled samples, all of which lie where perturbations may begin.
 pub struct Prepared {
@@ -20,12 +20,19 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// `labels` reads those that the question needs.
+    ///
     /// # Errors
     /// Samples, labels or a perturbation that do not fit the model.
-    pub fn new(subjects: &Subjects, samples: &Samples, perturbation: &Perturbation) -> Result<Self, QueryError> {
+    pub fn new(
+        subjects: &Subjects,
+        samples: &Samples,
+        perturbation: &Perturbation,
+        labels: impl FnOnce(&Dataset) -> Result<Vec<u32>, DataError>,
+    ) -> Result<Self, QueryError> {
         let mut notes = Vec::new();
         let (data, count) = subjects.dataset(samples, &mut notes)?;
-        let mut labels = data.labels(subjects.model.network.output_size())?;
+        let mut labels = labels(&data)?;
         labels.truncate(count);
         check_clip(perturbation, &data, count, &subjects.model.input.shape)?;
         Ok(Self { data, labels, notes })
@@ -45,18 +52,19 @@ fn check_clip(perturbation: &Perturbation, data: &Dataset, count: usize, shape: 
     }
 }
 
-/// Counts the samples that are right as they are; what is doubtful about the data is added to `notes`.
+/// Counts the samples that are right as they are: whose output is above the threshold where there is one, else whose label's
+/// output is the largest; what is doubtful about the data is added to `notes`.
 pub fn clean_accuracy(
     subjects: &Subjects,
     data: &Dataset,
     perturbation: &Perturbation,
-    labels: &[u32],
+    (labels, threshold): (&[u32], Option<f64>),
     notes: &mut Vec<String>,
 ) -> Result<CleanAccuracy, QueryError> {
     let neighbourhoods = Neighbourhoods::new(perturbation, &subjects.model.input.shape, Semantics::Real)?;
     let centres = (0..labels.len()).map(|sample| neighbourhoods.of(&data.input(sample)).map(|of| of.centre).unwrap_or_default());
     let normalised = !(perturbation.mean.is_empty() && perturbation.deviation.is_empty());
-    let found = CleanAccuracy::of(&subjects.model.network, centres, labels, data, normalised);
+    let found = CleanAccuracy::of(&subjects.model.network, centres, (labels, threshold), data, normalised);
     notes.extend(found.warnings.iter().cloned());
     Ok(found)
 }

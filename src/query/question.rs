@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{CurvatureMatrix, LossName, Norm, Perturbation, Semantics, Sorts};
+use crate::certificate::{CurvatureMatrix, Kept, LossName, Norm, Perturbation, Semantics, Sorts};
 use crate::pass::derivatives::{Precision, Selection};
 use crate::pass::lipschitz::EngineChoice;
 
@@ -91,12 +91,13 @@ pub struct SpecificationQuery {
     pub allow_vacuous: bool,
 }
 
-/// Which samples keep their class under every perturbation?
+/// Which samples keep their class, or what else is asked, under every perturbation?
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RobustnessQuery {
-    /// With labels.
+    /// With labels, where what is kept depends on them.
     pub samples: Samples,
     pub perturbation: Perturbation,
+    pub kept: Kept,
     pub semantics: Semantics,
 }
 

@@ -1,4 +1,4 @@
-//! The question which samples keep their class.
+//! The question which samples keep their class, or what else is asked.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -12,8 +12,9 @@ use super::perturbed::{Prepared, clean_accuracy, identities};
 use super::question::RobustnessQuery;
 use super::subjects::Subjects;
 use crate::certificate::{
-    Assurance, Claim, ClaimKind, Domain, LipschitzClaim, Perturbation, RobustnessClaim, RobustnessWitness, Vector, digest_of,
+    Assurance, Claim, ClaimKind, Domain, Kept, LipschitzClaim, RobustnessClaim, RobustnessWitness, Vector, digest_of,
 };
+use crate::checker::Keeping;
 use crate::data::Dataset;
 use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
 
@@ -40,15 +41,21 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
         journal.add(sample, outcome);
         watch.finished(journal.finished.len(), count);
     };
-    let margins = verify_dataset(network, &data, &labels, perturbation, &left, &options, &told)?;
+    let margins = verify_dataset(network, &data, &labels, (perturbation, &query.kept), &left, &options, &told)?;
     // What was found is told even where it could not be kept.
     let failures = journal.problem().into_iter().collect();
 
     let outcomes: Vec<SampleOutcome> =
         (0..count).map(|sample| journal.finished.remove(&sample).unwrap_or(SampleOutcome::Unknown)).collect();
-    let clean = clean_accuracy(subjects, &data, perturbation, &labels, &mut notes)?;
-    let claim = claim(&data, perturbation.clone(), &outcomes, network.input_size(), margins);
-    let figures = RobustnessFigures::new(&claim, semantics, &outcomes, &labels, clean, start.elapsed().as_secs_f64());
+    let threshold = match Keeping::new(&query.kept, network.output_size())? {
+        Keeping::Threshold(threshold) => Some(threshold.nearest),
+        Keeping::Class(_) | Keeping::MaxChange(..) => None,
+    };
+    let labels = query.kept.needs_labels().then_some(&labels[..]);
+    let clean =
+        labels.map(|labels| clean_accuracy(subjects, &data, perturbation, (labels, threshold), &mut notes)).transpose()?;
+    let claim = claim(&data, query, &outcomes, network.input_size(), margins);
+    let figures = RobustnessFigures::new(&claim, semantics, &outcomes, labels, clean, start.elapsed().as_secs_f64());
     let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
     let outcome = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
         Outcome::Violated
@@ -73,15 +80,19 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
 /// # Errors
 /// What does not fit the model.
 pub fn prepare(subjects: &Subjects, query: &RobustnessQuery) -> Result<Prepared, QueryError> {
-    if subjects.model.network.output_size() < 2 {
-        return Err(QueryError::OneOutput);
+    let outputs = subjects.model.network.output_size();
+    match &query.kept {
+        Kept::Class if outputs < 2 => return Err(QueryError::OneOutput),
+        Kept::Threshold(_) if outputs != 1 => return Err(QueryError::NotOneOutput { outputs }),
+        _ => {}
     }
-    Prepared::new(subjects, &query.samples, &query.perturbation)
+    let keeping = Keeping::new(&query.kept, outputs)?;
+    Prepared::new(subjects, &query.samples, &query.perturbation, |data| keeping.labels(data))
 }
 
 fn claim(
     data: &Dataset,
-    perturbation: Perturbation,
+    query: &RobustnessQuery,
     outcomes: &[SampleOutcome],
     inputs: usize,
     margins: Option<LipschitzClaim>,
@@ -100,7 +111,8 @@ fn claim(
     }
     RobustnessClaim {
         data: identities(data),
-        perturbation,
+        perturbation: query.perturbation.clone(),
+        kept: query.kept.clone(),
         samples: outcomes.len() as u32,
         available: u32::try_from(data.len()).ok(),
         robust: outcomes.iter().enumerate().filter_map(robust).collect(),
@@ -109,9 +121,9 @@ fn claim(
     }
 }
 
-/// What finished samples belong to: the model, the data, the perturbation, the arithmetic, the seed, this version.
+/// What finished samples belong to: the model, the data, the perturbation, what is kept, the arithmetic, the seed, this version.
 fn of(subjects: &Subjects, data: &Dataset, query: &RobustnessQuery, seed: u64) -> String {
-    let perturbation = serde_json::to_string(&query.perturbation).unwrap_or_default();
+    let perturbation = serde_json::to_string(&(&query.perturbation, &query.kept)).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
     let (model, data, semantics) = (subjects.model.whole_digest(), data.digest(), query.semantics);
     digest_of(format!("{version}\n{model}\n{data}\n{perturbation}\n{semantics:?}\n{seed}").as_bytes())

@@ -57,7 +57,11 @@ pub fn answer(subjects: &Subjects, query: &TightnessQuery, limits: &Limits, watc
     let told = || {
         watch.finished(finished.fetch_add(1, Ordering::Relaxed) + 1, count);
     };
-    let figures = measure(&prepared, &samples, options, &told)?;
+    let mut figures = measure(&prepared, &samples, options, &told)?;
+    // Rounding gives points a width, which is none.
+    if neighbourhoods.is_point() {
+        figures.iter_mut().flat_map(|figures| &mut figures.extents).for_each(|extent| extent.point = true);
+    }
     let extents: Vec<_> = figures.iter().map(|figures| figures.extents.clone()).collect();
     let tightness = mean_tightness(&extents).ok_or(QueryError::NoTightness)?;
     let (exact_rows, exact_samples) = exact_boxes(&extents);
@@ -94,7 +98,7 @@ pub fn answer(subjects: &Subjects, query: &TightnessQuery, limits: &Limits, watc
         let layers = prepared.hidden_widths().len() + 1;
         (width, layers, predicted_tightness(width, layers))
     });
-    let clean = clean_accuracy(subjects, &data, perturbation, &labels, &mut notes)?;
+    let clean = clean_accuracy(subjects, &data, perturbation, (&labels, None), &mut notes)?;
     let figures = TightnessFigures::new(&claim, &figures, &invariance, prediction, clean, start.elapsed().as_secs_f64());
     let claim = Claim {
         id: "tightness".to_owned(),
@@ -115,7 +119,8 @@ pub fn prepare(subjects: &Subjects, query: &TightnessQuery) -> Result<Prepared, 
     if query.perturbation.norm != Norm::Linf {
         return Err(QueryError::NotABox);
     }
-    Prepared::new(subjects, &query.samples, &query.perturbation)
+    let classes = subjects.model.network.output_size();
+    Prepared::new(subjects, &query.samples, &query.perturbation, |data| data.labels(classes))
 }
 
 /// The mean over the samples that have one.

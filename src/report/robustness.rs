@@ -1,10 +1,10 @@
-//! How the robustness of a classifier is shown.
+//! How the robustness of a network is shown.
 
 use std::fmt::{self, Write as _};
 
 use tabled::builder::Builder;
 
-use crate::certificate::{Norm, Semantics};
+use crate::certificate::{Kept, Norm, Semantics};
 use crate::query::figures::RobustnessFigures;
 
 impl fmt::Display for RobustnessFigures {
@@ -20,16 +20,33 @@ impl fmt::Display for RobustnessFigures {
             }
             .to_owned(),
         ]);
-        table.push_record(["clean accuracy", &self.clean_accuracy.to_string(), "computed: samples that are right as they are"]);
-        table.push_record(["certified accuracy", &self.certified_accuracy, "proved"]);
-        table.push_record(["robust accuracy at most", &self.robust_accuracy_at_most, "proved by counterexamples"]);
+        match &self.kept {
+            Kept::Class => {}
+            Kept::Threshold(threshold) => {
+                table.push_record(["threshold", threshold, "label 1: the output is above it; 0: it is not"])
+            }
+            Kept::MaxChange(most) => table.push_record(["change of outputs", most, "robust: no output moves by more"]),
+        }
+        if let Some(clean) = &self.clean_accuracy {
+            table.push_record(["clean accuracy", &clean.to_string(), "computed: samples that are right as they are"]);
+        }
+        let [certified, possible] = match self.kept {
+            Kept::Class | Kept::Threshold(_) => ["certified accuracy", "robust accuracy at most"],
+            Kept::MaxChange(_) => ["certified share", "robust share at most"],
+        };
+        table.push_record([certified, &self.certified_accuracy, "proved"]);
+        table.push_record([possible, &self.robust_accuracy_at_most, "proved by counterexamples"]);
         let methods = format!(
             "{} by intervals, {} by backward bounds, {} by Lipschitz margins",
             self.by_intervals, self.by_backward_bounds, self.by_lipschitz_margins
         );
         // What proved them is for those who ask (`-v`).
         table.push_record(["robust", &self.robust.to_string(), if f.alternate() { &methods } else { "" }]);
-        let wrong = format!("{} of them misclassified as they are", self.misclassified);
+        let wrong = if self.kept.needs_labels() {
+            format!("{} of them misclassified as they are", self.misclassified)
+        } else {
+            String::new()
+        };
         table.push_record(["falsified", &self.falsified.to_string(), &wrong]);
         table.push_record(["unknown", &self.unknown.to_string(), ""]);
         writeln!(f, "{}", super::screen::table(table))?;
@@ -39,9 +56,10 @@ impl fmt::Display for RobustnessFigures {
         };
         writeln!(
             f,
-            "It means: {} of {} samples keep their class when {change} by at most {}; for {} a change is known that alters it{}.",
+            "It means: {} of {} samples {} when {change} by at most {}; for {} a change is known after which they do not{}.",
             self.robust,
             self.samples,
+            self.kept,
             self.perturbation.epsilon,
             self.falsified,
             if self.unknown > 0 { format!(", {} are open", self.unknown) } else { String::new() }
@@ -60,7 +78,8 @@ pub fn csv(figures: &RobustnessFigures) -> String {
             word => (word, found.method.map_or_else(String::new, |method| format!("{method:?}").to_lowercase())),
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{sample},{},{word},{detail}", found.label);
+        let label = found.label.map_or_else(String::new, |label| label.to_string());
+        let _ = writeln!(text, "{sample},{label},{word},{detail}");
     }
     text
 }

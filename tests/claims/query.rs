@@ -11,7 +11,9 @@
 use crate::common;
 use std::path::{Path, PathBuf};
 
-use nnverify::certificate::{Bundle, Certificate, Claim, ClaimKind, CurvatureMatrix, LossName, Norm, Perturbation, Semantics};
+use nnverify::certificate::{
+    Bundle, Certificate, Claim, ClaimKind, CurvatureMatrix, Kept, LossName, Norm, Perturbation, Semantics, Size,
+};
 use nnverify::checker::check;
 use nnverify::data::{Dataset, Targets};
 use nnverify::pass::derivatives::{Precision, Selection};
@@ -41,7 +43,7 @@ fn perturbation() -> Perturbation {
 }
 
 fn robustness() -> RobustnessQuery {
-    RobustnessQuery { samples: samples(20), perturbation: perturbation(), semantics: Semantics::Real }
+    RobustnessQuery { samples: samples(20), perturbation: perturbation(), kept: Kept::Class, semantics: Semantics::Real }
 }
 
 fn objective() -> ObjectiveQuery {
@@ -140,13 +142,16 @@ fn a_claim_answers_no_other_question() {
     };
     assert!(answers(&asked, &named));
     assert!(!answers(&asked, &Named::default()), "the data could be any");
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 12] = [
         ("count", |query| query.samples.count = Some(19)),
         ("all", |query| query.samples.count = None),
         ("labels", |query| query.samples.labels = Some(query.samples.data.clone())),
         ("semantics", |query| query.semantics = Semantics::Float32),
         ("norm", |query| query.perturbation.norm = Norm::L2),
         ("epsilon", |query| query.perturbation.epsilon = "0.021".into()),
+        ("sizes", |query| query.perturbation.epsilon = Size::Each(vec!["0.02".into(); 64])),
+        ("threshold", |query| query.kept = Kept::Threshold("0".into())),
+        ("change", |query| query.kept = Kept::MaxChange("0.1".into())),
         ("clip", |query| query.perturbation.clip = None),
         ("mean", |query| query.perturbation.mean = vec!["0.5".into()]),
         ("axis", |query| query.perturbation.channel_axis = Some(1)),

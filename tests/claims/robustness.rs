@@ -65,7 +65,7 @@ fn every_sample_is_decided_and_the_certificate_checks() {
     let text = std::fs::read(folder.join(certificate)).unwrap();
     let mut forged = nnverify::certificate::Certificate::from_json(&text).unwrap();
     let nnverify::certificate::ClaimKind::Robustness(claim) = &mut forged.claims[0].kind else { panic!() };
-    claim.perturbation.epsilon = "0.2".to_owned();
+    claim.perturbation.epsilon = "0.2".into();
     let (forged, bundle) = forged.seal();
     nnverify::query::write_certificate(&forged, &bundle, &folder.join(certificate)).unwrap();
     let (code, out, _) = run(folder, &check);

@@ -151,7 +151,7 @@ fn channels_are_counted_along_the_stated_axis() {
     use nnverify::checker::Neighbourhoods;
     let means = |count: usize, axis: Option<u32>| Perturbation {
         norm: Norm::Linf,
-        epsilon: "1/255".to_owned(),
+        epsilon: "1/255".into(),
         clip: None,
         mean: (0..count).map(|i| format!("0.{i}")).collect(),
         deviation: Vec::new(),

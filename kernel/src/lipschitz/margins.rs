@@ -14,6 +14,8 @@ use crate::sound::round::{div_down, sub_down};
 #[derive(Clone, Debug)]
 pub struct Margins {
     norm: Norm,
+    /// Of all outputs together, in that norm: no single one moves by more.
+    whole: f64,
     /// By the smaller and the larger output.
     bounds: HashMap<(u32, u32), f64>,
 }
@@ -26,7 +28,8 @@ impl Margins {
             let (plus, minus) = (bound.functional.plus, bound.functional.minus?);
             Some(((plus.min(minus), plus.max(minus)), bound.bound.value()))
         };
-        Self { norm: claim.norm, bounds: claim.functionals.iter().filter_map(difference).collect() }
+        let whole = claim.bound.value();
+        Self { norm: claim.norm, whole, bounds: claim.functionals.iter().filter_map(difference).collect() }
     }
 
     /// The same, proved.
@@ -45,6 +48,12 @@ impl Margins {
     #[must_use]
     pub const fn norm(&self) -> Norm {
         self.norm
+    }
+
+    /// The bound of all outputs together; NaN where that is not a bound.
+    #[must_use]
+    pub fn whole(&self) -> f64 {
+        if self.whole >= 0.0 { self.whole } else { f64::NAN }
     }
 
     /// Every input that is nearer than this to the one with these bounds of its outputs has its label's output as the

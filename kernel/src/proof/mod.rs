@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
     Assurance, CaseSlopes, Claim, ClaimKind, CurvatureMatrix, Domain, End, FileIdentity, Functional, FunctionalBound,
-    HessianTraceClaim, Inequality, Interval, InverseHessianClaim, InverseHessianWitness, LipschitzClaim, LipschitzWitness,
+    HessianTraceClaim, Inequality, Interval, InverseHessianClaim, InverseHessianWitness, Kept, LipschitzClaim, LipschitzWitness,
     LossName, NodeSlopes, Norm, Objective, Optimum, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim,
-    RobustnessWitness, Scope, Semantics, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits, StabilityClaim,
-    StabilityVerdict, StabilityWitness, TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
+    RobustnessWitness, Scope, Semantics, Size, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits,
+    StabilityClaim, StabilityVerdict, StabilityWitness, TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector,
+    Verdict,
 };
 pub use content::Content;
 pub use evidence::{Evidence, Files};
@@ -32,7 +33,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{self, json_problem};
 
 /// The schema that this version writes, and its major version.
-pub const SCHEMA: &str = "nnverify-certificate/1.3";
+pub const SCHEMA: &str = "nnverify-certificate/1.4";
 const MAJOR: &str = "nnverify-certificate/1.";
 /// A certificate larger than this is refused unread.
 pub const CERTIFICATE_LIMIT: u64 = 1 << 24;

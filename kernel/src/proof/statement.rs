@@ -2,7 +2,7 @@
 //! control characters escaped; nothing is said that the claim does not hold.
 
 use super::{
-    Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, LossName, Objective, Perturbation, Semantics,
+    Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Kept, LossName, Objective, Perturbation, Semantics,
     StabilityVerdict, Verdict,
 };
 use crate::sound::round::sub_up;
@@ -54,7 +54,7 @@ fn place(domain: &Domain, bundle: &Bundle) -> String {
 /// What a perturbation is and on which data, in full: without it, a claim could say anything.
 fn terms(perturbation: &Perturbation, data: &[FileIdentity]) -> String {
     let list = |values: &[String]| values.iter().map(|value| value.escape_debug().to_string()).collect::<Vec<_>>().join(",");
-    let mut terms = format!("ε = {}", perturbation.epsilon.escape_debug());
+    let mut terms = format!("ε = {}", perturbation.epsilon);
     if let Some(clip) = &perturbation.clip {
         terms = format!("{terms} within [{}]", list(clip));
     }
@@ -116,7 +116,10 @@ fn statement(kind: &ClaimKind) -> String {
             let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
             let terms = terms(&claim.perturbation, &claim.data);
             let samples = samples(claim.samples, claim.available);
-            format!("of {samples}, {robust} are robust for {norm} {terms}, {falsified} are not")
+            match &claim.kept {
+                Kept::Class => format!("of {samples}, {robust} are robust for {norm} {terms}, {falsified} are not"),
+                kept => format!("of {samples}, {robust} {kept}, for {norm} {terms}; {falsified} do not"),
+            }
         }
         ClaimKind::Tightness(claim) => {
             let terms = terms(&claim.perturbation, &claim.data);

@@ -4,7 +4,7 @@ use super::refusal::RegionRefusal;
 use crate::model::ir::{Network, Values};
 use crate::proof::Content;
 use crate::proof::Semantics;
-use crate::read::vnnlib::{InputBox, Specification};
+use crate::read::vnnlib::{Constant, InputBox, Specification};
 use crate::region::bounds::{BoxRegion, Propagator};
 use crate::sound::Enclosure;
 
@@ -23,7 +23,7 @@ pub fn prove_unsafe(
 ) -> Result<(), RegionRefusal> {
     let region = specification.cases.get(case).and_then(|case| specification.boxes.get(case.region));
     let region = region.ok_or(Content::Shape { what: "there is no such case" })?;
-    let region = enclosed(region, point, propagator.semantics())?;
+    let region = enclosed(region, point, propagator.semantics(), |_, lower, upper| lower.is_same(upper))?;
     let outputs = outputs_at(propagator, &region)?;
     let inputs: Vec<_> = region.lower().iter().copied().zip(region.upper().iter().copied()).collect();
     if specification.surely_unsafe(case, &inputs, &outputs) { Ok(()) } else { Err(RegionRefusal::NotUnsafe) }
@@ -54,21 +54,27 @@ pub fn enclosed_outputs(network: &Network, region: &BoxRegion) -> Option<Vec<(f6
     usable.then(|| outputs.iter().map(|y| (y.lower(), y.upper())).collect())
 }
 
-/// The point itself where it lies in the box, and an enclosure of the one decimal that the box is, coordinate by coordinate.
-pub(super) fn enclosed(input_box: &InputBox, point: &[f64], semantics: Semantics) -> Result<BoxRegion, RegionRefusal> {
+/// The point itself where it lies in the box, and an enclosure of the one number that the box is, coordinate by coordinate. `is_one`
+/// says of a coordinate and its ends whether these are one real number.
+pub(super) fn enclosed(
+    input_box: &InputBox,
+    point: &[f64],
+    semantics: Semantics,
+    is_one: impl Fn(usize, &Constant, &Constant) -> bool,
+) -> Result<BoxRegion, RegionRefusal> {
     if point.len() != input_box.lower.len() {
         return Err(Content::Shape { what: "the point has another size than the input" }.into());
     }
-    let coordinate = |(&x, (lower, upper)): (&f64, (&crate::read::vnnlib::Constant, &crate::read::vnnlib::Constant))| {
+    let coordinate = |(index, (&x, (lower, upper))): (usize, (&f64, (&Constant, &Constant)))| {
         if lower.upper <= x && x <= upper.lower {
             Some((x, x))
-        } else if semantics == Semantics::Real && lower.is_same(upper) && lower.lower <= x && x <= upper.upper {
+        } else if semantics == Semantics::Real && is_one(index, lower, upper) && lower.lower <= x && x <= upper.upper {
             Some((lower.lower, upper.upper))
         } else {
             None
         }
     };
-    let bounds = point.iter().zip(input_box.lower.iter().zip(&input_box.upper)).map(coordinate);
+    let bounds = point.iter().zip(input_box.lower.iter().zip(&input_box.upper)).enumerate().map(coordinate);
     let (lower, upper) = bounds.collect::<Option<Vec<_>>>().ok_or(RegionRefusal::Outside)?.into_iter().unzip();
     BoxRegion::new(lower, upper).map_err(|_| RegionRefusal::Outside)
 }

@@ -8,12 +8,13 @@
 //! | `splits` | the same by a tree of cases |
 //! | `specification` | specifications |
 //! | `counterexample` | that a point is unsafe |
-//! | `robustness`, `neighbourhood` | that no perturbation of a sample changes its class |
+//! | `robustness`, `neighbourhood`, `kept` | that no perturbation of a sample changes its class, or what else it is to keep |
 //! | `lipschitz` | Lipschitz bounds on a box |
 //! | `tightness` | how far interval propagation is from the truth |
 
 pub mod bounds;
 mod counterexample;
+mod kept;
 mod lipschitz;
 mod neighbourhood;
 mod refusal;
@@ -24,13 +25,16 @@ mod splits;
 mod tightness;
 
 pub use counterexample::{enclosed_outputs, outputs_at, prove_unsafe};
+pub use kept::{Keeping, misclassified};
 pub(crate) use lipschitz::check as check_lipschitz;
-pub use neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
+pub use neighbourhood::{Neighbourhood, Neighbourhoods};
 pub use refusal::RegionRefusal;
 pub use refutation::{Bounded, Combination, Method, Refuter, atoms};
 pub(crate) use robustness::check as check_robustness;
-pub use robustness::{is_within_radius, prove_misclassified};
+pub use robustness::prove_lost;
 pub(crate) use specification::check as check_specification;
 pub use splits::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, Narrowed, PHASE, SLOPES};
 pub(crate) use tightness::check as check_tightness;
-pub use tightness::{exact_boxes, is_certified, most_splits, rows as tightness_rows, stated_boxes};
+pub use tightness::{
+    MOST_OUTPUTS as MOST_TIGHTNESS_OUTPUTS, exact_boxes, is_certified, most_splits, rows as tightness_rows, stated_boxes,
+};

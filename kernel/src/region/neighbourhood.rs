@@ -1,12 +1,10 @@
 //! Perturbed samples as the network sees them: boxes and balls that contain them all, and points that are among them.
 
 use super::refusal::RegionRefusal;
-use crate::proof::Content;
-use std::sync::Arc;
-
 use crate::files::token;
-use crate::proof::{Norm, Perturbation, Semantics};
-use crate::read::vnnlib::{Atom, Clause, Constant, InputBox, Term, Terms};
+use crate::proof::Content;
+use crate::proof::{Norm, Perturbation, Semantics, Size};
+use crate::read::vnnlib::{Constant, InputBox};
 use crate::region::bounds::{BoxRegion, Region};
 use crate::sound::round::{add_down, add_up, div_down, div_up, max_or_nan, mul_down, mul_up, sqrt_up, sub_down, sub_up};
 
@@ -15,11 +13,15 @@ use crate::sound::round::{add_down, add_up, div_down, div_up, max_or_nan, mul_do
 pub struct Neighbourhoods {
     norm: Norm,
     epsilon: Constant,
+    /// The size for every input by itself, where they differ; [`Self::epsilon`] is then the largest.
+    sizes: Vec<Constant>,
     clip: Option<(Constant, Constant)>,
     /// Mean and deviation of every channel.
     channels: Vec<(Constant, Constant)>,
     /// Channel of every input.
     channel: Vec<usize>,
+    /// Whether inputs are float32 numbers.
+    single: bool,
     /// Whether the normalisation is computed in float32 too.
     rounds: bool,
 }
@@ -60,15 +62,25 @@ impl Neighbourhoods {
         if perturbation.norm == Norm::L1 {
             return Err(wrong("perturbations are those of ℓ2 or ℓ∞"));
         }
-        let epsilon = number(&perturbation.epsilon)?;
-        if epsilon.lower < 0.0 {
+        let size = shape.iter().product::<usize>();
+        let (epsilon, sizes) = match &perturbation.epsilon {
+            Size::Uniform(epsilon) => (number(epsilon)?, Vec::new()),
+            Size::Each(_) if perturbation.norm != Norm::Linf => {
+                return Err(wrong("a size for every input is one of ℓ∞ (`--norm linf`)"));
+            }
+            Size::Each(sizes) if sizes.len() != size => return Err(RegionRefusal::Sizes { found: sizes.len(), inputs: size }),
+            Size::Each(sizes) => {
+                let sizes: Vec<Constant> = sizes.iter().map(number).collect::<Result<_, _>>()?;
+                (sizes.iter().fold(Constant::ZERO, |a, b| each(a, *b, f64::max)), sizes)
+            }
+        };
+        if sizes.iter().chain([&epsilon]).any(|size| size.lower < 0.0) {
             return Err(wrong("epsilon is negative"));
         }
         let clip = match &perturbation.clip {
             Some([low, high]) => Some((number(low)?, number(high)?)),
             None => None,
         };
-        let size = shape.iter().product::<usize>();
         let (mean, deviation) = (&perturbation.mean, &perturbation.deviation);
         let count = mean.len().max(deviation.len()).max(1);
         let at = |texts: &[String], channel: usize, otherwise: f64| match texts {
@@ -103,7 +115,8 @@ impl Neighbourhoods {
         } else {
             return Err(RegionRefusal::Channels { count, axis, shape: shape.to_vec() });
         };
-        Ok(Self { norm: perturbation.norm, epsilon, clip, channels, channel, rounds })
+        let single = semantics == Semantics::Float32;
+        Ok(Self { norm: perturbation.norm, epsilon, sizes, clip, channels, channel, single, rounds })
     }
 
     /// The first element of a sample outside the clip range; such a sample has no neighbourhood that means anything.
@@ -123,9 +136,10 @@ impl Neighbourhoods {
         }
         let mut input_box = InputBox { lower: Vec::new(), upper: Vec::new() };
         let mut slips = Vec::with_capacity(sample.len());
-        for (&x, &channel) in sample.iter().zip(&self.channel) {
-            let mut lower = minus(Constant::exact(x), self.epsilon);
-            let mut upper = minus(Constant::exact(x), negated(self.epsilon));
+        for (index, (&x, &channel)) in sample.iter().zip(&self.channel).enumerate() {
+            let epsilon = self.sizes.get(index).copied().unwrap_or(self.epsilon);
+            let mut lower = minus(Constant::exact(x), epsilon);
+            let mut upper = minus(Constant::exact(x), negated(epsilon));
             if let Some((low, high)) = self.clip {
                 lower = each(lower, low, f64::max);
                 upper = each(upper, high, f64::min);
@@ -161,6 +175,44 @@ impl Neighbourhoods {
             }
         };
         Ok(Neighbourhood { input_box, centre, region, reach })
+    }
+
+    /// Whether an input stays what it is in the sample: its size is zero, so that both of its ends are one number.
+    #[must_use]
+    pub fn is_fixed(&self, index: usize) -> bool {
+        self.norm == Norm::Linf && *self.sizes.get(index).unwrap_or(&self.epsilon) == Constant::ZERO
+    }
+
+    /// Whether every input stays what it is in the sample.
+    #[must_use]
+    pub fn is_point(&self) -> bool {
+        (0..self.channel.len()).all(|index| self.is_fixed(index))
+    }
+
+    /// The sample itself as the network's input: an enclosure of what its normalisation gives; in float32 of what it gives for
+    /// the sample rounded to float32.
+    ///
+    /// # Errors
+    /// When it is none, or beyond what float32 holds.
+    pub fn at(&self, sample: &[f64]) -> Result<BoxRegion, RegionRefusal> {
+        let of = |(&x, &channel): (&f64, &usize)| {
+            let x = if self.single { single(x) } else { Constant::exact(x) };
+            let (input, slip) = (self.normalised(x, channel), self.slip(x.lower.abs().max(x.upper.abs()), channel));
+            (sub_down(input.lower, slip), add_up(input.upper, slip))
+        };
+        let (lower, upper) = sample.iter().zip(&self.channel).map(of).unzip();
+        Ok(BoxRegion::new(lower, upper)?)
+    }
+
+    /// No input of [`Neighbourhoods::at`] is farther from this one, in the norm of the perturbations.
+    #[must_use]
+    pub fn farthest(&self, region: &BoxRegion, from: &[f64]) -> f64 {
+        let ends = region.lower().iter().zip(region.upper());
+        let distances = ends.zip(from).map(|((l, u), c)| max_or_nan(sub_up(*u, *c), sub_up(*c, *l)));
+        match self.norm {
+            Norm::Linf => distances.fold(0.0, max_or_nan),
+            Norm::L1 | Norm::L2 => sqrt_up(distances.map(|distance| mul_up(distance, distance)).fold(0.0, add_up)),
+        }
     }
 
     /// Of a ball around all perturbed inputs: with another deviation for every channel they fill an ellipsoid.
@@ -233,18 +285,12 @@ impl Neighbourhoods {
     }
 }
 
-/// The atoms of which one holds where the label's output is not the largest, alone.
-#[must_use]
-pub fn misclassified(outputs: usize, label: usize) -> Arc<Clause> {
-    let term = |index, sign| Term { index, coefficient: Constant::exact(sign) };
-    let other = |other| Atom {
-        inputs: Terms::default(),
-        outputs: Terms::new(vec![term(label, 1.0), term(other, -1.0)]),
-        bound: Constant::ZERO,
-        strict: false,
-    };
-    let alternatives = (0..outputs).filter(|&class| class != label).map(|class| vec![other(class)]).collect();
-    Arc::new(Clause { alternatives })
+/// The float32 numbers next to a number, of which it is rounded to one.
+fn single(x: f64) -> Constant {
+    let nearest = x as f32;
+    let lower = if f64::from(nearest) > x { nearest.next_down() } else { nearest };
+    let upper = if f64::from(nearest) < x { nearest.next_up() } else { nearest };
+    Constant::between(f64::from(lower), f64::from(upper), f64::from(nearest))
 }
 
 fn negated(x: Constant) -> Constant {
@@ -276,7 +322,7 @@ mod tests {
             let sample = next();
             let perturbation = Perturbation {
                 norm: Norm::Linf,
-                epsilon: "0.01".to_owned(),
+                epsilon: "0.01".into(),
                 clip: None,
                 mean: vec![format!("{mean:.6}")],
                 deviation: vec![format!("{deviation:.6}")],
@@ -307,7 +353,7 @@ mod tests {
         let of = |mean: &str, deviation: &str, sample: f64, semantics| {
             let perturbation = Perturbation {
                 norm: Norm::Linf,
-                epsilon: "0".to_owned(),
+                epsilon: "0".into(),
                 clip: None,
                 mean: vec![mean.to_owned()],
                 deviation: vec![deviation.to_owned()],

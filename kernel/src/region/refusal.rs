@@ -21,6 +21,8 @@ pub enum RegionRefusal {
          `--channel-axis` names another axis"
     )]
     Channels { count: usize, axis: usize, shape: Vec<usize> },
+    #[error("{found} sizes of perturbations (`--eps`) where the network has {inputs} inputs: one for each, or one for all")]
+    Sizes { found: usize, inputs: usize },
     #[error(
         "no input satisfies {empty} of the specification's disjuncts{}, which the claim does not say",
         if *vacuous { ", all of them: it is vacuous" } else { "" }

@@ -5,13 +5,15 @@ use crate::proof::Content;
 use std::path::Path;
 
 use super::counterexample::{enclosed, outputs_at};
-use super::neighbourhood::{Neighbourhood, Neighbourhoods, misclassified};
+use super::kept::Keeping;
+use super::neighbourhood::Neighbourhoods;
 use super::refutation::Refuter;
 use crate::lipschitz::Margins;
 use crate::proof::Evidence;
 use crate::proof::{Assurance, Domain, Norm, RobustnessClaim, Semantics};
 use crate::read::data::{Dataset, Source};
-use crate::region::bounds::{BoxRegion, Propagator};
+use crate::read::vnnlib::Clause;
+use crate::region::bounds::Propagator;
 
 /// Proves that the samples that are called robust are, and those that are called falsified are not.
 ///
@@ -34,10 +36,11 @@ pub fn check(
     let data = dataset(&claim.data, evidence)?;
     let unusable = |error: crate::read::data::DataError| RegionRefusal::Content(Content::File { detail: error.to_string() });
     data.check_input(&network.node(network.input()).shape).map_err(unusable)?;
-    let labels = data.labels(network.output_size()).map_err(unusable)?;
+    let keeping = Keeping::new(&claim.kept, network.output_size())?;
+    let labels = keeping.labels(&data).map_err(unusable)?;
     let neighbourhoods = Neighbourhoods::new(&claim.perturbation, &network.node(network.input()).shape, semantics)?;
-    if network.output_size() < 2 || claim.samples == 0 {
-        return Err(Content::Shape { what: "without two classes and a sample nothing is robust" }.into());
+    if claim.samples == 0 {
+        return Err(Content::Shape { what: "without a sample nothing is robust" }.into());
     }
     let named = claim.robust.iter().chain(&claim.falsified);
     if claim.samples as usize > data.len() || named.clone().any(|&sample| sample >= claim.samples) {
@@ -59,12 +62,14 @@ pub fn check(
     let margins = claim.witness.margins.as_deref();
     let margins = margins.map(|margins| Margins::prove(margins, neighbourhoods.norm(), evidence)).transpose()?;
     for &sample in &claim.robust {
-        let neighbourhood = neighbourhoods.of(&data.input(sample as usize))?;
-        let label = labels[sample as usize] as usize;
-        if margins.as_ref().is_some_and(|margins| is_within_radius(margins, &propagator, &neighbourhood, label)) {
+        let (input, label) = (data.input(sample as usize), labels[sample as usize] as usize);
+        let neighbourhood = neighbourhoods.of(&input)?;
+        let is_within = |margins| keeping.is_within(margins, &propagator, &neighbourhoods, (&input, &neighbourhood), label);
+        if margins.as_ref().is_some_and(is_within) {
             continue;
         }
-        if !refuter.bound(&neighbourhood.region, &[misclassified(network.output_size(), label)])?.refuted {
+        let lost = keeping.lost(&propagator, &neighbourhoods, &input, label)?;
+        if !refuter.bound(&neighbourhood.region, &[lost])?.refuted {
             return Err(RegionRefusal::NotRefuted);
         }
     }
@@ -73,29 +78,22 @@ pub fn check(
         return Err(Content::Shape { what: "there is not one point for each falsified sample" }.into());
     }
     for (&sample, point) in claim.falsified.iter().zip(points.chunks_exact(network.input_size().max(1))) {
-        let label = labels[sample as usize] as usize;
-        prove_misclassified(&propagator, &neighbourhoods, &data.input(sample as usize), label, point)?;
+        let (input, label) = (data.input(sample as usize), labels[sample as usize] as usize);
+        let lost = keeping.lost(&propagator, &neighbourhoods, &input, label)?;
+        prove_lost(&propagator, &neighbourhoods, &input, &lost, point)?;
     }
     Ok(Assurance::Proved)
 }
 
-/// Whether all perturbations are nearer than the certified radius.
-#[must_use]
-pub fn is_within_radius(margins: &Margins, propagator: &Propagator, neighbourhood: &Neighbourhood, label: usize) -> bool {
-    let Ok(centre) = BoxRegion::around(&neighbourhood.centre, 0.0) else { return false };
-    let radius = outputs_at(propagator, &centre).and_then(|outputs| Ok(margins.radius(&outputs, label)?));
-    radius.is_ok_and(|radius| neighbourhood.reach < radius)
-}
-
-/// Proves that an input is a perturbation of a sample whose label's output is not the largest, alone.
+/// Proves that an input is a perturbation of a sample, and that what the sample is to keep is lost there.
 ///
 /// # Errors
 /// When it is not among the perturbations, or that is not proved.
-pub fn prove_misclassified(
+pub fn prove_lost(
     propagator: &Propagator,
     neighbourhoods: &Neighbourhoods,
     sample: &[f64],
-    label: usize,
+    lost: &Clause,
     point: &[f64],
 ) -> Result<(), RegionRefusal> {
     // A float32 network has float32 inputs.
@@ -103,7 +101,9 @@ pub fn prove_misclassified(
         return Err(RegionRefusal::Outside);
     }
     let neighbourhood = neighbourhoods.of(sample)?;
-    let region = enclosed(&neighbourhood.input_box, point, propagator.semantics())?;
+    let region = enclosed(&neighbourhood.input_box, point, propagator.semantics(), |index, lower, upper| {
+        neighbourhoods.is_fixed(index) && lower == upper
+    })?;
     // In a ball a point stands for itself alone: it has to lie between the bounds that `f64` numbers can have.
     let (lower, upper) = neighbourhood.input_box.inner();
     let inside = point.iter().zip(lower.iter().zip(&upper)).all(|(x, (l, u))| l <= x && x <= u);
@@ -111,8 +111,7 @@ pub fn prove_misclassified(
         return Err(RegionRefusal::Outside);
     }
     let outputs = outputs_at(propagator, &region)?;
-    let clause = misclassified(outputs.len(), label);
-    let unsafe_here = clause.alternatives.iter().any(|atoms| atoms.iter().all(|atom| atom.surely_holds(&[], &outputs)));
+    let unsafe_here = lost.alternatives.iter().any(|atoms| atoms.iter().all(|atom| atom.surely_holds(&[], &outputs)));
     if unsafe_here { Ok(()) } else { Err(RegionRefusal::NotUnsafe) }
 }
 

@@ -15,7 +15,7 @@ use crate::sound::round::{add_up, mul_down, sub_down};
 /// Rows that a claim may have, times the boxes that it may split for each.
 const MOST_WORK: u64 = 1 << 18;
 /// Outputs of a network whose rows are built.
-const MOST_OUTPUTS: usize = 1 << 12;
+pub const MOST_OUTPUTS: usize = 1 << 12;
 /// A smallest box is exact where it is known to this part of its width.
 const EXACT: f64 = 1e-6;
 
@@ -81,6 +81,7 @@ pub fn check(
             let extent = extents.get_mut(row).ok_or(Content::Shape { what: "it knows of more ends than there are" })?;
             enclose(extent, optimum, &rows.row(row), region.bounds(), &refuter, evidence)?;
         }
+        extents.iter_mut().for_each(|extent| extent.point |= neighbourhoods.is_point());
         for (extent, stated) in extents.iter().zip(stated.chunks_exact(2)) {
             let proved = extent.propagated;
             // NaN is within nothing.
@@ -161,7 +162,7 @@ fn beyond(row: &LinearRows, least: f64) -> Arc<Clause> {
 }
 
 /// How many rows, and how many samples with all their rows, have a smallest box that is known to a millionth of its width, or
-/// that has none: whose propagated box is a point.
+/// that has none: whose propagated box is a point, or the inputs are one.
 #[must_use]
 pub fn exact_boxes(samples: &[Vec<Extent>]) -> (u32, u32) {
     // Written so that a NaN is not exact.
@@ -169,7 +170,7 @@ pub fn exact_boxes(samples: &[Vec<Extent>]) -> (u32, u32) {
         let (outer, attained) = (extent.outer, extent.attained);
         // What is attained lies within what is possible: neither difference is negative.
         let unknown = add_up(add_up(attained.lower, -outer.lower), add_up(outer.upper, -attained.upper));
-        let none = extent.propagated.lower >= extent.propagated.upper;
+        let none = extent.point || extent.propagated.lower >= extent.propagated.upper;
         none || unknown <= mul_down(EXACT, sub_down(attained.upper, attained.lower))
     };
     let rows = samples.iter().flatten().filter(is_exact).count();
@@ -220,6 +221,7 @@ mod tests {
             outer: interval(outer.0, outer.1),
             attained: interval(attained.0, attained.1),
             constant: false,
+            point: false,
         };
         let (close, far) = (extent((0.0, 1.0 + 9e-7), (0.0, 1.0)), extent((0.0, 1.0 + 1.1e-6), (0.0, 1.0)));
         assert_eq!(exact_boxes(&[vec![close], vec![close, far], vec![]]), (2, 1));
@@ -230,9 +232,13 @@ mod tests {
             outer: interval(large, large + width),
             attained: interval(large + width, large),
             constant: true,
+            point: false,
         };
         assert_eq!(exact_boxes(&[vec![known(1.0)]]), (0, 0));
         assert_eq!(exact_boxes(&[vec![known(0.0)]]), (1, 1));
+        // Rounding gives a point a width, which is none.
+        let rounded = Extent { point: true, ..known(1.0) };
+        assert_eq!((exact_boxes(&[vec![rounded]]), rounded.tightness()), ((1, 1), Some(Interval::point(1.0))));
         let (nan, infinity) = (f64::NAN, f64::INFINITY);
         for unknown in [
             extent((nan, 1.0), (0.0, 1.0)),

@@ -151,7 +151,8 @@ impl Judge<'_> {
         };
         let Some((accepted, results)) = found.accepted else {
             let why = limited.as_ref().map_or_else(String::new, |limit| format!(" within {limit}"));
-            return undecided(&Stop::undecided(format!("nothing is established{why}")), subject, task);
+            let reasons = reasons(&found.answer.unclaimed);
+            return undecided(&Stop::undecided(format!("nothing is established{why}{reasons}")), subject, task);
         };
         // Where it is kept may have changed since it was looked at.
         let place = self.repository.tree.find(&self.kept(subject.name, task, "certificate")).map_err(|error| stopped(&error));
@@ -166,7 +167,10 @@ impl Judge<'_> {
         let whole = (&accepted.certificate, &accepted.bundle);
         match decide(subject, task, whole, &accepted.checked, given, searched) {
             Some((outcomes, _)) => self.answer(subject, task, given, accepted, outcomes, false),
-            None => undecided(&Stop::undecided("nothing that was found answers it"), subject, task),
+            None => {
+                let reasons = reasons(&found.answer.unclaimed);
+                undecided(&Stop::undecided(format!("no claim answers it{reasons}")), subject, task)
+            }
         }
     }
 
@@ -259,6 +263,11 @@ struct Searched {
     answer: crate::query::Answer,
     /// What the checker accepted, where anything is claimed, and the figures that no certificate holds, as JSON.
     accepted: Option<(Accepted, Option<String>)>,
+}
+
+/// Why nothing is claimed, as the end of a sentence.
+fn reasons(unclaimed: &[String]) -> String {
+    if unclaimed.is_empty() { String::new() } else { format!(": {}", unclaimed.join("; ")) }
 }
 
 /// What the search for a task may take.

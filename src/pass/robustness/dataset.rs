@@ -1,5 +1,6 @@
 //! Robustness over a data set: every sample is attacked, then bounded, in parallel.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -9,23 +10,24 @@ use super::RobustnessError;
 use super::attack::{Attack, Effort};
 use super::problem::{Ball, Lattice, Problem};
 use crate::bounds::Propagator;
-use crate::certificate::{LipschitzClaim, Norm, Perturbation, Semantics};
-use crate::checker::{Margins, Method, Neighbourhoods, Refuter, is_within_radius, misclassified, prove_misclassified};
+use crate::certificate::{Kept, LipschitzClaim, Norm, Perturbation, Semantics};
+use crate::checker::{Keeping, Margins, Method, Neighbourhoods, Refuter, RegionRefusal, prove_lost};
 use crate::data::Dataset;
 use crate::deadline::Deadline;
 use crate::ir::{Network, evaluate};
 use crate::pass::bounds::Wide;
 use crate::pass::lipschitz::{LipschitzOptions, Question, certify};
+use crate::vnnlib::Clause;
 
 /// What was found about one sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum SampleOutcome {
-    /// No perturbation changes the class.
+    /// What is to be kept, every perturbation keeps.
     Robust {
         method: Method,
     },
-    /// A perturbation does, or none is needed.
+    /// A perturbation does not, or none is needed.
     Falsified {
         misclassified: bool,
         point: Vec<f64>,
@@ -60,7 +62,7 @@ pub fn verify_dataset(
     network: &Network,
     data: &Dataset,
     labels: &[u32],
-    perturbation: &Perturbation,
+    (perturbation, kept): (&Perturbation, &Kept),
     samples: &[usize],
     options: &DatasetOptions,
     told: &(dyn Fn(usize, &SampleOutcome) + Sync),
@@ -70,6 +72,7 @@ pub fn verify_dataset(
     let run = Run {
         network,
         neighbourhoods: Neighbourhoods::new(perturbation, shape, options.semantics)?,
+        keeping: Keeping::new(kept, network.output_size())?,
         refuter: Refuter::with_vectors(network, options.semantics, Wide::until(deadline))?,
         propagator: Propagator::new(network, options.semantics)?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
@@ -96,8 +99,10 @@ pub fn verify_dataset(
     let margins = claim.as_ref().map(Margins::stated);
     for sample in open {
         let robust = margins.as_ref().is_some_and(|margins| {
-            let neighbourhood = run.neighbourhoods.of(&data.input(sample));
-            neighbourhood.is_ok_and(|at| is_within_radius(margins, &run.propagator, &at, labels[sample] as usize))
+            let (input, label) = (data.input(sample), labels[sample] as usize);
+            run.neighbourhoods.of(&input).is_ok_and(|neighbourhood| {
+                run.keeping.is_within(margins, &run.propagator, &run.neighbourhoods, (&input, &neighbourhood), label)
+            })
         });
         decided |= robust;
         // What ran into the deadline may be decided another time.
@@ -113,6 +118,7 @@ pub fn verify_dataset(
 struct Run<'a> {
     network: &'a Network,
     neighbourhoods: Neighbourhoods,
+    keeping: Keeping,
     refuter: Refuter<'a, Wide>,
     propagator: Propagator<'a>,
     attack: Attack<'a>,
@@ -125,13 +131,14 @@ impl Run<'_> {
         self.deadline.has_passed()
     }
 
-    /// Lipschitz bounds of all differences of outputs, where there are some.
+    /// Lipschitz bounds of the outputs, with those of all their differences where classes are compared; nothing, where there are none.
     fn margins(&self, options: &DatasetOptions) -> Option<LipschitzClaim> {
         let left = self.deadline.remaining();
         let limit = left.map_or(MARGINS, |left| left.min(MARGINS));
         let options =
             LipschitzOptions { timeout: Some(limit), memory: options.memory, seed: options.seed, ..LipschitzOptions::default() };
-        let question = Question { margins: true, ..Question::global(self.neighbourhoods.norm()) };
+        let margins = matches!(self.keeping, Keeping::Class(_));
+        let question = Question { margins, ..Question::global(self.neighbourhoods.norm()) };
         certify(self.network, &question, &options, &mut |_| ()).ok().map(|outcome| outcome.claim)
     }
 
@@ -141,14 +148,16 @@ impl Run<'_> {
             let centre = neighbourhood.centre.clone();
             Ball { centre, deviations: self.neighbourhoods.deviations(), radius: self.neighbourhoods.epsilon() }
         });
+        // Without what the sample itself gives, nothing is known.
+        let Ok(lost) = self.lost(sample, label) else { return Ok(SampleOutcome::Unknown) };
         let problem = Problem {
             region: neighbourhood.region.bounds().clone(),
-            clauses: vec![misclassified(self.network.output_size(), label)],
+            clauses: vec![lost],
             lattice: Lattice::new(&neighbourhood.input_box),
             start: neighbourhood.centre.clone(),
             ball,
         };
-        if let Some(found) = self.falsify(&problem, sample, label, GLANCE) {
+        if let Some(found) = self.falsify(&problem, sample, GLANCE) {
             return Ok(found);
         }
         if let Ok(bounded) = self.refuter.bound(&neighbourhood.region, &problem.clauses)
@@ -156,22 +165,34 @@ impl Run<'_> {
         {
             return Ok(SampleOutcome::Robust { method: bounded.method });
         }
-        Ok(self.falsify(&problem, sample, label, SEARCH).unwrap_or(SampleOutcome::Unknown))
+        Ok(self.falsify(&problem, sample, SEARCH).unwrap_or(SampleOutcome::Unknown))
     }
 
-    fn falsify(&self, problem: &Problem, sample: &[f64], label: usize, effort: Effort) -> Option<SampleOutcome> {
+    fn lost(&self, sample: &[f64], label: usize) -> Result<Arc<Clause>, RegionRefusal> {
+        self.keeping.lost(&self.propagator, &self.neighbourhoods, sample, label)
+    }
+
+    fn falsify(&self, problem: &Problem, sample: &[f64], effort: Effort) -> Option<SampleOutcome> {
         let accept = |point: &[f64]| {
-            prove_misclassified(&self.propagator, &self.neighbourhoods, sample, label, point).ok().map(|()| point.to_vec())
+            let lost = problem.clauses.first()?;
+            prove_lost(&self.propagator, &self.neighbourhoods, sample, lost, point).ok().map(|()| point.to_vec())
         };
         let point = self.attack.run(problem, effort, self.seed, self.deadline, accept)?;
-        Some(SampleOutcome::Falsified { misclassified: self.is_wrong(problem, label), point })
+        Some(SampleOutcome::Falsified { misclassified: self.is_wrong(problem), point })
     }
 
     /// Is the sample itself given another class?
-    fn is_wrong(&self, problem: &Problem, label: usize) -> bool {
+    fn is_wrong(&self, problem: &Problem) -> bool {
+        if matches!(self.keeping, Keeping::MaxChange(..)) {
+            return false;
+        }
         let mut centre = problem.start.clone();
         problem.lattice.snap(&mut centre);
         let outputs = evaluate(self.network, &centre).unwrap_or_default();
-        outputs.iter().enumerate().any(|(class, y)| class != label && outputs.get(label).is_some_and(|own| y >= own))
+        let outputs: Vec<(f64, f64)> = outputs.into_iter().map(|y| (y, y)).collect();
+        problem
+            .clauses
+            .iter()
+            .all(|clause| clause.alternatives.iter().any(|atoms| atoms.iter().all(|atom| atom.surely_holds(&[], &outputs))))
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::data::Dataset;
 use crate::ir::{Network, evaluate};
 
-/// Samples whose label's output is the largest, alone, computed in `f64`: descriptive, not proved.
+/// Samples whose label's output is the largest, alone, or on the label's side of a threshold, computed in `f64`: descriptive, not
+/// proved.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CleanAccuracy {
     pub right: usize,
@@ -25,7 +26,7 @@ impl CleanAccuracy {
     pub fn of(
         network: &Network,
         inputs: impl Iterator<Item = Vec<f64>>,
-        labels: &[u32],
+        (labels, threshold): (&[u32], Option<f64>),
         data: &Dataset,
         normalised: bool,
     ) -> Self {
@@ -33,11 +34,22 @@ impl CleanAccuracy {
         for (input, &label) in inputs.zip(labels) {
             samples += 1;
             let outputs = evaluate(network, &input).unwrap_or_default();
-            let own = outputs.get(label as usize).copied().unwrap_or(f64::NAN);
             // Written so that a NaN is not right.
-            right += usize::from(outputs.iter().enumerate().all(|(class, y)| class == label as usize || own > *y));
+            right += usize::from(match (threshold, outputs.first()) {
+                (Some(threshold), Some(y)) => {
+                    if label == 0 {
+                        *y <= threshold
+                    } else {
+                        *y > threshold
+                    }
+                }
+                _ => {
+                    let own = outputs.get(label as usize).copied().unwrap_or(f64::NAN);
+                    outputs.iter().enumerate().all(|(class, y)| class == label as usize || own > *y)
+                }
+            });
         }
-        let classes = network.output_size();
+        let classes = if threshold.is_some() { 2 } else { network.output_size() };
         let mut warnings = Vec::new();
         if samples >= FEW && 2 * right * classes <= 3 * samples {
             warnings.push(format!(

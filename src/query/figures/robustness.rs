@@ -1,9 +1,9 @@
-//! The robustness of a classifier over a data set.
+//! The robustness of a network over a data set.
 
 use serde::{Deserialize, Serialize};
 
 use super::CleanAccuracy;
-use crate::certificate::{Perturbation, RobustnessClaim, Semantics};
+use crate::certificate::{Kept, Perturbation, RobustnessClaim, Semantics};
 use crate::checker::Method;
 use crate::pass::robustness::SampleOutcome;
 
@@ -11,10 +11,14 @@ use crate::pass::robustness::SampleOutcome;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RobustnessFigures {
     pub perturbation: Perturbation,
+    /// What robust samples keep.
+    #[serde(default)]
+    pub kept: Kept,
     pub semantics: Semantics,
     pub samples: usize,
-    pub clean_accuracy: CleanAccuracy,
-    /// Proved: the share of samples that no perturbation can change, rounded down.
+    /// Nothing, where labels do not enter.
+    pub clean_accuracy: Option<CleanAccuracy>,
+    /// Proved: the share of samples that keep it under every perturbation, rounded down.
     pub certified_accuracy: String,
     /// Proved: one minus the share of falsified samples, rounded up.
     pub robust_accuracy_at_most: String,
@@ -33,7 +37,8 @@ pub struct RobustnessFigures {
 /// What became of one sample.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleFigures {
-    pub label: u32,
+    /// Nothing, where labels do not enter.
+    pub label: Option<u32>,
     /// `robust`, `falsified`, `misclassified` or `unknown`.
     pub outcome: String,
     /// What proved it robust.
@@ -46,24 +51,26 @@ impl RobustnessFigures {
         claim: &RobustnessClaim,
         semantics: Semantics,
         outcomes: &[SampleOutcome],
-        labels: &[u32],
-        clean_accuracy: CleanAccuracy,
+        labels: Option<&[u32]>,
+        clean_accuracy: Option<CleanAccuracy>,
         seconds: f64,
     ) -> Self {
         let count = |wanted: &dyn Fn(&SampleOutcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
         let (robust, falsified) = (claim.robust.len(), claim.falsified.len());
-        let of_sample = |(&label, outcome): (&u32, &SampleOutcome)| {
+        let of_sample = |(sample, outcome): (usize, &SampleOutcome)| {
             let (word, method) = match outcome {
                 SampleOutcome::Robust { method } => ("robust", Some(*method)),
                 SampleOutcome::Falsified { misclassified: true, .. } => ("misclassified", None),
                 SampleOutcome::Falsified { .. } => ("falsified", None),
                 SampleOutcome::Unknown => ("unknown", None),
             };
+            let label = labels.and_then(|labels| labels.get(sample).copied());
             SampleFigures { label, outcome: word.to_owned(), method }
         };
         let samples = outcomes.len();
         Self {
             perturbation: claim.perturbation.clone(),
+            kept: claim.kept.clone(),
             semantics,
             samples,
             clean_accuracy,
@@ -76,7 +83,7 @@ impl RobustnessFigures {
             falsified,
             misclassified: count(&|outcome| matches!(outcome, SampleOutcome::Falsified { misclassified: true, .. })),
             unknown: samples - robust - falsified,
-            per_sample: labels.iter().zip(outcomes).map(of_sample).collect(),
+            per_sample: outcomes.iter().enumerate().map(of_sample).collect(),
             seconds,
         }
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::certificate::{Bundle, Certificate, Claim, ClaimKind};
-use crate::policy::{Better, Decisive, Reading, decisive, question};
+use crate::policy::{Better, Decisive, Reading, decisive, differences, question};
 
 /// One claim, before and after. The figures are as the certificates state them: what they are worth, a check says.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -89,10 +89,7 @@ fn compare((old, old_bundle): (&Claim, &Bundle), (new, new_bundle): (&Claim, &Bu
         direction: Direction::Incomparable,
         detail: None,
     };
-    let (asked, asks) = (question(old, old_bundle), question(new, new_bundle));
-    let differs = |part: &&&'static str| asked.get(**part) != asks.get(**part);
-    let names: std::collections::BTreeSet<&&'static str> = asked.keys().chain(asks.keys()).collect();
-    let different: Vec<&str> = names.iter().filter(|part| differs(part)).map(|part| **part).collect();
+    let different = differences(&question(old, old_bundle), &question(new, new_bundle));
     if !different.is_empty() {
         change.detail = Some(format!("it answers another question: {}", different.join(", ")));
         return change;

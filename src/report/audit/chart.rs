@@ -137,7 +137,7 @@ fn of_robustness(claim: &RobustnessClaim) -> Vec<Chart> {
     let unknown = (claim.samples as usize).saturating_sub(robust + falsified);
     let parts = [("robust (proved)", robust), ("falsified (proved)", falsified), ("not decided", unknown)];
     let parts = parts.map(|(label, count)| Bar { label: label.to_owned(), value: count as f64 });
-    let title = format!("Of {} samples, changed by at most {}", claim.samples, claim.perturbation.epsilon.escape_debug());
+    let title = format!("Of {} samples, changed by at most {}", claim.samples, claim.perturbation.epsilon);
     vec![Chart::Shares { title, parts: parts.into() }]
 }
 

@@ -9,7 +9,7 @@ use super::chart::{self, Chart};
 use super::example::{self, Example, Read};
 use super::figures::{FigureRow, descriptive, figures};
 use super::question::{Outcome, Part};
-use crate::certificate::{Assurance, Bundle, Certificate, ClaimKind, Domain, Norm, Run, Semantics, Tool, Verdict};
+use crate::certificate::{Assurance, Bundle, Certificate, ClaimKind, Domain, Kept, Norm, Run, Semantics, Size, Tool, Verdict};
 use crate::checker::Files;
 use crate::onnx::Model;
 use crate::policy::decisive;
@@ -170,9 +170,11 @@ impl AccuracyPoint {
     fn of(claim: &ClaimKind, right: Option<usize>) -> Option<Self> {
         let figure = decisive(claim);
         let ClaimKind::Robustness(found) = claim else { return None };
+        // Of one number for all values, and of classes, there are curves.
+        let (Size::Uniform(epsilon), Kept::Class) = (&found.perturbation.epsilon, &found.kept) else { return None };
         Some(Self {
             norm: found.perturbation.norm,
-            epsilon: Constant::parse_quotient(&found.perturbation.epsilon)?.nearest,
+            epsilon: Constant::parse_quotient(epsilon)?.nearest,
             certified: figure.reading?.number()?,
             possible: figure.best?.number()?,
             clean: right.map(|right| right as f64 / f64::from(found.samples.max(1))),

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::certificate::{
-    Bits, ClaimKind, CurvatureMatrix, FileIdentity, LossName, Number, Objective, Perturbation, Rounding, TightnessFigures,
+    Bits, ClaimKind, CurvatureMatrix, FileIdentity, Kept, LossName, Number, Objective, Perturbation, Rounding, Size,
+    TightnessFigures,
 };
 use crate::policy::decisive;
 
@@ -45,7 +46,12 @@ pub fn figures(claim: &ClaimKind) -> Vec<FigureRow> {
         }
         ClaimKind::Robustness(found) => {
             let figure = decisive(claim);
-            let readings = [("certified_accuracy", "≥", figure.reading), ("possible_accuracy", "≤", figure.best)];
+            let readings = if found.kept.needs_labels() {
+                ["certified_accuracy", "possible_accuracy"]
+            } else {
+                ["certified_share", "possible_share"]
+            };
+            let readings = [(readings[0], "≥", figure.reading), (readings[1], "≤", figure.best)];
             for (name, relation, reading) in readings {
                 if let Some(reading) = reading {
                     rows.push(name, relation, reading.text().to_owned(), reading.number());
@@ -54,6 +60,11 @@ pub fn figures(claim: &ClaimKind) -> Vec<FigureRow> {
             rows.count("available", found.available);
             rows.files("data", &found.data);
             rows.indices("falsified", &found.falsified);
+            match &found.kept {
+                Kept::Class => {}
+                Kept::Threshold(threshold) => rows.text("kept.threshold", threshold),
+                Kept::MaxChange(most) => rows.text("kept.max-change", most),
+            }
             rows.perturbation(&found.perturbation);
             rows.indices("robust", &found.robust);
             rows.count("samples", Some(found.samples));
@@ -262,7 +273,10 @@ impl Rows {
             self.list("perturbation.clip", clip);
         }
         self.list("perturbation.deviation", deviation);
-        self.text("perturbation.epsilon", epsilon);
+        match epsilon {
+            Size::Uniform(size) => self.text("perturbation.epsilon", size),
+            Size::Each(sizes) => self.list("perturbation.epsilon", sizes),
+        }
         self.list("perturbation.mean", mean);
         self.text("perturbation.norm", norm.name());
     }

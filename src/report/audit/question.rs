@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{CertificateSection, Chart, ClaimSection, RuleOutcome};
 use crate::certificate::{
-    Assurance, Claim, ClaimKind, CurvatureMatrix, LipschitzClaim, Norm, RobustnessClaim, StabilityVerdict, Verdict,
+    Assurance, Claim, ClaimKind, CurvatureMatrix, LipschitzClaim, Norm, RobustnessClaim, Size, StabilityVerdict, Verdict,
 };
 use crate::policy::Status;
 use crate::sound::round::mul_up;
@@ -100,10 +100,7 @@ impl Part {
                 let sentence = format!(
                     "On average over {} samples the smallest box around the outputs is at least {} and at most {} times as wide as \
                      the box of interval propagation, for changes of at most {} in each input value.",
-                    found.samples,
-                    found.tightness.lower,
-                    found.tightness.upper,
-                    found.perturbation.epsilon.escape_debug()
+                    found.samples, found.tightness.lower, found.tightness.upper, found.perturbation.epsilon
                 );
                 let question = "How tight is interval propagation?".to_owned();
                 Self::alone(claim, question, Outcome::NoLimit, (&value, "mean tightness; 1 is the smallest box"), &sentence)
@@ -202,7 +199,8 @@ fn lipschitz(found: &LipschitzClaim, domain: &str) -> Part {
 fn robustness(found: &RobustnessClaim, claim: &Claim, right: Option<usize>) -> Part {
     let (samples, robust, falsified) = (found.samples as usize, found.robust.len(), found.falsified.len());
     let open = samples.saturating_sub(robust + falsified);
-    let epsilon = found.perturbation.epsilon.escape_debug();
+    let epsilon = &found.perturbation.epsilon;
+    let kept = &found.kept;
     let change = match found.perturbation.norm {
         Norm::Linf => format!("every change of at most {epsilon} in each input value"),
         Norm::L1 | Norm::L2 => format!("every change of Euclidean size at most {epsilon}"),
@@ -213,21 +211,19 @@ fn robustness(found: &RobustnessClaim, claim: &Claim, right: Option<usize>) -> P
     });
     // The question without its size: several sizes make a curve.
     let mut asked = found.perturbation.clone();
-    asked.epsilon.clear();
+    asked.epsilon = "".into();
     let files: String = found.data.iter().map(|file| file.digest.as_str()).collect();
     let norm = found.perturbation.norm.symbol();
     Part {
-        key: format!("robustness {asked:?} {files} {samples} {:?}", claim.semantics),
-        question: format!("How many samples keep their class when the input changes ({norm})?"),
+        key: format!("robustness {kept:?} {asked:?} {files} {samples} {:?}", claim.semantics),
+        question: format!("How many samples {kept} when the input changes ({norm})?"),
         outcome: Outcome::NoLimit,
-        headline: Headline {
-            value: percent(robust, samples),
-            unit: format!("of {samples} samples keep their class at ε = {epsilon}"),
+        headline: Headline { value: percent(robust, samples), unit: format!("of {samples} samples {kept} at ε = {epsilon}") },
+        sentence: format!("Under {change}, {robust} of {samples} samples {kept}, {falsified} do not{undecided}.{clean}"),
+        rank: match epsilon {
+            Size::Uniform(size) => Constant::parse_quotient(size).map_or(0.0, |size| -size.nearest),
+            Size::Each(_) => 0.0,
         },
-        sentence: format!(
-            "Under {change}, {robust} of {samples} samples keep the class of their label, {falsified} do not{undecided}.{clean}"
-        ),
-        rank: Constant::parse_quotient(&found.perturbation.epsilon).map_or(0.0, |epsilon| -epsilon.nearest),
     }
 }
 

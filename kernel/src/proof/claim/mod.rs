@@ -13,7 +13,7 @@ pub use hessian_trace::{HessianTraceClaim, Interval, ProbeEstimate};
 pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
 pub use objective::{CurvatureMatrix, LossName, Objective, Scope};
-pub use robustness::{Perturbation, RobustnessClaim, RobustnessWitness};
+pub use robustness::{Kept, Perturbation, RobustnessClaim, RobustnessWitness, Size};
 pub use specification::{
     CaseSlopes, NodeSlopes, SlopesTarget, SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Verdict,
 };

@@ -28,6 +28,8 @@ pub struct Extent {
     pub attained: Interval,
     /// Whether both linear bounds of the row are constants: no input enters them.
     pub constant: bool,
+    /// Whether the inputs are one point, enclosed: no row has a width but that of rounding.
+    pub point: bool,
 }
 
 /// A box that is no wider than this share of its magnitude has no width but that of rounding.
@@ -42,10 +44,13 @@ impl Extent {
         self.constant && narrow(self.propagated) && narrow(self.outer)
     }
 
-    /// Bounds of the tightness: the width of the smallest box over the width of the propagated one. `None` where that is
-    /// not positive, or no more than rounding.
+    /// Bounds of the tightness: the width of the smallest box over the width of the propagated one; 1 at a point, where both are
+    /// that point. `None` where that is not positive, or no more than rounding.
     #[must_use]
     pub fn tightness(&self) -> Option<Interval> {
+        if self.point {
+            return Some(Interval::point(1.0));
+        }
         if self.is_degenerate() {
             return None;
         }
@@ -78,6 +83,7 @@ pub fn extents(
     rows: &LinearRows,
     splits: Splits,
 ) -> Result<Vec<Extent>, BoundsError> {
+    let bounds = region;
     let region = Region::from(region.clone());
     let boxes = prepared.analyse(&region, &Phases::new(), Refinement::Boxes, &Hints::default(), &Loops)?;
     let refined = prepared.analyse(&region, &Phases::new(), Refinement::Backward, &Hints::default(), &Loops)?;
@@ -102,6 +108,7 @@ pub fn extents(
             outer: Interval::new(low.1, -high.1),
             attained: Interval::new(low.2, -high.2),
             constant: low.3 && high.3,
+            point: bounds.lower() == bounds.upper(),
         });
     }
     Ok(extents)
