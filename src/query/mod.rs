@@ -3,8 +3,10 @@
 //!
 //! A question is plain data (`question`) about a model and files (`subjects`), and is answered within limits (`limits`). What
 //! was asked is compared with the model and the files before any work begins. The answer holds claims and typed figures
-//! (`figures`); a claim at hand may answer a question too (`about`). Nothing here prints, parses options or proves.
+//! (`figures`); a claim at hand may answer a question too (`about`), and which questions a model allows is known without
+//! asking (`abilities`). Nothing here prints, parses options or proves.
 
+mod abilities;
 mod about;
 mod answer;
 mod curvature;
@@ -25,6 +27,7 @@ mod specification;
 mod subjects;
 mod tightness;
 
+pub use abilities::{Ability, abilities};
 pub use about::{Digests, Named};
 pub use answer::{Answer, Outcome, Product, answer, evidence, seal, validate};
 pub use error::QueryError;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::form::{Form, Segment, SortForm};
+use crate::form::{Form, FormError, Segment, SortForm};
 use crate::onnx::Model;
 
 /// What a model consists of and what can be certified about it.
@@ -27,7 +27,9 @@ pub struct InspectReport {
     groups: Vec<GroupSummary>,
     /// Order of the matrix of the Lipschitz program.
     matrix_order: Option<usize>,
+    /// Questions that can be asked, by their options.
     certifiable: Vec<String>,
+    /// Those that cannot, each with the reason.
     not_certifiable: Vec<String>,
     notes: Vec<String>,
 }
@@ -56,9 +58,11 @@ impl InspectReport {
         let port = |port: &crate::onnx::Port| Port { name: port.name.clone(), shape: port.shape.clone() };
         let form = Form::new(&model.network, Segment::whole(&model.network), SortForm::Comparators);
         let (mut certifiable, mut not_certifiable) = (Vec::new(), Vec::new());
-        match &form {
-            Ok(_) => certifiable.push("lipschitz l2".to_owned()),
-            Err(error) => not_certifiable.push(format!("lipschitz l2: {error}")),
+        for (question, obstacle) in questions(model, form.as_ref().err()) {
+            match obstacle {
+                None => certifiable.push(question.to_owned()),
+                Some(obstacle) => not_certifiable.push(format!("{question}: {obstacle}")),
+            }
         }
         Self {
             model: path.display().to_string(),
@@ -78,6 +82,18 @@ impl InspectReport {
             notes: model.notes.clone(),
         }
     }
+}
+
+/// Every question, and why it cannot be asked.
+#[cfg(feature = "passes")]
+fn questions(model: &Model, _: Option<&FormError>) -> Vec<(&'static str, Option<String>)> {
+    crate::query::abilities(model).into_iter().map(|ability| (ability.question, ability.obstacle)).collect()
+}
+
+/// What the checker can tell by itself.
+#[cfg(not(feature = "passes"))]
+fn questions(_: &Model, form: Option<&FormError>) -> Vec<(&'static str, Option<String>)> {
+    vec![("lipschitz l2", form.map(ToString::to_string))]
 }
 
 fn summaries(form: &Form) -> Vec<GroupSummary> {

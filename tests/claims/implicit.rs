@@ -311,7 +311,13 @@ fn the_command_line_treats_the_sample_model() {
     assert!(out.contains("exactly one solution"), "{out}");
     let (code, out, _) = verify(&["inspect", path]);
     assert_eq!(code, Some(0));
-    for expected in ["implicit network (JSON)", "Equilibrium ×1", "groups      20 from `z`", "certifiable lipschitz l2"] {
+    for expected in [
+        "implicit network (JSON)",
+        "Equilibrium ×1",
+        "groups      20 from `z`",
+        "certifiable lipschitz l2",
+        "cannot      robust: node `z` (Equilibrium) is an implicit equation",
+    ] {
         assert!(out.contains(expected), "{expected}: {out}");
     }
     // What cannot treat it says so by name.

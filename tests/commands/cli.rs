@@ -501,6 +501,15 @@ fn inspect_shows_what_a_model_is_made_of() {
     assert_eq!(report["certifiable"][0], "lipschitz l2");
     let groups: u64 = report["groups"].as_array().unwrap().iter().map(|group| group["count"].as_u64().unwrap()).sum();
     assert_eq!(groups, 96);
+    for question in
+        ["lipschitz linf", "robust", "spec", "tightness", "hessian-trace --loss mse", "inverse-hessian --loss cross-entropy"]
+    {
+        assert!(report["certifiable"].as_array().unwrap().contains(&question.into()), "{question}: {out}");
+    }
+    let cannot: Vec<&str> = report["not_certifiable"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let [threshold, stability] = cannot[..] else { panic!("{cannot:?}") };
+    assert!(threshold.starts_with("robust --threshold: ") && threshold.contains("this one has 10"), "{threshold}");
+    assert!(stability.contains("stability") && stability.contains("no finite minimiser"), "{stability}");
     // What cannot be certified is said with its reason.
     std::fs::write(
         directory.path().join("softmax.onnx"),
@@ -510,6 +519,16 @@ fn inspect_shows_what_a_model_is_made_of() {
     let (code, out, _) = run(directory.path(), &["inspect", "softmax.onnx"]);
     assert_eq!(code, 0);
     assert!(out.contains("last") && out.contains("Softmax"), "{out}");
+    let one = Tiny::new(3, 1).gemm("first", "x", 3, 1).finish("first");
+    std::fs::write(directory.path().join("one.onnx"), one).unwrap();
+    let (_, out, _) = run(directory.path(), &["inspect", "one.onnx"]);
+    for expected in [
+        "certifiable robust --threshold",
+        "cannot      robust: one output has no classes; `--threshold` and `--max-change` ask about it",
+        "cannot      hessian-trace --loss cross-entropy: ",
+    ] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
 }
 
 #[test]

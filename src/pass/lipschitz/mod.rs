@@ -114,7 +114,7 @@ pub enum LipschitzError {
 }
 
 /// Outputs beyond which neither ℓ∞ nor margins are bounded: every one is a program of its own.
-const FUNCTIONAL_LIMIT: usize = 128;
+pub const MOST_FUNCTIONALS: usize = 128;
 
 /// Finds a bound of a Lipschitz constant, its norm product and an attained quotient.
 ///
@@ -135,8 +135,8 @@ pub fn certify(
         None => None,
     };
     let outputs = network.output_size();
-    if (question.margins || question.norm == Norm::Linf) && outputs > FUNCTIONAL_LIMIT {
-        let why = format!("it has {outputs} outputs, each a program of its own; {FUNCTIONAL_LIMIT} are tried");
+    if (question.margins || question.norm == Norm::Linf) && outputs > MOST_FUNCTIONALS {
+        let why = format!("it has {outputs} outputs, each a program of its own; {MOST_FUNCTIONALS} are tried");
         return Err(LipschitzError::NoBound(why));
     }
     let deadline = Deadline::after(options.timeout);
@@ -314,11 +314,11 @@ fn summed(
     if !whole.bound.is_finite() {
         return Err(LipschitzError::NoBound("neither an inequality nor absolute values bound every column".to_owned()));
     }
-    let functionals = if outputs <= FUNCTIONAL_LIMIT {
+    let functionals = if outputs <= MOST_FUNCTIONALS {
         let form = prepared.as_ref().map(|prepared| &prepared.0);
         functionals::from_sums(network, form, whole.bound, question.margins, search)?
     } else {
-        search.notes.push(format!("no bounds of single outputs: there are {outputs}, {FUNCTIONAL_LIMIT} are tried"));
+        search.notes.push(format!("no bounds of single outputs: there are {outputs}, {MOST_FUNCTIONALS} are tried"));
         Vec::new()
     };
     let claim = LipschitzClaim {
