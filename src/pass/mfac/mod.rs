@@ -4,17 +4,13 @@
 //! Cholesky factor it gives the same numbers. Which matrix the `g_i` make is the caller's to name: gradients of samples give
 //! the damped empirical Fisher matrix, rows of `A_i` the damped Gauss–Newton matrix. The damping is never raised here.
 
-mod block;
 mod factor;
 mod gradients;
 mod influence;
 mod inverse;
 mod pruning;
-mod window;
 
-pub use block::BlockInverse;
 pub use gradients::{CollectError, Rows, collect};
 pub use influence::Influence;
 pub use inverse::{Factored, Inverse, InverseError};
 pub use pruning::{JointRemoval, saliency};
-pub use window::Window;
