@@ -73,7 +73,10 @@ pub fn from_sums(
         let known = column_growth(network, &functional.absolute(network.output_size()));
         let known = known.unwrap_or_else(|_| vec![f64::INFINITY; network.input_size()]);
         let found = match form.as_ref().zip(rows.as_ref()) {
-            Some((form, rows)) => columns::bound(form, &rows.with_output(position), &known, functionals.len(), search),
+            Some((form, rows)) => {
+                let (rows, left) = (rows.with_output(position), functionals.len() - position);
+                in_turn(search, left, |search| columns::bound(form, &rows, &known, functionals.len(), search))
+            }
             None => Bounded::known(&known),
         };
         let better = found.bound < bound;
@@ -126,7 +129,8 @@ fn bounds_of(
         (search.progress)(&format!("{functional} ({} of {})", position + 1, functionals.len()));
         let plain = otherwise(functional);
         let mut found = prepared.as_ref().map_or_else(Found::default, |(form, rows)| {
-            search.find(form, &rows.with_output(position), norm, start.map_or(&[][..], std::slice::from_ref))
+            let (rows, left) = (rows.with_output(position), functionals.len() - position);
+            in_turn(search, left, |search| search.find(form, &rows, norm, start.map_or(&[][..], std::slice::from_ref)))
         });
         found.candidate = found.candidate.filter(|(candidate, _)| plain.is_none_or(|p| sqrt_up(candidate.squared_bound()) < p));
         let bound = found.candidate.as_ref().map(|(candidate, _)| sqrt_up(candidate.squared_bound())).or(plain);
@@ -144,6 +148,15 @@ fn bounds_of(
         }
     }
     Ok((all, of_largest))
+}
+
+/// Lets one of so many programs that are left search for its share of the time: what it does not need is the others'.
+fn in_turn<T>(search: &mut Search, left: usize, work: impl FnOnce(&mut Search) -> T) -> T {
+    let whole = search.deadline;
+    search.deadline = whole.share(1.0 / left.max(1) as f64);
+    let found = work(search);
+    search.deadline = whole;
+    found
 }
 
 /// The form and the rows of all functionals, where an inequality is wanted and affordable.
