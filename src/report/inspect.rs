@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::form::{Form, FormError, Segment, SortForm};
+use crate::form::{Form, Segment, SortForm};
 use crate::onnx::Model;
+use crate::query::{Ability, abilities};
 
 /// What a model consists of and what can be certified about it.
 #[derive(Debug, Serialize)]
@@ -58,7 +59,7 @@ impl InspectReport {
         let port = |port: &crate::onnx::Port| Port { name: port.name.clone(), shape: port.shape.clone() };
         let form = Form::new(&model.network, Segment::whole(&model.network), SortForm::Comparators);
         let (mut certifiable, mut not_certifiable) = (Vec::new(), Vec::new());
-        for (question, obstacle) in questions(model, form.as_ref().err()) {
+        for Ability { question, obstacle } in abilities(model) {
             match obstacle {
                 None => certifiable.push(question.to_owned()),
                 Some(obstacle) => not_certifiable.push(format!("{question}: {obstacle}")),
@@ -82,18 +83,6 @@ impl InspectReport {
             notes: model.notes.clone(),
         }
     }
-}
-
-/// Every question, and why it cannot be asked.
-#[cfg(feature = "passes")]
-fn questions(model: &Model, _: Option<&FormError>) -> Vec<(&'static str, Option<String>)> {
-    crate::query::abilities(model).into_iter().map(|ability| (ability.question, ability.obstacle)).collect()
-}
-
-/// What the checker can tell by itself.
-#[cfg(not(feature = "passes"))]
-fn questions(_: &Model, form: Option<&FormError>) -> Vec<(&'static str, Option<String>)> {
-    vec![("lipschitz l2", form.map(ToString::to_string))]
 }
 
 fn summaries(form: &Form) -> Vec<GroupSummary> {

@@ -6,6 +6,7 @@
 //! | `trained_nets_agree_with_the_reference` | the digits nets: τ_loc of the first samples, intervals around the exact optima |
 //! | `phases_find_the_smallest_boxes` | 64 inputs: ends enclosed to a millionth around what enumeration of all activation patterns gives (`tests/data/make_optimal.py`) |
 //! | `invariance_finds_what_is_built_in` | a propagation-invariant net has no broken entry, a random one has |
+//! | `a_point_is_tight` | ε = 0, with a normalisation that is no `f64`: τ = 1, all rows known; a claim about more than a point is not |
 //! | `one_output_has_no_margins` | its outputs are looked at; a claim about margins is refused |
 //! | `the_program_claims_what_the_checker_proves` | `--tightness`, its certificate checked again, and refused where it states too much or its trees and points are changed |
 
@@ -270,6 +271,40 @@ fn the_program_claims_what_the_checker_proves() {
         let first = |sample: u32| whole_optima.iter().find(|optimum| optimum.sample == sample).unwrap().point.clone();
         claim.optima.iter_mut().for_each(|optimum| optimum.point = first(optimum.sample));
     });
+}
+
+#[test]
+fn a_point_is_tight() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["digits_relu.onnx", "digits_test.npz"] {
+        std::fs::copy(common::repository(&format!("models/{name}")), folder.path().join(name)).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_verify"));
+        let ended = command.current_dir(folder.path()).args(arguments).output().unwrap();
+        (ended.status.code().unwrap(), String::from_utf8(ended.stdout).unwrap(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let asked = ["digits_relu.onnx", "--tightness", "--data", "digits_test.npz", "--samples", "3", "--eps", "0"];
+    let normalised = ["--input-mean", "0.1307", "--input-std", "0.3081", "--certificate", "c.json", "--output-format", "json"];
+    let check = ["check", "c.json", "--model", "digits_relu.onnx", "--file", "digits_test.npz"];
+    for rows in [&[][..], &["--not-elided"]] {
+        let (code, out, error) = run(&[&asked[..], &normalised, rows].concat());
+        let found = &serde_json::from_str::<Value>(&out).unwrap()["sections"][0];
+        let ends = ["tightness_at_least", "tightness_at_most"].map(|end| found[end].as_str().unwrap());
+        assert_eq!((code, ends), (0, ["1", "1"]), "{error}");
+        assert_eq!((&found["exact_rows"], &found["exact_samples"]), (&found["rows"], &found["samples"]));
+        assert_eq!(run(&check).0, 0);
+    }
+    let path = folder.path().join("c.json");
+    let (mut certificate, bundle) = nnverify::certificate::Certificate::read(&path).unwrap();
+    match &mut certificate.claims[0].kind {
+        ClaimKind::Tightness(claim) => claim.perturbation.epsilon = "1e-30".into(),
+        other => panic!("{other:?}"),
+    }
+    let (certificate, bundle) = certificate.inlined(&bundle).unwrap().seal();
+    nnverify::query::write_certificate(&certificate, &bundle, &path).unwrap();
+    let (code, out, _) = run(&check);
+    assert_eq!(code, 4, "{out}");
 }
 
 /// A network with one output has no margins: its outputs are looked at, and a claim about margins is refused.

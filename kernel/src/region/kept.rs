@@ -149,3 +149,69 @@ fn above(index: usize, number: Constant) -> Atom {
 fn at_most(index: usize, bound: Constant, strict: bool) -> Atom {
     Atom { inputs: Terms::default(), outputs: Terms::new(vec![term(index, 1.0)]), bound, strict }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ir::{Function, NetworkBuilder, Op};
+    use crate::proof::{Norm, Perturbation, Semantics};
+    use crate::region::Refuter;
+
+    /// Whether `y = −x` keeps something around the sample for perturbations of ε, and whether this point shows that it does not.
+    fn verdict(kept: &Kept, label: usize, epsilon: &str, point: f64, semantics: Semantics) -> (bool, bool) {
+        let mut builder = NetworkBuilder::new();
+        let input = builder.push("x", "", Op::Input, &[], vec![1]).unwrap();
+        let output = builder.push("y", "Neg", Op::Function(Function::Neg), &[input], vec![1]).unwrap();
+        let network = builder.finish(output).unwrap();
+        let perturbation = Perturbation {
+            norm: Norm::Linf,
+            epsilon: epsilon.into(),
+            clip: None,
+            mean: Vec::new(),
+            deviation: Vec::new(),
+            channel_axis: None,
+        };
+        let neighbourhoods = Neighbourhoods::new(&perturbation, &[1], semantics).unwrap();
+        let propagator = Propagator::new(&network, semantics).unwrap();
+        let keeping = Keeping::new(kept, 1).unwrap();
+        let lost = keeping.lost(&propagator, &neighbourhoods, &[0.5], label).unwrap();
+        let region = neighbourhoods.of(&[0.5]).unwrap().region;
+        let refuted = Refuter::new(&network, semantics).unwrap().bound(&region, &[Arc::clone(&lost)]).unwrap().refuted;
+        (refuted, crate::region::prove_lost(&propagator, &neighbourhoods, &[0.5], &lost, &[point]).is_ok())
+    }
+
+    #[test]
+    fn ends_belong_to_the_side_that_the_claim_names() {
+        let threshold = |text: &str| Kept::Threshold(text.to_owned());
+        // y is from −0.75 to −0.25: above −0.75 it is not everywhere, at most −0.25 it is.
+        for (kept, label, expected) in [
+            (threshold("-0.75"), 1, (false, true)),
+            (threshold("-0.7500001"), 1, (true, false)),
+            (threshold("-0.25"), 0, (true, false)),
+            (threshold("-0.2500001"), 0, (false, false)),
+            (threshold("-1"), 0, (false, true)),
+        ] {
+            assert_eq!(verdict(&kept, label, "0.25", 0.75, Semantics::Real), expected, "{kept:?} {label}");
+        }
+        let most = |text: &str| Kept::MaxChange(text.to_owned());
+        for semantics in [Semantics::Real, Semantics::Float32] {
+            assert_eq!(verdict(&most("0.25"), 0, "0.25", 0.75, semantics), (true, false));
+            assert_eq!(verdict(&most("0.2499999"), 0, "0.25", 0.75, semantics), (false, true));
+            assert_eq!(verdict(&most("0.2499999"), 0, "0.25", 0.5, semantics), (false, false));
+            // A point that is no perturbation shows nothing.
+            assert_eq!(verdict(&most("0.25"), 0, "0.25", 1.0, semantics), (true, false));
+        }
+        assert_eq!(verdict(&most("0"), 0, "0", 0.5, Semantics::Real), (true, false));
+    }
+
+    #[test]
+    fn what_does_not_fit_the_network_is_refused() {
+        let text = || "0.5".to_owned();
+        assert!(Keeping::new(&Kept::Class, 1).is_err() && Keeping::new(&Kept::Class, 2).is_ok());
+        assert!(Keeping::new(&Kept::Threshold(text()), 2).is_err() && Keeping::new(&Kept::Threshold(text()), 1).is_ok());
+        assert!(Keeping::new(&Kept::MaxChange(text()), 0).is_err() && Keeping::new(&Kept::MaxChange(text()), 3).is_ok());
+        for wrong in ["-0.5", "x", "", "nan", "inf", "1e999", "1/0"] {
+            assert!(Keeping::new(&Kept::MaxChange(wrong.to_owned()), 1).is_err(), "{wrong}");
+        }
+    }
+}
