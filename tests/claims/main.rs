@@ -8,6 +8,7 @@
 //! | `deep` | Deep MaxMin networks, in parts |
 //! | `derivatives` | Derivatives by parameters, for every operation of the IR and every function, against central differences of the loss that are computed in double-double enclosures |
 //! | `implicit` | Implicit networks `z = φ(W z + U x + b)`, `y = C z + d` |
+//! | `keeping` | What robust samples keep: their class, their side of a threshold, their outputs up to a change; sizes of every value by itself; the rules of a policy about these |
 //! | `lipschitz` | Certified ℓ2 Lipschitz bounds against independent references; every certificate goes through a file and is proved again |
 //! | `lipschitz_campaign` | Lipschitz bounds of random networks against what is attained |
 //! | `lipschitz_l1` | ℓ1: against what is known exactly, against second methods, and against what is attained |
@@ -30,6 +31,7 @@ mod curvature;
 mod deep;
 mod derivatives;
 mod implicit;
+mod keeping;
 mod lipschitz;
 mod lipschitz_campaign;
 mod lipschitz_l1;
