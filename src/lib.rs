@@ -37,6 +37,7 @@
 //! |---|---|
 //! | [`query`] | questions and answers: what every caller builds and reads; limits, validation, typed figures |
 //! | [`pass`] | finds claims and witnesses; never says that anything is proved |
+//! | [`search`] | branch and bound: one search for all passes |
 //! | [`solver`] | engines: Clarabel, on BLAS symbols of our own (the only `unsafe` code) |
 //! | [`autodiff`] | derivatives with respect to the input, in plain numbers |
 //! | [`deadline`] | when work has to stop |
@@ -60,6 +61,11 @@ pub mod pass;
 pub mod policy;
 pub mod query;
 pub mod report;
+pub mod search;
+<<<<<<< HEAD
+=======
+#[cfg(feature = "passes")]
+>>>>>>> 01268b1 (One branch and bound for specifications and tightness: parts as plain data, batches on all cores, one tree; slopes, multipliers and weights of rows are searched together; boxes are halved where their bound depends on inputs)
 pub mod solver;
 
 pub use nnverify_kernel::lipschitz::form;

@@ -2,12 +2,14 @@
 //! phases (β-CROWN: Wang et al., NeurIPS 2021), by projected gradient ascent or, where networks are small, by linear programs. What is found here are hints: [`crate::bounds`] proves whatever bound they give.
 
 mod dual;
+mod joint;
 mod multipliers;
 mod primal;
 mod program;
 mod slopes;
 mod wide;
 
+pub use joint::{Joint, raise_jointly};
 pub use multipliers::{Raised, raise};
 pub use program::{Combined, Program, Solved};
 pub use slopes::{Effort, Optimised, optimise};

@@ -26,7 +26,8 @@ impl Primal<'_> {
         values
     }
 
-    fn value(&self, id: NodeId, lambda: &[f64], values: &BTreeMap<usize, Vec<f64>>) -> Option<Vec<f64>> {
+    /// The values of a node with these coefficients, from those of its operands.
+    pub fn value(&self, id: NodeId, lambda: &[f64], values: &BTreeMap<usize, Vec<f64>>) -> Option<Vec<f64>> {
         let network = self.analysis.network();
         let node = network.node(id);
         let size = node.size();

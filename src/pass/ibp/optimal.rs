@@ -4,12 +4,14 @@
 //! A node's bound is the optimum of the linear program of all relaxations on its phases ([`Program`]); the node whose bound is
 //! farthest out is split next, where its bound loses most.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::bounds::{Analysis, BoxRegion, Extent, Hints, LinearBounds, LinearRows, Phases, Refinement, attained};
 use crate::certificate::End;
 use crate::deadline::Deadline;
 use crate::ir::{NodeId, evaluate};
 use crate::pass::bounds::{Program, Wide};
-use crate::pass::robustness::{Leaf, Tree};
+use crate::search::branch::{Bounded, Division, Leaf, Limits, Outcome, Rules, Split, Subproblem, search};
 use crate::sound::round::add_down;
 
 /// How long to search.
@@ -64,8 +66,9 @@ pub fn enclose_ends(
                 continue;
             }
             let one = if end == End::Lower { rows.row(row) } else { rows.row(row).negated() };
-            let minimum = Minimum { prepared, base: &base, program: &program, row: &one, vectors };
-            let Some(minimum) = minimum.search(met, close, search) else { continue };
+            let Some(minimum) = Minimum::new(prepared, &base, &program, &one, met - close).search(close, search) else {
+                continue;
+            };
             if minimum.bound <= least && minimum.met >= met {
                 continue;
             }
@@ -92,7 +95,20 @@ struct Minimum<'a, 'n> {
     base: &'a Analysis<'a, 'n>,
     program: &'a Program,
     row: &'a LinearRows,
+    ids: Vec<NodeId>,
     vectors: Wide,
+    shared: Mutex<Shared>,
+}
+
+/// What parts tell each other.
+struct Shared {
+    /// The least value that was attained here, and where.
+    met: f64,
+    point: Vec<f64>,
+    /// A bound that is enough: more is not attained, or cannot be proved.
+    enough: f64,
+    /// Of what is attained to a bound that is enough.
+    close: f64,
 }
 
 /// What is between a proved bound and an attained value.
@@ -103,71 +119,44 @@ struct Enclosed {
     point: Vec<f64>,
 }
 
-struct Node {
-    phases: Phases,
-    bound: f64,
-    leaf: Leaf,
-    /// Where the bound loses most.
-    costly: Option<(NodeId, usize)>,
-    /// The inactive half, the active one.
-    halves: Option<[usize; 2]>,
-}
-
-impl Minimum<'_, '_> {
-    /// `None` where nothing is proved.
-    fn search(&self, met: f64, close: f64, search: PhaseSearch) -> Option<Enclosed> {
-        let mut found = Enclosed { bound: f64::NEG_INFINITY, met: f64::INFINITY, tree: Vec::new(), point: Vec::new() };
-        let mut nodes = vec![self.node(Phases::new(), &mut found)];
-        let mut open = vec![0];
-        for _ in 0..search.splits {
-            let late = search.deadline.has_passed();
-            let Some(at) = (0..open.len()).min_by(|&i, &j| nodes[open[i]].bound.total_cmp(&nodes[open[j]].bound)) else { break };
-            let worst = open[at];
-            let Some(relu) = nodes[worst].costly.filter(|_| !late && nodes[worst].bound < met.min(found.met) - close) else {
-                break;
-            };
-            open.swap_remove(at);
-            let halves = [false, true].map(|active| {
-                let mut phases = nodes[worst].phases.clone();
-                phases.insert(relu, active);
-                nodes.push(self.node(phases, &mut found));
-                nodes.len() - 1
-            });
-            nodes[worst].halves = Some(halves);
-            open.extend(halves);
-        }
-        let least = open.iter().map(|&node| nodes[node].bound).fold(f64::INFINITY, f64::min).min(found.met);
-        if found.point.is_empty() || !least.is_finite() {
-            return None;
-        }
-        found.bound = add_down(least, -SLACK * (1.0 + least.abs()));
-        found.tree = tree(&nodes, 0).proof()?.codes;
-        Some(found)
+impl<'a, 'n> Minimum<'a, 'n> {
+    fn new(
+        prepared: &'a LinearBounds<'n>,
+        base: &'a Analysis<'a, 'n>,
+        program: &'a Program,
+        row: &'a LinearRows,
+        enough: f64,
+    ) -> Self {
+        let shared = Shared { met: f64::INFINITY, point: Vec::new(), enough, close: 0.0 };
+        let ids = prepared.network().ids().collect();
+        Self { prepared, base, program, row, ids, vectors: Wide::default(), shared: Mutex::new(shared) }
     }
 
-    /// Bounds a part, and tries the point where the bound is attained.
-    fn node(&self, phases: Phases, found: &mut Enclosed) -> Node {
-        let mut node = Node { phases, bound: f64::NEG_INFINITY, leaf: Leaf::default(), costly: None, halves: None };
-        let analysis = match self.base.with_phases(&node.phases) {
-            Ok(analysis) => analysis,
-            Err(error) => {
-                if error.is_empty() {
-                    node.bound = f64::INFINITY;
-                }
-                return node;
-            }
+    /// `None` where nothing is proved.
+    fn search(&self, close: f64, effort: PhaseSearch) -> Option<Enclosed> {
+        self.shared().close = close;
+        // Both parts of one that is divided are bounded together.
+        let limits = Limits {
+            deadline: effort.deadline,
+            parts: 1 + 2 * effort.splits as usize,
+            depth: usize::MAX,
+            batch: 2,
+            open: usize::MAX,
+            give_up: false,
         };
-        let Some(solved) = self.program.solve(&analysis, self.row, &self.vectors) else {
-            node.bound = self.plain(&analysis);
-            return node;
-        };
-        node.bound = solved.bound;
-        node.leaf = Leaf::of(&analysis, &solved.hints);
-        node.costly = solved.losses.first().map(|&(_, relu)| relu);
-        if let Some(point) = solved.input {
-            self.meet(point, found);
+        let searched = search(self, (), &limits);
+        let shared = self.shared();
+        let least = searched.bound.min(shared.met);
+        if shared.point.is_empty() || !least.is_finite() {
+            return None;
         }
-        node
+        let bound = add_down(least, -SLACK * (1.0 + least.abs()));
+        Some(Enclosed { bound, met: shared.met, tree: searched.tree.proof().codes, point: shared.point.clone() })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        // A thread that panicked ends the program; what it held is whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn plain(&self, analysis: &Analysis) -> f64 {
@@ -175,29 +164,64 @@ impl Minimum<'_, '_> {
         bounds.first().copied().unwrap_or(f64::NEG_INFINITY)
     }
 
-    fn meet(&self, mut point: Vec<f64>, found: &mut Enclosed) {
+    fn meet(&self, mut point: Vec<f64>) {
         let region = self.base.region().bounds();
         let ends = region.lower().iter().zip(region.upper());
         point.iter_mut().zip(ends).for_each(|(x, (l, u))| *x = x.clamp(*l, *u));
         let Ok(outputs) = evaluate(self.prepared.network(), &point) else { return };
         let value: f64 = outputs.iter().zip(&self.row.coefficients).map(|(y, c)| c * y).sum();
-        if value >= found.met {
+        if value >= self.shared().met {
             return;
         }
-        if let Ok(met) = attained(self.prepared, self.row, &point)
-            && met < found.met
-        {
-            (found.met, found.point) = (met, point);
+        let Ok(met) = attained(self.prepared, self.row, &point) else { return };
+        let mut shared = self.shared();
+        if met < shared.met {
+            (shared.met, shared.point) = (met, point);
+            shared.enough = shared.enough.min(met - shared.close);
         }
     }
 }
 
-fn tree(nodes: &[Node], at: usize) -> Tree {
-    let node = &nodes[at];
-    match (node.halves, node.costly) {
-        (Some([inactive, active]), Some((relu, element))) => {
-            Tree::Phase { relu, element, halves: Box::new((tree(nodes, inactive), tree(nodes, active))) }
-        }
-        _ => Tree::Leaf(node.leaf.clone()),
+impl Rules for Minimum<'_, '_> {
+    type Kept = ();
+    type Found = ();
+
+    fn is_enough(&self, bound: f64) -> bool {
+        bound >= self.shared().enough
+    }
+
+    /// Bounds a part, and tries the point where the bound is attained.
+    fn bound(&self, part: &Subproblem, (): &()) -> Bounded<(), ()> {
+        let unit = |split: &Split| match *split {
+            Split::Unit { node, unit, active } => Some(((self.ids[node], unit), active)),
+            _ => None,
+        };
+        let phases: Phases = part.splits.iter().filter_map(unit).collect();
+        let analysis = match self.base.with_phases(&phases) {
+            Ok(analysis) => analysis,
+            Err(error) if error.is_empty() => {
+                return Bounded { bound: f64::INFINITY, leaf: Leaf::default(), outcome: Outcome::Closed };
+            }
+            Err(_) => return Bounded { bound: f64::NEG_INFINITY, leaf: Leaf::default(), outcome: Outcome::Stuck },
+        };
+        let (bound, leaf, costly) = match self.program.solve(&analysis, self.row, &self.vectors) {
+            None => (self.plain(&analysis), Leaf::default(), None),
+            Some(solved) => {
+                if let Some(point) = solved.input {
+                    self.meet(point);
+                }
+                (solved.bound, Leaf::of(&analysis, &solved.hints), solved.losses.first().map(|&(_, unit)| unit))
+            }
+        };
+        let outcome = match costly {
+            Some((node, unit)) => Outcome::Divide(Division::Unit { node: node.index(), unit }, ()),
+            None => {
+                // Better than this one nothing becomes.
+                let mut shared = self.shared();
+                shared.enough = shared.enough.min(bound);
+                Outcome::Stuck
+            }
+        };
+        Bounded { bound, leaf, outcome }
     }
 }

@@ -98,23 +98,6 @@ impl<'n> Attack<'n> {
     }
 }
 
-impl Attack<'_> {
-    /// How strongly each input moves the nearest unsafe alternative at the centre, relative to the strongest.
-    #[must_use]
-    pub fn sensitivity(&self, problem: &Problem) -> Option<Vec<f64>> {
-        let centre = self.probe(problem.start.clone(), problem)?;
-        let target = targets(&problem.clauses, &centre, 1).pop()?;
-        let mut gradient = centre.gradient(&target);
-        let largest = gradient.iter().map(|g| g.abs()).fold(0.0, f64::max);
-        if largest > 0.0 && largest.is_finite() {
-            gradient.iter_mut().for_each(|g| *g /= largest);
-        } else {
-            gradient.fill(1.0);
-        }
-        Some(gradient)
-    }
-}
-
 impl Probe<'_> {
     /// Do all clauses seem to hold?
     fn is_unsafe(&self, clauses: &[std::sync::Arc<Clause>]) -> bool {

@@ -1,14 +1,18 @@
 //! What bounds leave open on one box, closed by linear programs over the phases of its few unstable ReLUs: all atoms that
 //! hold at once are looked at together, so a part is closed where only their sum is refuted.
 
-use std::sync::Arc;
+use std::sync::Mutex;
 
+use super::parts::fewest;
 use super::problem::Problem;
-use super::proof::{Leaf, Tree};
-use crate::bounds::{Analysis, Hints, LinearRows, Phases, Vectorise};
-use crate::checker::{Narrowed, Refuter, atoms};
+use super::proof::Branched;
+use super::together::Together;
+use crate::bounds::{Analysis, Hints, Phases};
+use crate::checker::{Narrowed, Refuter};
+use crate::deadline::Deadline;
+use crate::ir::NodeId;
 use crate::pass::bounds::{Combined, Program, Wide};
-use crate::vnnlib::{Atom, Clause, Terms};
+use crate::search::branch::{Bounded, Division, End, Leaf, Limits, Outcome, Rules, Split, Subproblem, search};
 
 /// Unstable ReLUs on a box, at most: with more, its inputs are split first.
 const MOST_UNSTABLE: usize = 100;
@@ -18,124 +22,119 @@ const MOST_COST: f64 = 3.0;
 const PROGRAMS: usize = 24;
 
 /// One box of a search.
-pub struct Closing<'r> {
-    pub refuter: &'r Refuter<'r, Wide>,
+pub struct Closing<'r, T> {
+    refuter: &'r Refuter<'r, Wide>,
     /// Bounds on the box, without phases.
-    pub base: &'r Analysis<'r, 'r>,
-    pub problem: &'r Problem,
+    base: &'r Analysis<'r, 'r>,
+    problem: &'r Problem,
+    accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
     program: Program,
+    /// Linear programs that are left.
+    programs: Mutex<usize>,
 }
 
-/// What is left to spend, and whether a point was accepted.
-struct Spent {
-    programs: usize,
-    stopped: bool,
-}
-
-impl<'r> Closing<'r> {
+impl<'r, T: Send> Closing<'r, T> {
     /// `None` where too much is unstable, or no linear program says it.
     #[must_use]
-    pub fn new(refuter: &'r Refuter<'r, Wide>, base: &'r Analysis<'r, 'r>, problem: &'r Problem) -> Option<Self> {
+    pub fn new(
+        refuter: &'r Refuter<'r, Wide>,
+        base: &'r Analysis<'r, 'r>,
+        problem: &'r Problem,
+        accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
+    ) -> Option<Self> {
         let unstable = base.flexible().take(MOST_UNSTABLE + 1).count();
         let region = base.region().bounds();
         let inputs = region.lower().iter().zip(region.upper()).filter(|(l, u)| l < u).count();
         if unstable > MOST_UNSTABLE || program_cost(unstable, inputs) > MOST_COST * box_cost(refuter) {
             return None;
         }
-        Program::new(base).map(|program| Self { refuter, base, problem, program })
+        Program::new(base).map(|program| Self { refuter, base, problem, accept, program, programs: Mutex::new(PROGRAMS) })
     }
 
-    /// A tree, open where something stays open. `accept` is shown points that look unsafe; true ends the search.
-    pub fn run(&self, accept: &mut dyn FnMut(&[f64]) -> bool) -> Tree {
-        let whole = Narrowed::new(&self.problem.clauses);
-        let mut spent = Spent { programs: PROGRAMS, stopped: false };
-        let several = |(_, clause): &(usize, &Arc<Clause>)| clause.alternatives.len() > 1;
-        let fewest = self.problem.clauses.iter().enumerate().filter(several).min_by_key(|(_, c)| c.alternatives.len());
-        let Some((clause, alternatives)) = fewest else { return self.explore(&whole, &Phases::new(), &mut spent, accept) };
-        let mut parts = Vec::new();
-        for alternative in 0..alternatives.alternatives.len() {
-            let part = self.explore(&whole.choose(clause, alternative), &Phases::new(), &mut spent, accept);
-            if !part.is_closed() {
-                return Tree::Open;
-            }
-            parts.push(part);
+    /// Closes the box, finds a point that is accepted, or gives up.
+    pub fn run(&self, deadline: Deadline) -> Branched<T> {
+        let limits = Limits { deadline, parts: 4 * PROGRAMS, depth: PROGRAMS, batch: 1, open: usize::MAX, give_up: true };
+        let searched = search(self, (), &limits);
+        match searched.end {
+            End::Closed => Branched::Refuted(searched.tree.proof()),
+            End::Found(found) => Branched::Unsafe(found),
+            End::Stuck | End::Limit => Branched::Open,
         }
-        Tree::Alternatives { clause, parts }
     }
 
-    fn explore(&self, case: &Narrowed, phases: &Phases, spent: &mut Spent, accept: &mut dyn FnMut(&[f64]) -> bool) -> Tree {
-        let analysis = match self.base.with_phases(phases) {
-            Ok(analysis) => analysis,
-            Err(error) if error.is_empty() => return Tree::Leaf(Leaf::default()),
-            Err(_) => return Tree::Open,
-        };
-        let clauses = case.clauses();
-        if self.refuter.bound_from(&analysis, &clauses, &Hints::default()).refuted {
-            return Tree::Leaf(Leaf::default());
-        }
-        if spent.stopped || spent.programs == 0 || self.refuter.vectors().interrupted() {
-            return Tree::Open;
-        }
-        spent.programs -= 1;
-        let Some(combined) = self.combined(&analysis, &clauses) else { return Tree::Open };
-        if combined.refuted {
-            let leaf = Leaf::of(&analysis, &combined.hints);
-            return Tree::Leaf(Leaf { weights: Some(combined.weights), ..leaf });
-        }
-        if let Some(mut point) = combined.input {
-            self.problem.lattice.snap(&mut point);
-            spent.stopped |= accept(&point);
-        }
-        let Some(&(_, (relu, element))) = combined.losses.first() else { return Tree::Open };
-        let mut half = |active: bool| {
-            let mut phases = phases.clone();
-            phases.insert((relu, element), active);
-            self.explore(case, &phases, spent, accept)
-        };
-        let inactive = half(false);
-        if !inactive.is_closed() {
-            return Tree::Open;
-        }
-        let active = half(true);
-        if !active.is_closed() {
-            return Tree::Open;
-        }
-        Tree::Phase { relu, element, halves: Box::new((inactive, active)) }
+    /// Counts a linear program; false where none is left.
+    fn spend(&self) -> bool {
+        // A thread that panicked ends the program; the number is whole.
+        let mut left = self.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let any = *left > 0;
+        *left = left.saturating_sub(1);
+        any
     }
 
     /// The atoms that all hold, together; the weights are for all usable atoms.
-    fn combined(&self, analysis: &Analysis, clauses: &[Arc<Clause>]) -> Option<Combined> {
-        let region = analysis.region().bounds();
-        let inputs: Vec<(f64, f64)> = region.lower().iter().copied().zip(region.upper().iter().copied()).collect();
-        let positions = self.refuter.usable(clauses);
-        let all: Vec<(&Atom, bool)> = clauses
-            .iter()
-            .flat_map(|clause| atoms(std::slice::from_ref(clause)).map(|atom| (atom, clause.alternatives.len() == 1)))
-            .collect();
-        let chosen: Vec<usize> = (0..positions.len()).filter(|&at| all[positions[at]].1).collect();
-        let rows = self.refuter.rows(clauses);
-        let outputs = rows.coefficients.len() / rows.constants.len().max(1);
-        let mut together = LinearRows { coefficients: Vec::new(), constants: Vec::new() };
-        for &at in &chosen {
-            let atom = all[positions[at]].0;
-            let on_inputs = Atom { outputs: Terms::default(), ..atom.clone() }.range(&inputs, &[]).0;
-            together.coefficients.extend(&rows.coefficients[at * outputs..(at + 1) * outputs]);
-            together.constants.push(on_inputs - atom.bound.nearest);
+    fn combined(&self, together: &Together, analysis: &Analysis) -> Option<Combined> {
+        let judge = |weights: &[f64], hints: &Hints| together.sum_is_refuted(weights, hints);
+        let combined = self.program.solve_all(analysis, &together.rows, judge)?;
+        Some(Combined { weights: together.expanded(&combined.weights), ..combined })
+    }
+}
+
+impl<T: Send> Rules for Closing<'_, T> {
+    type Kept = ();
+    type Found = T;
+
+    fn is_enough(&self, _: f64) -> bool {
+        false
+    }
+
+    fn bound(&self, part: &Subproblem, (): &()) -> Bounded<(), T> {
+        let left = |outcome| Bounded { bound: part.splits.len() as f64, leaf: Leaf::default(), outcome };
+        let closed = |leaf| Bounded { bound: f64::INFINITY, leaf, outcome: Outcome::Closed };
+        if part.splits.is_empty()
+            && let Some((clause, alternatives)) = fewest(&self.problem.clauses)
+        {
+            return left(Outcome::Divide(Division::Clause { clause, alternatives }, ()));
         }
-        if together.constants.is_empty() {
-            return None;
+        let (mut case, mut phases) = (Narrowed::new(&self.problem.clauses), Phases::new());
+        let ids: Vec<NodeId> = self.base.network().ids().collect();
+        for split in &part.splits {
+            match *split {
+                Split::Clause { clause, alternative } => case = case.choose(clause, alternative),
+                Split::Unit { node, unit, active } => {
+                    phases.insert((ids[node], unit), active);
+                }
+                Split::Input { .. } => {}
+            }
         }
-        let expanded = |weights: &[f64]| {
-            let mut all = vec![0.0; positions.len()];
-            chosen.iter().zip(weights).for_each(|(&at, &weight)| all[at] = weight);
-            all
+        let analysis = match self.base.with_phases(&phases) {
+            Ok(analysis) => analysis,
+            Err(error) if error.is_empty() => return closed(Leaf::default()),
+            Err(_) => return left(Outcome::Stuck),
         };
-        let judge = |weights: &[f64], hints: &Hints| {
-            let combination = self.refuter.combination(clauses, &expanded(weights));
-            self.refuter.refutes(analysis, &combination, hints)
+        let clauses = case.clauses();
+        if self.refuter.bound_from(&analysis, &clauses, &Hints::default()).refuted {
+            return closed(Leaf::default());
+        }
+        if !self.spend() {
+            return left(Outcome::Stuck);
+        }
+        let together = Together::new(self.refuter, &analysis, &clauses);
+        let Some(combined) = together.as_ref().and_then(|together| self.combined(together, &analysis)) else {
+            return left(Outcome::Stuck);
         };
-        let combined = self.program.solve_all(analysis, &together, judge)?;
-        Some(Combined { weights: expanded(&combined.weights), ..combined })
+        if combined.refuted {
+            return closed(Leaf { weights: Some(combined.weights), ..Leaf::of(&analysis, &combined.hints) });
+        }
+        if let Some(mut point) = combined.input {
+            self.problem.lattice.snap(&mut point);
+            if let Some(found) = (self.accept)(&point) {
+                return left(Outcome::Found(found));
+            }
+        }
+        match combined.losses.first() {
+            Some(&(_, (node, unit))) => left(Outcome::Divide(Division::Unit { node: node.index(), unit }, ())),
+            None => left(Outcome::Stuck),
+        }
     }
 }
 
@@ -150,7 +149,7 @@ fn box_cost(refuter: &Refuter<Wide>) -> f64 {
     4e5 + 2.0 * refuter.cost()
 }
 
-impl std::fmt::Debug for Closing<'_> {
+impl<T> std::fmt::Debug for Closing<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Closing").finish_non_exhaustive()
     }

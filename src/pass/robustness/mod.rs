@@ -7,27 +7,28 @@
 //! | `problem` | one question as a value: a box, clauses, the points that a witness may have |
 //! | `attack` | projected gradient descent with restarts |
 //! | `float32` | the forward pass of the deployed network |
-//! | `branching` | input splitting |
+//! | `parts` | the parts of a problem for branch and bound: boxes, or phases of ReLUs |
+//! | `boxes` | which input of a box is halved |
+//! | `together` | atoms that all hold at once: slopes, multipliers and weights, searched together |
 //! | `closing` | boxes with few unstable ReLUs, closed by linear programs over their phases |
-//! | `phases` | splitting of the phases of ReLUs |
-//! | `proof` | the trees of splits that both give |
+//! | `proof` | how a run ends |
 //! | `specification` | a VNN-LIB file, case by case |
 //! | `dataset` | the samples of a data set, in parallel; what is left open, by Lipschitz bounds of margins |
 
 mod attack;
-mod branching;
+mod boxes;
 mod closing;
 mod dataset;
 mod float32;
-mod phases;
+mod parts;
 mod problem;
 mod proof;
 mod specification;
+mod together;
 
 pub use dataset::{DatasetOptions, SampleOutcome, verify_dataset};
 pub use float32::{Deployed, Single};
-pub use problem::{Ball, Lattice, Problem, Subproblem};
-pub use proof::{Leaf, Proof, Tree};
+pub use problem::{Ball, Lattice, Problem};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
 use crate::bounds::BoundsError;

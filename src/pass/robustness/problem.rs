@@ -26,15 +26,6 @@ pub struct Ball {
     pub radius: f64,
 }
 
-/// A part of a [`Problem`]: what a branch-and-bound run splits, bounds and closes.
-#[derive(Clone, Debug)]
-pub struct Subproblem {
-    /// Part of the problem's region.
-    pub region: BoxRegion,
-    /// Splits above it.
-    pub depth: u32,
-}
-
 /// The points of a box that a witness may have: per coordinate the float32 numbers between two bounds; where there are
 /// none, one `f64`.
 #[derive(Clone, Debug)]
@@ -108,6 +99,12 @@ impl Lattice {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lower.is_empty()
+    }
+
+    /// Whether there is one point alone.
+    #[must_use]
+    pub fn is_point(&self) -> bool {
+        self.lower == self.upper
     }
 
     /// The bounds of a coordinate.

@@ -1,22 +1,23 @@
 //! A VNN-LIB specification on a network: attacks and bounds, case by case, then branching while there is time.
 
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use rayon::prelude::*;
 
 use super::RobustnessError;
 use super::attack::{self, Attack};
-use super::branching::Branching;
 use super::float32::Deployed;
-use super::phases::PhaseBranching;
+use super::parts::Parts;
 use super::problem::Problem;
-use super::proof::{Branched, Proof};
+use super::proof::Branched;
 use crate::bounds::{Hints, Phases, Propagator};
 use crate::certificate::Semantics;
 use crate::checker::{Refuter, prove_unsafe};
 use crate::deadline::Deadline;
 use crate::ir::{Network, evaluate};
 use crate::pass::bounds::{Effort, Wide, optimise};
+use crate::search::branch::Proof;
 use crate::vnnlib::{ElementType, Specification};
 
 /// What a run may cost.
@@ -72,12 +73,16 @@ struct Search<'a> {
     semantics: Semantics,
     deadline: Deadline,
     seed: u64,
+    /// Numbers that leaves may still put into a certificate.
+    room: AtomicUsize,
 }
 
 /// A first look at every case, before bounds.
 const GLANCE: attack::Effort = attack::Effort { restarts: 2, steps: 3, targets: 3 };
 /// For cases that bounds leave open, before they are split.
 const SEARCH: attack::Effort = attack::Effort { restarts: 6, steps: 40, targets: 6 };
+/// The same where few inputs vary: their boxes are attacked while they are split.
+const SEARCH_BOX: attack::Effort = attack::Effort { restarts: 3, steps: 20, targets: 3 };
 /// For cases that cannot be split.
 const INSIST: attack::Effort = attack::Effort { restarts: 40, steps: 80, targets: 20 };
 
@@ -128,6 +133,7 @@ pub fn verify_specification(
         semantics,
         deadline,
         seed: options.seed,
+        room: AtomicUsize::new(MOST_POSITIONS / 2),
     };
     Ok(search.run(progress))
 }
@@ -153,17 +159,18 @@ impl Search<'_> {
                 Glance::Open(problem) => open.push((case, problem)),
             }
         }
-        let mut left = 0;
+        let mut left = Vec::new();
         let mut slopes = Vec::new();
         for (case, problem) in &open {
             progress(&format!("searching case {} of {}", case + 1, self.specification.cases.len()));
-            if let Some(found) = self.falsify(*case, problem, SEARCH, self.share(ATTACK / open.len() as f64)) {
+            let effort = if Parts::<Counterexample>::are_boxes(problem) { SEARCH_BOX } else { SEARCH };
+            if let Some(found) = self.falsify(*case, problem, effort, self.share(ATTACK / open.len() as f64)) {
                 return SpecificationVerdict::Violated(found);
             }
         }
         for (case, problem) in &open {
             if self.late() {
-                left += 1;
+                left.push((*case, problem));
                 continue;
             }
             progress(&format!("deciding case {} of {}", case + 1, self.specification.cases.len()));
@@ -174,11 +181,15 @@ impl Search<'_> {
                     slopes.extend(hints.map(|hints| (*case, hints)));
                 }
                 Branched::Unsafe(found) => return SpecificationVerdict::Violated(found),
-                Branched::Open => left += 1,
+                Branched::Open => left.push((*case, problem)),
             }
         }
-        if left > 0 {
-            return SpecificationVerdict::Unknown { open: left, timed_out: self.late() };
+        if !left.is_empty() {
+            progress("searching what is left");
+            if let Some(found) = self.insist(&left) {
+                return SpecificationVerdict::Violated(found);
+            }
+            return SpecificationVerdict::Unknown { open: left.len(), timed_out: self.late() };
         }
         SpecificationVerdict::Holds { trees, slopes }
     }
@@ -205,6 +216,25 @@ impl Search<'_> {
         }
     }
 
+    /// Attacks what can neither be refuted nor split further, again and again, as long as there is time; without a limit,
+    /// once.
+    fn insist(&self, left: &[(usize, &Box<Problem>)]) -> Option<Counterexample> {
+        for round in 1.. {
+            for (case, problem) in left {
+                let seed = self.seed.wrapping_add(round);
+                if let Some(found) = self.falsify_from(*case, problem, INSIST, seed, self.deadline) {
+                    return Some(found);
+                }
+            }
+            // A single point is what it is.
+            let points = left.iter().all(|(_, problem)| problem.lattice.is_point());
+            if points || self.late() || !self.deadline.is_limited() {
+                break;
+            }
+        }
+        None
+    }
+
     /// Better slopes where inputs are too many to be split: with them bounds close a case, or branching over phases starts
     /// from them.
     fn slopes(&self, problem: &Problem) -> (bool, Hints) {
@@ -229,16 +259,13 @@ impl Search<'_> {
     /// Decides a case, with the slopes that its proof needs.
     fn decide(&self, case: usize, problem: &Problem) -> (Branched<Counterexample>, Option<Hints>) {
         let accept = |point: &[f64]| self.confirmed(case, point);
-        if Branching::<Counterexample>::applies(problem) {
-            let branching = Branching {
-                problem,
-                refuter: &self.refuter,
-                attack: &self.attack,
-                accept: &accept,
-                deadline: self.deadline,
-                seed: self.seed,
-            };
-            return (branching.run(), None);
+        let run = |hints: &Hints| {
+            let (refuter, attack, accept) = (&self.refuter, &self.attack, &accept);
+            let (deadline, seed, room) = (self.deadline, self.seed, &self.room);
+            Parts { problem, refuter, attack, accept, deadline, seed, hints, room }.run()
+        };
+        if Parts::<Counterexample>::are_boxes(problem) {
+            return (run(&Hints::default()), None);
         }
         let (closed, hints) = self.slopes(problem);
         if closed {
@@ -247,13 +274,22 @@ impl Search<'_> {
         if let Some(found) = self.falsify(case, problem, INSIST, self.share(ATTACK)) {
             return (Branched::Unsafe(found), None);
         }
-        let branching =
-            PhaseBranching { problem, refuter: &self.refuter, hints: &hints, accept: &accept, deadline: self.deadline };
-        (branching.run(), Some(hints))
+        (run(&hints), Some(hints))
     }
 
     /// Looks for an unsafe point; one that float32 rounding could save is kept only where no better one turns up.
     fn falsify(&self, case: usize, problem: &Problem, effort: attack::Effort, deadline: Deadline) -> Option<Counterexample> {
+        self.falsify_from(case, problem, effort, self.seed, deadline)
+    }
+
+    fn falsify_from(
+        &self,
+        case: usize,
+        problem: &Problem,
+        effort: attack::Effort,
+        seed: u64,
+        deadline: Deadline,
+    ) -> Option<Counterexample> {
         let mut fragile = None;
         let accept = |point: &[f64]| {
             let found = self.confirmed(case, point)?;
@@ -263,7 +299,7 @@ impl Search<'_> {
             fragile.get_or_insert(found);
             None
         };
-        let firm = self.attack.run(problem, effort, self.seed, deadline, accept);
+        let firm = self.attack.run(problem, effort, seed, deadline, accept);
         firm.or(fragile)
     }
 
