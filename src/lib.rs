@@ -62,10 +62,6 @@ pub mod policy;
 pub mod query;
 pub mod report;
 pub mod search;
-<<<<<<< HEAD
-=======
-#[cfg(feature = "passes")]
->>>>>>> 01268b1 (One branch and bound for specifications and tightness: parts as plain data, batches on all cores, one tree; slopes, multipliers and weights of rows are searched together; boxes are halved where their bound depends on inputs)
 pub mod solver;
 
 pub use nnverify_kernel::lipschitz::form;

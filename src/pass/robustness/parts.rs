@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::attack::{Attack, Effort};
 use super::boxes::Choice;
@@ -53,6 +54,8 @@ pub struct Parts<'r, T> {
     pub hints: &'r Hints,
     /// Numbers that leaves may still put into a certificate.
     pub room: &'r AtomicUsize,
+    /// What bounds of the closed leaves took, in nanoseconds: about what a checker takes for them, which has to be done in time.
+    pub checking: &'r AtomicU64,
 }
 
 /// What the parts of a part start from.
@@ -121,6 +124,11 @@ impl<T: Send> Rules for Run<'_, '_, T> {
         false
     }
 
+    fn has_ended(&self) -> bool {
+        let checking = Duration::from_nanos(self.parts.checking.load(Ordering::Relaxed));
+        self.parts.deadline.sooner(checking).has_passed()
+    }
+
     fn bound(&self, part: &Subproblem, kept: &Kept) -> Bounded<Kept, T> {
         match &self.whole {
             Some(whole) => self.bound_phases(whole, part, kept),
@@ -181,11 +189,13 @@ impl<T: Send> Run<'_, '_, T> {
             clauses: clauses.clone(),
             ball: None,
         };
+        let start = Instant::now();
         // Undefined here says nothing about the halves.
         let Ok(analysis) = refuter.analyse(&region.into(), &Hints::default()) else {
             let outcome = Choice::widest(&here).map_or(Outcome::Stuck, |division| Outcome::Divide(division, kept.clone()));
             return left(f64::NEG_INFINITY, outcome);
         };
+        let spent = start.elapsed();
         let rows = refuter.rows(clauses);
         let mut trace = Trace::default();
         let network = analysis.network();
@@ -193,14 +203,14 @@ impl<T: Send> Run<'_, '_, T> {
             analysis.backward(network.output(), &rows.coefficients, &Hints::default(), Some(&mut trace), refuter.vectors());
         let judged = refuter.judge(&analysis, clauses, &bounds);
         if judged.refuted {
-            return closed(Leaf::default());
+            return self.closed(Leaf::default(), spent);
         }
         let together = Together::new(refuter, &analysis, clauses);
         let mut joint = None;
         if let Some(together) = &together {
             let weights = together.start(&kept.weights, &bounds);
             match together.raise(&weights, &Hints::default(), STEPS) {
-                Ok(leaf) if self.has_room(&leaf) => return closed(leaf),
+                Ok(leaf) if self.has_room(&leaf) => return self.closed(leaf, spent),
                 Ok(_) => {}
                 Err(found) => joint = found,
             }
@@ -224,7 +234,7 @@ impl<T: Send> Run<'_, '_, T> {
                 Branched::Refuted(proof) => {
                     let leaf = Leaf { below: Some(Box::new(proof)), ..Leaf::default() };
                     if self.has_room(&leaf) {
-                        return closed(leaf);
+                        return self.closed(leaf, spent);
                     }
                 }
                 Branched::Unsafe(found) => return left(f64::NEG_INFINITY, Outcome::Found(found)),
@@ -234,6 +244,13 @@ impl<T: Send> Run<'_, '_, T> {
         let Some(division) = choice.division() else { return left(f64::NEG_INFINITY, Outcome::Stuck) };
         let weights = joint.map_or_else(Vec::new, |joint| joint.weights);
         left(bound, Outcome::Divide(division, Kept { weights, bound, ..Kept::default() }))
+    }
+
+    /// Closes a part whose bounds took so long.
+    fn closed(&self, leaf: Leaf, spent: Duration) -> Bounded<Kept, T> {
+        let nanoseconds = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        self.parts.checking.fetch_add(nanoseconds, Ordering::Relaxed);
+        closed(leaf)
     }
 
     /// Takes the numbers of a leaf from those that a certificate holds; false where they do not fit.
@@ -262,6 +279,7 @@ impl<T: Send> Run<'_, '_, T> {
             let division = Division::Clause { clause, alternatives };
             return left(f64::NEG_INFINITY, Outcome::Divide(division, Kept::default()));
         }
+        let start = Instant::now();
         let analysis = match whole.with_phases(&self.phases(part)) {
             Ok(analysis) => analysis,
             Err(error) if error.is_empty() => return closed(Leaf::default()),
@@ -272,8 +290,9 @@ impl<T: Send> Run<'_, '_, T> {
         let usual = case.hints(hints, Vec::new(), outputs);
         let rows = refuter.rows(&clauses);
         let bounds = analysis.lower_bounds(&rows, &usual, refuter.vectors());
+        let spent = start.elapsed();
         if refuter.judge(&analysis, &clauses, &bounds).refuted {
-            return closed(Leaf::default());
+            return self.closed(Leaf::default(), spent);
         }
         let Some(together) = Together::new(refuter, &analysis, &clauses) else {
             return left(f64::NEG_INFINITY, Outcome::Stuck);
@@ -285,8 +304,10 @@ impl<T: Send> Run<'_, '_, T> {
         let joint = match together.raise(&weights, &start, STEPS) {
             Ok(leaf) => {
                 let leaf = together.shorter(&usual, leaf);
-                let outcome = if self.has_room(&leaf) { Outcome::Closed } else { Outcome::Stuck };
-                return Bounded { bound: f64::INFINITY, leaf, outcome };
+                if self.has_room(&leaf) {
+                    return self.closed(leaf, spent);
+                }
+                return left(f64::NEG_INFINITY, Outcome::Stuck);
             }
             Err(Some(joint)) => joint,
             Err(None) => return left(f64::NEG_INFINITY, Outcome::Stuck),

@@ -1,6 +1,6 @@
 //! A VNN-LIB specification on a network: attacks and bounds, case by case, then branching while there is time.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -75,6 +75,8 @@ struct Search<'a> {
     seed: u64,
     /// Numbers that leaves may still put into a certificate.
     room: AtomicUsize,
+    /// What a checker takes for the leaves that are closed, about.
+    checking: AtomicU64,
 }
 
 /// A first look at every case, before bounds.
@@ -134,6 +136,7 @@ pub fn verify_specification(
         deadline,
         seed: options.seed,
         room: AtomicUsize::new(MOST_POSITIONS / 2),
+        checking: AtomicU64::new(0),
     };
     Ok(search.run(progress))
 }
@@ -261,8 +264,8 @@ impl Search<'_> {
         let accept = |point: &[f64]| self.confirmed(case, point);
         let run = |hints: &Hints| {
             let (refuter, attack, accept) = (&self.refuter, &self.attack, &accept);
-            let (deadline, seed, room) = (self.deadline, self.seed, &self.room);
-            Parts { problem, refuter, attack, accept, deadline, seed, hints, room }.run()
+            let (deadline, seed, room, checking) = (self.deadline, self.seed, &self.room, &self.checking);
+            Parts { problem, refuter, attack, accept, deadline, seed, hints, room, checking }.run()
         };
         if Parts::<Counterexample>::are_boxes(problem) {
             return (run(&Hints::default()), None);

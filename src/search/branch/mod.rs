@@ -36,6 +36,11 @@ pub trait Rules: Sync {
 
     /// Whether a part with this bound need not be divided.
     fn is_enough(&self, bound: f64) -> bool;
+
+    /// Whether the search has to end before its deadline.
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a part.
@@ -123,7 +128,7 @@ pub fn search<R: Rules>(rules: &R, kept: R::Kept, limits: &Limits) -> Searched<R
         if batch.is_empty() {
             break if stuck == 0 { End::Closed } else { End::Stuck };
         }
-        if limits.deadline.has_passed() || parts >= limits.parts {
+        if limits.deadline.has_passed() || rules.has_ended() || parts >= limits.parts {
             rest = batch.iter().map(|waiting| tree.bound(waiting.node)).fold(rest, f64::min);
             stuck += batch.len();
             break End::Limit;

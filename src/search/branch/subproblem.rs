@@ -61,19 +61,3 @@ impl Division {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_is_plain_data() {
-        let part = Subproblem::default()
-            .with(Split::Clause { clause: 1, alternative: 2 })
-            .with(Split::Input { input: 3, cut: 0.1, above: true })
-            .with(Split::Unit { node: 4, unit: 5, active: false });
-        let text = serde_json::to_string(&part).unwrap();
-        assert_eq!(serde_json::from_str::<Subproblem>(&text).unwrap(), part);
-        assert!(text.contains(r#"{"split":"input","input":3,"cut":0.1,"above":true}"#), "{text}");
-    }
-}
