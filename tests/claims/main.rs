@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `backward` | Backward linear bounds against auto_LiRPA's on real networks (`corpus/bounds`) |
 //! | `bounds` | Bounds of everything a network computes, against reference answers |
+//! | `branch` | Branch and bound by itself, where a polynomial is least |
 //! | `curvature` | Curvature against independent references |
 //! | `deep` | Deep MaxMin networks, in parts |
 //! | `derivatives` | Derivatives by parameters, for every operation of the IR and every function, against central differences of the loss that are computed in double-double enclosures |
@@ -27,6 +28,7 @@ mod common;
 
 mod backward;
 mod bounds;
+mod branch;
 mod curvature;
 mod deep;
 mod derivatives;
