@@ -213,14 +213,13 @@ impl Rules for Minimum<'_, '_> {
                 (solved.bound, Leaf::of(&analysis, &solved.hints), solved.losses.first().map(|&(_, unit)| unit))
             }
         };
-        let outcome = match costly {
-            Some((node, unit)) => Outcome::Divide(Division::Unit { node: node.index(), unit }, ()),
-            None => {
-                // Better than this one nothing becomes.
-                let mut shared = self.shared();
-                shared.enough = shared.enough.min(bound);
-                Outcome::Stuck
-            }
+        let outcome = if let Some((node, unit)) = costly {
+            Outcome::Divide(Division::Unit { node: node.index(), unit }, ())
+        } else {
+            // Better than this one nothing becomes.
+            let mut shared = self.shared();
+            shared.enough = shared.enough.min(bound);
+            Outcome::Stuck
         };
         Bounded { bound, leaf, outcome }
     }

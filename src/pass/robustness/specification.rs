@@ -173,7 +173,7 @@ impl Search<'_> {
         }
         for (case, problem) in &open {
             if self.late() {
-                left.push((*case, problem));
+                left.push((*case, &**problem));
                 continue;
             }
             progress(&format!("deciding case {} of {}", case + 1, self.specification.cases.len()));
@@ -184,7 +184,7 @@ impl Search<'_> {
                     slopes.extend(hints.map(|hints| (*case, hints)));
                 }
                 Branched::Unsafe(found) => return SpecificationVerdict::Violated(found),
-                Branched::Open => left.push((*case, problem)),
+                Branched::Open => left.push((*case, &**problem)),
             }
         }
         if !left.is_empty() {
@@ -221,7 +221,7 @@ impl Search<'_> {
 
     /// Attacks what can neither be refuted nor split further, again and again, as long as there is time; without a limit,
     /// once.
-    fn insist(&self, left: &[(usize, &Box<Problem>)]) -> Option<Counterexample> {
+    fn insist(&self, left: &[(usize, &Problem)]) -> Option<Counterexample> {
         for round in 1.. {
             for (case, problem) in left {
                 let seed = self.seed.wrapping_add(round);

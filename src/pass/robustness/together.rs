@@ -64,7 +64,7 @@ impl<'a> Together<'a> {
     ///
     /// # Errors
     /// What stays open.
-    pub fn raise(&self, weights: &[f64], start: &Hints, steps: usize) -> Result<Leaf, Option<Joint>> {
+    pub fn raise(&self, weights: &[f64], start: &Hints, steps: usize) -> Result<Leaf, Option<Box<Joint>>> {
         let mut found = None;
         let enough = |_: f64, weights: &[f64], hints: &Hints| {
             let refuted = self.is_refuted(weights, hints);
@@ -76,7 +76,7 @@ impl<'a> Together<'a> {
         };
         let vectors = self.refuter.vectors();
         let joint = raise_jointly(self.analysis, &self.rows, weights, start, steps, enough, vectors);
-        found.ok_or(joint)
+        found.ok_or_else(|| joint.map(Box::new))
     }
 
     /// Whether the weighted sum is refuted, as a leaf with these weights and hints is judged.

@@ -113,7 +113,7 @@ struct Waiting<K> {
 /// Searches from the root until everything is closed or a limit is reached.
 pub fn search<R: Rules>(rules: &R, kept: R::Kept, limits: &Limits) -> Searched<R::Found> {
     let mut tree = Tree::new();
-    let mut queue = Queue::new(Waiting { part: Subproblem::default(), kept: Arc::new(kept), node: tree.root() });
+    let mut queue = Queue::new(Waiting { part: Subproblem::default(), kept: Arc::new(kept), node: Tree::ROOT });
     // The least bound of what is neither closed nor waits.
     let mut rest = f64::INFINITY;
     let (mut stuck, mut parts) = (0, 0);

@@ -114,13 +114,12 @@ impl Leaf {
 }
 
 impl Tree {
+    /// The whole.
+    pub(super) const ROOT: usize = 0;
+
     pub(super) fn new() -> Self {
         let root = Node { parent: 0, bound: f64::NEG_INFINITY, state: State::Waiting, leaf: Leaf::default() };
         Self { nodes: vec![root] }
-    }
-
-    pub(super) const fn root(&self) -> usize {
-        0
     }
 
     /// Makes a leaf of a node that waited.
@@ -149,7 +148,7 @@ impl Tree {
     #[must_use]
     pub fn proof(&self) -> Proof {
         let mut proof = Proof::default();
-        let mut path = vec![self.root()];
+        let mut path = vec![Self::ROOT];
         while let Some(at) = path.pop() {
             let node = &self.nodes[at];
             let parts = match &node.state {
