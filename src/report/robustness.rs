@@ -23,7 +23,7 @@ impl fmt::Display for RobustnessFigures {
         match &self.kept {
             Kept::Class => {}
             Kept::Threshold(threshold) => {
-                table.push_record(["threshold", threshold, "label 1: the output is above it; 0: it is not"])
+                table.push_record(["threshold", threshold, "label 1: the output is above it; 0: it is not"]);
             }
             Kept::MaxChange(most) => table.push_record(["change of outputs", most, "robust: no output moves by more"]),
         }

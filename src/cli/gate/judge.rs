@@ -165,13 +165,11 @@ impl Judge<'_> {
         }
         let searched = Found::Searched { limited: limited.as_deref() };
         let whole = (&accepted.certificate, &accepted.bundle);
-        match decide(subject, task, whole, &accepted.checked, given, searched) {
-            Some((outcomes, _)) => self.answer(subject, task, given, accepted, outcomes, false),
-            None => {
-                let reasons = reasons(&found.answer.unclaimed);
-                undecided(&Stop::undecided(format!("no claim answers it{reasons}")), subject, task)
-            }
+        if let Some((outcomes, _)) = decide(subject, task, whole, &accepted.checked, given, searched) {
+            return self.answer(subject, task, given, accepted, outcomes, false);
         }
+        let reasons = reasons(&found.answer.unclaimed);
+        undecided(&Stop::undecided(format!("no claim answers it{reasons}")), subject, task)
     }
 
     /// Answers the question of a task, and has the claims checked against the model's file again.

@@ -35,18 +35,11 @@ impl CleanAccuracy {
             samples += 1;
             let outputs = evaluate(network, &input).unwrap_or_default();
             // Written so that a NaN is not right.
-            right += usize::from(match (threshold, outputs.first()) {
-                (Some(threshold), Some(y)) => {
-                    if label == 0 {
-                        *y <= threshold
-                    } else {
-                        *y > threshold
-                    }
-                }
-                _ => {
-                    let own = outputs.get(label as usize).copied().unwrap_or(f64::NAN);
-                    outputs.iter().enumerate().all(|(class, y)| class == label as usize || own > *y)
-                }
+            right += usize::from(if let (Some(threshold), Some(&y)) = (threshold, outputs.first()) {
+                if label == 0 { y <= threshold } else { y > threshold }
+            } else {
+                let own = outputs.get(label as usize).copied().unwrap_or(f64::NAN);
+                outputs.iter().enumerate().all(|(class, y)| class == label as usize || own > *y)
             });
         }
         let classes = if threshold.is_some() { 2 } else { network.output_size() };
