@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::chart::{self, Image};
-use crate::certificate::{Bundle, Claim, ClaimKind, RobustnessClaim, SpecificationClaim};
+use crate::certificate::{Bundle, Claim, ClaimKind, Kept, RobustnessClaim, SpecificationClaim};
 use crate::checker::{Evidence, Files, Neighbourhoods};
 use crate::data::{Dataset, Source};
 use crate::ir::evaluate;
@@ -119,20 +119,24 @@ fn of_robustness(claim: &RobustnessClaim, whole: &Claim, evidence: &Evidence, mo
         Source::from_bytes(std::path::Path::new(&identity.name), bytes, Source::LIMIT).ok()
     };
     let data = Dataset::from_sources(source(0)?, source(1)).ok()?;
-    let labels = data.labels(model.network.output_size()).ok()?;
     let shape = &model.network.node(model.network.input()).shape;
     let neighbourhoods = Neighbourhoods::new(&claim.perturbation, shape, whole.semantics).ok()?;
     let centre = |sample: u32| {
         let sample = sample as usize;
         (sample < data.len()).then(|| neighbourhoods.of(&data.input(sample)).ok()).flatten().map(|found| found.centre)
     };
+    let points = evidence.bundle.resolve(&claim.witness.points).unwrap_or_default();
+    let pairs = claim.falsified.iter().zip(points.chunks_exact(model.network.input_size().max(1)));
+    if !claim.kept.is_class() {
+        let example = |(&sample, point)| Some(of_outputs(sample, &centre(sample)?, point, &claim.kept, model));
+        return Some(Read { examples: pairs.take(MOST).filter_map(example).collect(), right: None });
+    }
+    let labels = data.labels(model.network.output_size()).ok()?;
     let label = |sample: u32| labels.get(sample as usize).map(|&label| label as usize);
     let right = (0..claim.samples).try_fold(0, |right, sample| {
         let (answer, label) = (predicted(model, &centre(sample)?), label(sample)?);
         Some(right + usize::from(answer == Some(label)))
     });
-    let points = evidence.bundle.resolve(&claim.witness.points).unwrap_or_default();
-    let pairs = claim.falsified.iter().zip(points.chunks_exact(model.network.input_size().max(1)));
     let mut examples: Vec<Example> = Vec::new();
     // Samples that the network gets right before the change tell more than those that were wrong from the start.
     for wrong in [false, true] {
@@ -161,6 +165,25 @@ fn of_sample(sample: u32, label: usize, centre: &[f64], point: &[f64], model: &M
         )
     } else {
         format!("Labelled {label}; the network answers {} before any change.", class(example.before))
+    };
+    example
+}
+
+/// A sample whose outputs, not its class, are what is to be kept.
+fn of_outputs(sample: u32, centre: &[f64], point: &[f64], kept: &Kept, model: &Model) -> Example {
+    let mut example = Example::new(format!("Sample {sample}"), Some(centre), point, model);
+    (example.sample, example.before, example.after) = (Some(sample), None, None);
+    let outputs = |input: &[f64]| evaluate(&model.network, input).unwrap_or_default();
+    let (before, after) = (outputs(centre), outputs(point));
+    let moved = before.iter().zip(&after).map(|(before, after)| (after - before).abs()).fold(0.0, f64::max);
+    example.sentence = match (kept, &before[..], &after[..]) {
+        (Kept::Threshold(threshold), [before], [after]) => {
+            format!("The output is {before:.6} before the change and {after:.6} after it; the threshold is {threshold}.")
+        }
+        (Kept::MaxChange(most), ..) => {
+            format!("The change moves an output by {moved:.6}; it was asked that none moves by more than {most}.")
+        }
+        _ => "After the change the sample does not keep what was asked.".to_owned(),
     };
     example
 }
