@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat};
-use nnverify::data::Dataset;
 use nnverify::deadline::Deadline;
-use nnverify::onnx::load;
+use nnverify::kernel::model::onnx::load;
+use nnverify::kernel::read::data::Dataset;
 use nnverify::pass::derivatives::{
     Circuit, Loss, Objective, Panels, Parameters, Precision, Real, Samples, Selection, Targets, dot,
 };

@@ -15,8 +15,8 @@
 //! A [`Query`](query::Query) goes in, an [`Answer`](query::Answer) comes out, and the checker proves its claims again:
 //!
 //! ```
-//! use nnverify::certificate::Norm;
-//! use nnverify::checker::check;
+//! use nnverify::kernel::proof::Norm;
+//! use nnverify::kernel::check::check;
 //! use nnverify::query::{Limits, LipschitzQuery, Query, Subjects, answer, evidence, seal};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,8 +46,7 @@
 //! | [`codes`] | every diagnostic: code, title, explanation, remedy |
 //! | [`report`], [`cli`] | what people and programs read |
 //!
-//! The kernel's rooms are seen here under their own names: [`ir`], [`onnx`], [`implicit`], [`data`], [`vnnlib`], [`sound`], [`form`], [`bounds`],
-//! [`certificate`] and [`checker`]; `kernel/README.md` is their map.
+//! What is trusted is [`kernel`]; `kernel/README.md` is its map.
 //!
 //! Invariants: a pass may call the kernel to find out what will be accepted, never the reverse; a refusal is a value, never a panic; NaN
 //! proves nothing.
@@ -64,19 +63,5 @@ pub mod report;
 pub mod search;
 pub mod solver;
 
-pub use nnverify_kernel::lipschitz::form;
-pub use nnverify_kernel::model::{implicit, ir, onnx};
-pub use nnverify_kernel::proof as certificate;
-pub use nnverify_kernel::read::{data, vnnlib};
-pub use nnverify_kernel::region::bounds;
-pub use nnverify_kernel::sound;
-
-/// The kernel's rules and its check of certificates.
-pub mod checker {
-    pub use nnverify_kernel::check::*;
-    pub use nnverify_kernel::curvature::*;
-    pub use nnverify_kernel::lipschitz::*;
-    pub use nnverify_kernel::proof::{Content, Evidence, Files};
-    pub use nnverify_kernel::region::*;
-    pub use nnverify_kernel::threads::allow_threads;
-}
+/// The trusted package, under the name that this one knows it by.
+pub use nnverify_kernel as kernel;

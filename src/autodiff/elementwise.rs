@@ -1,6 +1,6 @@
 //! Derivatives of operations that act on each element by itself: one number for each element, or one for all.
 
-use crate::ir::{Binary, Network, NodeId, Op, Values};
+use crate::kernel::model::ir::{Binary, Network, NodeId, Op, Values};
 
 /// The derivative of a result's elements by those of one operand.
 pub struct Partial {

@@ -3,8 +3,8 @@
 //! A direction for a search, never more: nothing here is a proof.
 
 use super::Linearisation;
-use crate::ir::{Binary, Op, arguments};
-use crate::sound::gram::dot;
+use crate::kernel::model::ir::{Binary, Op, arguments};
+use crate::kernel::sound::gram::dot;
 
 impl Linearisation<'_> {
     /// The gradient of `cotangentᵀ·J(x)·direction` by the input `x`, with every kink spread over arguments of up to `width`
@@ -104,7 +104,7 @@ fn size(values: impl Iterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{Function, Network, NetworkBuilder, Tensor, Values};
+    use crate::kernel::model::ir::{Function, Network, NetworkBuilder, Tensor, Values};
 
     fn network(activation: Op, shape: &[usize]) -> Network {
         let mut b = NetworkBuilder::new();
@@ -179,7 +179,7 @@ mod tests {
             let value = |h: f64| quotient(&network, &moved(i, h), &direction, &cotangent);
             let difference = (value(1e-5) - value(-1e-5)) / 2e-5;
             assert!((gradient[i] - difference).abs() < 1e-6, "{i}: {} {difference}", gradient[i]);
-            let output = |h: f64| crate::ir::evaluate(&network, &moved(i, h)).unwrap();
+            let output = |h: f64| crate::kernel::model::ir::evaluate(&network, &moved(i, h)).unwrap();
             let slope: f64 = output(1e-6).iter().zip(output(-1e-6)).zip(&cotangent).map(|((p, m), c)| (p - m) / 2e-6 * c).sum();
             assert!((slope - backward[i]).abs() < 1e-8, "{i}: {slope} {}", backward[i]);
         }

@@ -1,6 +1,6 @@
 //! Derivatives with respect to the input over the IR, in `f64`, one point at a time.
 //!
-//! At a kink the derivative of [`Function::derivative`](crate::ir::Function::derivative) is used; ties in a maximum or a sort go to the first element.
+//! At a kink the derivative of [`Function::derivative`](crate::kernel::model::ir::Function::derivative) is used; ties in a maximum or a sort go to the first element.
 //! Nothing here is a proof.
 
 mod elementwise;
@@ -13,8 +13,8 @@ use std::collections::HashMap;
 
 use elementwise::Partial;
 
-use crate::ir::{EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Run, Values, arguments};
-use crate::sound::gram::dot;
+use crate::kernel::model::ir::{EvaluationError, Network, Node, NodeId, Op, Reduction, Resolvent, Run, Values, arguments};
+use crate::kernel::sound::gram::dot;
 
 /// Change of a singular value from one power iteration to the next, relative to it, at which it counts as found.
 const SETTLED: f64 = 1e-8;
@@ -358,7 +358,7 @@ impl<'a> Linearisation<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{Binary, ConvAxis, ConvGeometry, Function, NetworkBuilder, Source, Tensor, evaluate};
+    use crate::kernel::model::ir::{Binary, ConvAxis, ConvGeometry, Function, NetworkBuilder, Source, Tensor, evaluate};
 
     /// One network with every differentiable operation in it.
     fn everything() -> Network {

@@ -1,6 +1,6 @@
 //! Second derivatives of scalar functions.
 
-use crate::ir::Function;
+use crate::kernel::model::ir::Function;
 
 /// `φ″(x)`; zero at a kink.
 #[must_use]

@@ -19,10 +19,11 @@ use super::robustness;
 use super::specification;
 use super::tightness;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
-use crate::certificate::Semantics;
-use crate::checker::{allow_threads, check, identity};
-use crate::data::{split_pair, write_npy};
 use crate::files;
+use crate::kernel::check::{check, identity};
+use crate::kernel::proof::Semantics;
+use crate::kernel::read::data::{split_pair, write_npy};
+use crate::kernel::threads::allow_threads;
 use crate::query::figures::Figures;
 use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, evidence, seal, validate};
 use crate::report::screen::painted;
@@ -295,7 +296,7 @@ fn conclude(
     if let Some((certificate, bundle)) = &sealed {
         let files = evidence(subjects, &answers).map_err(Failure::error)?;
         // From the model file again: not what the passes were given.
-        let again = crate::onnx::load(&subjects.path).map_err(|error| Failure::model(&subjects.path, &error))?;
+        let again = crate::kernel::model::onnx::load(&subjects.path).map_err(|error| Failure::model(&subjects.path, &error))?;
         let found = check(certificate, bundle, &again, &files);
         if let Some(refusal) = found.refusal {
             let message = format!("the checker refused what a pass found, so nothing is established: {refusal}");

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
-use crate::certificate::{Certificate, ReadError, read_file};
-use crate::checker::{Files, check};
-use crate::onnx::Model;
+use crate::kernel::check::check;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::Files;
+use crate::kernel::proof::{Certificate, ReadError, read_file};
 use crate::report::{CheckedFile, Refused};
 
 #[derive(clap::Args)]

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Failure, units};
-use crate::data::read_npy;
 use crate::files;
+use crate::kernel::read::data::read_npy;
 
 /// One decimal, or a .npy file with numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +78,7 @@ mod tests {
     fn files_hold_what_options_could_say() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mean.npy");
-        crate::data::write_npy(std::fs::File::create(&path).unwrap(), &[3], &[0.485, -0.456, 0.0]).unwrap();
+        crate::kernel::read::data::write_npy(std::fs::File::create(&path).unwrap(), &[3], &[0.485, -0.456, 0.0]).unwrap();
         let name = path.to_str().unwrap();
         assert_eq!(mean("8/255"), Ok(Constants::Decimal("8/255".into())));
         assert_eq!(mean(name), Ok(Constants::File(path.clone())));

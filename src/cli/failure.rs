@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::ExitStatus;
 use crate::codes::{self, Coded};
-use crate::onnx::LoadError;
+use crate::kernel::model::onnx::LoadError;
 use crate::query::QueryError;
 use crate::report::visible;
 

@@ -7,8 +7,9 @@ use super::analysis::Told;
 use super::output::Output;
 use super::progress::Progress;
 use super::{ExitStatus, Failure, OutputFormat};
-use crate::certificate::Norm;
-use crate::checker::{Files, check};
+use crate::kernel::check::check;
+use crate::kernel::proof::Files;
+use crate::kernel::proof::Norm;
 use crate::query::{Limits, LipschitzQuery, Query, Subjects, answer, seal};
 use crate::report::{AnalysisReport, CheckedFile, json, visible, visible_lines};
 
@@ -35,7 +36,8 @@ pub fn run(subjects: &Subjects, known: &Known, output: &Output) -> Result<ExitSt
             found.notes.iter().for_each(|note| output.note(note));
             let answers = [found];
             if let Some((certificate, bundle)) = seal(subjects, &answers, &limits) {
-                let again = crate::onnx::load(&subjects.path).map_err(|error| Failure::model(&subjects.path, &error))?;
+                let again =
+                    crate::kernel::model::onnx::load(&subjects.path).map_err(|error| Failure::model(&subjects.path, &error))?;
                 let checked = check(&certificate, &bundle, &again, &Files::default());
                 if let Some(refusal) = &checked.refusal {
                     let message = format!("the checker refused what a pass found, so nothing is established: {refusal}");

@@ -2,7 +2,7 @@
 
 use super::analysis::CommonArguments;
 use super::{Failure, objective};
-use crate::certificate::CurvatureMatrix;
+use crate::kernel::proof::CurvatureMatrix;
 use crate::query::{HessianTraceQuery, Query, Sgd};
 
 #[derive(clap::Args)]

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::output::{Output, apart, write};
 use super::{ExitStatus, Failure};
-use crate::certificate::{ClaimKind, Kept, Norm, Perturbation, Semantics};
-use crate::data::Dataset;
-use crate::onnx::Model;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::{ClaimKind, Kept, Norm, Perturbation, Semantics};
+use crate::kernel::read::data::Dataset;
+use crate::kernel::read::vnnlib::Constant;
 use crate::policy::FILE_NAME;
 use crate::query::figures::Figures;
 use crate::query::{Limits, LipschitzQuery, Query, RobustnessQuery, Samples, Subjects, answer};
-use crate::vnnlib::Constant;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -161,7 +161,7 @@ fn policy(path: &str, model: &Model, bound: Option<f64>, robust: Option<&Robust>
         name.push_str("model");
     }
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let shape = |port: &crate::onnx::Port| format!("{:?}", port.shape);
+    let shape = |port: &crate::kernel::model::onnx::Port| format!("{:?}", port.shape);
     let operators: Vec<String> =
         model.operators.iter().map(|(name, count)| format!("{} ×{count}", name.escape_debug())).collect();
     let mut text = String::new();

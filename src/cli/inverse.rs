@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::analysis::CommonArguments;
 use super::{Failure, objective};
-use crate::certificate::CurvatureMatrix;
+use crate::kernel::proof::CurvatureMatrix;
 use crate::query::{InverseHessianQuery, Query};
 
 #[derive(clap::Args)]

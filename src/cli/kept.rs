@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::output::{Output, saved_elsewhere};
-use crate::certificate::{Bundle, Certificate, ModelIdentity, ReadError};
-use crate::checker::{MAX_CLAIMS, check_identity};
 use crate::codes::{Coded, WRITE};
+use crate::kernel::check::{MAX_CLAIMS, check_identity};
+use crate::kernel::proof::{Bundle, Certificate, ModelIdentity, ReadError};
 
 /// Where a certificate goes.
 pub enum Target {

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::Failure;
 use super::analysis::CommonArguments;
-use crate::certificate::{self, Sorts};
+use crate::kernel::proof::{self, Sorts};
 use crate::pass::lipschitz::EngineChoice;
 use crate::query::{self, LipschitzQuery, Query};
 
@@ -93,9 +93,9 @@ impl Arguments {
         };
         Ok(Some(Query::Lipschitz(LipschitzQuery {
             norm: match norm {
-                Norm::L1 => certificate::Norm::L1,
-                Norm::L2 => certificate::Norm::L2,
-                Norm::Linf => certificate::Norm::Linf,
+                Norm::L1 => proof::Norm::L1,
+                Norm::L2 => proof::Norm::L2,
+                Norm::Linf => proof::Norm::Linf,
             },
             region,
             margins: self.per_margin,

@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::codes;
-use crate::onnx::Model;
+use crate::kernel::model::onnx::Model;
 pub use failure::Failure;
 use output::Output;
 
@@ -286,7 +286,7 @@ fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {
 }
 
 fn load(path: &Path, output: &Output) -> Result<Model, Failure> {
-    let model = crate::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
+    let model = crate::kernel::model::onnx::load(path).map_err(|error| Failure::model(path, &error))?;
     model.notes.iter().for_each(|note| output.note(note));
     Ok(model)
 }

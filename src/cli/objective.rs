@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::Failure;
 use super::analysis::CommonArguments;
-use crate::certificate::LossName;
+use crate::kernel::proof::LossName;
 use crate::pass::derivatives::{Precision, Selection};
 use crate::query::ObjectiveQuery;
 

@@ -9,11 +9,12 @@ use super::gate::decision::{Found, Given, Stop, Subject, decide, given};
 use super::gate::{Baseline, Repository, failed, open, shown, status};
 use super::output::Output;
 use super::{ExitStatus, Failure, recheck, stated};
-use crate::certificate::{Bundle, Certificate, FileIdentity, ReadError};
-use crate::checker::{Files, check};
-use crate::data::Dataset;
 use crate::files::Identity;
-use crate::onnx::Model;
+use crate::kernel::check::check;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::Files;
+use crate::kernel::proof::{Bundle, Certificate, FileIdentity, ReadError};
+use crate::kernel::read::data::Dataset;
 use crate::policy::{ModelPolicy, Status, Task};
 use crate::report::audit::{
     Audit, CertificateSection, DescriptiveSection, ModelSection, PolicySection, Results, RuleOutcome, changes, worst,

@@ -7,9 +7,9 @@ use clap::ValueEnum;
 use super::analysis::CommonArguments;
 use super::constants::{self, Constants};
 use super::{Failure, units};
-use crate::certificate::{Kept, Norm, Perturbation, Semantics, Size};
+use crate::kernel::proof::{Kept, Norm, Perturbation, Semantics, Size};
+use crate::kernel::read::vnnlib::Constant;
 use crate::query::{Query, RobustnessQuery};
-use crate::vnnlib::Constant;
 
 #[derive(clap::Args)]
 #[group(skip)]

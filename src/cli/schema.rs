@@ -25,8 +25,8 @@ enum Kind {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let schema = match arguments.kind {
-        Kind::Certificate => schemars::schema_for!(crate::certificate::Certificate),
-        Kind::ImplicitModel => schemars::schema_for!(crate::implicit::Description),
+        Kind::Certificate => schemars::schema_for!(crate::kernel::proof::Certificate),
+        Kind::ImplicitModel => schemars::schema_for!(crate::kernel::model::implicit::Description),
         Kind::Policy => schemars::schema_for!(crate::policy::Policy),
         Kind::Report => schemars::schema_for!(crate::report::audit::Audit),
     };

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{ExitStatus, Failure};
-use crate::certificate::{Bundle, Certificate, ReadError};
-use crate::checker::check_identity;
 use crate::codes::Coded;
+use crate::kernel::check::check_identity;
+use crate::kernel::proof::{Bundle, Certificate, ReadError};
 use crate::policy::unlikely;
 
 /// Reads a certificate for what it states.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vnnlib::Constant;
+use crate::kernel::read::vnnlib::Constant;
 
 /// Seconds (`90`, `0.5`), or numbers with units (`90s`, `5m`, `1h30m`, `500ms`).
 pub fn time(text: &str) -> Result<Duration, String> {

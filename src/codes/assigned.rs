@@ -1,10 +1,14 @@
 //! Which code every kind of error has.
 
 use super::{INTERNAL, USAGE, WRITE};
-use crate::certificate::ReadError;
-use crate::checker::{ClaimRefusal, Content, CurvatureRefusal, LipschitzRefusal, Refusal, RegionRefusal};
-use crate::data::{DataError, Problem};
-use crate::onnx::{FormatError, GraphError, LoadError, NodeError, TensorError};
+use crate::kernel::check::{ClaimRefusal, Refusal};
+use crate::kernel::curvature::CurvatureRefusal;
+use crate::kernel::lipschitz::LipschitzRefusal;
+use crate::kernel::model::onnx::{FormatError, GraphError, LoadError, NodeError, TensorError};
+use crate::kernel::proof::Content;
+use crate::kernel::proof::ReadError;
+use crate::kernel::read::data::{DataError, Problem};
+use crate::kernel::region::RegionRefusal;
 use crate::query::WriteError;
 
 /// What is said with a code at its end.

@@ -1,10 +1,11 @@
 //! Which code the errors of passes, policies and reports have.
 
 use super::{Coded, USAGE, WRITE};
-use crate::bounds::{BoundsError, RegionError};
 use crate::files::TreeError;
-use crate::form::FormError;
-use crate::ir::EvaluationError;
+use crate::kernel::lipschitz::form::FormError;
+use crate::kernel::model::ir::EvaluationError;
+use crate::kernel::read::vnnlib::SpecificationError;
+use crate::kernel::region::bounds::{BoundsError, RegionError};
 use crate::pass::derivatives::{DataError, ParameterError};
 use crate::pass::hessian::HessianError;
 use crate::pass::ibp::TightnessError;
@@ -15,7 +16,6 @@ use crate::policy::{LockError, PolicyError};
 use crate::query::PatchError;
 use crate::query::QueryError;
 use crate::report::audit::ResultsError;
-use crate::vnnlib::SpecificationError;
 
 /// Errors that are all of one kind.
 macro_rules! coded {

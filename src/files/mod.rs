@@ -5,7 +5,7 @@ mod identity;
 mod tree;
 mod write;
 
+pub use crate::kernel::files::{ReadError, json_problem, open, read, token};
 pub use identity::Identity;
-pub use nnverify_kernel::files::{ReadError, json_problem, open, read, token};
 pub use tree::{Tree, TreeError};
 pub use write::{create_folder, must_not_be_linked, probe, remove, write, write_and_keep};

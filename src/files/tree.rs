@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use nnverify_kernel::files::{ReadError, contents, must_be_regular, word};
+use crate::kernel::files::{ReadError, contents, must_be_regular, word};
 
 use super::identity::Identity;
 

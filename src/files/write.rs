@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
-use nnverify_kernel::files::word;
+use crate::kernel::files::word;
 
 use super::identity::is_stream;
 

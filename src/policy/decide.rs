@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::figure::{Better, Reading, decisive};
 use super::requirement::{Limit, Requirement};
-use crate::certificate::{Assurance, Claim};
+use crate::kernel::proof::{Assurance, Claim};
 
 /// What became of a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -133,7 +133,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::certificate::{ClaimKind, Domain, LipschitzClaim, LipschitzWitness, Norm, Number, Semantics};
+    use crate::kernel::proof::{ClaimKind, Domain, LipschitzClaim, LipschitzWitness, Norm, Number, Semantics};
     use crate::policy::PolicyFile;
 
     fn claim(bound: f64, lower: f64) -> Claim {

@@ -1,6 +1,6 @@
 //! The figure of each kind of claim that decides: a rule, a comparison and a report mean the same.
 
-use crate::certificate::{ClaimKind, Number, StabilityVerdict, Verdict};
+use crate::kernel::proof::{ClaimKind, Number, StabilityVerdict, Verdict};
 
 /// Which way a figure is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

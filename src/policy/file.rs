@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::certificate::{Assurance, CurvatureMatrix, LossName, Norm, Semantics};
+use crate::kernel::proof::{Assurance, CurvatureMatrix, LossName, Norm, Semantics};
 
 /// What a repository asks of its models.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

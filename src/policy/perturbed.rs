@@ -9,7 +9,7 @@ use super::read::Wrong;
 use super::requirement::Limit;
 use super::stated::MOST;
 use super::task::{LineOf, Shared, Task, decimal, samples, samples_of, spanned};
-use crate::certificate::{Assurance, Kept, Norm, Perturbation, Semantics, Size};
+use crate::kernel::proof::{Assurance, Kept, Norm, Perturbation, Semantics, Size};
 use crate::query::{Query, RobustnessQuery, TightnessQuery};
 
 /// What rules about samples that keep something share.

@@ -1,6 +1,6 @@
 //! The question that a claim answers, in parts that have names: two claims are compared only where all parts are the same.
 
-use crate::certificate::{
+use crate::kernel::proof::{
     Bits, Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Kept, LossName, Norm, Objective, Perturbation,
     Semantics, Size, Vector, digest_of,
 };

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::file::{ModelPolicy, Policy};
 use super::lock::is_digest;
 use super::task::{Rule, Task};
-use crate::certificate::digest_of;
 use crate::files::{self, token};
+use crate::kernel::proof::digest_of;
 
 pub const FILE_NAME: &str = "verify.toml";
 /// A policy larger than this is refused unread.

@@ -1,7 +1,7 @@
 //! Requirements: a limit on the figure that answers a question.
 
 use super::figure::Better;
-use crate::certificate::Assurance;
+use crate::kernel::proof::Assurance;
 
 /// One line of the policy's table.
 #[derive(Clone, Debug)]

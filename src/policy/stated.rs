@@ -3,7 +3,7 @@
 //! Nothing here proves anything. Baselines and comparisons rest on figures that nobody checked in this run: at least they are
 //! numbers and agree with themselves.
 
-use crate::certificate::{Bundle, Certificate, Claim, ClaimKind, Domain, Interval, Number, Rounding};
+use crate::kernel::proof::{Bundle, Certificate, Claim, ClaimKind, Domain, Interval, Number, Rounding};
 
 /// Figures and limits above this mean nothing.
 pub const MOST: f64 = 1e30;

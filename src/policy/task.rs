@@ -11,7 +11,7 @@ use super::file::{
 use super::read::Wrong;
 use super::requirement::{Limit, Requirement};
 use super::stated::MOST;
-use crate::certificate::{Assurance, CurvatureMatrix, LossName};
+use crate::kernel::proof::{Assurance, CurvatureMatrix, LossName};
 use crate::pass::derivatives::{Precision, Selection};
 use crate::query::{
     HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, Region, Samples, Sgd, SpecificationQuery, StabilityQuery,

@@ -3,10 +3,10 @@
 //! Data, regions and limits are not looked at: a question that can be asked may still find no answer.
 
 use super::error::QueryError;
-use crate::bounds::{Propagator, Semantics};
-use crate::checker::MOST_TIGHTNESS_OUTPUTS;
-use crate::form::{Form, Segment, SortForm};
-use crate::onnx::Model;
+use crate::kernel::lipschitz::form::{Form, Segment, SortForm};
+use crate::kernel::model::onnx::Model;
+use crate::kernel::region::MOST_TIGHTNESS_OUTPUTS;
+use crate::kernel::region::bounds::{Propagator, Semantics};
 use crate::pass::derivatives::{Circuit, Loss, Parameters, Selection};
 use crate::pass::lipschitz::MOST_FUNCTIONALS;
 

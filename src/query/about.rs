@@ -10,7 +10,7 @@ use super::question::{
     HessianTraceQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd, SpecificationQuery,
     TightnessQuery,
 };
-use crate::certificate::{
+use crate::kernel::proof::{
     Bits, Bundle, Claim, ClaimKind, Domain, FileIdentity, HessianTraceClaim, LipschitzClaim, Objective, RobustnessClaim,
     Semantics, SpecificationClaim, StabilityClaim, TightnessClaim,
 };

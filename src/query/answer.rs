@@ -10,9 +10,10 @@ use super::objective::Setting;
 use super::question::{HessianTraceQuery, InverseHessianQuery, Query};
 use super::subjects::Subjects;
 use super::{curvature, inverse, lipschitz, robustness, specification, tightness};
-use crate::certificate::{Bundle, Certificate, Claim, Run};
-use crate::checker::{Files, identity};
-use crate::data::DataError;
+use crate::kernel::check::identity;
+use crate::kernel::proof::Files;
+use crate::kernel::proof::{Bundle, Certificate, Claim, Run};
+use crate::kernel::read::data::DataError;
 
 /// What was found. Nothing of it is proved before the checker says so.
 #[derive(Debug)]

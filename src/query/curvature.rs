@@ -9,9 +9,9 @@ use super::limits::{Limits, Watch};
 use super::objective::Setting;
 use super::question::{ObjectiveQuery, Sgd, StabilityQuery};
 use super::subjects::Subjects;
-use crate::certificate::{Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, LossName, Semantics};
-use crate::checker::MAX_ORDER;
 use crate::deadline::Deadline;
+use crate::kernel::curvature::MAX_ORDER;
+use crate::kernel::proof::{Assurance, Claim, ClaimKind, CurvatureMatrix, Domain, LossName, Semantics};
 use crate::pass::derivatives::{Objective, Precision, Real};
 use crate::pass::hessian::{Analysis, HessianError, HessianOptions, Verdict, analyse, stability_claim, trace_claim};
 

@@ -4,18 +4,20 @@ use std::path::PathBuf;
 
 use super::answer::Outcome;
 use super::patch::PatchError;
-use crate::bounds::{BoundsError, RegionError};
-use crate::checker::{CurvatureRefusal, MAX_CLAIMS, MAX_ORDER, RegionRefusal};
-use crate::data::DataError;
-use crate::ir::EvaluationError;
-use crate::onnx::LoadError;
+use crate::kernel::check::MAX_CLAIMS;
+use crate::kernel::curvature::{CurvatureRefusal, MAX_ORDER};
+use crate::kernel::model::ir::EvaluationError;
+use crate::kernel::model::onnx::LoadError;
+use crate::kernel::read::data::DataError;
+use crate::kernel::read::vnnlib::SpecificationError;
+use crate::kernel::region::RegionRefusal;
+use crate::kernel::region::bounds::{BoundsError, RegionError};
 use crate::pass::derivatives::{self, ParameterError};
 use crate::pass::hessian::HessianError;
 use crate::pass::ibp::TightnessError;
 use crate::pass::lipschitz::LipschitzError;
 use crate::pass::mfac::{CollectError, InverseError};
 use crate::pass::robustness::RobustnessError;
-use crate::vnnlib::SpecificationError;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]

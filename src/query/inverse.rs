@@ -10,13 +10,13 @@ use super::objective::Setting;
 use super::pruning::{is_cut_off, prune};
 use super::question::InverseHessianQuery;
 use super::subjects::Subjects;
-use crate::certificate::{
+use crate::deadline::Deadline;
+use crate::kernel::curvature::{CurvatureRefusal, prove_residual};
+use crate::kernel::proof::{
     Assurance, Bits, Claim, ClaimKind, CurvatureMatrix, Domain, FILE_LIMIT, InverseHessianClaim, InverseHessianWitness, Number,
     Semantics, Vector,
 };
-use crate::checker::{CurvatureRefusal, prove_residual};
-use crate::data::read_npy;
-use crate::deadline::Deadline;
+use crate::kernel::read::data::read_npy;
 use crate::pass::derivatives::{Objective, Precision, Real, Targets};
 use crate::pass::mfac::{CollectError, Influence, Inverse, Rows, collect};
 

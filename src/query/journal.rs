@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::QueryError;
-use crate::checker::Method;
-use crate::data::Problem;
 use crate::files;
+use crate::kernel::read::data::Problem;
+use crate::kernel::region::Method;
 use crate::pass::robustness::SampleOutcome;
 
 /// A journal larger than this is refused unread.

@@ -6,10 +6,12 @@ use super::figures::{Figures, LipschitzFigures};
 use super::limits::{Limits, Watch};
 use super::question::{LipschitzQuery, Region};
 use super::subjects::Subjects;
-use crate::bounds::{BoxRegion, Propagator};
-use crate::certificate::{Assurance, Claim, ClaimKind, Domain, Semantics, Vector};
-use crate::checker::{MAX_CLAIMS, Margins, RegionRefusal, enclosed_outputs, outputs_at};
-use crate::data::{Dataset, Npz, Source};
+use crate::kernel::check::MAX_CLAIMS;
+use crate::kernel::lipschitz::Margins;
+use crate::kernel::proof::{Assurance, Claim, ClaimKind, Domain, Semantics, Vector};
+use crate::kernel::read::data::{Dataset, Npz, Source};
+use crate::kernel::region::bounds::{BoxRegion, Propagator};
+use crate::kernel::region::{RegionRefusal, enclosed_outputs, outputs_at};
 use crate::pass::lipschitz::{self, LipschitzOptions, Question, certify};
 
 pub fn answer(subjects: &Subjects, query: &LipschitzQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {

@@ -4,9 +4,9 @@ use super::error::QueryError;
 use super::perturbed::identities;
 use super::question::ObjectiveQuery;
 use super::subjects::Subjects;
-use crate::certificate::{self, LossName};
-use crate::checker;
-use crate::data::Dataset;
+use crate::kernel::curvature;
+use crate::kernel::proof::{self, LossName};
+use crate::kernel::read::data::Dataset;
 use crate::pass::derivatives::{Circuit, Loss, Parameters, Samples, Targets};
 
 /// A mean loss over the samples of a question.
@@ -18,7 +18,7 @@ pub struct Setting<'a> {
     /// Whether a Softmax of the network belongs to the loss.
     pub softmax: bool,
     /// As claims say it.
-    pub identity: certificate::Objective,
+    pub identity: proof::Objective,
     pub dataset: Dataset,
 }
 
@@ -52,12 +52,12 @@ impl<'a> Setting<'a> {
         };
         let inputs = (0..count).flat_map(|sample| dataset.input(sample)).collect();
         let names: Vec<String> = parameters.list.iter().map(|parameter| parameter.name.clone()).collect();
-        let identity = certificate::Objective {
+        let identity = proof::Objective {
             data: identities(&dataset),
             // As many samples as bytes cannot be read.
             samples: u32::try_from(count).unwrap_or(u32::MAX),
             loss: query.loss,
-            scope: Some(checker::scope(dataset.len(), network, &model.tensors, &names)),
+            scope: Some(curvature::scope(dataset.len(), network, &model.tensors, &names)),
             parameters: names,
         };
         let circuit = Circuit::new(network, output, parameters)?;
@@ -71,8 +71,8 @@ impl<'a> Setting<'a> {
     pub fn checked(
         &self,
         passes: impl FnOnce(usize, usize) -> usize,
-    ) -> Result<checker::Objective<'a>, checker::CurvatureRefusal> {
+    ) -> Result<curvature::Objective<'a>, curvature::CurvatureRefusal> {
         let model = &self.subjects.model;
-        checker::Objective::from_data(&self.identity, self.dataset.clone(), &model.network, &model.tensors, passes)
+        curvature::Objective::from_data(&self.identity, self.dataset.clone(), &model.network, &model.tensors, passes)
     }
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use prost::Message;
 
-use crate::onnx::proto::{DataType, TensorProto};
-use crate::onnx::{ExternalData, ExternalError};
+use crate::kernel::model::onnx::proto::{DataType, TensorProto};
+use crate::kernel::model::onnx::{ExternalData, ExternalError};
 
 /// Why values cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -198,7 +198,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+    use crate::kernel::model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
 
     #[test]
     fn only_the_named_values_change() {

@@ -7,9 +7,9 @@ use super::error::QueryError;
 use super::figures::CleanAccuracy;
 use super::question::Samples;
 use super::subjects::Subjects;
-use crate::certificate::{FileIdentity, Perturbation, Semantics, digest_of};
-use crate::checker::Neighbourhoods;
-use crate::data::{DataError, Dataset};
+use crate::kernel::proof::{FileIdentity, Perturbation, Semantics, digest_of};
+use crate::kernel::read::data::{DataError, Dataset};
+use crate::kernel::region::Neighbourhoods;
 
 /// Labelled samples, all of which lie where perturbations may begin.
 pub struct Prepared {

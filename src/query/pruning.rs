@@ -8,7 +8,7 @@ use super::figures::{Computed, NoPoint, PrunedTensor, PruningFigures, PruningPoi
 use super::objective::Setting;
 use super::patch::{embed_external, patch_initializer};
 use crate::deadline::{Deadline, TimedOut};
-use crate::onnx::{Model, load_bytes};
+use crate::kernel::model::onnx::{Model, load_bytes};
 use crate::pass::derivatives::{Circuit, Objective, Parameter, Parameters, Real};
 use crate::pass::mfac::{Inverse, saliency};
 
@@ -33,7 +33,7 @@ pub fn prune<T: Real>(
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&i, &j| saliency[i].total_cmp(&saliency[j]).then(i.cmp(&j)));
     let before = objective.summary()?;
-    let bytes = setting.subjects.read(&setting.subjects.path, crate::onnx::MAX_MODEL_BYTES)?;
+    let bytes = setting.subjects.read(&setting.subjects.path, crate::kernel::model::onnx::MAX_MODEL_BYTES)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(QueryError::CompressedModel);
     }

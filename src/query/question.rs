@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{CurvatureMatrix, Kept, LossName, Norm, Perturbation, Semantics, Sorts};
+use crate::kernel::proof::{CurvatureMatrix, Kept, LossName, Norm, Perturbation, Semantics, Sorts};
 use crate::pass::derivatives::{Precision, Selection};
 use crate::pass::lipschitz::EngineChoice;
 

@@ -11,11 +11,11 @@ use super::limits::{Limits, Watch};
 use super::perturbed::{Prepared, clean_accuracy, identities};
 use super::question::RobustnessQuery;
 use super::subjects::Subjects;
-use crate::certificate::{
+use crate::kernel::proof::{
     Assurance, Claim, ClaimKind, Domain, Kept, LipschitzClaim, RobustnessClaim, RobustnessWitness, Vector, digest_of,
 };
-use crate::checker::Keeping;
-use crate::data::Dataset;
+use crate::kernel::read::data::Dataset;
+use crate::kernel::region::Keeping;
 use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
 
 /// Witnesses of falsified samples that a certificate holds, in numbers: a quarter of what a bundle may have.

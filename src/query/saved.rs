@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::certificate::{Bundle, Certificate, bundle_path};
 use crate::files;
+use crate::kernel::proof::{Bundle, Certificate, bundle_path};
 
 /// A file of a certificate that cannot be written.
 #[derive(Debug, thiserror::Error)]

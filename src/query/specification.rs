@@ -8,13 +8,13 @@ use super::figures::{Figures, SpecificationFigures, result_file};
 use super::limits::{Limits, Watch};
 use super::question::SpecificationQuery;
 use super::subjects::Subjects;
-use crate::bounds::{Hints, Slopes};
-use crate::certificate::{
+use crate::kernel::proof::{
     Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, Semantics, SlopesTarget, SpecificationClaim,
     SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
 };
+use crate::kernel::read::vnnlib::{InputBox, Specification, SpecificationError};
+use crate::kernel::region::bounds::{Hints, Slopes};
 use crate::pass::robustness::{Deployed, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
-use crate::vnnlib::{InputBox, Specification, SpecificationError};
 
 pub fn answer(subjects: &Subjects, query: &SpecificationQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();

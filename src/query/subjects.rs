@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::error::QueryError;
 use super::perturbed::copies;
 use super::question::Samples;
-use crate::certificate::FILE_LIMIT;
-use crate::checker::Files;
-use crate::data::{DataError, Dataset, Problem, Source};
 use crate::files;
-use crate::onnx::{LoadError, Model};
+use crate::kernel::model::onnx::{LoadError, Model};
+use crate::kernel::proof::FILE_LIMIT;
+use crate::kernel::proof::Files;
+use crate::kernel::read::data::{DataError, Dataset, Problem, Source};
 
 /// A model and the files beside it. What was given is used as it is; other files are read where they lie.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Subjects {
     /// # Errors
     /// [`LoadError`].
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        Ok(Self::new(path.to_owned(), crate::onnx::load(path)?))
+        Ok(Self::new(path.to_owned(), crate::kernel::model::onnx::load(path)?))
     }
 
     /// Takes a model that was loaded.

@@ -10,12 +10,12 @@ use super::limits::{Limits, Watch};
 use super::perturbed::{Prepared, clean_accuracy, identities};
 use super::question::TightnessQuery;
 use super::subjects::Subjects;
-use crate::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
-use crate::certificate::{
+use crate::deadline::Deadline;
+use crate::kernel::proof::{
     self, Assurance, Bits, Claim, ClaimKind, Domain, Norm, Number, Optimum, TightnessClaim, TightnessInterval, Vector,
 };
-use crate::checker::{Neighbourhoods, exact_boxes, is_certified, most_splits, stated_boxes, tightness_rows};
-use crate::deadline::Deadline;
+use crate::kernel::region::bounds::{BoxRegion, LinearBounds, Semantics, Splits, mean_tightness};
+use crate::kernel::region::{Neighbourhoods, exact_boxes, is_certified, most_splits, stated_boxes, tightness_rows};
 use crate::pass::ibp::{
     FoundEnd, PhaseSearch, PropagationTightness, SampleFigures, TightnessOptions, measure, predicted_tightness,
     propagation_invariance,
@@ -87,7 +87,7 @@ pub fn answer(subjects: &Subjects, query: &TightnessQuery, limits: &Limits, watc
         optima: ends.map(optimum).collect(),
         exact_rows,
         exact_samples,
-        descriptive: certificate::TightnessFigures {
+        descriptive: proof::TightnessFigures {
             propagation_tightness: mean(&figures, |figures| figures.at_sample.as_ref()),
             propagation_tightness_at_centre: mean(&figures, |figures| figures.at_centre.as_ref()),
             linear_tightness: mean(&figures, |figures| figures.linear.as_ref()),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{CheckedClaim, CheckedFile, duration};
-use crate::certificate::{Assurance, Certificate};
-use crate::onnx::Model;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::{Assurance, Certificate};
 use crate::query::figures::Figures;
 
 /// What the passes found and the checker established.

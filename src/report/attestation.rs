@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::audit::Audit;
-use crate::certificate::Assurance;
+use crate::kernel::proof::Assurance;
 use crate::policy::Status;
 
 /// The version of statements and of the predicate that are written.

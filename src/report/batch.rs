@@ -7,7 +7,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 
 use super::visible;
-use crate::certificate::Semantics;
+use crate::kernel::proof::Semantics;
 
 /// One row of a benchmark and what became of it.
 #[derive(Debug, Serialize)]

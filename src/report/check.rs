@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::visible;
-use crate::certificate::{Assurance, Bundle, Certificate, Claim, ClaimKind, Semantics};
-use crate::checker::{self, Checked};
 use crate::codes::{Coded, tagged};
+use crate::kernel::check::{self, Checked};
+use crate::kernel::proof::{Assurance, Bundle, Certificate, Claim, ClaimKind, Semantics};
 
 /// One certificate and what the checker says about it.
 #[derive(Debug, Serialize)]
@@ -88,8 +88,8 @@ pub struct CheckedClaim {
 }
 
 impl CheckedClaim {
-    fn new(claim: &Claim, bundle: &Bundle, verdict: &checker::Verdict) -> Self {
-        let checker::Verdict { assurance, time, .. } = *verdict;
+    fn new(claim: &Claim, bundle: &Bundle, verdict: &check::Verdict) -> Self {
+        let check::Verdict { assurance, time, .. } = *verdict;
         Self {
             id: claim.id.clone(),
             assurance,

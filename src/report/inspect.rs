@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::form::{Form, Segment, SortForm};
-use crate::onnx::Model;
+use crate::kernel::lipschitz::form::{Form, Segment, SortForm};
+use crate::kernel::model::onnx::Model;
 use crate::query::{Ability, abilities};
 
 /// What a model consists of and what can be certified about it.
@@ -56,7 +56,7 @@ struct GroupSummary {
 impl InspectReport {
     #[must_use]
     pub fn new(path: &Path, model: &Model) -> Self {
-        let port = |port: &crate::onnx::Port| Port { name: port.name.clone(), shape: port.shape.clone() };
+        let port = |port: &crate::kernel::model::onnx::Port| Port { name: port.name.clone(), shape: port.shape.clone() };
         let form = Form::new(&model.network, Segment::whole(&model.network), SortForm::Comparators);
         let (mut certifiable, mut not_certifiable) = (Vec::new(), Vec::new());
         for Ability { question, obstacle } in abilities(model) {

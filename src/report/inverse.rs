@@ -4,7 +4,7 @@ use std::fmt;
 
 use tabled::builder::Builder;
 
-use crate::certificate::CurvatureMatrix;
+use crate::kernel::proof::CurvatureMatrix;
 use crate::query::figures::{Computed, InverseFigures, PruningFigures};
 
 fn number(value: impl Into<Computed>) -> String {

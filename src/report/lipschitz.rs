@@ -4,11 +4,11 @@ use std::fmt;
 
 use tabled::builder::Builder;
 
-use crate::certificate::{Norm, Number};
+use crate::kernel::proof::{Norm, Number};
+use crate::kernel::sound::round::mul_up;
+use crate::kernel::sound::upper_decimal;
 use crate::pass::lipschitz::Engine;
 use crate::query::figures::{LipschitzBound, LipschitzFigures};
-use crate::sound::round::mul_up;
-use crate::sound::upper_decimal;
 
 /// Functionals that the text shows.
 const SHOWN: usize = 12;

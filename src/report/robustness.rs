@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use tabled::builder::Builder;
 
-use crate::certificate::{Kept, Norm, Semantics};
+use crate::kernel::proof::{Kept, Norm, Semantics};
 use crate::query::figures::RobustnessFigures;
 
 impl fmt::Display for RobustnessFigures {

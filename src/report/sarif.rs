@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::audit::{Audit, CertificateSection, ClaimSection, ModelSection, RuleOutcome};
 use super::visible;
-use crate::certificate::digest_of;
 use crate::codes;
+use crate::kernel::proof::digest_of;
 use crate::policy::Status;
 
 /// The audit as a SARIF log.

@@ -1,6 +1,6 @@
 //! The data of a Lipschitz program, as every engine sees it: plain `f64` rows.
 
-use crate::sound::round::sum_up;
+use crate::kernel::sound::round::sum_up;
 
 /// The norm of the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use ndarray_npy::ReadNpyExt;
-use nnverify::bounds::{BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Semantics, Subproblem};
-use nnverify::onnx::load;
+use nnverify::kernel::model::onnx::load;
+use nnverify::kernel::region::bounds::{
+    BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Semantics, Subproblem,
+};
 use nnverify::pass::bounds::{Effort, optimise};
 use serde_json::Value;
 

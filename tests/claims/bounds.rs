@@ -15,13 +15,13 @@ use std::path::Path;
 
 use crate::common::tiny::{Tiny, tensor};
 use crate::common::zoo::{array, npz, zoo};
-use nnverify::bounds::{
+use nnverify::kernel::model::ir::{Network, evaluate};
+use nnverify::kernel::model::onnx::proto::{AttributeProto, AttributeType, DataType, ModelProto};
+use nnverify::kernel::model::onnx::{load, load_bytes};
+use nnverify::kernel::region::bounds::{
     BoundsError, BoxRegion, Hints, Interval, LinearBounds, LinearRows, Loops, Phases, Reason, Refinement, Region, Semantics,
     interval_bounds,
 };
-use nnverify::ir::{Network, evaluate};
-use nnverify::onnx::proto::{AttributeProto, AttributeType, DataType, ModelProto};
-use nnverify::onnx::{load, load_bytes};
 use prost::Message;
 use serde_json::Value;
 
@@ -204,7 +204,7 @@ impl Random {
 /// Sign and floor: where rounding can carry an argument over a jump, both sides are in the box.
 #[test]
 fn jumps_are_paid_for() {
-    use nnverify::ir::{Binary, Function, NetworkBuilder, Op, Tensor};
+    use nnverify::kernel::model::ir::{Binary, Function, NetworkBuilder, Op, Tensor};
     let network = |function: Function| {
         let mut b = NetworkBuilder::new();
         let x = b.push("x", "", Op::Input, &[], vec![1]).unwrap();

@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ndarray_npy::NpzReader;
-use nnverify::certificate::{Certificate, ClaimKind, Number};
 use nnverify::deadline::Deadline;
-use nnverify::onnx::{Model, load};
+use nnverify::kernel::model::onnx::{Model, load};
+use nnverify::kernel::proof::{Certificate, ClaimKind, Number};
 use nnverify::pass::derivatives::{Circuit, Loss, Objective, Panels, Parameters, Precision, Samples, Selection, Targets, dot};
 use nnverify::pass::hessian::flatness::ParameterNorms;
 use nnverify::pass::hessian::gram::Gram;

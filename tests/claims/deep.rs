@@ -1,9 +1,10 @@
 //! Deep MaxMin networks: their rows pass through every layer, so only rows in double-double arithmetic keep the
 //! certificates tight. The loss is measured against the interior point's own optimum.
 
-use nnverify::certificate::{Assurance, Bundle, Claim, ClaimKind, Domain, Norm, Semantics};
-use nnverify::checker::{Evidence, Files, check_claim};
-use nnverify::ir::{Binary, Network, NetworkBuilder, NodeId, Op, Source, Tensor};
+use nnverify::kernel::check::check_claim;
+use nnverify::kernel::model::ir::{Binary, Network, NetworkBuilder, NodeId, Op, Source, Tensor};
+use nnverify::kernel::proof::{Assurance, Bundle, Claim, ClaimKind, Domain, Norm, Semantics};
+use nnverify::kernel::proof::{Evidence, Files};
 use nnverify::pass::lipschitz::{EngineChoice, LipschitzOptions, Outcome, Question, certify};
 
 /// Uniform numbers in (−1, 1), the same everywhere.

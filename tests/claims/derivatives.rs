@@ -2,14 +2,14 @@
 //! are computed in double-double enclosures: gradients, Hessian- and Gauss–Newton-products in `f64` and `f32`, and the
 //! enclosed rows that the checker rests on.
 
-use nnverify::checker::Reverse;
 use nnverify::deadline::Deadline;
-use nnverify::ir::{
+use nnverify::kernel::curvature::Reverse;
+use nnverify::kernel::model::ir::{
     Binary, ConvAxis, ConvGeometry, Function, Network, NetworkBuilder, NodeId, Op, Reduction, Source, Tensor, Values,
 };
-use nnverify::onnx::StoredConstant;
+use nnverify::kernel::model::onnx::StoredConstant;
+use nnverify::kernel::sound::Enclosure;
 use nnverify::pass::derivatives::{Circuit, Loss, Objective, Parameter, Parameters, Real, Samples, Targets, dot};
-use nnverify::sound::Enclosure;
 
 /// What stands in the middle of the network.
 enum Middle {

@@ -18,13 +18,13 @@ use std::process::Command;
 
 use crate::common::{check, identity, repository};
 use nnverify::autodiff::Linearisation;
-use nnverify::certificate::{
+use nnverify::kernel::model::implicit::SCHEMA;
+use nnverify::kernel::model::ir::{Network, Values, evaluate};
+use nnverify::kernel::model::onnx::{Model, load, load_bytes};
+use nnverify::kernel::proof::{
     Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, Inequality, Norm, Number, Semantics, Vector,
 };
-use nnverify::data::Dataset;
-use nnverify::implicit::SCHEMA;
-use nnverify::ir::{Network, Values, evaluate};
-use nnverify::onnx::{Model, load, load_bytes};
+use nnverify::kernel::read::data::Dataset;
 use nnverify::pass::lipschitz::{EngineChoice, LipschitzError, LipschitzOptions, Outcome, Question, certify};
 use serde_json::{Value, json};
 
@@ -235,14 +235,14 @@ fn altered_certificates_are_refused() {
     let outcome = find(&model, Norm::L2, EngineChoice::InteriorPoint).unwrap();
     let original = claim(&outcome);
     assert!(accepted(&model, original.clone()));
-    let altered = |alter: &dyn Fn(&mut nnverify::certificate::LipschitzClaim)| {
+    let altered = |alter: &dyn Fn(&mut nnverify::kernel::proof::LipschitzClaim)| {
         let mut claim = original.clone();
         let ClaimKind::Lipschitz(lipschitz) = &mut claim.kind else { panic!("another kind") };
         alter(lipschitz);
         accepted(&model, claim)
     };
     let values = |vector: &Vector| Bundle::default().resolve(vector).unwrap();
-    let inequality = |lipschitz: &mut nnverify::certificate::LipschitzClaim, change: &dyn Fn(&mut Inequality)| {
+    let inequality = |lipschitz: &mut nnverify::kernel::proof::LipschitzClaim, change: &dyn Fn(&mut Inequality)| {
         change(lipschitz.witness.inequality.as_mut().unwrap());
     };
     assert!(!altered(&|l| l.well_posed = false));

@@ -13,9 +13,9 @@
 use std::path::Path;
 
 use crate::common;
-use nnverify::certificate::{Certificate, ClaimKind, Kept, RobustnessClaim, Size};
-use nnverify::data::{Dataset, write_npy};
-use nnverify::onnx::proto::ModelProto;
+use nnverify::kernel::model::onnx::proto::ModelProto;
+use nnverify::kernel::proof::{Certificate, ClaimKind, Kept, RobustnessClaim, Size};
+use nnverify::kernel::read::data::{Dataset, write_npy};
 use prost::Message;
 use serde_json::Value;
 
@@ -50,14 +50,15 @@ fn folder() -> tempfile::TempDir {
     let logits = graph.output[0].name.clone();
     let weights = (0..10).map(|class| [-1.0, 1.0].get(class).copied().unwrap_or(0.0)).collect();
     graph.initializer.push(common::tiny::tensor("difference.weight", &[10, 1], weights));
-    graph.node.push(nnverify::onnx::proto::NodeProto {
+    graph.node.push(nnverify::kernel::model::onnx::proto::NodeProto {
         input: vec![logits, "difference.weight".into()],
         output: vec!["difference".into()],
         name: "difference".into(),
         op_type: "MatMul".into(),
         ..Default::default()
     });
-    graph.output = vec![nnverify::onnx::proto::ValueInfoProto { name: "difference".into(), ..graph.output[0].clone() }];
+    graph.output =
+        vec![nnverify::kernel::model::onnx::proto::ValueInfoProto { name: "difference".into(), ..graph.output[0].clone() }];
     graph.output[0].r#type = None;
     std::fs::write(folder.join("two.onnx"), model.encode_to_vec()).unwrap();
     let data = Dataset::open(&folder.join("digits_test.npz"), None).unwrap();

@@ -13,7 +13,7 @@
 use crate::common;
 use std::path::Path;
 
-use nnverify::certificate::{LipschitzClaim, Number, Sorts};
+use nnverify::kernel::proof::{LipschitzClaim, Number, Sorts};
 use nnverify::pass::lipschitz::{LipschitzOptions, Outcome};
 use serde_json::Value;
 

@@ -4,10 +4,11 @@
 //! 80 networks by default, as many as `NNVERIFY_CAMPAIGN` says otherwise.
 
 use nnverify::autodiff::Linearisation;
-use nnverify::bounds::BoxRegion;
-use nnverify::certificate::{Assurance, Bundle, Claim, ClaimKind, Domain, Norm, Semantics, Vector};
-use nnverify::checker::{Evidence, Files, check_claim};
-use nnverify::ir::{Binary, Function, Network, NetworkBuilder, NodeId, Op, Reduction, Source, Tensor, Values};
+use nnverify::kernel::check::check_claim;
+use nnverify::kernel::model::ir::{Binary, Function, Network, NetworkBuilder, NodeId, Op, Reduction, Source, Tensor, Values};
+use nnverify::kernel::proof::{Assurance, Bundle, Claim, ClaimKind, Domain, Norm, Semantics, Vector};
+use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::region::bounds::BoxRegion;
 use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 
 /// Relative slack for what the attack itself rounds.

@@ -11,12 +11,13 @@
 
 use assert_cmd::Command;
 use nnverify::autodiff::Linearisation;
-use nnverify::bounds::BoxRegion;
-use nnverify::certificate::{
+use nnverify::kernel::check::check_claim;
+use nnverify::kernel::model::ir::{Binary, Function, Network, NetworkBuilder, Op, Source, Tensor, Values};
+use nnverify::kernel::proof::{
     Assurance, Bundle, Claim, ClaimKind, Domain, Inequality, LipschitzClaim, Norm, Number, Semantics, Vector,
 };
-use nnverify::checker::{Evidence, Files, check_claim};
-use nnverify::ir::{Binary, Function, Network, NetworkBuilder, Op, Source, Tensor, Values};
+use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::region::bounds::BoxRegion;
 use nnverify::pass::lipschitz::{EngineChoice, LipschitzOptions, Outcome, Question, certify};
 use serde_json::Value;
 
@@ -348,7 +349,7 @@ fn altered_witnesses_are_refused() {
     });
     refused("another functional's witness", &|claim| {
         let last = claim.functionals.len() - 1;
-        claim.functionals[last].functional = nnverify::certificate::Functional { plus: 7, minus: None };
+        claim.functionals[last].functional = nnverify::kernel::proof::Functional { plus: 7, minus: None };
     });
     refused("an inequality for ℓ2", &|claim| claim.witness.inequality = Some(claim.witness.columns[0].clone()));
     refused("an inequality for ℓ∞", &|claim| {

@@ -9,15 +9,16 @@
 //! | `saturated_float32_networks_on_a_box` | an ordinary ONNX file on a box where its activation is flat; what is true of such files is certified |
 
 use crate::common::{check, identity, shared, tiny};
-use nnverify::bounds::BoxRegion;
-use nnverify::certificate::{
+use nnverify::kernel::check::{ClaimRefusal, Refusal};
+use nnverify::kernel::lipschitz::LipschitzRefusal;
+use nnverify::kernel::model::implicit::SCHEMA;
+use nnverify::kernel::model::ir::evaluate;
+use nnverify::kernel::model::onnx::{Model, load, load_bytes};
+use nnverify::kernel::proof::{
     Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, Functional, FunctionalBound, Inequality, LipschitzClaim,
     LipschitzWitness, Norm, Number, Part, PartProof, Semantics, Sorts, Vector,
 };
-use nnverify::checker::{ClaimRefusal, LipschitzRefusal, Refusal};
-use nnverify::implicit::SCHEMA;
-use nnverify::ir::evaluate;
-use nnverify::onnx::{Model, load, load_bytes};
+use nnverify::kernel::region::bounds::BoxRegion;
 use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 use serde_json::json;
 

@@ -15,9 +15,9 @@
 use crate::common;
 use std::path::Path;
 
-use nnverify::certificate::{Norm, Sorts};
-use nnverify::ir::{Function, Network, NetworkBuilder, NodeId, Op, Tensor, Values};
-use nnverify::onnx::load;
+use nnverify::kernel::model::ir::{Function, Network, NetworkBuilder, NodeId, Op, Tensor, Values};
+use nnverify::kernel::model::onnx::load;
+use nnverify::kernel::proof::{Norm, Sorts};
 use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 use nnverify::solver::{ClarabelOptions, MatrixInequality, SparseSymmetric, solve};
 use onnx_protobuf::ModelProto;
@@ -158,7 +158,7 @@ fn paper(layers: &[Matrix], activation: &Activation, limit: Option<f64>) -> f64 
 fn layers(network: &Network) -> Vec<Matrix> {
     let constants = Values::<f64>::constants(network).unwrap();
     let products = network.nodes().iter().filter(|node| node.op == Op::MatMul && node.variable);
-    let of_product = |node: &nnverify::ir::Node| {
+    let of_product = |node: &nnverify::kernel::model::ir::Node| {
         let (left, right) = (node.operands[0], node.operands[1]);
         let (by_columns, weights) = if network.node(left).variable { (true, right) } else { (false, left) };
         let shape = &network.node(weights).shape;
@@ -284,7 +284,7 @@ fn with_free_s_and_p_it_comes_down_to_ours() {
         let u = draft.linear(signal, &along);
         let size = draft.0.push("abs", "", Op::Function(Function::Abs), &[u], vec![1, 1, width / 2]).unwrap();
         let (kept, moved) = (draft.linear(signal, &rest), draft.linear(size, &back));
-        draft.0.push("sum", "", Op::Binary(nnverify::ir::Binary::Add), &[kept, moved], vec![1, 1, width]).unwrap()
+        draft.0.push("sum", "", Op::Binary(nnverify::kernel::model::ir::Binary::Add), &[kept, moved], vec![1, 1, width]).unwrap()
     });
     let activation = Activation { groups: neighbours, size: 2, preserved: Preserved::Rows(vec![p; 3]) };
     below += compare("Householder", &layers, &activation, &reflected);

@@ -11,11 +11,11 @@
 use crate::common;
 use std::path::{Path, PathBuf};
 
-use nnverify::certificate::{
+use nnverify::kernel::check::check;
+use nnverify::kernel::proof::{
     Bundle, Certificate, Claim, ClaimKind, CurvatureMatrix, Kept, LossName, Norm, Perturbation, Semantics, Size,
 };
-use nnverify::checker::check;
-use nnverify::data::{Dataset, Targets};
+use nnverify::kernel::read::data::{Dataset, Targets};
 use nnverify::pass::derivatives::{Precision, Selection};
 use nnverify::query::{
     Answer, HessianTraceQuery, InverseHessianQuery, Limits, LipschitzQuery, Named, ObjectiveQuery, Outcome, Query, QueryError,

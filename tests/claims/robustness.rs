@@ -13,9 +13,10 @@
 use crate::common;
 use std::path::Path;
 
-use nnverify::certificate::{Certificate, ClaimKind, Norm, Number, RobustnessClaim};
-use nnverify::checker::{Evidence, Files, check_claim};
-use nnverify::data::{Dataset, write_npy};
+use nnverify::kernel::check::check_claim;
+use nnverify::kernel::proof::{Certificate, ClaimKind, Norm, Number, RobustnessClaim};
+use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::read::data::{Dataset, write_npy};
 use serde_json::Value;
 
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
@@ -63,8 +64,8 @@ fn every_sample_is_decided_and_the_certificate_checks() {
     assert!(code == 0 && out.contains(&format!("of the first 40 of 200 samples, {robust} are robust for ℓ∞ ε = 0.02")), "{out}");
     // A larger ε than was proved, with the digest made right.
     let text = std::fs::read(folder.join(certificate)).unwrap();
-    let mut forged = nnverify::certificate::Certificate::from_json(&text).unwrap();
-    let nnverify::certificate::ClaimKind::Robustness(claim) = &mut forged.claims[0].kind else { panic!() };
+    let mut forged = nnverify::kernel::proof::Certificate::from_json(&text).unwrap();
+    let nnverify::kernel::proof::ClaimKind::Robustness(claim) = &mut forged.claims[0].kind else { panic!() };
     claim.perturbation.epsilon = "0.2".into();
     let (forged, bundle) = forged.seal();
     nnverify::query::write_certificate(&forged, &bundle, &folder.join(certificate)).unwrap();
@@ -169,7 +170,7 @@ fn lipschitz_margins_prove_what_other_bounds_do_not() {
         assert!(!line.ends_with(",robust,lipschitz") || *radius > 0.2499, "{line}: {radius}");
     }
 
-    let model = nnverify::onnx::load(&folder.join("digits_relu.onnx")).unwrap();
+    let model = nnverify::kernel::model::onnx::load(&folder.join("digits_relu.onnx")).unwrap();
     let (certificate, bundle) = Certificate::read(&folder.join("digits_relu.certificate.json")).unwrap();
     let mut files = Files::default();
     files.add("digits_test.npz", std::fs::read(folder.join("digits_test.npz")).unwrap());
@@ -215,9 +216,9 @@ fn float32_is_another_question() {
     // A witness that is no float32 number is none.
     let mut forged = Certificate::from_json(&std::fs::read(folder.join("f.json")).unwrap()).unwrap();
     let ClaimKind::Robustness(claim) = &mut forged.claims[0].kind else { panic!() };
-    let nnverify::certificate::Vector::Inline(points) = &mut claim.witness.points else { panic!("bundled") };
+    let nnverify::kernel::proof::Vector::Inline(points) = &mut claim.witness.points else { panic!("bundled") };
     let inside = points.iter().position(|x| x.value() > 0.2 && x.value() < 0.8).unwrap();
-    points[inside] = nnverify::certificate::Bits::of(points[inside].value() + 1e-12);
+    points[inside] = nnverify::kernel::proof::Bits::of(points[inside].value() + 1e-12);
     let (forged, bundle) = forged.seal();
     nnverify::query::write_certificate(&forged, &bundle, &folder.join("f.json")).unwrap();
     assert_eq!(run(folder, &check).0, 4);
@@ -230,9 +231,9 @@ fn float32_is_another_question() {
     for (name, value) in [("scale", 16_777_216.0), ("one", 1.0), ("half", 0.5)] {
         tiny.graph().initializer.push(common::tiny::tensor(name, &[1, 1], vec![value]));
     }
-    let axis = nnverify::onnx::proto::AttributeProto {
+    let axis = nnverify::kernel::model::onnx::proto::AttributeProto {
         name: "axis".into(),
-        r#type: nnverify::onnx::proto::AttributeType::Int.into(),
+        r#type: nnverify::kernel::model::onnx::proto::AttributeType::Int.into(),
         i: Some(1),
         ..Default::default()
     };
@@ -253,7 +254,7 @@ fn float32_is_another_question() {
     assert!(code != 0 && counts(&self::section(&out))[0] == 0, "{out} {error}");
     // Nor does a claim about real numbers become one about float32 by saying so.
     let mut forged = real_claim;
-    forged.claims[0].semantics = nnverify::certificate::Semantics::Float32;
+    forged.claims[0].semantics = nnverify::kernel::proof::Semantics::Float32;
     let (forged, bundle) = forged.seal();
     nnverify::query::write_certificate(&forged, &bundle, &folder.join("c.certificate.json")).unwrap();
     let check = ["check", "c.certificate.json", "--model", "c.onnx", "--file", "x.npy", "--file", "y.npy"];

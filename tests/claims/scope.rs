@@ -7,16 +7,17 @@
 //! | layout, channels | values go to the places that were meant |
 
 use crate::common::tiny::{self, Tiny, tensor};
-use nnverify::certificate::{
+use nnverify::kernel::check::{ClaimRefusal, Refusal, check_claim};
+use nnverify::kernel::curvature::{CurvatureRefusal, Objective, scope};
+use nnverify::kernel::model::onnx::proto::{AttributeProto, AttributeType, DataType, TensorProto};
+use nnverify::kernel::model::onnx::{Model, load_bytes};
+use nnverify::kernel::proof::{
     Assurance, Bundle, Claim, ClaimKind, Domain, FileIdentity, LossName, Objective as Stated, Scope, Semantics,
     SpecificationClaim, SpecificationWitness, Verdict, digest_of,
 };
-use nnverify::checker::{
-    ClaimRefusal, Content, CurvatureRefusal, Evidence, Files, Objective, Refusal, RegionRefusal, check_claim, scope,
-};
-use nnverify::data::{Array, Dataset, Values};
-use nnverify::onnx::proto::{AttributeProto, AttributeType, DataType, TensorProto};
-use nnverify::onnx::{Model, load_bytes};
+use nnverify::kernel::proof::{Content, Evidence, Files};
+use nnverify::kernel::read::data::{Array, Dataset, Values};
+use nnverify::kernel::region::RegionRefusal;
 
 fn data(samples: usize, inputs: usize, outputs: usize) -> Dataset {
     let numbers = |count: usize| (0..count).map(|i| (i as f64 * 0.7).sin()).collect();
@@ -147,8 +148,8 @@ fn a_specification_is_vacuous_exactly_where_the_claim_says_so() {
 /// Channels are counted along the axis that is stated, or along axis 1, never along another that happens to fit.
 #[test]
 fn channels_are_counted_along_the_stated_axis() {
-    use nnverify::certificate::{Norm, Perturbation};
-    use nnverify::checker::Neighbourhoods;
+    use nnverify::kernel::proof::{Norm, Perturbation};
+    use nnverify::kernel::region::Neighbourhoods;
     let means = |count: usize, axis: Option<u32>| Perturbation {
         norm: Norm::Linf,
         epsilon: "1/255".into(),

@@ -13,13 +13,13 @@
 //! `NNVERIFY_CAMPAIGN` says how many points each of the first three is to have; by default they are some ten thousand.
 
 use dashu::rational::RBig;
-use nnverify::bounds::{
-    BoundsError, BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Semantics, Slopes,
-    interval_bounds,
-};
-use nnverify::ir::{
+use nnverify::kernel::model::ir::{
     Arithmetic, Binary, ConvAxis, ConvGeometry, Function, Network, NetworkBuilder, NodeId, Op, Reduction, Source, Tensor, Values,
     evaluate,
+};
+use nnverify::kernel::region::bounds::{
+    BoundsError, BoxRegion, Hints, LinearBounds, LinearRows, Loops, Phases, Refinement, Region, Semantics, Slopes,
+    interval_bounds,
 };
 
 /// splitmix64

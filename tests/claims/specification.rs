@@ -14,13 +14,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nnverify::bounds::{BoxRegion, Hints};
-use nnverify::certificate::Semantics;
-use nnverify::checker::{Content, Refuter, RegionRefusal};
-use nnverify::ir::{Binary, Function, Network, NetworkBuilder, Op, Tensor};
-use nnverify::onnx::load;
+use nnverify::kernel::model::ir::{Binary, Function, Network, NetworkBuilder, Op, Tensor};
+use nnverify::kernel::model::onnx::load;
+use nnverify::kernel::proof::Content;
+use nnverify::kernel::proof::Semantics;
+use nnverify::kernel::read::vnnlib::Specification;
+use nnverify::kernel::region::bounds::{BoxRegion, Hints};
+use nnverify::kernel::region::{Refuter, RegionRefusal};
 use nnverify::pass::robustness::{SpecificationOptions, SpecificationVerdict, verify_specification};
-use nnverify::vnnlib::Specification;
 use rayon::prelude::*;
 
 /// Benchmark, model, specification, expected verdict.

@@ -12,18 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::tiny::Tiny;
-use nnverify::bounds::{BoxRegion, Hints, Loops};
-use nnverify::certificate::{
+use nnverify::kernel::check::check_claim;
+use nnverify::kernel::model::ir::{Function, Network, NetworkBuilder, Op, Source, evaluate};
+use nnverify::kernel::model::onnx::{Model, load_bytes};
+use nnverify::kernel::proof::{
     Assurance, Bundle, Claim, ClaimKind, Domain, FileIdentity, Semantics, SpecificationClaim, SpecificationWitness, Splits,
     Vector, Verdict, digest_of,
 };
-use nnverify::checker::{
-    ALTERNATIVES, COMBINED, Content, Evidence, Files, LEAF, MULTIPLIERS, PHASE, Refuter, RegionRefusal, SLOPES, check_claim,
-};
-use nnverify::ir::{Function, Network, NetworkBuilder, Op, Source, evaluate};
-use nnverify::onnx::{Model, load_bytes};
+use nnverify::kernel::proof::{Content, Evidence, Files};
+use nnverify::kernel::read::vnnlib::{Clause, Specification};
+use nnverify::kernel::region::bounds::{BoxRegion, Hints, Loops};
+use nnverify::kernel::region::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, PHASE, Refuter, RegionRefusal, SLOPES};
 use nnverify::pass::robustness::{SpecificationOptions, SpecificationVerdict, verify_specification};
-use nnverify::vnnlib::{Clause, Specification};
 
 const INPUTS: usize = 60;
 
@@ -202,8 +202,9 @@ fn random_tree(network: &Network, unstable: &[(usize, usize)], clauses: &[Arc<Cl
             }
         }
     }
-    let relu = |id: &nnverify::ir::NodeId| network.node(*id).op == Op::Function(Function::Relu);
-    let elements = |id: nnverify::ir::NodeId| (0..network.node(id).size()).map(move |element| (id.index(), element));
+    let relu = |id: &nnverify::kernel::model::ir::NodeId| network.node(*id).op == Op::Function(Function::Relu);
+    let elements =
+        |id: nnverify::kernel::model::ir::NodeId| (0..network.node(id).size()).map(move |element| (id.index(), element));
     let all = network.ids().filter(relu).flat_map(elements).collect();
     let relus = Relus { all, unstable: unstable.to_vec() };
     let mut path = (Vec::new(), vec![None; clauses.len()], Vec::new());

@@ -13,11 +13,11 @@
 use crate::common;
 use std::path::Path;
 
-use nnverify::bounds::{BoxRegion, Extent, LinearBounds, Semantics, Splits};
-use nnverify::certificate::{Bits, ClaimKind, End, Number, Optimum, TightnessClaim, Vector};
-use nnverify::checker::{LEAF, PHASE};
 use nnverify::deadline::Deadline;
-use nnverify::onnx::load;
+use nnverify::kernel::model::onnx::load;
+use nnverify::kernel::proof::{Bits, ClaimKind, End, Number, Optimum, TightnessClaim, Vector};
+use nnverify::kernel::region::bounds::{BoxRegion, Extent, LinearBounds, Semantics, Splits};
+use nnverify::kernel::region::{LEAF, PHASE};
 use nnverify::pass::ibp::{PhaseSearch, PropagationTightness, SampleFigures, TightnessOptions, measure, propagation_invariance};
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ fn phases_find_the_smallest_boxes() {
     let reference = object(&common::repository("tests/data/optimal.json"));
     let model = load(&common::repository("models/digits_relu.onnx")).unwrap();
     let prepared = LinearBounds::new(&model.network, Semantics::Real).unwrap();
-    let data = nnverify::data::Dataset::open(&common::repository("models/digits_test.npz"), None).unwrap();
+    let data = nnverify::kernel::read::data::Dataset::open(&common::repository("models/digits_test.npz"), None).unwrap();
     let mut found = 0;
     for case in reference["samples"].as_array().unwrap() {
         let index = case["sample"].as_u64().unwrap() as usize;
@@ -173,7 +173,7 @@ fn phases_find_the_smallest_boxes() {
         let options = TightnessOptions { elided: true, splits: Splits(0), phases };
         let figures = measure(&prepared, &samples, options, &|| ()).unwrap().remove(0);
         optima(&index.to_string(), &figures, &numbers(&case["lower"]), &numbers(&case["upper"]), true);
-        assert_eq!(nnverify::checker::exact_boxes(std::slice::from_ref(&figures.extents)), (9, 1), "{index}");
+        assert_eq!(nnverify::kernel::region::exact_boxes(std::slice::from_ref(&figures.extents)), (9, 1), "{index}");
         found += figures.ends.len();
         for extent in &figures.extents {
             let tightness = extent.tightness().unwrap();
@@ -223,7 +223,7 @@ fn the_program_claims_what_the_checker_proves() {
     assert_eq!(code, 0, "{out}{error}");
     assert!(out.contains("mean tightness"), "{out}");
     // What says too much: with a digest of its own the certificate is whole, and refused for what it says.
-    let (whole, bundle) = nnverify::certificate::Certificate::read(&file).unwrap();
+    let (whole, bundle) = nnverify::kernel::proof::Certificate::read(&file).unwrap();
     let forge = |change: &dyn Fn(&mut TightnessClaim)| {
         let mut forged = whole.clone();
         let ClaimKind::Tightness(claim) = &mut forged.claims[0].kind else { panic!("another kind") };
@@ -296,7 +296,7 @@ fn a_point_is_tight() {
         assert_eq!(run(&check).0, 0);
     }
     let path = folder.path().join("c.json");
-    let (mut certificate, bundle) = nnverify::certificate::Certificate::read(&path).unwrap();
+    let (mut certificate, bundle) = nnverify::kernel::proof::Certificate::read(&path).unwrap();
     match &mut certificate.claims[0].kind {
         ClaimKind::Tightness(claim) => claim.perturbation.epsilon = "1e-30".into(),
         other => panic!("{other:?}"),
@@ -322,10 +322,10 @@ fn one_output_has_no_margins() {
     let (code, out) = run(&["m.onnx", "--tightness", "--data", "d.csv", "--eps", "0.1", "--certificate", "c.json"]);
     assert!(code == 0 && out.contains("outputs") && !out.contains("robust by intervals"), "{out}");
     let path = folder.path().join("c.json");
-    let (mut certificate, bundle) = nnverify::certificate::Certificate::read(&path).unwrap();
+    let (mut certificate, bundle) = nnverify::kernel::proof::Certificate::read(&path).unwrap();
     assert!(bundle.is_empty());
     match &mut certificate.claims[0].kind {
-        nnverify::certificate::ClaimKind::Tightness(claim) => (claim.elided, claim.certified) = (true, Some(0)),
+        nnverify::kernel::proof::ClaimKind::Tightness(claim) => (claim.elided, claim.certified) = (true, Some(0)),
         other => panic!("{other:?}"),
     }
     let (certificate, bundle) = certificate.seal();

@@ -12,11 +12,11 @@
 
 use crate::common;
 use assert_cmd::Command;
-use nnverify::certificate::{
+use nnverify::kernel::model::onnx::{Model, load_bytes};
+use nnverify::kernel::proof::{
     Assurance, Bits, Bundle, Certificate, ClaimKind, ExternalFile, Inequality, LipschitzClaim, Norm, Number, PartProof, Rounding,
     Vector, bundle_path, digest_of,
 };
-use nnverify::onnx::{Model, load_bytes};
 use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 use serde_json::Value;
 
@@ -532,7 +532,7 @@ fn forged_identities(original: &Original) -> Vec<(String, Vec<u8>)> {
 /// The model with the weights of its last layer scaled.
 fn scaled(bytes: &[u8], factor: f32) -> Vec<u8> {
     use prost::Message;
-    let mut model = nnverify::onnx::proto::ModelProto::decode(bytes).unwrap();
+    let mut model = nnverify::kernel::model::onnx::proto::ModelProto::decode(bytes).unwrap();
     let graph = model.graph.as_mut().unwrap();
     let weight = graph.initializer.iter_mut().rfind(|tensor| tensor.name.ends_with(".weight")).unwrap();
     weight.float_data.iter_mut().for_each(|value| *value *= factor);

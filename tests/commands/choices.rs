@@ -2,10 +2,10 @@
 
 use crate::common;
 use crate::common::tiny::{Tiny, tensor};
-use nnverify::bounds::BoxRegion;
-use nnverify::certificate::{Assurance, Certificate, Claim, ClaimKind, Domain, Norm, Semantics, Vector};
-use nnverify::ir::evaluate;
-use nnverify::onnx::{Model, load_bytes};
+use nnverify::kernel::model::ir::evaluate;
+use nnverify::kernel::model::onnx::{Model, load_bytes};
+use nnverify::kernel::proof::{Assurance, Certificate, Claim, ClaimKind, Domain, Norm, Semantics, Vector};
+use nnverify::kernel::region::bounds::BoxRegion;
 use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 
 /// A layer, a choice between `a` and `b` where `h` is above a threshold, a layer.

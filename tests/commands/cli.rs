@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::common::tiny::{self, Tiny};
 use assert_cmd::Command;
-use nnverify::onnx::proto::NodeProto;
+use nnverify::kernel::model::onnx::proto::NodeProto;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -242,7 +242,7 @@ fn claims_of_gigabytes_are_refused_without_allocating_them() {
     // A shape made by the network itself.
     let mut expand = Tiny::new(3, 1).node("grown", "Expand", &["x", "shape"], vec![]);
     let mut shape = tiny::tensor("shape", &[2], vec![]);
-    shape.data_type = nnverify::onnx::proto::DataType::Int64.into();
+    shape.data_type = nnverify::kernel::model::onnx::proto::DataType::Int64.into();
     shape.int64_data = vec![1 << 30, 3];
     expand.graph().initializer.push(shape);
     assert_bytes_refused("expand.onnx", &expand.finish("grown"), &["grown", "Expand"]);
@@ -263,7 +263,11 @@ fn graphs_that_are_no_networks_are_refused() {
     assert_bytes_refused("missing.onnx", &missing.finish("one"), &["`nowhere`", "nothing defines"]);
     let output = Tiny::new(3, 1).node("one", "Relu", &["x"], vec![]);
     assert_bytes_refused("output.onnx", &output.finish("two"), &["`two`"]);
-    assert_bytes_refused("none.onnx", &tiny::file(nnverify::onnx::proto::GraphProto::default()), &["the graph has no"]);
+    assert_bytes_refused(
+        "none.onnx",
+        &tiny::file(nnverify::kernel::model::onnx::proto::GraphProto::default()),
+        &["the graph has no"],
+    );
     let misfit = Tiny::new(3, 1).gemm("first", "x", 4, 2);
     assert_bytes_refused("misfit.onnx", &misfit.finish("first"), &["`first`", "Gemm"]);
 }
@@ -416,7 +420,7 @@ fn quiet_is_silent_and_verbose_is_not() {
     let directory = folder();
     // A batch dimension without an extent is worth a note.
     let dynamic = {
-        use nnverify::onnx::proto::{DimensionValue, TypeValue};
+        use nnverify::kernel::model::onnx::proto::{DimensionValue, TypeValue};
         let mut model = Tiny::new(3, 1).gemm("first", "x", 3, 4);
         let Some(TypeValue::Tensor(tensor)) = model.graph().input[0].r#type.as_mut().and_then(|t| t.value.as_mut()) else {
             unreachable!("the input is a tensor")

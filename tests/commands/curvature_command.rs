@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::common::tiny::Tiny;
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzWriter;
-use nnverify::data::Dataset;
-use nnverify::onnx::proto::{AttributeProto, AttributeType, ModelProto, StringStringEntryProto};
+use nnverify::kernel::model::onnx::proto::{AttributeProto, AttributeType, ModelProto, StringStringEntryProto};
+use nnverify::kernel::read::data::Dataset;
 use prost::Message;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -160,7 +160,7 @@ fn external_data_are_pruned_too() {
         json(&text)["sections"][0]["pruning"]["loss_after"].as_f64().unwrap()
     };
     assert_eq!(pruned("outside.onnx"), pruned("digits_relu.onnx"));
-    let alone = nnverify::onnx::load(&here.join("outside.pruned.onnx")).unwrap();
+    let alone = nnverify::kernel::model::onnx::load(&here.join("outside.pruned.onnx")).unwrap();
     assert!(alone.external.is_empty());
 }
 

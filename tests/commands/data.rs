@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ndarray::{Array1, Array2, ShapeBuilder};
 use ndarray_npy::NpzWriter;
-use nnverify::data::{Array, Dataset, Npz, Values, hexadecimal, read_npy, write_npy};
+use nnverify::kernel::read::data::{Array, Dataset, Npz, Values, hexadecimal, read_npy, write_npy};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::common::schema::violations;
 use crate::common::{repository, tiny, xsd};
 use assert_cmd::Command;
-use nnverify::certificate::{Certificate, ClaimKind, Number};
+use nnverify::kernel::proof::{Certificate, ClaimKind, Number};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -231,7 +231,7 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
 #[test]
 fn a_pinned_model_cannot_be_replaced() {
     let folder = small("");
-    let digest = nnverify::onnx::load(&folder.path().join("m.onnx")).unwrap().digest;
+    let digest = nnverify::kernel::model::onnx::load(&folder.path().join("m.onnx")).unwrap().digest;
     write_policy(folder.path(), &format!("sha256 = \"{digest}\"\n"));
     assert_eq!(run(folder.path(), &["gate", "-q"]).0, 0);
     std::fs::write(folder.path().join("m.onnx"), tiny::linear()).unwrap();

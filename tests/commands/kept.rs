@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nnverify::certificate::Certificate;
+use nnverify::kernel::proof::Certificate;
 
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let output = assert_cmd::Command::cargo_bin("verify").unwrap().current_dir(folder).args(arguments).output().unwrap();

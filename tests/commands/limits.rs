@@ -11,11 +11,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::tiny::{Tiny, tensor};
-use nnverify::certificate::{Certificate, ClaimKind, FileIdentity, LossName, Objective as Stated, digest_of};
-use nnverify::checker::{CurvatureRefusal, Objective};
-use nnverify::data::{Dataset, write_npy};
-use nnverify::onnx::load_bytes;
-use nnverify::onnx::proto::{AttributeProto, AttributeType};
+use nnverify::kernel::curvature::{CurvatureRefusal, Objective};
+use nnverify::kernel::model::onnx::load_bytes;
+use nnverify::kernel::model::onnx::proto::{AttributeProto, AttributeType};
+use nnverify::kernel::proof::{Certificate, ClaimKind, FileIdentity, LossName, Objective as Stated, digest_of};
+use nnverify::kernel::read::data::{Dataset, write_npy};
 
 /// Exit code, standard output, standard error of the program with 3 GB of addresses.
 fn confined(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
@@ -107,7 +107,7 @@ fn certificates_that_ask_for_much_are_refused() {
     let check = ["check", "c.json", "--model", "m.onnx", "--file", "x.npy", "--file", "y.npy"];
     assert_eq!(confined(folder, &check).0, 0);
     let text = std::fs::read(folder.join("c.json")).unwrap();
-    let forge = |change: &dyn Fn(&mut nnverify::certificate::TightnessClaim), says: &str| {
+    let forge = |change: &dyn Fn(&mut nnverify::kernel::proof::TightnessClaim), says: &str| {
         let mut forged = Certificate::from_json(&text).unwrap();
         let ClaimKind::Tightness(claim) = &mut forged.claims[0].kind else { panic!() };
         change(claim);

@@ -230,7 +230,7 @@ fn what_nobody_checks_is_shown_apart() {
         assert!(descriptive.contains(words) && !established.contains(words), "{words}");
     }
     for file in ["results.json", "d.csv"] {
-        let digest = nnverify::certificate::digest_of(&std::fs::read(folder.path().join(file)).unwrap());
+        let digest = nnverify::kernel::proof::digest_of(&std::fs::read(folder.path().join(file)).unwrap());
         assert!(descriptive.contains(&digest), "the digest of {file}");
     }
     let images = parsed(&page).descendants().filter(|node| node.attribute("class") == Some("image")).count();

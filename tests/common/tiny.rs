@@ -1,6 +1,6 @@
 //! Tiny ONNX files, built with the crate's own message types: what a test needs and nothing else.
 
-use nnverify::onnx::proto::{
+use nnverify::kernel::model::onnx::proto::{
     AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };

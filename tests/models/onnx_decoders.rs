@@ -10,8 +10,8 @@ mod sample;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nnverify::onnx::proto::{ModelProto, TensorProto};
-use nnverify::onnx::{ExternalData, ModelSource, decode_model, decode_tensor};
+use nnverify::kernel::model::onnx::proto::{ModelProto, TensorProto};
+use nnverify::kernel::model::onnx::{ExternalData, ModelSource, decode_model, decode_tensor};
 use onnx_protobuf as second;
 use protobuf::Message;
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use nnverify::ir::{Op, evaluate};
-use nnverify::onnx::{Model, load, load_bytes};
+use nnverify::kernel::model::ir::{Op, evaluate};
+use nnverify::kernel::model::onnx::{Model, load, load_bytes};
 
 use crate::common::zoo::{array, npz, zoo};
 
@@ -61,11 +61,10 @@ fn gated_activations_are_recognised() {
     for case in zoo().into_iter().filter(|case| case.name.starts_with("Pattern/") || case.name.starts_with("Householder/")) {
         let model = load_bytes(&case.model).unwrap();
         let nodes = model.network.nodes();
-        let variable = |id: &nnverify::ir::NodeId| model.network.node(*id).variable;
-        let products = nodes
-            .iter()
-            .filter(|n| matches!(n.op, Op::Binary(_)) && n.operands.iter().all(variable))
-            .filter(|n| matches!(n.op, Op::Binary(nnverify::ir::Binary::Mul | nnverify::ir::Binary::Div)));
+        let variable = |id: &nnverify::kernel::model::ir::NodeId| model.network.node(*id).variable;
+        let products = nodes.iter().filter(|n| matches!(n.op, Op::Binary(_)) && n.operands.iter().all(variable)).filter(|n| {
+            matches!(n.op, Op::Binary(nnverify::kernel::model::ir::Binary::Mul | nnverify::kernel::model::ir::Binary::Div))
+        });
         let expected = usize::from(case.name.starts_with("Pattern/product"));
         assert_eq!(products.count(), expected, "{}", case.name);
         for node in nodes.iter().filter(|node| node.variable) {

@@ -38,9 +38,9 @@ mod windows;
 
 use std::collections::BTreeSet;
 
-use nnverify::certificate::LossName;
-use nnverify::onnx::proto::ModelProto;
-use nnverify::onnx::supported_operators;
+use nnverify::kernel::model::onnx::proto::ModelProto;
+use nnverify::kernel::model::onnx::supported_operators;
+use nnverify::kernel::proof::LossName;
 use prost::Message;
 use rayon::prelude::*;
 

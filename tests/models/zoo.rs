@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::common::zoo::{cases, npz};
-use nnverify::ir::evaluate;
-use nnverify::onnx::{load, load_bytes};
+use nnverify::kernel::model::ir::evaluate;
+use nnverify::kernel::model::onnx::{load, load_bytes};
 
 /// Files that load, at least.
 const FLOOR: usize = 389;

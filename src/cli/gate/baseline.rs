@@ -6,11 +6,12 @@ use std::path::Path;
 use super::decision::{Given, Stop};
 use super::repository::{Kept, Repository, stopped};
 use super::shown;
-use crate::certificate::{Bundle, Certificate, Claim, ClaimKind, Number};
-use crate::checker::{Evidence, Refusal, check_claim, check_identity, identity};
 use crate::codes::Coded;
 use crate::files::Identity;
-use crate::onnx::Model;
+use crate::kernel::check::{Refusal, check_claim, check_identity, identity};
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::Evidence;
+use crate::kernel::proof::{Bundle, Certificate, Claim, ClaimKind, Number};
 use crate::policy::{Limit, ModelPolicy, Requirement, Status, Task, decisive, unlikely};
 
 /// A baseline that may be measured against.

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use super::super::{ExitStatus, Failure};
 use super::baseline::Baseline;
 use super::repository::{Repository, copies};
-use crate::certificate::{Assurance, Bundle, Certificate, Claim, Number, Semantics};
-use crate::checker::Files;
 use crate::codes::Coded;
-use crate::data::Source;
-use crate::onnx::Model;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::Files;
+use crate::kernel::proof::{Assurance, Bundle, Certificate, Claim, Number, Semantics};
+use crate::kernel::read::data::Source;
+use crate::kernel::read::vnnlib::{Specification, SpecificationError};
 use crate::pass::robustness::semantics;
 use crate::policy::{Decision, Established, Limit, ModelPolicy, PolicyFile, Requirement, Status, Task};
 use crate::query::{Named, Query};
 use crate::report::audit::{ModelSection, RuleOutcome, changes};
 use crate::report::{CheckedClaim, CheckedFile};
-use crate::vnnlib::{Specification, SpecificationError};
 
 /// A model and what its rules are measured against.
 pub struct Subject<'a> {

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use super::super::Failure;
 use super::decision::Stop;
 use super::shown;
-use crate::certificate::{BUNDLE_LIMIT, Bundle, CERTIFICATE_LIMIT, Certificate, FILE_LIMIT, bundle_path, digest_of};
 use crate::codes::Coded;
-use crate::data::{Dataset, Source};
 use crate::files::{Tree, TreeError, token};
-use crate::onnx::{Model, ModelSource, load_source};
+use crate::kernel::model::onnx::{Model, ModelSource, load_source};
+use crate::kernel::proof::{BUNDLE_LIMIT, Bundle, CERTIFICATE_LIMIT, Certificate, FILE_LIMIT, bundle_path, digest_of};
+use crate::kernel::read::data::{Dataset, Source};
 use crate::policy::{Lock, ModelPolicy, PolicyFile, Status, Task, key};
 use crate::report::audit::RuleOutcome;
 

@@ -6,10 +6,11 @@ use super::super::Failure;
 use super::decision::Stop;
 use super::repository::{Kept, Repository, stopped};
 use super::shown;
-use crate::certificate::{Bundle, Certificate};
-use crate::checker::{Files, Refusal, check};
 use crate::files;
-use crate::onnx::Model;
+use crate::kernel::check::{Refusal, check};
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::Files;
+use crate::kernel::proof::{Bundle, Certificate};
 use crate::report::{CheckedFile, Refused};
 
 /// A certificate that the checker accepted.

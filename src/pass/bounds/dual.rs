@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::bounds::{Analysis, Hints, Interval, LinearRows, Relaxation, Slopes, Vectorise};
-use crate::ir::NodeId;
+use crate::kernel::model::ir::NodeId;
+use crate::kernel::region::bounds::{Analysis, Hints, Interval, LinearRows, Relaxation, Slopes, Vectorise};
 
 /// Where the dual values of a ReLU are.
 pub(super) struct Kind {

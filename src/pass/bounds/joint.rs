@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::primal::Primal;
-use crate::bounds::{Analysis, Hints, LinearRows, Relaxation, Slopes, Trace, Vectorise};
-use crate::ir::{Function, NodeId, Op};
+use crate::kernel::model::ir::{Function, NodeId, Op};
+use crate::kernel::region::bounds::{Analysis, Hints, LinearRows, Relaxation, Slopes, Trace, Vectorise};
 
 /// What an ascent found: the best of its steps.
 #[derive(Clone, Debug)]

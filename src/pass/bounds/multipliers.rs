@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::primal::Primal;
-use crate::bounds::{Analysis, Hints, LinearRows, Relaxation, Trace, Vectorise};
-use crate::ir::NodeId;
+use crate::kernel::model::ir::NodeId;
+use crate::kernel::region::bounds::{Analysis, Hints, LinearRows, Relaxation, Trace, Vectorise};
 
 /// The last pass of a search, and the best bounds that were met.
 pub struct Raised<'a> {
@@ -121,7 +121,7 @@ impl Raised<'_> {
         for id in network.ids() {
             let Some(relaxed) = self.analysis.relaxed(id) else { continue };
             let Relaxation::Elementwise(lines) = &relaxed.relaxation else { continue };
-            if network.node(id).op != crate::ir::Op::Function(crate::ir::Function::Relu) {
+            if network.node(id).op != crate::kernel::model::ir::Op::Function(crate::kernel::model::ir::Function::Relu) {
                 continue;
             }
             let operand = network.node(id).operands[0];

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::bounds::{Analysis, Elementwise, Groups, Linear, NodeBounds, Relaxation, Slopes, Trace, flexible_slope};
-use crate::ir::{NodeId, Op};
+use crate::kernel::model::ir::{NodeId, Op};
+use crate::kernel::region::bounds::{
+    Analysis, Elementwise, Groups, Linear, NodeBounds, Relaxation, Slopes, Trace, flexible_slope,
+};
 
 /// Values of nodes, `[rows, elements]`, in the relaxation that `trace` selects.
 pub(super) struct Primal<'a> {
@@ -47,7 +49,7 @@ impl Primal<'_> {
                     .map(|p| (operand(p), if network.node(node.operands[p]).variable { Vec::new() } else { constant(p) }))
                     .collect();
                 let sizes: Vec<usize> = node.operands.iter().map(|&o| network.node(o).size()).collect();
-                let at = |row: usize, s: &crate::ir::Source| {
+                let at = |row: usize, s: &crate::kernel::model::ir::Source| {
                     let (variable, constant) = &from[s.operand as usize];
                     match variable {
                         Some(values) => values[row * sizes[s.operand as usize] + s.element as usize],

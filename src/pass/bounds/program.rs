@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::dual::{Kind, bound, hints, multiple};
-use crate::bounds::{Analysis, Elementwise, Groups, Hints, Linear, LinearRows, Relaxation, Vectorise};
-use crate::ir::{Function, NodeId, Op};
+use crate::kernel::model::ir::{Function, NodeId, Op};
+use crate::kernel::region::bounds::{Analysis, Elementwise, Groups, Hints, Linear, LinearRows, Relaxation, Vectorise};
 use crate::solver::{LinearProgram, LinearSolution};
 
 /// Variables of a program, at most: the engine takes their cube.

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::primal::Primal;
-use crate::bounds::{
+use crate::kernel::model::ir::NodeId;
+use crate::kernel::region::bounds::{
     Advisor, Analysis, BoundsError, Hints, LinearBounds, LinearRows, NodeBounds, Phases, Refinement, Region, Relaxation, Side,
     Slopes, Trace, Vectorise,
 };
-use crate::ir::NodeId;
 
 /// How long to search.
 #[derive(Clone, Copy, Debug, PartialEq)]

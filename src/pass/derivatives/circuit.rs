@@ -6,8 +6,8 @@ use super::convolution::Convolution;
 use super::moves::{Move, moves};
 use super::parameters::Parameters;
 use super::real::convert;
-use crate::checker::Structure;
-use crate::ir::{EvaluationError, Network, NodeId, Op, Values};
+use crate::kernel::curvature::Structure;
+use crate::kernel::model::ir::{EvaluationError, Network, NodeId, Op, Values};
 
 /// A network, the node that counts as its output, and its parameters.
 pub struct Circuit<'a> {

@@ -2,7 +2,7 @@
 
 use super::gemm::{Factor, accumulate, multiply};
 use super::real::Real;
-use crate::ir::ConvGeometry;
+use crate::kernel::model::ir::ConvGeometry;
 
 /// Consecutive elements of a window matrix that are consecutive elements of a plane.
 struct Run {

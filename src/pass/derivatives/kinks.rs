@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::circuit::Circuit;
 use super::real::{Real, convert};
 use super::tape::{Tape, row_length};
-use crate::ir::{Binary, Function, NodeId, Op, Reduction, Source};
+use crate::kernel::model::ir::{Binary, Function, NodeId, Op, Reduction, Source};
 
 /// How often one node sits exactly on a kink.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //! `ℓ = −log softmax(z)[label]` (cross-entropy) or `ℓ = ½ Σ_c (z_c − y_c)²` (mse).
 
 use super::tape::softmax;
-use crate::checker::logits;
-use crate::ir::{Network, NodeId};
+use crate::kernel::curvature::logits;
+use crate::kernel::model::ir::{Network, NodeId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {

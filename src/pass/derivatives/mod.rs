@@ -22,7 +22,7 @@ mod tape;
 mod triangle;
 mod vectors;
 
-pub use crate::checker::Structure;
+pub use crate::kernel::curvature::Structure;
 pub use circuit::Circuit;
 pub use gemm::{Factor, accumulate, dot, squared_norm};
 pub use kinks::Kinks;

@@ -2,7 +2,7 @@
 
 use super::gemm::sum;
 use super::real::Real;
-use crate::ir::Source;
+use crate::kernel::model::ir::Source;
 
 /// Consecutive elements of a result that are consecutive elements of an operand, or all the same one.
 pub struct Move {

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::real::{Real, convert};
-use crate::checker::Trainable;
-use crate::ir::{Network, Op};
-use crate::onnx::{Model, StoredConstant};
+use crate::kernel::curvature::Trainable;
+use crate::kernel::model::ir::{Network, Op};
+use crate::kernel::model::onnx::{Model, StoredConstant};
 
 /// A tensor of the file that counts as a parameter; its elements stand in θ in the file's order.
 #[derive(Clone, Debug)]

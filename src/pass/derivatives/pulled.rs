@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::circuit::Circuit;
 use super::gemm::squared_norm;
 use super::real::Real;
-use crate::onnx::StoredConstant;
+use crate::kernel::model::onnx::StoredConstant;
 
 /// What is kept of the gradients of shared nodes.
 #[derive(Clone, Copy, PartialEq, Eq)]

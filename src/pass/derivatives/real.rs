@@ -8,7 +8,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 
 use super::circuit::Circuit;
 use super::panels::Precision;
-use crate::ir::NodeId;
+use crate::kernel::model::ir::NodeId;
 
 /// A floating-point type that derivatives are computed in.
 pub trait Real:

@@ -9,7 +9,7 @@ use super::pulled::{Keep, Pulled};
 use super::real::Real;
 use super::scalar::{derivative_changes, derivatives, extreme, order};
 use super::tape::{Tangents, Tape, View, row_length};
-use crate::ir::{Binary, Node, NodeId, Op, Reduction};
+use crate::kernel::model::ir::{Binary, Node, NodeId, Op, Reduction};
 
 /// Whether the partial derivatives themselves are meant, or how they change along a direction.
 #[derive(Clone, Copy)]

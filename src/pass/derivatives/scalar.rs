@@ -4,8 +4,8 @@
 
 use super::real::Real;
 use crate::autodiff::second_derivative;
-use crate::checker::piecewise_linear;
-use crate::ir::{Binary, Function, Op, Reduction};
+use crate::kernel::curvature::piecewise_linear;
+use crate::kernel::model::ir::{Binary, Function, Op, Reduction};
 
 /// The values of a function.
 pub fn values<T: Real>(function: &Function, x: &[T], out: &mut [T]) {

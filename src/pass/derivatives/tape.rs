@@ -6,7 +6,7 @@ use super::circuit::Circuit;
 use super::gemm::{Factor, accumulate};
 use super::real::Real;
 use super::scalar::{derivatives, extreme, order, values};
-use crate::ir::{Binary, Node, NodeId, Op, Reduction};
+use crate::kernel::model::ir::{Binary, Node, NodeId, Op, Reduction};
 
 /// One row per sample, or one for all.
 #[derive(Clone, Copy)]

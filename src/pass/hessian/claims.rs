@@ -6,12 +6,12 @@ use super::moments::{self, Rows};
 use super::spectrum::decompose;
 use super::stability::{threshold, variance};
 use super::verdict::Verdict;
-use crate::certificate::{
+use crate::deadline::Deadline;
+use crate::kernel::curvature::{self, CurvatureRefusal, prove_trace};
+use crate::kernel::proof::{
     Bits, CurvatureMatrix, HessianTraceClaim, Interval, Number, Objective, ProbeEstimate, StabilityClaim, StabilityVerdict,
     StabilityWitness, Vector,
 };
-use crate::checker::{self, CurvatureRefusal, prove_trace};
-use crate::deadline::Deadline;
 use faer::Mat;
 
 /// The claim about the trace of a matrix; where none is named, of the Hessian where that is proved or estimated, else of the
@@ -23,7 +23,7 @@ pub fn trace_claim(
     analysis: &Analysis,
     objective: &Objective,
     matrix: Option<CurvatureMatrix>,
-    checked: Result<&checker::Objective<'_>, CurvatureRefusal>,
+    checked: Result<&curvature::Objective<'_>, CurvatureRefusal>,
     seed: u64,
 ) -> Result<HessianTraceClaim, CurvatureRefusal> {
     let claim = |matrix, lower, upper, estimate| HessianTraceClaim {
@@ -60,7 +60,7 @@ const SERIES: usize = 4000;
 pub fn stability_claim(
     analysis: &Analysis,
     objective: &Objective,
-    checked: &checker::Objective<'_>,
+    checked: &curvature::Objective<'_>,
     deadline: Deadline,
 ) -> Result<Option<StabilityClaim>, CurvatureRefusal> {
     let Some(stability) = &analysis.stability else { return Ok(None) };
@@ -83,7 +83,7 @@ pub fn stability_claim(
     {
         return Ok(Some(claim(None, StabilityWitness::Moments { matrix: Vector::inline(&triangle) })));
     }
-    let sound = checker::Gram::of(checked)?;
+    let sound = curvature::Gram::of(checked)?;
     let order = analysis.samples * analysis.outputs;
     let middle = sound.midpoints();
     let matrix = Mat::from_fn(order, order, |i, j| middle[i * order + j]);
@@ -111,7 +111,7 @@ pub fn stability_claim(
 
 /// A Lyapunov matrix over θ that the checker accepts, where there are no more parameters than rows of derivatives.
 fn over_parameters(
-    checked: &checker::Objective<'_>,
+    checked: &curvature::Objective<'_>,
     (samples, outputs): (usize, usize),
     eta: f64,
     batch: usize,
@@ -120,7 +120,7 @@ fn over_parameters(
     if checked.dimension() > samples * outputs {
         return None;
     }
-    let sound = checker::Moments::of(checked).ok()?;
+    let sound = curvature::Moments::of(checked).ok()?;
     let values = sound.midpoints();
     let triangle = moments::lyapunov(&Rows { values: &values, samples, outputs }, eta, batch, deadline)?;
     sound.prove_stable(&triangle, eta, batch).ok().map(|()| triangle)

@@ -1,6 +1,6 @@
 //! Norms of the parameters that equal, or bound, the trace of the Gauss–Newton matrix (Wu and Su, ICML 2023).
 
-use crate::ir::{Binary, Function, NodeId, Op};
+use crate::kernel::model::ir::{Binary, Function, NodeId, Op};
 use crate::pass::derivatives::{Circuit, Samples, dot};
 
 /// What the trace is in terms of the parameters.

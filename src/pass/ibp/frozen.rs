@@ -9,8 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::bounds::{Linear, LinearBounds, LinearRows, NodeBounds};
-use crate::ir::{Binary, EvaluationError, Function, Node, NodeId, Op, Reduction, Values};
+use crate::kernel::model::ir::{Binary, EvaluationError, Function, Node, NodeId, Op, Reduction, Values};
+use crate::kernel::region::bounds::{Linear, LinearBounds, LinearRows, NodeBounds};
 
 /// Where the slopes of the activations come from.
 #[derive(Clone, Copy, Debug)]

@@ -3,8 +3,8 @@
 //! Two layers `W₂W₁` are propagation invariant when for every entry `(i, j)` all products `W₂[i,k]·W₁[k,j]` have one sign
 //! (Mao et al., 2024, lemma 3.4); then `|W₂W₁| = |W₂||W₁|`.
 
-use crate::bounds::{Linear, LinearBounds};
-use crate::ir::{Node, NodeId, Op};
+use crate::kernel::model::ir::{Node, NodeId, Op};
+use crate::kernel::region::bounds::{Linear, LinearBounds};
 
 /// Matrices with more entries are not looked at.
 const MOST_ENTRIES: usize = 1 << 21;

@@ -1,5 +1,5 @@
 //! Tightness of interval bound propagation over a data set. The boxes and the tightness intervals are proved in
-//! [`crate::bounds`] and by the checker; propagation tightness, ReLU states, invariance and predictions are *descriptive*:
+//! [`crate::kernel::region::bounds`] and by the checker; propagation tightness, ReLU states, invariance and predictions are *descriptive*:
 //! computed in `f64`, about the network's arithmetic near a sample, and no bound of anything.
 
 mod frozen;

@@ -6,13 +6,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::bounds::{Analysis, BoxRegion, Extent, Hints, LinearBounds, LinearRows, Phases, Refinement, attained};
-use crate::certificate::End;
 use crate::deadline::Deadline;
-use crate::ir::{NodeId, evaluate};
+use crate::kernel::model::ir::{NodeId, evaluate};
+use crate::kernel::proof::End;
+use crate::kernel::region::bounds::{Analysis, BoxRegion, Extent, Hints, LinearBounds, LinearRows, Phases, Refinement, attained};
+use crate::kernel::sound::round::add_down;
 use crate::pass::bounds::{Program, Wide};
 use crate::search::branch::{Bounded, Division, Leaf, Limits, Outcome, Rules, Split, Subproblem, search};
-use crate::sound::round::add_down;
 
 /// How long to search.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use super::frozen::{Frozen, Pattern, PropagationTightness, Unfrozen};
 use super::optimal::{FoundEnd, PhaseSearch, enclose_ends};
-use crate::bounds::{BoundsError, BoxRegion, Extent, LinearBounds, NodeBounds, Splits, extents};
-use crate::checker::tightness_rows;
-use crate::ir::{Function, Op};
+use crate::kernel::model::ir::{Function, Op};
+use crate::kernel::region::bounds::{BoundsError, BoxRegion, Extent, LinearBounds, NodeBounds, Splits, extents};
+use crate::kernel::region::tightness_rows;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +126,7 @@ fn sample(
         states.push(LayerStates { node: node.name.clone(), dead, active, unstable, width });
     }
     let size = extents.iter().map(|e| e.propagated.upper - e.propagated.lower).sum::<f64>() / extents.len().max(1) as f64;
-    let mut values = crate::ir::evaluate(network, point).unwrap_or_default();
+    let mut values = crate::kernel::model::ir::evaluate(network, point).unwrap_or_default();
     values.sort_by(|a, b| b.total_cmp(a));
     let margin = values.first().zip(values.get(1)).map(|(first, second)| first - second);
     Ok(SampleFigures {

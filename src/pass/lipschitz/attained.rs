@@ -6,11 +6,11 @@ use rayon::prelude::*;
 
 use super::pencil::norm as euclidean;
 use crate::autodiff::Linearisation;
-use crate::bounds::BoxRegion;
-use crate::certificate::Norm;
-use crate::checker::attained_quotient;
 use crate::deadline::Deadline;
-use crate::ir::{Network, Op, Values, evaluate};
+use crate::kernel::lipschitz::attained_quotient;
+use crate::kernel::model::ir::{Network, Op, Values, evaluate};
+use crate::kernel::proof::Norm;
+use crate::kernel::region::bounds::BoxRegion;
 
 /// Two points and the quotient that the checker finds for them.
 pub struct AttainedPair {
@@ -305,7 +305,7 @@ fn plain_quotient(network: &Network, norm: Norm, first: &[f64], second: &[f64]) 
 /// Multiplications of one evaluation.
 #[allow(clippy::cast_precision_loss)] // an estimate
 fn evaluation_cost(network: &Network) -> f64 {
-    let of_node = |node: &crate::ir::Node| match &node.op {
+    let of_node = |node: &crate::kernel::model::ir::Node| match &node.op {
         Op::MatMul => {
             let inner = node.operands.first().and_then(|&a| network.node(a).shape.last().copied()).unwrap_or(1);
             node.size() as f64 * inner as f64

@@ -6,9 +6,9 @@
 
 use super::elimination::best_inputs;
 use super::pencil::pencil;
-use crate::certificate::Norm;
-use crate::checker::prove_matrix;
-use crate::form::{Form, Rows};
+use crate::kernel::lipschitz::form::{Form, Rows};
+use crate::kernel::lipschitz::prove_matrix;
+use crate::kernel::proof::Norm;
 use crate::solver::{Candidate, InputNorm, Pencil};
 
 /// Inflations `δ` that are tried: a solver's point violates the inequality by about its tolerance.

@@ -9,9 +9,9 @@ use super::certify::certify;
 use super::elimination;
 use super::pencil::{pencil, transposed};
 use super::semidefinite::Program;
-use crate::certificate::{Inequality, Sorts, Vector};
 use crate::deadline::Deadline;
-use crate::form::{Form, Rows};
+use crate::kernel::lipschitz::form::{Form, Rows};
+use crate::kernel::proof::{Inequality, Sorts, Vector};
 use crate::solver::interior_point::{self, InteriorPointOptions};
 use crate::solver::{Candidate, ClarabelOptions, InputNorm, Pencil};
 
@@ -297,8 +297,8 @@ fn gigabytes(bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::form::{Segment, SortForm};
-    use crate::ir::{Function, Network, NetworkBuilder, Op, Tensor};
+    use crate::kernel::lipschitz::form::{Segment, SortForm};
+    use crate::kernel::model::ir::{Function, Network, NetworkBuilder, Op, Tensor};
 
     /// Uniform numbers in (−1, 1), the same everywhere.
     struct Random(u64);
@@ -390,7 +390,7 @@ mod tests {
                 let options = LipschitzOptions { engine, memory, ..LipschitzOptions::default() };
                 super::super::certify(
                     &network,
-                    &super::super::Question::global(crate::certificate::Norm::L2),
+                    &super::super::Question::global(crate::kernel::proof::Norm::L2),
                     &options,
                     &mut |_| (),
                 )

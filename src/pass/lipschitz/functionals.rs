@@ -3,13 +3,13 @@
 use super::columns::{self, Bounded};
 use super::engine::{Found, Search, inequality};
 use super::{EngineChoice, LipschitzError, affordable};
-use crate::bounds::Intervals;
-use crate::certificate::{Functional, FunctionalBound, Number};
-use crate::checker::{column_growth, growth_of};
-use crate::form::{Form, FormError, Rows};
-use crate::ir::Network;
+use crate::kernel::lipschitz::form::{Form, FormError, Rows};
+use crate::kernel::lipschitz::{column_growth, growth_of};
+use crate::kernel::model::ir::Network;
+use crate::kernel::proof::{Functional, FunctionalBound, Number};
+use crate::kernel::region::bounds::Intervals;
+use crate::kernel::sound::round::{mul_up, sqrt_up};
 use crate::solver::{Candidate, InputNorm};
-use crate::sound::round::{mul_up, sqrt_up};
 
 /// What a feasible point is enlarged by where it becomes a start: starts lie strictly inside.
 const ROOM: f64 = 1.25;

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use crate::certificate::{Part, PartProof};
-use crate::checker::product;
 use crate::deadline::Deadline;
-use crate::form::{Form, Rows, Segment};
-use crate::ir::{Network, Node, NodeId, Op};
+use crate::kernel::lipschitz::form::{Form, Rows, Segment};
+use crate::kernel::lipschitz::product;
+use crate::kernel::model::ir::{Network, Node, NodeId, Op};
+use crate::kernel::proof::{Part, PartProof};
+use crate::kernel::sound::round::sqrt_up;
 use crate::solver::InputNorm;
 use crate::solver::interior_point::predicted_seconds;
-use crate::sound::round::sqrt_up;
 
 use super::engine::{PATIENCE, Search, inequality};
 use super::parts;
@@ -96,12 +96,12 @@ fn order(form: &Form) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::form::SortForm;
+    use crate::kernel::lipschitz::form::SortForm;
 
     #[test]
     fn activations_are_no_more_than_the_coordinates_of_the_form() {
         for name in ["digits_relu", "digits_maxmin", "digits_groupsort", "digits_residual"] {
-            let network = crate::onnx::load(format!("models/{name}.onnx").as_ref()).unwrap().network;
+            let network = crate::kernel::model::onnx::load(format!("models/{name}.onnx").as_ref()).unwrap().network;
             let least = activations(&network, Segment::whole(&network));
             for sorts in [SortForm::Comparators, SortForm::Groups] {
                 let form = Form::new(&network, Segment::whole(&network), sorts).unwrap();

@@ -23,14 +23,14 @@ mod semidefinite;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
-use crate::certificate::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
-use crate::checker::{LipschitzRefusal, column_growth, form, growth, product};
 use crate::deadline::Deadline;
-use crate::form::{Form, FormError, Rows, Segment};
-use crate::ir::Network;
+use crate::kernel::lipschitz::form::{Form, FormError, Rows, Segment};
+use crate::kernel::lipschitz::{LipschitzRefusal, column_growth, form, growth, product};
+use crate::kernel::model::ir::Network;
+use crate::kernel::proof::{LipschitzClaim, LipschitzWitness, Norm, Number, Pair, Part, Sorts, Vector};
+use crate::kernel::region::bounds::{BoundsError, BoxRegion, Intervals, Semantics, interval_bounds};
+use crate::kernel::sound::round::{max_or_nan, sqrt_up};
 use crate::solver::InputNorm;
-use crate::sound::round::{max_or_nan, sqrt_up};
 
 pub use engine::{Engine, EngineChoice};
 use engine::{Found, Search};

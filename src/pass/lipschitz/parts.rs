@@ -10,13 +10,13 @@ use super::certify::certify;
 use super::elimination::best_inputs;
 use super::engine;
 use super::pencil::pencil;
-use crate::certificate::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts};
-use crate::checker::{LipschitzRefusal, constants, convolution_work, linear_layers, prove_matrix, prove_part};
-use crate::form::{Form, Rows, Segment, SortForm};
-use crate::ir::{Binary, Function, Network, NodeId, Op, Reduction, Values};
+use crate::kernel::lipschitz::form::{Form, Rows, Segment, SortForm};
+use crate::kernel::lipschitz::{LipschitzRefusal, constants, convolution_work, linear_layers, prove_matrix, prove_part};
+use crate::kernel::model::ir::{Binary, Function, Network, NodeId, Op, Reduction, Values};
+use crate::kernel::proof::{Bits, Bundle, Inequality, Norm, Part, PartProof, Sorts};
+use crate::kernel::sound::Enclosure;
+use crate::kernel::sound::round::{mul_up, sqrt_up};
 use crate::solver::{Candidate, InputNorm};
-use crate::sound::Enclosure;
-use crate::sound::round::{mul_up, sqrt_up};
 
 /// Multiplications that one part's matrix may cost; beyond it, norm rules.
 const WORK_LIMIT: f64 = 1.2e10;
@@ -216,7 +216,7 @@ pub fn chain_start_between(network: &Network, first: NodeId, parts: &[(Part, f64
 /// Multipliers under which a part of scalar functions alone has the constant `max(|α|, |β|)`: `2·max(|α|, |β|)/(β−α)`.
 fn elementwise_multipliers(form: &Form) -> Option<Vec<f64>> {
     let scalar = form.layers.is_empty() && form.groups.iter().all(|group| group.arguments.len() == 1);
-    let multiplier = |group: &crate::form::Group| {
+    let multiplier = |group: &crate::kernel::lipschitz::form::Group| {
         let (alpha, beta) = (group.slopes.lower, group.slopes.upper);
         2.0 * alpha.abs().max(beta.abs()) / (beta - alpha)
     };

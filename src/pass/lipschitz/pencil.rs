@@ -2,10 +2,10 @@
 
 use faer::Mat;
 
-use crate::form::{Form, Rows};
+use crate::kernel::lipschitz::form::{Form, Rows};
+use crate::kernel::sound::Row;
+use crate::kernel::sound::gram::dot;
 use crate::solver::{InputNorm, Pencil, PencilGroup, Stretch};
-use crate::sound::Row;
-use crate::sound::gram::dot;
 
 /// Relative size below which a direction of the input is taken to be unused by every row.
 const UNUSED: f64 = 1e-13;

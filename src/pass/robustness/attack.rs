@@ -3,8 +3,8 @@
 
 use crate::autodiff::Linearisation;
 use crate::deadline::Deadline;
-use crate::ir::{Network, Values};
-use crate::vnnlib::{Atom, Clause};
+use crate::kernel::model::ir::{Network, Values};
+use crate::kernel::read::vnnlib::{Atom, Clause};
 
 use super::problem::{Lattice, Problem};
 

@@ -1,8 +1,8 @@
 //! Which input of a box is halved.
 
 use super::problem::Problem;
-use crate::bounds::Trace;
-use crate::checker::{Bounded, Refuter, atoms};
+use crate::kernel::region::bounds::Trace;
+use crate::kernel::region::{Bounded, Refuter, atoms};
 use crate::pass::bounds::Wide;
 use crate::search::branch::Division;
 

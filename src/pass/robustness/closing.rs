@@ -7,10 +7,10 @@ use super::parts::fewest;
 use super::problem::Problem;
 use super::proof::Branched;
 use super::together::Together;
-use crate::bounds::{Analysis, Hints, Phases};
-use crate::checker::{Narrowed, Refuter};
 use crate::deadline::Deadline;
-use crate::ir::NodeId;
+use crate::kernel::model::ir::NodeId;
+use crate::kernel::region::bounds::{Analysis, Hints, Phases};
+use crate::kernel::region::{Narrowed, Refuter};
 use crate::pass::bounds::{Combined, Program, Wide};
 use crate::search::branch::{Bounded, Division, End, Leaf, Limits, Outcome, Rules, Split, Subproblem, search};
 

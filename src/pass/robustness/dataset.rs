@@ -9,15 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::RobustnessError;
 use super::attack::{Attack, Effort};
 use super::problem::{Ball, Lattice, Problem};
-use crate::bounds::Propagator;
-use crate::certificate::{Kept, LipschitzClaim, Norm, Perturbation, Semantics};
-use crate::checker::{Keeping, Margins, Method, Neighbourhoods, Refuter, RegionRefusal, prove_lost};
-use crate::data::Dataset;
 use crate::deadline::Deadline;
-use crate::ir::{Network, evaluate};
+use crate::kernel::lipschitz::Margins;
+use crate::kernel::model::ir::{Network, evaluate};
+use crate::kernel::proof::{Kept, LipschitzClaim, Norm, Perturbation, Semantics};
+use crate::kernel::read::data::Dataset;
+use crate::kernel::read::vnnlib::Clause;
+use crate::kernel::region::bounds::Propagator;
+use crate::kernel::region::{Keeping, Method, Neighbourhoods, Refuter, RegionRefusal, prove_lost};
 use crate::pass::bounds::Wide;
 use crate::pass::lipschitz::{LipschitzOptions, Question, certify};
-use crate::vnnlib::Clause;
 
 /// What was found about one sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

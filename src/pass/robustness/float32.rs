@@ -3,9 +3,9 @@
 //! Every operation rounds once to binary32. Sums run from the first term to the last, starting at zero, products rounded
 //! before they are added: the order of the textbook, one of those that runtimes use. Library functions are evaluated in
 //! `f64` and rounded once. Constants that the graph folds were folded in `f64` and are rounded here. Nothing here is a
-//! proof; [`crate::bounds`] bounds what any other order gives.
+//! proof; [`crate::kernel::region::bounds`] bounds what any other order gives.
 
-use crate::ir::{Arithmetic, EvaluationError, Function, Network, Values};
+use crate::kernel::model::ir::{Arithmetic, EvaluationError, Function, Network, Values};
 
 /// A binary32 number that the network can be evaluated in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +66,7 @@ impl<'n> Deployed<'n> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{NetworkBuilder, Op, Tensor};
+    use crate::kernel::model::ir::{NetworkBuilder, Op, Tensor};
 
     #[test]
     fn sums_round_after_every_term_in_order() {

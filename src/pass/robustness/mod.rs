@@ -31,8 +31,8 @@ pub use float32::{Deployed, Single};
 pub use problem::{Ball, Lattice, Problem};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
-use crate::bounds::BoundsError;
-use crate::checker::RegionRefusal;
+use crate::kernel::region::RegionRefusal;
+use crate::kernel::region::bounds::BoundsError;
 
 /// Why nothing can be tried.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

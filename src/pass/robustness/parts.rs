@@ -15,13 +15,13 @@ use super::closing::Closing;
 use super::problem::Problem;
 use super::proof::Branched;
 use super::together::Together;
-use crate::bounds::{Analysis, BoxRegion, Hints, LinearRows, Phases, Trace};
-use crate::checker::{Narrowed, Refuter};
 use crate::deadline::Deadline;
-use crate::ir::NodeId;
+use crate::kernel::model::ir::NodeId;
+use crate::kernel::read::vnnlib::Clause;
+use crate::kernel::region::bounds::{Analysis, BoxRegion, Hints, LinearRows, Phases, Trace};
+use crate::kernel::region::{Narrowed, Refuter};
 use crate::pass::bounds::{Joint, Wide};
 use crate::search::branch::{Bounded, Division, End, Leaf, Limits, Outcome, Rules, Split, Subproblem, search};
-use crate::vnnlib::Clause;
 
 /// Inputs that may vary where splitting them is worth a try.
 const MOST_INPUTS: usize = 40;

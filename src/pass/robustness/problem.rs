@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::bounds::BoxRegion;
-use crate::vnnlib::{Clause, InputBox, Specification};
+use crate::kernel::read::vnnlib::{Clause, InputBox, Specification};
+use crate::kernel::region::bounds::BoxRegion;
 
 /// A case of a specification, or one sample of a robustness query.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ fn f32_at_most(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vnnlib::Constant;
+    use crate::kernel::read::vnnlib::Constant;
 
     #[test]
     fn points_are_float32_numbers_strictly_inside_where_there_are_some() {

@@ -11,14 +11,14 @@ use super::float32::Deployed;
 use super::parts::Parts;
 use super::problem::Problem;
 use super::proof::Branched;
-use crate::bounds::{Hints, Phases, Propagator};
-use crate::certificate::Semantics;
-use crate::checker::{Refuter, prove_unsafe};
 use crate::deadline::Deadline;
-use crate::ir::{Network, evaluate};
+use crate::kernel::model::ir::{Network, evaluate};
+use crate::kernel::proof::Semantics;
+use crate::kernel::read::vnnlib::{ElementType, Specification};
+use crate::kernel::region::bounds::{Hints, Phases, Propagator};
+use crate::kernel::region::{Refuter, prove_unsafe};
 use crate::pass::bounds::{Effort, Wide, optimise};
 use crate::search::branch::Proof;
-use crate::vnnlib::{ElementType, Specification};
 
 /// What a run may cost.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::bounds::{Analysis, Hints, LinearRows};
-use crate::checker::{Refuter, atoms};
+use crate::kernel::read::vnnlib::{Atom, Clause, Terms};
+use crate::kernel::region::bounds::{Analysis, Hints, LinearRows};
+use crate::kernel::region::{Refuter, atoms};
 use crate::pass::bounds::{Joint, Wide, raise_jointly};
 use crate::search::branch::Leaf;
-use crate::vnnlib::{Atom, Clause, Terms};
 
 /// The usable atoms of clauses with one alternative, on one region.
 pub struct Together<'a> {

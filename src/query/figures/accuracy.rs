@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Dataset;
-use crate::ir::{Network, evaluate};
+use crate::kernel::model::ir::{Network, evaluate};
+use crate::kernel::read::data::Dataset;
 
 /// Samples whose label's output is the largest, alone, or on the label's side of a threshold, computed in `f64`: descriptive, not
 /// proved.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Computed;
-use crate::certificate::FileIdentity;
+use crate::kernel::proof::FileIdentity;
 use crate::pass::derivatives::{Circuit, Loss, Precision};
 use crate::pass::hessian::flatness::ParameterNorms;
 use crate::pass::hessian::stability::CriticalBatch;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Computed;
-use crate::certificate::{CurvatureMatrix, FileIdentity};
+use crate::kernel::proof::{CurvatureMatrix, FileIdentity};
 
 /// Products with an inverse, and what they are used for.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Computed;
-use crate::certificate::Norm;
+use crate::kernel::proof::Norm;
 use crate::pass::lipschitz::{Engine, Outcome};
 
 /// Bounds of Lipschitz constants, one per region, and what is behind them.

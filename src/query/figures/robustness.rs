@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::CleanAccuracy;
-use crate::certificate::{Kept, Perturbation, RobustnessClaim, Semantics};
-use crate::checker::Method;
+use crate::kernel::proof::{Kept, Perturbation, RobustnessClaim, Semantics};
+use crate::kernel::region::Method;
 use crate::pass::robustness::SampleOutcome;
 
 /// Counts over the data set, and every sample.

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::Computed;
-use crate::certificate::Semantics;
+use crate::kernel::proof::Semantics;
+use crate::kernel::read::vnnlib::{ElementType, Specification};
 use crate::pass::robustness::{Counterexample, SpecificationVerdict};
-use crate::vnnlib::{ElementType, Specification};
 
 /// A specification's verdict and, where it is violated, the assignment.
 #[derive(Clone, Debug, Serialize, Deserialize)]

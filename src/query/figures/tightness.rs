@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CleanAccuracy, Computed};
-use crate::bounds::{Extent, Interval};
-use crate::certificate::{Bits, FileIdentity, Perturbation, TightnessClaim};
+use crate::kernel::proof::{Bits, FileIdentity, Perturbation, TightnessClaim};
+use crate::kernel::region::bounds::{Extent, Interval};
 use crate::pass::ibp::{self, Invariance, SampleFigures};
 
 /// Proved intervals and descriptive figures, apart.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::certificate::{Bundle, Certificate, Claim, ClaimKind};
+use crate::kernel::proof::{Bundle, Certificate, Claim, ClaimKind};
 use crate::policy::{Better, Decisive, Reading, decisive, differences, question};
 
 /// One claim, before and after. The figures are as the certificates state them: what they are worth, a check says.

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::claims::{AccuracyPoint, ClaimSection};
-use crate::certificate::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, RobustnessClaim};
-use crate::checker::prove_parts;
-use crate::onnx::Model;
+use crate::kernel::lipschitz::prove_parts;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, RobustnessClaim};
 
 /// A picture's data.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -144,7 +144,7 @@ fn of_robustness(claim: &RobustnessClaim) -> Vec<Chart> {
 fn of_lipschitz(claim: &LipschitzClaim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
     let symbol = claim.norm.symbol();
     let mut charts = Vec::new();
-    let mark = |label: &str, number: &crate::certificate::Number| Mark {
+    let mark = |label: &str, number: &crate::kernel::proof::Number| Mark {
         label: label.to_owned(),
         text: number.to_string(),
         value: number.value(),

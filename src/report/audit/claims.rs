@@ -9,12 +9,12 @@ use super::chart::{self, Chart};
 use super::example::{self, Example, Read};
 use super::figures::{FigureRow, descriptive, figures};
 use super::question::{Outcome, Part};
-use crate::certificate::{Assurance, Bundle, Certificate, ClaimKind, Domain, Kept, Norm, Run, Semantics, Size, Tool, Verdict};
-use crate::checker::Files;
-use crate::onnx::Model;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::Files;
+use crate::kernel::proof::{Assurance, Bundle, Certificate, ClaimKind, Domain, Kept, Norm, Run, Semantics, Size, Tool, Verdict};
+use crate::kernel::read::vnnlib::Constant;
 use crate::policy::decisive;
 use crate::report::{CheckedFile, Refused};
-use crate::vnnlib::Constant;
 
 /// A certificate and what the checker says about it.
 #[derive(Debug, Serialize, JsonSchema)]

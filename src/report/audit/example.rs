@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::chart::{self, Image};
-use crate::certificate::{Bundle, Claim, ClaimKind, Kept, RobustnessClaim, SpecificationClaim};
-use crate::checker::{Evidence, Files, Neighbourhoods};
-use crate::data::{Dataset, Source};
-use crate::ir::evaluate;
-use crate::onnx::Model;
-use crate::vnnlib::Specification;
+use crate::kernel::model::ir::evaluate;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::{Bundle, Claim, ClaimKind, Kept, RobustnessClaim, SpecificationClaim};
+use crate::kernel::proof::{Evidence, Files};
+use crate::kernel::read::data::{Dataset, Source};
+use crate::kernel::read::vnnlib::Specification;
+use crate::kernel::region::Neighbourhoods;
 
 /// Counterexamples of one claim that are shown; a claim may hold thousands.
 const MOST: usize = 3;

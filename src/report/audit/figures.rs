@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::certificate::{
+use crate::kernel::proof::{
     Bits, ClaimKind, CurvatureMatrix, FileIdentity, Kept, LossName, Number, Objective, Perturbation, Rounding, Size,
     TightnessFigures,
 };
@@ -303,7 +303,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::{HessianTraceClaim, Interval, Scope};
+    use crate::kernel::proof::{HessianTraceClaim, Interval, Scope};
 
     #[test]
     fn the_sides_of_figures_are_told() {

@@ -27,9 +27,9 @@ pub use verdict::{Verdict, status_word, worst};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::certificate::{Assurance, ExternalFile, Tool};
-use crate::ir::Op;
-use crate::onnx::Model;
+use crate::kernel::model::ir::Op;
+use crate::kernel::model::onnx::Model;
+use crate::kernel::proof::{Assurance, ExternalFile, Tool};
 use crate::policy::Status;
 
 /// The schema of an audit as JSON.
@@ -232,7 +232,7 @@ impl PolicySection {
 impl ModelSection {
     #[must_use]
     pub fn new(name: String, path: String, model: &Model, certificates: Vec<CertificateSection>) -> Self {
-        let port = |port: &crate::onnx::Port| Port { name: port.name.clone(), shape: port.shape.clone() };
+        let port = |port: &crate::kernel::model::onnx::Port| Port { name: port.name.clone(), shape: port.shape.clone() };
         let variable = || model.network.nodes().iter().filter(|node| node.variable);
         let layers = variable().take(MAX_LAYERS).map(|node| Layer {
             name: node.name.clone(),

@@ -5,13 +5,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CertificateSection, Chart, ClaimSection, RuleOutcome};
-use crate::certificate::{
+use crate::kernel::proof::{
     Assurance, Claim, ClaimKind, CurvatureMatrix, LipschitzClaim, Norm, RobustnessClaim, Size, StabilityVerdict, Verdict,
 };
+use crate::kernel::read::vnnlib::Constant;
+use crate::kernel::sound::round::mul_up;
+use crate::kernel::sound::upper_decimal;
 use crate::policy::Status;
-use crate::sound::round::mul_up;
-use crate::sound::upper_decimal;
-use crate::vnnlib::Constant;
 
 /// What a question came to. It decides the colour; how much stands behind it is another matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -179,7 +179,7 @@ fn lipschitz(found: &LipschitzClaim, domain: &str) -> Part {
         Norm::L2 => "the inputs move by at most 0.01 in Euclidean distance",
         Norm::Linf => "every input changes by at most 0.01",
     };
-    let place = if domain == crate::certificate::EVERYWHERE { String::new() } else { format!(", {domain}") };
+    let place = if domain == crate::kernel::proof::EVERYWHERE { String::new() } else { format!(", {domain}") };
     let attained = found
         .lower_bound
         .as_ref()

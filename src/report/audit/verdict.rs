@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ModelSection, PolicySection};
-use crate::certificate::Assurance;
+use crate::kernel::proof::Assurance;
 use crate::policy::Status;
 
 /// The answer in three sentences.

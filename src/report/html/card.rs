@@ -6,7 +6,7 @@ use super::super::markup::{Markup, element, plain, tag};
 use super::super::svg::{self, short};
 use super::chart::figure;
 use super::{badge, code, facts, sentence, status_tag, table};
-use crate::certificate::Semantics;
+use crate::kernel::proof::Semantics;
 use crate::report::audit::Chart;
 
 /// The class that gives an outcome its colour.

@@ -4,7 +4,7 @@
 use super::super::audit::{Audit, status_word};
 use super::super::markup::{Markup, element, plain, tag};
 use super::{badge, code, facts, section, status_tag, wide_table};
-use crate::certificate::Assurance;
+use crate::kernel::proof::Assurance;
 
 /// What each assurance means, in one sentence.
 const ASSURANCES: [(Assurance, &str); 3] = [

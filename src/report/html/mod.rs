@@ -11,7 +11,7 @@ mod summary;
 
 use super::audit::{Audit, assurance_word};
 use super::markup::{Markup, element, plain, tag};
-use crate::certificate::Assurance;
+use crate::kernel::proof::Assurance;
 
 /// The style sheet; a test computes its contrasts.
 const STYLE: &str = include_str!("style.css");

@@ -1,8 +1,8 @@
 //! The tree of a search while it grows, and as the checker reads it.
 
 use super::subproblem::Division;
-use crate::bounds::{Analysis, Hints};
-use crate::checker::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, PHASE, SLOPES};
+use crate::kernel::region::bounds::{Analysis, Hints};
+use crate::kernel::region::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, PHASE, SLOPES};
 
 /// What bounds need to close a part.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Leaf {
     pub below: Option<Box<Proof>>,
 }
 
-/// A tree in pre-order, as [`crate::checker::Refuter::refute`] reads it.
+/// A tree in pre-order, as [`crate::kernel::region::Refuter::refute`] reads it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Proof {
     pub codes: Vec<f64>,

@@ -8,7 +8,7 @@ use faer::{Mat, MatMut, Par, Spec};
 use rayon::prelude::*;
 
 use super::pool::{Lent, Pool};
-use crate::sound::gram::dot;
+use crate::kernel::sound::gram::dot;
 
 /// Threads of the matrix products.
 #[allow(non_upper_case_globals)]

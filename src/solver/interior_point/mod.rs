@@ -24,7 +24,7 @@ use rayon::prelude::*;
 
 use super::pencil::{Candidate, Pencil};
 use crate::deadline::Deadline;
-use crate::sound::gram::dot;
+use crate::kernel::sound::gram::dot;
 use dense::{PARALLEL, add_scaled, cholesky, columns_mut, copy_lower, inner, move_lower, transposed};
 use pool::Lent;
 use program::{Images, Program, Variables};

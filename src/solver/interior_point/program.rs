@@ -13,7 +13,7 @@ use super::super::pencil::{Candidate, Pencil, Stretch};
 use super::dense::{PARALLEL, columns_mut};
 use super::envelope::Envelope;
 use super::pool::{Lent, Pool};
-use crate::sound::gram::dot;
+use crate::kernel::sound::gram::dot;
 
 /// One pair of rows of a group: contributes `a·vvᵀ + c·(vyᵀ + yvᵀ) + yyᵀ` per unit of its multiplier.
 pub struct Pair {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::dense::{columns_mut, transposed};
 use super::pool::Lent;
 use super::program::{Images, Program, Variables};
-use crate::sound::gram::dot;
+use crate::kernel::sound::gram::dot;
 
 /// `U·S·Uᵀ` for a symmetric matrix `S`, by pairs `t ≥ u`: arguments with arguments, arguments with results, results with
 /// arguments, results with results.

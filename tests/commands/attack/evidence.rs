@@ -1,7 +1,7 @@
 //! What rules rest on: data, specifications and baselines that nobody looked at, and claims about something else.
 
 use super::{bound, certified, folder, forged, lipschitz, policy, put, run, samples, small, text, tiny, worse};
-use nnverify::certificate::{Assurance, Certificate, Semantics, digest_of};
+use nnverify::kernel::proof::{Assurance, Certificate, Semantics, digest_of};
 
 const ROBUSTNESS: &str =
     "[[models.m.robustness]]\ndata = \"d.csv\"\nsamples = 8\nnorm = \"linf\"\nepsilon = 1e-6\nmin-certified-accuracy = 0.01\n";
@@ -17,7 +17,9 @@ fn locked() -> tempfile::TempDir {
     let tensor = &mut model.graph().initializer[0];
     let bytes: Vec<u8> = tensor.float_data.drain(..).flat_map(f32::to_le_bytes).collect();
     tensor.data_location = 1;
-    tensor.external_data.push(nnverify::onnx::proto::StringStringEntryProto { key: "location".into(), value: "w.bin".into() });
+    tensor
+        .external_data
+        .push(nnverify::kernel::model::onnx::proto::StringStringEntryProto { key: "location".into(), value: "w.bin".into() });
     let repository = folder(&[
         ("m.onnx", &model.finish("b")),
         ("w.bin", &bytes),
@@ -173,9 +175,9 @@ fn a_baseline_must_be_possible() {
     put(here, "verify.toml", policy(&format!("baseline = \"b.json\"\n{}", lipschitz("m", "max-regression = 0.05"))));
     std::fs::copy(here.join("good.json"), here.join("b.json")).unwrap();
     run(here, &["gate"]).expect(1, &["violated"]);
-    let lipschitz_claim = |change: fn(&mut nnverify::certificate::LipschitzClaim)| -> Change {
+    let lipschitz_claim = |change: fn(&mut nnverify::kernel::proof::LipschitzClaim)| -> Change {
         Box::new(move |certificate| match &mut certificate.claims[0].kind {
-            nnverify::certificate::ClaimKind::Lipschitz(claim) => change(claim),
+            nnverify::kernel::proof::ClaimKind::Lipschitz(claim) => change(claim),
             other => panic!("{other:?}"),
         })
     };
@@ -184,7 +186,7 @@ fn a_baseline_must_be_possible() {
             "bits and decimals that differ",
             4,
             "[NV513]",
-            lipschitz_claim(|claim| claim.bound.bits = nnverify::certificate::Bits::of(1e6)),
+            lipschitz_claim(|claim| claim.bound.bits = nnverify::kernel::proof::Bits::of(1e6)),
         ),
         ("decimals and bits that differ", 4, "[NV513]", lipschitz_claim(|claim| claim.bound.decimal = "0.1".to_owned())),
         ("the greatest number", 4, "[NV513]", Box::new(bound(f64::MAX))),
@@ -216,10 +218,10 @@ fn a_baseline_is_checked_where_its_model_is_at_hand() {
     // The multipliers do not prove so small a bound; and it must not lie below what is attained.
     let stated = |factor: f64| -> Change {
         Box::new(move |certificate| match &mut certificate.claims[0].kind {
-            nnverify::certificate::ClaimKind::Lipschitz(claim) => {
+            nnverify::kernel::proof::ClaimKind::Lipschitz(claim) => {
                 claim.lower_bound = None;
                 claim.witness.pair = None;
-                claim.bound = nnverify::certificate::Number::upper(claim.bound.value() * factor);
+                claim.bound = nnverify::kernel::proof::Number::upper(claim.bound.value() * factor);
             }
             other => panic!("{other:?}"),
         })

@@ -36,7 +36,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::tiny;
-use nnverify::certificate::{Certificate, ClaimKind, Number};
+use nnverify::kernel::proof::{Certificate, ClaimKind, Number};
 use tempfile::TempDir;
 
 /// What no output may hold.

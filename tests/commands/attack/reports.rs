@@ -1,6 +1,6 @@
 //! Reports that would look better than the truth.
 
-use nnverify::certificate::{Assurance, Certificate, ClaimKind, Domain, RobustnessClaim, Semantics, Vector};
+use nnverify::kernel::proof::{Assurance, Certificate, ClaimKind, Domain, RobustnessClaim, Semantics, Vector};
 
 use super::{CERTIFICATE, bound, certified, forged, lipschitz, put, run, samples, small, text, tiny};
 
@@ -34,7 +34,7 @@ fn what_answers_another_question_is_not_compared() {
     let attacks: Vec<((&str, &str), Change)> = vec![
         (other("epsilon"), robustness(|claim| claim.perturbation.epsilon = "1e-6".into())),
         (other("samples"), robustness(|claim| (claim.samples, claim.robust, claim.falsified) = (1, vec![0], vec![]))),
-        (other("norm"), robustness(|claim| claim.perturbation.norm = nnverify::certificate::Norm::L2)),
+        (other("norm"), robustness(|claim| claim.perturbation.norm = nnverify::kernel::proof::Norm::L2)),
         (other("clip"), robustness(|claim| claim.perturbation.clip = Some(["0".into(), "1".into()]))),
         (other("input"), robustness(|claim| claim.perturbation.deviation = vec!["1000".into()])),
         (other("data"), robustness(|claim| claim.data[0].digest = "0".repeat(64))),

@@ -1,6 +1,8 @@
 //! Field by field, what two decoders read from one file.
 
-use nnverify::onnx::proto::{DimensionValue, GraphProto, ModelProto, NodeProto, TensorProto, TypeValue, ValueInfoProto};
+use nnverify::kernel::model::onnx::proto::{
+    DimensionValue, GraphProto, ModelProto, NodeProto, TensorProto, TypeValue, ValueInfoProto,
+};
 use onnx_protobuf as second;
 
 /// `Err` with the place and both values where they differ.

@@ -1,6 +1,6 @@
 //! A model made for the tests.
 
-use nnverify::onnx::proto::*;
+use nnverify::kernel::model::onnx::proto::*;
 use prost::Message;
 
 /// A small model with every kind of field.

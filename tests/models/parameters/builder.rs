@@ -1,6 +1,6 @@
 //! A graph under construction, of which every value at the file's tensors and at one input is known.
 
-use nnverify::onnx::proto::{
+use nnverify::kernel::model::onnx::proto::{
     AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };

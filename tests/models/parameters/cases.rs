@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use nnverify::certificate::{Certificate, ClaimKind, HessianTraceClaim, LossName};
-use nnverify::checker::{ClaimRefusal, CurvatureRefusal, Evidence, Files, Refusal, check_claim};
-use nnverify::data::Dataset;
-use nnverify::onnx::load;
+use nnverify::kernel::check::{ClaimRefusal, Refusal, check_claim};
+use nnverify::kernel::curvature::CurvatureRefusal;
+use nnverify::kernel::model::onnx::load;
+use nnverify::kernel::proof::{Certificate, ClaimKind, HessianTraceClaim, LossName};
+use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::read::data::Dataset;
 use prost::Message;
 
 use super::claims::compare;
@@ -69,7 +71,9 @@ fn refused(model: &Path, data: &Path, certificate: &Path, frozen: &[&str]) {
 }
 
 fn question(model: &Path, data: &Path) -> Question {
-    let program = Program::of(&nnverify::onnx::proto::ModelProto::decode(&std::fs::read(model).unwrap()[..]).unwrap()).unwrap();
+    let program =
+        Program::of(&nnverify::kernel::model::onnx::proto::ModelProto::decode(&std::fs::read(model).unwrap()[..]).unwrap())
+            .unwrap();
     let data = Dataset::open(data, None).unwrap();
     let inputs = (0..data.len()).map(|sample| data.input(sample)).collect();
     let targets = data.target_values(1).unwrap().into_iter().map(|target| vec![target]).collect();

@@ -1,16 +1,16 @@
 //! Every claim about derivatives that the checker makes of a file, against differences of the oracle.
 
-use nnverify::certificate::{CurvatureMatrix, LossName, Objective as Named};
-use nnverify::checker::{CurvatureRefusal, Gram, Objective, prove_residual, prove_trace};
-use nnverify::data::{Array, Dataset, Values};
 use nnverify::deadline::Deadline;
-use nnverify::ir::evaluate;
-use nnverify::onnx::{Model, load_bytes};
+use nnverify::kernel::curvature::{CurvatureRefusal, Gram, Objective, prove_residual, prove_trace};
+use nnverify::kernel::model::ir::evaluate;
+use nnverify::kernel::model::onnx::{Model, load_bytes};
+use nnverify::kernel::proof::{CurvatureMatrix, LossName, Objective as Named};
+use nnverify::kernel::read::data::{Array, Dataset, Values};
+use nnverify::kernel::sound::Enclosure;
 use nnverify::pass::derivatives::{
     Circuit, Loss, Objective as Computed, ParameterError, Parameters, Samples, Selection, Targets,
 };
 use nnverify::query::patch_initializer;
-use nnverify::sound::Enclosure;
 
 use super::differences::{Differences, Place, Question};
 use super::enclosed::{CLOSE, agreeing, between_sides, holds, is_wide};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use nnverify::certificate::LossName;
+use nnverify::kernel::proof::LossName;
 
 use super::operators::softmax;
 use super::oracle::{Program, Run};

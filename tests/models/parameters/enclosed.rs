@@ -1,6 +1,6 @@
 //! Enclosures against differences.
 
-use nnverify::sound::Enclosure;
+use nnverify::kernel::sound::Enclosure;
 
 use super::differences::{Differences, Place, STEPS, Stencil, rounding};
 use super::value::Found;

@@ -1,6 +1,6 @@
 //! Random graphs: a row of parts, and a matrix at the end.
 
-use nnverify::onnx::proto::ModelProto;
+use nnverify::kernel::model::onnx::proto::ModelProto;
 
 use super::blocks;
 use super::builder::{Builder, INPUT, int};

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use nnverify::onnx::proto::{AttributeProto, DataType, ModelProto, NodeProto, TensorProto};
+use nnverify::kernel::model::onnx::proto::{AttributeProto, DataType, ModelProto, NodeProto, TensorProto};
 
 use super::operators;
 use super::value::{Data, Found, Value};
@@ -117,8 +117,8 @@ impl Program {
         let input = graph.input.iter().find(|input| !graph.initializer.iter().any(|t| t.name == input.name));
         let input = input.ok_or("no input")?;
         let dims = &input.tensor_type().and_then(|kind| kind.shape.as_ref()).ok_or("the input has no shape")?.dim;
-        let extent = |dim: &nnverify::onnx::proto::DimensionProto| match dim.value {
-            Some(nnverify::onnx::proto::DimensionValue::Value(extent)) => extent.max(1) as usize,
+        let extent = |dim: &nnverify::kernel::model::onnx::proto::DimensionProto| match dim.value {
+            Some(nnverify::kernel::model::onnx::proto::DimensionValue::Value(extent)) => extent.max(1) as usize,
             _ => 1,
         };
         let input_shape = dims.iter().map(extent).collect();

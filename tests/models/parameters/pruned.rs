@@ -1,7 +1,7 @@
 //! What the program says of a pruned file is true of that file, also where the lowering reads it otherwise than the first.
 
 use assert_cmd::Command;
-use nnverify::data::write_npy;
+use nnverify::kernel::read::data::write_npy;
 use prost::Message;
 
 use super::{program, text};

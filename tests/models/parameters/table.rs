@@ -1,6 +1,6 @@
 //! Graphs by hand: every place that freezes a constant, behind every kind of chain. A failure names both.
 
-use nnverify::onnx::load_bytes;
+use nnverify::kernel::model::onnx::load_bytes;
 use prost::Message;
 
 use super::claims::compare;
@@ -270,7 +270,7 @@ fn every_place_freezes_behind_every_chain() {
             let question = Question {
                 program,
                 inputs,
-                loss: nnverify::certificate::LossName::Mse,
+                loss: nnverify::kernel::proof::LossName::Mse,
                 labels: Vec::new(),
                 targets: vec![vec![0.25, -0.5][..outputs].to_vec(); 2],
                 softmax: false,

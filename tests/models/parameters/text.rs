@@ -7,7 +7,7 @@
 //! | `y = Clip(x, _, c)` | a node; `_` is an input that is left out |
 //! | `a, b = Split(x) {axis=1, pads=[1,0], alpha=0.5f, mode="edge"}` | several outputs; attributes |
 
-use nnverify::onnx::proto::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto};
+use nnverify::kernel::model::onnx::proto::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto};
 
 use super::builder::{encoded, float, int, ints, model, port, string};
 use super::value::{Data, Value};
@@ -57,7 +57,7 @@ fn tensor(graph: &mut GraphProto, left: &str, right: &str) {
         _ => Value::floats(&shape, numbers::<f32>(right, " ").into_iter().map(f64::from).collect()),
     };
     let tensor = encoded(&value, false, true);
-    let tensor = nnverify::onnx::proto::TensorProto { name: name.trim().to_owned(), ..tensor };
+    let tensor = nnverify::kernel::model::onnx::proto::TensorProto { name: name.trim().to_owned(), ..tensor };
     if !constant {
         graph.initializer.push(tensor);
         return;

@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::chart::Chart;
-use crate::certificate::{FileIdentity, digest_of};
 use crate::files::{self, json_problem};
+use crate::kernel::proof::{FileIdentity, digest_of};
 use crate::query::figures::Figures;
 use crate::report::AnalysisReport;
 
