@@ -68,11 +68,12 @@ pub enum Product {
 pub fn answer(subjects: &Subjects, query: &Query, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
     must_be_explicit(subjects, query)?;
-    let limits = &Limits { time: limits.time.or(query.usual_time()), ..limits.clone() };
+    let asked = limits.time;
+    let limits = &Limits { time: asked.or(query.usual_time()), ..limits.clone() };
     let mut found = match query {
         Query::Lipschitz(query) => lipschitz::answer(subjects, query, limits, watch)?,
         Query::Specification(query) => specification::answer(subjects, query, limits, watch)?,
-        Query::Robustness(query) => robustness::answer(subjects, query, limits, watch)?,
+        Query::Robustness(query) => robustness::answer(subjects, query, limits, asked.is_some(), watch)?,
         Query::Tightness(query) => tightness::answer(subjects, query, limits, watch)?,
         Query::HessianTrace(query) => curvature::answer(subjects, &query.objective, query.matrix, query.sgd, limits, watch)?,
         Query::Stability(query) => {

@@ -62,8 +62,9 @@ impl Journal {
             }
         }
         for line in lines.filter(|line| line.ends_with('\n')) {
-            // What Lipschitz bounds decided is decided again: the bounds are not kept here.
-            let kept_here = |entry: &Entry| entry.outcome != SampleOutcome::Robust { method: Method::Lipschitz };
+            // What Lipschitz bounds or parts decided is decided again: the proofs are not kept here.
+            let kept_here =
+                |entry: &Entry| !matches!(entry.outcome, SampleOutcome::Robust { method: Method::Lipschitz | Method::Parts });
             if let Some(entry) = serde_json::from_str::<Entry>(line).ok().filter(kept_here) {
                 journal.finished.insert(entry.sample, entry.outcome);
                 kept.push_str(line);

@@ -1,7 +1,7 @@
 //! The question which samples keep their class, or what else is asked.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Outcome};
 use super::error::QueryError;
@@ -10,18 +10,27 @@ use super::journal::Journal;
 use super::limits::{Limits, Watch};
 use super::perturbed::{Prepared, clean_accuracy, identities};
 use super::question::RobustnessQuery;
+use super::specification::{case_slopes, splits};
 use super::subjects::Subjects;
-use crate::kernel::proof::{
-    Assurance, Claim, ClaimKind, Domain, Kept, LipschitzClaim, RobustnessClaim, RobustnessWitness, Vector, digest_of,
-};
+use crate::kernel::proof::{Assurance, Claim, ClaimKind, Domain, Kept, RobustnessClaim, RobustnessWitness, Vector, digest_of};
 use crate::kernel::read::data::Dataset;
 use crate::kernel::region::Keeping;
-use crate::pass::robustness::{DatasetOptions, SampleOutcome, verify_dataset};
+use crate::pass::robustness::{DatasetOptions, RobustnessProofs, SampleOutcome, verify_dataset};
 
 /// Witnesses of falsified samples that a certificate holds, in numbers: a quarter of what a bundle may have.
 const MOST_WITNESS_VALUES: usize = 1 << 21;
 
-pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
+/// What splitting one sample may take where no time was asked for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers the question; `timed` says whether the caller named the limit of time, which is then used as far as it is needed.
+pub fn answer(
+    subjects: &Subjects,
+    query: &RobustnessQuery,
+    limits: &Limits,
+    timed: bool,
+    watch: &dyn Watch,
+) -> Result<Answer, QueryError> {
     let start = Instant::now();
     let network = &subjects.model.network;
     let (perturbation, semantics) = (&query.perturbation, query.semantics);
@@ -33,7 +42,8 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
     if left.len() < count {
         notes.push(format!("{} samples were finished before", count - left.len()));
     }
-    let options = DatasetOptions { semantics, timeout: limits.time, memory: limits.memory, seed: limits.seed };
+    let patience = (!timed).then_some(PATIENCE);
+    let options = DatasetOptions { semantics, timeout: limits.time, patience, memory: limits.memory, seed: limits.seed };
     let shared = Mutex::new(&mut journal);
     let told = |sample: usize, outcome: &SampleOutcome| {
         // A thread that panicked ends the program; what it held is whole.
@@ -41,7 +51,7 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
         journal.add(sample, outcome);
         watch.finished(journal.finished.len(), count);
     };
-    let margins = verify_dataset(network, &data, &labels, (perturbation, &query.kept), &left, &options, &told)?;
+    let proofs = verify_dataset(network, &data, &labels, (perturbation, &query.kept), &left, &options, &told)?;
     // What was found is told even where it could not be kept.
     let failures = journal.problem().into_iter().collect();
 
@@ -54,7 +64,7 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
     let labels = query.kept.needs_labels().then_some(&labels[..]);
     let clean =
         labels.map(|labels| clean_accuracy(subjects, &data, perturbation, (labels, threshold), &mut notes)).transpose()?;
-    let claim = claim(&data, query, &outcomes, network.input_size(), margins);
+    let claim = claim(&data, query, &outcomes, network.input_size(), proofs);
     let figures = RobustnessFigures::new(&claim, semantics, &outcomes, labels, clean, start.elapsed().as_secs_f64());
     let any = |wanted: fn(&SampleOutcome) -> bool| outcomes.iter().any(wanted);
     let outcome = if any(|outcome| matches!(outcome, SampleOutcome::Falsified { .. })) {
@@ -72,7 +82,7 @@ pub fn answer(subjects: &Subjects, query: &RobustnessQuery, limits: &Limits, wat
         vacuous: false,
         kind: ClaimKind::Robustness(claim),
     };
-    let engine = "attacks, intervals, backward bounds, Lipschitz margins";
+    let engine = "attacks, intervals, backward bounds, Lipschitz margins, branch and bound";
     let files = data.files().iter().map(|(path, _)| path.clone()).collect();
     Ok(Answer { claims: vec![claim], notes, failures, files, ..Answer::new(Figures::Robustness(figures), outcome, engine) })
 }
@@ -95,7 +105,7 @@ fn claim(
     query: &RobustnessQuery,
     outcomes: &[SampleOutcome],
     inputs: usize,
-    margins: Option<LipschitzClaim>,
+    proofs: RobustnessProofs,
 ) -> RobustnessClaim {
     let robust =
         |(sample, outcome): (usize, &SampleOutcome)| matches!(outcome, SampleOutcome::Robust { .. }).then_some(sample as u32);
@@ -117,7 +127,12 @@ fn claim(
         available: u32::try_from(data.len()).ok(),
         robust: outcomes.iter().enumerate().filter_map(robust).collect(),
         falsified,
-        witness: RobustnessWitness { points: Vector::inline(&points), margins: margins.map(Box::new) },
+        witness: RobustnessWitness {
+            points: Vector::inline(&points),
+            margins: proofs.margins.map(Box::new),
+            splits: proofs.trees.iter().filter_map(|(sample, proof)| splits(*sample, proof)).collect(),
+            slopes: proofs.slopes.iter().map(|(sample, hints)| case_slopes(*sample, hints)).collect(),
+        },
     }
 }
 

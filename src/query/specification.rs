@@ -15,6 +15,7 @@ use crate::kernel::proof::{
 use crate::kernel::read::vnnlib::{InputBox, Specification, SpecificationError};
 use crate::kernel::region::bounds::{Hints, Slopes};
 use crate::pass::robustness::{Deployed, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
+use crate::search::branch::Proof;
 
 pub fn answer(subjects: &Subjects, query: &SpecificationQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
@@ -107,12 +108,9 @@ fn claim(specification: &Specification, semantics: Semantics, verdict: &Specific
     let (verdict, witness) = match verdict {
         SpecificationVerdict::Unknown { .. } => return None,
         SpecificationVerdict::Holds { trees, slopes } => {
-            let split = trees.iter().enumerate().filter(|(_, proof)| proof.codes.len() > 1);
-            let splits = split.map(|(case, proof)| Splits { case: case as u32, tree: Vector::inline(&proof.codes) }).collect();
-            (
-                Verdict::Holds,
-                SpecificationWitness { splits, slopes: slopes.iter().map(case_slopes).collect(), counterexample: None },
-            )
+            let splits = trees.iter().enumerate().filter_map(|(case, proof)| splits(case, proof)).collect();
+            let slopes = slopes.iter().map(|(case, hints)| case_slopes(*case, hints)).collect();
+            (Verdict::Holds, SpecificationWitness { splits, slopes, counterexample: None })
         }
         SpecificationVerdict::Violated(found) => {
             let point = UnsafePoint { case: found.case as u32, input: Vector::inline(&found.point) };
@@ -130,8 +128,13 @@ fn claim(specification: &Specification, semantics: Semantics, verdict: &Specific
     })
 }
 
-/// Slopes as a certificate has them.
-fn case_slopes((case, hints): &(usize, Hints)) -> CaseSlopes {
+/// Returns the tree of a case as a certificate has it; nothing, where bounds of the whole suffice.
+pub(super) fn splits(case: usize, proof: &Proof) -> Option<Splits> {
+    (proof.codes.len() > 1).then(|| Splits { case: case as u32, tree: Vector::inline(&proof.codes) })
+}
+
+/// Returns the slopes of a case as a certificate has them.
+pub(super) fn case_slopes(case: usize, hints: &Hints) -> CaseSlopes {
     let of = |target: SlopesTarget, slopes: &Slopes| -> Vec<NodeSlopes> {
         let node =
             |(node, positions): (usize, &[f64])| NodeSlopes { target, node: node as u32, positions: Vector::inline(positions) };
@@ -140,5 +143,5 @@ fn case_slopes((case, hints): &(usize, Hints)) -> CaseSlopes {
     let mut slopes = of(SlopesTarget::Rows, &hints.rows);
     slopes.extend(hints.upper.iter().flat_map(|(node, found)| of(SlopesTarget::Upper(node.index() as u32), found)));
     slopes.extend(hints.lower.iter().flat_map(|(node, found)| of(SlopesTarget::Lower(node.index() as u32), found)));
-    CaseSlopes { case: *case as u32, slopes }
+    CaseSlopes { case: case as u32, slopes }
 }

@@ -37,8 +37,8 @@ impl fmt::Display for RobustnessFigures {
         table.push_record([certified, &self.certified_accuracy, "proved"]);
         table.push_record([possible, &self.robust_accuracy_at_most, "proved by counterexamples"]);
         let methods = format!(
-            "{} by intervals, {} by backward bounds, {} by Lipschitz margins",
-            self.by_intervals, self.by_backward_bounds, self.by_lipschitz_margins
+            "{} by intervals, {} by backward bounds, {} by Lipschitz margins, {} by parts",
+            self.by_intervals, self.by_backward_bounds, self.by_lipschitz_margins, self.by_parts
         );
         // What proved them is for those who ask (`-v`).
         table.push_record(["robust", &self.robust.to_string(), if f.alternate() { &methods } else { "" }]);

@@ -7,6 +7,7 @@
 //! | `normalisation_is_part_of_the_question` | scaled data with a deviation give what unscaled data give |
 //! | `euclidean_perturbations` | witnesses inside the ball, never more robust samples than counterexamples allow |
 //! | `lipschitz_margins_prove_what_other_bounds_do_not` | samples inside their certified radius, proved again from the stored bounds; none without a witness, none with smaller bounds |
+//! | `parts_prove_what_plain_bounds_leave_open` | every sample is decided; the trees are needed, and another tree is refused |
 //! | `float32_is_another_question` | what is robust in real arithmetic but not in float32 is not called so; claims name the arithmetic, margins prove nothing there |
 //! | `usage_errors_say_what_is_wrong` | exit code 2 and a message |
 
@@ -14,8 +15,7 @@ use crate::common;
 use std::path::Path;
 
 use nnverify::kernel::check::check_claim;
-use nnverify::kernel::proof::{Certificate, ClaimKind, Norm, Number, RobustnessClaim};
-use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::proof::{Certificate, ClaimKind, Evidence, Files, Norm, Number, RobustnessClaim, Vector};
 use nnverify::kernel::read::data::{Dataset, write_npy};
 use serde_json::Value;
 
@@ -193,6 +193,45 @@ fn lipschitz_margins_prove_what_other_bounds_do_not() {
     assert!(halved.contains("functionals"), "{halved}");
     let another = changed(&|claim| claim.perturbation.norm = Norm::Linf);
     assert!(another.contains("another norm"), "{another}");
+}
+
+#[test]
+fn parts_prove_what_plain_bounds_leave_open() {
+    let directory = folder();
+    let folder = directory.path();
+    let query = ["digits_relu.onnx", "--robust", "--data", "digits_test.npz", "--samples", "40", "--eps", "0.08"];
+    let (code, out, error) = run(folder, &[&query[..], &["--output-format", "json", "--csv", "s.csv"]].concat());
+    let section = section(&out);
+    let [robust, falsified, unknown] = counts(&section);
+    assert!(code == 1 && robust + falsified == 40 && unknown == 0, "{section} {error}");
+    assert!(section["by_parts"].as_u64().unwrap() > 0, "{section}");
+    assert!(std::fs::read_to_string(folder.join("s.csv")).unwrap().contains(",robust,parts"));
+
+    let model = nnverify::kernel::model::onnx::load(&folder.join("digits_relu.onnx")).unwrap();
+    let (certificate, bundle) = Certificate::read(&folder.join("digits_relu.certificate.json")).unwrap();
+    let mut files = Files::default();
+    files.add("digits_test.npz", std::fs::read(folder.join("digits_test.npz")).unwrap());
+    let evidence = Evidence { network: &model.network, tensors: &model.tensors, bundle: &bundle, files: &files };
+    let [claim] = &certificate.claims[..] else { panic!("one claim") };
+    check_claim(claim, &evidence).unwrap();
+    let changed = |change: &dyn Fn(&mut RobustnessClaim)| {
+        let mut claim = claim.clone();
+        let ClaimKind::Robustness(robustness) = &mut claim.kind else { panic!("another kind") };
+        change(robustness);
+        check_claim(&claim, &evidence).unwrap_err().to_string()
+    };
+    let refused = [
+        changed(&|claim| claim.witness.splits.clear()),
+        changed(&|claim| claim.witness.splits.iter_mut().for_each(|splits| splits.case = 1000)),
+        changed(&|claim| claim.witness.splits[0].tree = Vector::inline(&[-1.0, -1.0])),
+        changed(&|claim| claim.witness.splits[0].tree = Vector::inline(&[])),
+        changed(&|claim| claim.perturbation.epsilon = "0.5".into()),
+        changed(&|claim| {
+            let falsified = claim.falsified.remove(0);
+            claim.robust.push(falsified);
+        }),
+    ];
+    assert!(refused.iter().all(|reason| !reason.is_empty()), "{refused:?}");
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub enum Method {
     Backward,
     /// Lipschitz bounds of differences of outputs.
     Lipschitz,
+    /// Backward bounds with other slopes, or on parts.
+    Parts,
 }
 
 /// What bounds say about a case on a region.

@@ -2,18 +2,21 @@
 
 use super::refusal::RegionRefusal;
 use crate::proof::Content;
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::counterexample::{enclosed, outputs_at};
 use super::kept::Keeping;
 use super::neighbourhood::Neighbourhoods;
 use super::refutation::Refuter;
+use super::specification::hints;
+use super::splits::LEAF;
 use crate::lipschitz::Margins;
 use crate::proof::Evidence;
-use crate::proof::{Assurance, Domain, Norm, RobustnessClaim, Semantics};
+use crate::proof::{Assurance, CaseSlopes, Domain, Norm, RobustnessClaim, Semantics, Vector};
 use crate::read::data::{Dataset, Source};
 use crate::read::vnnlib::Clause;
-use crate::region::bounds::Propagator;
+use crate::region::bounds::{Hints, Propagator};
 
 /// Proves that the samples that are called robust are, and those that are called falsified are not.
 ///
@@ -61,6 +64,8 @@ pub fn check(
     let propagator = Propagator::new(network, semantics)?;
     let margins = claim.witness.margins.as_deref();
     let margins = margins.map(|margins| Margins::prove(margins, neighbourhoods.norm(), evidence)).transpose()?;
+    let trees: HashMap<u32, &Vector> = claim.witness.splits.iter().map(|splits| (splits.case, &splits.tree)).collect();
+    let slopes: HashMap<u32, &CaseSlopes> = claim.witness.slopes.iter().map(|slopes| (slopes.case, slopes)).collect();
     for &sample in &claim.robust {
         let (input, label) = (data.input(sample as usize), labels[sample as usize] as usize);
         let neighbourhood = neighbourhoods.of(&input)?;
@@ -69,9 +74,17 @@ pub fn check(
             continue;
         }
         let lost = keeping.lost(&propagator, &neighbourhoods, &input, label)?;
-        if !refuter.bound(&neighbourhood.region, &[lost])?.refuted {
-            return Err(RegionRefusal::NotRefuted);
+        let (tree, slopes) = (trees.get(&sample), slopes.get(&sample));
+        if tree.is_none() && slopes.is_none() {
+            if !refuter.bound(&neighbourhood.region, &[lost])?.refuted {
+                return Err(RegionRefusal::NotRefuted);
+            }
+            continue;
         }
+        let tree = tree.map_or_else(|| Ok(vec![LEAF]), |tree| evidence.vector(tree))?;
+        let hints = slopes.map_or_else(|| Ok(Hints::default()), |slopes| hints(slopes, evidence))?;
+        // A ball lies in its box.
+        refuter.refute(neighbourhood.region.bounds(), &[lost], &tree, &hints)?;
     }
     let points = evidence.vector(&claim.witness.points)?;
     if points.len() != claim.falsified.len().saturating_mul(network.input_size()) {

@@ -90,7 +90,7 @@ fn holds(
 const NUMBERS: usize = BUNDLE_LIMIT as usize / size_of::<f64>();
 
 /// The slopes of a case by the nodes of the network.
-fn hints(case: &CaseSlopes, evidence: &Evidence) -> Result<Hints, RegionRefusal> {
+pub(super) fn hints(case: &CaseSlopes, evidence: &Evidence) -> Result<Hints, RegionRefusal> {
     let ids: Vec<_> = evidence.network.ids().collect();
     let node = |index: u32| ids.get(index as usize).copied().ok_or(Content::Shape { what: "slopes of a node that is none" });
     let mut hints = Hints::default();

@@ -1,6 +1,8 @@
-//! Robustness over a data set: every sample is attacked, then bounded, in parallel.
+//! Robustness over a data set: every sample is attacked, then bounded, in parallel; what is left open is tried with Lipschitz bounds, then
+//! split into parts, sample by sample.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -8,17 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use super::RobustnessError;
 use super::attack::{Attack, Effort};
+use super::parts::{MOST_POSITIONS, Parts};
 use super::problem::{Ball, Lattice, Problem};
+use super::proof::Branched;
 use crate::deadline::Deadline;
 use crate::kernel::lipschitz::Margins;
 use crate::kernel::model::ir::{Network, evaluate};
 use crate::kernel::proof::{Kept, LipschitzClaim, Norm, Perturbation, Semantics};
 use crate::kernel::read::data::Dataset;
 use crate::kernel::read::vnnlib::Clause;
-use crate::kernel::region::bounds::Propagator;
-use crate::kernel::region::{Keeping, Method, Neighbourhoods, Refuter, RegionRefusal, prove_lost};
+use crate::kernel::region::bounds::{Hints, Propagator};
+use crate::kernel::region::{Keeping, Method, Neighbourhood, Neighbourhoods, Refuter, RegionRefusal, prove_lost};
 use crate::pass::bounds::Wide;
 use crate::pass::lipschitz::{LipschitzOptions, Question, certify};
+use crate::search::branch::Proof;
 
 /// What was found about one sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +46,8 @@ pub struct DatasetOptions {
     pub semantics: Semantics,
     /// For all samples together.
     pub timeout: Option<Duration>,
+    /// What splitting one sample may take at most; its share of the time in any case.
+    pub patience: Option<Duration>,
     /// Bytes that a program for Lipschitz bounds may take.
     pub memory: u64,
     pub seed: u64,
@@ -54,8 +61,19 @@ const GLANCE: Effort = Effort { restarts: 2, steps: 10, targets: 2 };
 /// Where bounds do not suffice.
 const SEARCH: Effort = Effort { restarts: 6, steps: 40, targets: 9 };
 
+/// What the checker needs for samples that plain bounds do not prove.
+#[derive(Clone, Debug, Default)]
+pub struct RobustnessProofs {
+    /// Lipschitz bounds, where they decided any sample.
+    pub margins: Option<LipschitzClaim>,
+    /// Samples with the trees of their splits.
+    pub trees: Vec<(usize, Proof)>,
+    /// Samples with slopes for their bounds.
+    pub slopes: Vec<(usize, Hints)>,
+}
+
 /// Decides the given samples and tells of each as it is done; what is out of time is not told of. What attacks and bounds
-/// leave open is tried with Lipschitz bounds of the differences of outputs, which are handed back where they decided any.
+/// leave open is tried with Lipschitz bounds of the differences of outputs, then, for ℓ∞, split into parts.
 ///
 /// # Errors
 /// When the network has no bounds, or data and network do not fit.
@@ -67,7 +85,7 @@ pub fn verify_dataset(
     samples: &[usize],
     options: &DatasetOptions,
     told: &(dyn Fn(usize, &SampleOutcome) + Sync),
-) -> Result<Option<LipschitzClaim>, RobustnessError> {
+) -> Result<RobustnessProofs, RobustnessError> {
     let shape = &network.node(network.input()).shape;
     let deadline = Deadline::after(options.timeout);
     let run = Run {
@@ -79,6 +97,8 @@ pub fn verify_dataset(
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
         deadline,
         seed: options.seed,
+        room: AtomicUsize::new(MOST_POSITIONS / 2),
+        checking: AtomicU64::new(0),
     };
     let open = |&sample: &usize| {
         if run.late() {
@@ -98,6 +118,8 @@ pub fn verify_dataset(
     // Lipschitz bounds are proved for real arithmetic alone.
     let claim = if open.is_empty() || options.semantics != Semantics::Real { None } else { run.margins(options) };
     let margins = claim.as_ref().map(Margins::stated);
+    let mut proofs = RobustnessProofs::default();
+    let mut left = Vec::new();
     for sample in open {
         let robust = margins.as_ref().is_some_and(|margins| {
             let (input, label) = (data.input(sample), labels[sample] as usize);
@@ -106,14 +128,31 @@ pub fn verify_dataset(
             })
         });
         decided |= robust;
-        // What ran into the deadline may be decided another time.
         if robust {
             told(sample, &SampleOutcome::Robust { method: Method::Lipschitz });
-        } else if !run.late() {
-            told(sample, &SampleOutcome::Unknown);
+        } else {
+            left.push(sample);
         }
     }
-    Ok(claim.filter(|_| decided))
+    proofs.margins = claim.filter(|_| decided);
+    for (position, &sample) in left.iter().enumerate() {
+        let share = deadline.share(1.0 / (left.len() - position) as f64);
+        let until = share.or_earlier(Deadline::after(options.patience));
+        let outcome = match run.split(&data.input(sample), labels[sample] as usize, until)? {
+            Branched::Refuted((tree, slopes)) => {
+                proofs.slopes.extend(slopes.map(|slopes| (sample, slopes)));
+                proofs.trees.push((sample, tree));
+                SampleOutcome::Robust { method: Method::Parts }
+            }
+            Branched::Unsafe(found) => found,
+            Branched::Open => SampleOutcome::Unknown,
+        };
+        // What ran into the deadline may be decided another time.
+        if outcome != SampleOutcome::Unknown || !run.late() {
+            told(sample, &outcome);
+        }
+    }
+    Ok(proofs)
 }
 
 struct Run<'a> {
@@ -125,6 +164,10 @@ struct Run<'a> {
     attack: Attack<'a>,
     deadline: Deadline,
     seed: u64,
+    /// Numbers that leaves may still put into a certificate.
+    room: AtomicUsize,
+    /// What a checker takes for the leaves that are closed, about.
+    checking: AtomicU64,
 }
 
 impl Run<'_> {
@@ -143,21 +186,60 @@ impl Run<'_> {
         certify(self.network, &question, &options, &mut |_| ()).ok().map(|outcome| outcome.claim)
     }
 
-    fn sample(&self, sample: &[f64], label: usize) -> Result<SampleOutcome, RobustnessError> {
+    /// Tries to close a sample that plain bounds leave open, by better slopes and by parts of its box. Balls are not split.
+    fn split(
+        &self,
+        sample: &[f64],
+        label: usize,
+        deadline: Deadline,
+    ) -> Result<Branched<SampleOutcome, (Proof, Option<Hints>)>, RobustnessError> {
+        if self.neighbourhoods.norm() != Norm::Linf || deadline.has_passed() {
+            return Ok(Branched::Open);
+        }
         let neighbourhood = self.neighbourhoods.of(sample)?;
+        let Ok(lost) = self.lost(sample, label) else { return Ok(Branched::Open) };
+        let problem = self.problem(&neighbourhood, lost);
+        let accept = |point: &[f64]| {
+            let lost = problem.clauses.first()?;
+            prove_lost(&self.propagator, &self.neighbourhoods, sample, lost, point).ok()?;
+            Some(SampleOutcome::Falsified { misclassified: self.is_wrong(&problem), point: point.to_vec() })
+        };
+        let parts = Parts {
+            problem: &problem,
+            refuter: &self.refuter,
+            attack: &self.attack,
+            accept: &accept,
+            deadline,
+            seed: self.seed,
+            room: &self.room,
+            checking: &self.checking,
+        };
+        Ok(match parts.decide(&|| None) {
+            (Branched::Refuted(tree), slopes) => Branched::Refuted((tree, slopes)),
+            (Branched::Unsafe(found), _) => Branched::Unsafe(found),
+            (Branched::Open, _) => Branched::Open,
+        })
+    }
+
+    fn problem(&self, neighbourhood: &Neighbourhood, lost: Arc<Clause>) -> Problem {
         let ball = (self.neighbourhoods.norm() == Norm::L2).then(|| {
             let centre = neighbourhood.centre.clone();
             Ball { centre, deviations: self.neighbourhoods.deviations(), radius: self.neighbourhoods.epsilon() }
         });
-        // Without what the sample itself gives, nothing is known.
-        let Ok(lost) = self.lost(sample, label) else { return Ok(SampleOutcome::Unknown) };
-        let problem = Problem {
+        Problem {
             region: neighbourhood.region.bounds().clone(),
             clauses: vec![lost],
             lattice: Lattice::new(&neighbourhood.input_box),
             start: neighbourhood.centre.clone(),
             ball,
-        };
+        }
+    }
+
+    fn sample(&self, sample: &[f64], label: usize) -> Result<SampleOutcome, RobustnessError> {
+        let neighbourhood = self.neighbourhoods.of(sample)?;
+        // Without what the sample itself gives, nothing is known.
+        let Ok(lost) = self.lost(sample, label) else { return Ok(SampleOutcome::Unknown) };
+        let problem = self.problem(&neighbourhood, lost);
         if let Some(found) = self.falsify(&problem, sample, GLANCE) {
             return Ok(found);
         }

@@ -26,7 +26,7 @@ mod proof;
 mod specification;
 mod together;
 
-pub use dataset::{DatasetOptions, SampleOutcome, verify_dataset};
+pub use dataset::{DatasetOptions, RobustnessProofs, SampleOutcome, verify_dataset};
 pub use float32::{Deployed, Single};
 pub use problem::{Ball, Lattice, Problem};
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};

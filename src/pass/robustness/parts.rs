@@ -20,8 +20,8 @@ use crate::kernel::model::ir::NodeId;
 use crate::kernel::read::vnnlib::Clause;
 use crate::kernel::region::bounds::{Analysis, BoxRegion, Hints, LinearRows, Phases, Trace};
 use crate::kernel::region::{Narrowed, Refuter};
-use crate::pass::bounds::{Joint, Wide};
-use crate::search::branch::{Bounded, Division, End, Leaf, Limits, Outcome, Rules, Split, Subproblem, search};
+use crate::pass::bounds::{Effort as Steps, Joint, Wide, optimise};
+use crate::search::branch::{Bounded, Division, End, Leaf, Limits, Outcome, Proof, Rules, Split, Subproblem, search};
 
 /// Inputs that may vary where splitting them is worth a try.
 const MOST_INPUTS: usize = 40;
@@ -42,7 +42,12 @@ const NEAR: f64 = 0.25;
 /// Phases that are tried before one is split.
 const TRIED: usize = 4;
 
-/// A run over one problem.
+/// Positions of slopes that a certificate holds for one case: half of its bundle.
+pub const MOST_POSITIONS: usize = 1 << 22;
+/// Of the time that is left, what one search of slopes may take.
+const SLOPES: f64 = 0.3;
+
+/// One problem that is to be closed.
 pub struct Parts<'r, T> {
     pub problem: &'r Problem,
     pub refuter: &'r Refuter<'r, Wide>,
@@ -50,8 +55,6 @@ pub struct Parts<'r, T> {
     pub accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
     pub deadline: Deadline,
     pub seed: u64,
-    /// Slopes for the whole case.
-    pub hints: &'r Hints,
     /// Numbers that leaves may still put into a certificate.
     pub room: &'r AtomicUsize,
     /// What bounds of the closed leaves took, in nanoseconds: about what a checker takes for them, which has to be done in time.
@@ -74,6 +77,8 @@ pub struct Kept {
 /// The same with bounds on the whole box where phases are split.
 struct Run<'p, 'r, T> {
     parts: &'p Parts<'r, T>,
+    /// Slopes for the whole case.
+    hints: &'p Hints,
     ids: Vec<NodeId>,
     whole: Option<Analysis<'r, 'r>>,
 }
@@ -86,13 +91,49 @@ impl<T: Send> Parts<'_, T> {
         (1..=MOST_INPUTS).contains(&varying)
     }
 
+    /// Closes the problem: where inputs are too many to be split by better slopes first, then by parts, until everything is closed, a
+    /// witness is found, or the time is over. Returns the slopes that its proof needs. `attack` looks for a witness before parts
+    /// are tried that start from slopes.
+    pub fn decide(&self, attack: &dyn Fn() -> Option<T>) -> (Branched<T>, Option<Hints>) {
+        if Self::are_boxes(self.problem) {
+            return (self.run(&Hints::default()), None);
+        }
+        let (closed, hints) = self.slopes();
+        if closed {
+            return (Branched::Refuted(Proof::leaf()), Some(hints));
+        }
+        match attack() {
+            Some(found) => (Branched::Unsafe(found), None),
+            None => (self.run(&hints), Some(hints)),
+        }
+    }
+
+    /// Looks for slopes with which bounds close the problem, or from which a search by parts starts.
+    fn slopes(&self) -> (bool, Hints) {
+        let region = self.problem.region.clone().into();
+        let rows = self.refuter.rows(&self.problem.clauses);
+        let mut best = Hints::default();
+        // Little first, then more: a search costs its steps times what bounds cost.
+        for effort in [Steps { rows: 20, nodes: 0 }, Steps { rows: 20, nodes: 4 }, Steps { rows: 30, nodes: 12 }] {
+            let (prepared, vectors) = (self.refuter.linear_bounds(), Wide::until(self.deadline.share(SLOPES)));
+            let Ok(found) = optimise(prepared, &region, &Phases::new(), &rows, effort, &vectors) else { break };
+            if found.hints.len() > MOST_POSITIONS {
+                break;
+            }
+            best = found.hints;
+            if self.refuter.bound_with(&region, &self.problem.clauses, &best).is_ok_and(|bounded| bounded.refuted) {
+                return (true, best);
+            }
+        }
+        (false, best)
+    }
+
     /// Runs until everything is closed, a witness is found, or the time is over.
-    #[must_use]
-    pub fn run(&self) -> Branched<T> {
+    fn run(&self, hints: &Hints) -> Branched<T> {
         let whole = if Self::are_boxes(self.problem) {
             None
         } else {
-            match self.refuter.analyse(&self.problem.region.clone().into(), self.hints) {
+            match self.refuter.analyse(&self.problem.region.clone().into(), hints) {
                 Ok(whole) => Some(whole),
                 Err(_) => return Branched::Open,
             }
@@ -107,7 +148,7 @@ impl<T: Send> Parts<'_, T> {
             give_up: false,
         };
         let ids = self.refuter.linear_bounds().network().ids().collect();
-        let searched = search(&Run { parts: self, ids, whole }, Kept::default(), &limits);
+        let searched = search(&Run { parts: self, hints, ids, whole }, Kept::default(), &limits);
         match searched.end {
             End::Found(found) => Branched::Unsafe(found),
             End::Closed => Branched::Refuted(searched.tree.proof()),
@@ -270,7 +311,8 @@ impl<T: Send> Run<'_, '_, T> {
 
     /// Bounds a part of the whole box where phases are fixed.
     fn bound_phases(&self, whole: &Analysis<'_, '_>, part: &Subproblem, kept: &Kept) -> Bounded<Kept, T> {
-        let Parts { problem, refuter, hints, .. } = *self.parts;
+        let Parts { problem, refuter, .. } = *self.parts;
+        let hints = self.hints;
         let case = self.case(part);
         // Every alternative of the clause with the fewest is a case of its own: phases that help one cost the others.
         if part.splits.is_empty()

@@ -3,8 +3,8 @@
 use crate::search::branch::Proof;
 
 /// How a run ended.
-pub enum Branched<T> {
-    Refuted(Proof),
+pub enum Branched<T, P = Proof> {
+    Refuted(P),
     Unsafe(T),
     Open,
 }

@@ -8,16 +8,16 @@ use rayon::prelude::*;
 use super::RobustnessError;
 use super::attack::{self, Attack};
 use super::float32::Deployed;
-use super::parts::Parts;
+use super::parts::{MOST_POSITIONS, Parts};
 use super::problem::Problem;
 use super::proof::Branched;
 use crate::deadline::Deadline;
 use crate::kernel::model::ir::{Network, evaluate};
 use crate::kernel::proof::Semantics;
 use crate::kernel::read::vnnlib::{ElementType, Specification};
-use crate::kernel::region::bounds::{Hints, Phases, Propagator};
+use crate::kernel::region::bounds::{Hints, Propagator};
 use crate::kernel::region::{Refuter, prove_unsafe};
-use crate::pass::bounds::{Effort, Wide, optimise};
+use crate::pass::bounds::Wide;
 use crate::search::branch::Proof;
 
 /// What a run may cost.
@@ -88,12 +88,8 @@ const SEARCH_BOX: attack::Effort = attack::Effort { restarts: 3, steps: 20, targ
 /// For cases that cannot be split.
 const INSIST: attack::Effort = attack::Effort { restarts: 40, steps: 80, targets: 20 };
 
-/// Of the time that is left, what an attack may take before a case is split, and what a search of slopes may.
+/// Of the time that is left, what an attack may take before a case is split.
 const ATTACK: f64 = 0.15;
-const SLOPES: f64 = 0.3;
-
-/// Positions of slopes that a certificate holds for one case: half of its bundle.
-const MOST_POSITIONS: usize = 1 << 22;
 
 /// In which arithmetic a specification is meant.
 #[must_use]
@@ -238,46 +234,20 @@ impl Search<'_> {
         None
     }
 
-    /// Better slopes where inputs are too many to be split: with them bounds close a case, or branching over phases starts
-    /// from them.
-    fn slopes(&self, problem: &Problem) -> (bool, Hints) {
-        let region = problem.region.clone().into();
-        let rows = self.refuter.rows(&problem.clauses);
-        let mut best = Hints::default();
-        // Little first, then more: a search costs its steps times what bounds cost.
-        for effort in [Effort { rows: 20, nodes: 0 }, Effort { rows: 20, nodes: 4 }, Effort { rows: 30, nodes: 12 }] {
-            let (prepared, vectors) = (self.refuter.linear_bounds(), Wide::until(self.share(SLOPES)));
-            let Ok(found) = optimise(prepared, &region, &Phases::new(), &rows, effort, &vectors) else { break };
-            if found.hints.len() > MOST_POSITIONS {
-                break;
-            }
-            best = found.hints;
-            if self.refuter.bound_with(&region, &problem.clauses, &best).is_ok_and(|bounded| bounded.refuted) {
-                return (true, best);
-            }
-        }
-        (false, best)
-    }
-
     /// Decides a case, with the slopes that its proof needs.
     fn decide(&self, case: usize, problem: &Problem) -> (Branched<Counterexample>, Option<Hints>) {
         let accept = |point: &[f64]| self.confirmed(case, point);
-        let run = |hints: &Hints| {
-            let (refuter, attack, accept) = (&self.refuter, &self.attack, &accept);
-            let (deadline, seed, room, checking) = (self.deadline, self.seed, &self.room, &self.checking);
-            Parts { problem, refuter, attack, accept, deadline, seed, hints, room, checking }.run()
+        let parts = Parts {
+            problem,
+            refuter: &self.refuter,
+            attack: &self.attack,
+            accept: &accept,
+            deadline: self.deadline,
+            seed: self.seed,
+            room: &self.room,
+            checking: &self.checking,
         };
-        if Parts::<Counterexample>::are_boxes(problem) {
-            return (run(&Hints::default()), None);
-        }
-        let (closed, hints) = self.slopes(problem);
-        if closed {
-            return (Branched::Refuted(Proof::leaf()), Some(hints));
-        }
-        if let Some(found) = self.falsify(case, problem, INSIST, self.share(ATTACK)) {
-            return (Branched::Unsafe(found), None);
-        }
-        (run(&hints), Some(hints))
+        parts.decide(&|| self.falsify(case, problem, INSIST, self.share(ATTACK)))
     }
 
     /// Looks for an unsafe point; one that float32 rounding could save is kept only where no better one turns up.

@@ -26,6 +26,9 @@ pub struct RobustnessFigures {
     pub by_intervals: usize,
     pub by_backward_bounds: usize,
     pub by_lipschitz_margins: usize,
+    /// By other slopes, or on parts of the box.
+    #[serde(default)]
+    pub by_parts: usize,
     pub falsified: usize,
     pub misclassified: usize,
     pub unknown: usize,
@@ -80,6 +83,7 @@ impl RobustnessFigures {
             by_intervals: count(&|outcome| *outcome == SampleOutcome::Robust { method: Method::Intervals }),
             by_backward_bounds: count(&|outcome| *outcome == SampleOutcome::Robust { method: Method::Backward }),
             by_lipschitz_margins: count(&|outcome| *outcome == SampleOutcome::Robust { method: Method::Lipschitz }),
+            by_parts: count(&|outcome| *outcome == SampleOutcome::Robust { method: Method::Parts }),
             falsified,
             misclassified: count(&|outcome| matches!(outcome, SampleOutcome::Falsified { misclassified: true, .. })),
             unknown: samples - robust - falsified,

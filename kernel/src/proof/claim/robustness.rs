@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileIdentity, LipschitzClaim, Norm, Vector};
+use super::{CaseSlopes, FileIdentity, LipschitzClaim, Norm, Splits, Vector};
 
 /// Which samples keep their class (or what else is asked) under every perturbation, and which do not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,11 +131,20 @@ pub struct RobustnessWitness {
     /// whose margins are large enough, before other bounds are tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margins: Option<Box<LipschitzClaim>>,
+    /// How the box around a robust sample (a case) is split before bounds prove it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<Splits>,
+    /// Robust samples (cases) whose bounds need other slopes than the usual ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slopes: Vec<CaseSlopes>,
 }
 
 impl RobustnessClaim {
     pub(super) fn vectors_mut(&mut self) -> Vec<&mut Vector> {
-        let margins = self.witness.margins.as_mut().map(|margins| margins.vectors_mut()).unwrap_or_default();
-        std::iter::once(&mut self.witness.points).chain(margins).collect()
+        let witness = &mut self.witness;
+        let margins = witness.margins.as_mut().map(|margins| margins.vectors_mut()).unwrap_or_default();
+        let slopes = witness.slopes.iter_mut().flat_map(|case| &mut case.slopes).map(|slopes| &mut slopes.positions);
+        let splits = witness.splits.iter_mut().map(|splits| &mut splits.tree);
+        std::iter::once(&mut witness.points).chain(margins).chain(splits).chain(slopes).collect()
     }
 }

@@ -53,7 +53,7 @@ pub struct SpecificationWitness {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Splits {
-    /// Position among the cases of the specification.
+    /// Position among the cases of the specification, or the samples.
     pub case: u32,
     pub tree: Vector,
 }
