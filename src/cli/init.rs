@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn sizes_have_one_digit() {
-        assert_eq!((round(0.01), round(0.0025), round(2.55)), ("0.01".to_owned(), "0.002".to_owned(), "3".to_owned()));
+        assert_eq!((round(0.01), round(0.0025), round(2.55)), ("0.01".to_owned(), "0.003".to_owned(), "3".to_owned()));
     }
 
     #[test]

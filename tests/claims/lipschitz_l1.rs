@@ -386,7 +386,8 @@ fn the_command_line_bounds_a_real_model() {
     let command = ["digits_maxmin.onnx", "--lipschitz", "l1", "--certificate", "c.json"];
     let (code, out, error) = run(folder.path(), &command);
     assert_eq!(code, 0, "{error}");
-    for word in ["ℓ1 Lipschitz constant", "certified upper bound", "product of absolute values", "y[9]", "attained by a pair"] {
+    for word in ["ℓ1 Lipschitz constant", "certified upper bound", "product of absolute values", "y[9]", "attained by two inputs"]
+    {
         assert!(out.contains(word), "no `{word}` in {out}");
     }
     let (code, json, error) = run(folder.path(), &[&command[..], &["--output-format", "json", "-q"]].concat());

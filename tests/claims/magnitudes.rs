@@ -18,6 +18,7 @@ use nnverify::kernel::proof::{
     Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, Functional, FunctionalBound, Inequality, LipschitzClaim,
     LipschitzWitness, Norm, Number, Part, PartProof, Semantics, Sorts, Vector,
 };
+use nnverify::kernel::region::RegionRefusal;
 use nnverify::kernel::region::bounds::BoxRegion;
 use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 use serde_json::json;
@@ -62,7 +63,10 @@ fn verdict(model: &Model, claim: LipschitzClaim, domain: Domain) -> Result<(), R
 /// Whether a claim is refused because its matrix is not proved, and for no other reason.
 fn is_not_definite(verdict: &Result<(), Refusal>) -> bool {
     let Err(Refusal::Claim { reason, .. }) = verdict else { return false };
-    matches!(**reason, ClaimRefusal::Lipschitz(LipschitzRefusal::NotDefinite { .. } | LipschitzRefusal::NoMatrix { .. }))
+    let (ClaimRefusal::Lipschitz(refusal) | ClaimRefusal::Region(RegionRefusal::Lipschitz(refusal))) = &**reason else {
+        return false;
+    };
+    matches!(refusal, LipschitzRefusal::NotDefinite { .. } | LipschitzRefusal::NoMatrix { .. })
 }
 
 /// `z = HardSigmoid(feedback·z + input·x + offset)`, `y = output·z`.
