@@ -4,7 +4,7 @@
 //!
 //! | file | what it proves |
 //! |---|---|
-//! | [`form`] | the network as rows over (input, bounded parts), and its matrix |
+//! | [`mod@form`] | the network as rows over (input, bounded parts), and its matrix |
 //! | `claim` | a claim: the one of its rules that its witness names |
 //! | `inequality` | a constant by a matrix inequality |
 //! | `columns` | constants into ℓ1, by columns |
