@@ -15,6 +15,7 @@
 //! | [`region`] | interval and backward bounds, and the rules of specifications, robustness and tightness |
 //! | [`curvature`] | derivatives in enclosures, and the rules of traces, stability and inverse products |
 //! | [`check`] | a whole certificate, claim by claim |
+//! | [`threads`] | independent pieces of a check on as many threads as the caller allows |
 //!
 //! Invariants: no solver, dense algebra, thread pool or terminal is among the dependencies; no solver's status, residual or tolerance appears
 //! in a rule; a refusal is a value, never a panic; NaN proves nothing. Search may call the rules to find out what will be

@@ -6,6 +6,7 @@
 //! | `another_model_is_refused`, `a_missing_file_is_named` | nothing else stands in for what a claim is about |
 //! | `every_altered_certificate_is_refused` | figures, witnesses and names that were changed after the digest was made anew |
 //! | `a_damaged_certificate_does_not_hide_in_a_folder` | what says that it is a certificate is checked |
+//! | `what_cannot_be_checked_takes_no_other_along` | a missing bundle, a certificate that is too large: named, and the others are checked |
 //! | `mistakes_on_the_command_line` | errors name the option, exit code 2 |
 
 use std::path::{Path, PathBuf};
@@ -93,14 +94,13 @@ fn a_missing_file_is_named() {
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
 }
 
-/// Changes one leaf of a document; returns whether there is such a leaf, and whether it is part of what is claimed or proved.
+/// Changes the leaf of a document at a position; returns whether there is one.
 fn alter(value: &mut Value, position: &mut usize) -> bool {
     match value {
         Value::Array(values) => values.iter_mut().any(|value| alter(value, position)),
         Value::Object(fields) => fields.iter_mut().any(|(_, value)| alter(value, position)),
-        leaf if *position > 0 => {
+        _ if *position > 0 => {
             *position -= 1;
-            let _ = leaf;
             false
         }
         Value::Bool(truth) => {
@@ -193,6 +193,36 @@ fn a_damaged_certificate_does_not_hide_in_a_folder() {
     let output = run([empty.path()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("there is no certificate"), "{}", text(&output));
+}
+
+#[test]
+fn what_cannot_be_checked_takes_no_other_along() {
+    let folder = folder();
+    // Larger than a certificate may be: told of, not taken for data.
+    let mut large = std::fs::read(stored("l2.json")).unwrap();
+    large.resize((1 << 24) + 1, b' ');
+    std::fs::write(folder.path().join("large.json"), &large).unwrap();
+    let output = run([folder.path()]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(
+        text(&output).contains("larger than the limit") && text(&output).contains("`robustness` proved"),
+        "{}",
+        text(&output)
+    );
+
+    // A bundle that is missing says nothing about the certificate, and the others are checked.
+    std::fs::remove_file(folder.path().join("large.json")).unwrap();
+    let mut certificate: Value = serde_json::from_slice(&std::fs::read(stored("l2.json")).unwrap()).unwrap();
+    certificate["bundle"] = Value::from("00");
+    std::fs::write(folder.path().join("alone.json"), serde_json::to_vec(&certificate).unwrap()).unwrap();
+    let output = run([Path::new("--json"), folder.path()]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let failures = told["certificates"].as_array().unwrap().iter().filter(|found| found["failure"].is_string()).count();
+    assert_eq!(
+        (failures, told["certificates"].as_array().unwrap().len()),
+        (1, std::fs::read_dir(stored("")).unwrap().count() + 1)
+    );
 }
 
 #[test]

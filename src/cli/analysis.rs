@@ -6,26 +6,21 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::first;
-use super::hessian;
-use super::interrupt;
-use super::inverse;
+use super::established::{DEFECT, Established, established};
 use super::kept::Target;
-use super::lipschitz;
-use super::objective;
 use super::output::{Output, apart};
 use super::progress::Progress;
-use super::robustness;
-use super::specification;
-use super::tightness;
-use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
+use super::{
+    ExitStatus, Failure, OutputArguments, OutputFormat, first, hessian, interrupt, inverse, lipschitz, objective, robustness,
+    specification, tightness,
+};
 use crate::files;
-use crate::kernel::check::{check, identity};
+use crate::kernel::check::identity;
 use crate::kernel::proof::Semantics;
 use crate::kernel::read::data::{split_pair, write_npy};
 use crate::kernel::threads::allow_threads;
 use crate::query::figures::Figures;
-use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, evidence, seal, validate};
+use crate::query::{Answer, Limits, Outcome, Product, Query, Samples, Subjects, Watch, answer, validate};
 use crate::report::screen::painted;
 use crate::report::{AnalysisReport, CheckedFile, json, robustness_csv, visible_lines};
 
@@ -291,24 +286,16 @@ fn conclude(
 ) -> Result<ExitStatus, Failure> {
     let status = answers.iter().map(|answer| ExitStatus::from(answer.outcome)).fold(ExitStatus::Established, ExitStatus::worse);
     let standard = matches!(target, Target::Standard);
-    let sealed = seal(subjects, &answers, &arguments.limits());
+    let hint = if arguments.robustness.journal().is_some() {
+        "the file of `--resume` does not hold what a run found: remove it, and run again"
+    } else {
+        DEFECT
+    };
+    let sealed = established(subjects, &answers, &arguments.limits(), hint)?;
     let (mut checked, mut kept) = (None, None);
-    if let Some((certificate, bundle)) = &sealed {
-        let files = evidence(subjects, &answers).map_err(Failure::error)?;
-        // From the model file again: not what the passes were given.
-        let again = crate::kernel::model::onnx::load(&subjects.path).map_err(|error| Failure::model(&subjects.path, &error))?;
-        let found = check(certificate, bundle, &again, &files);
-        if let Some(refusal) = found.refusal {
-            let message = format!("the checker refused what a pass found, so nothing is established: {refusal}");
-            let hint = if arguments.robustness.journal().is_some() {
-                "the file of `--resume` does not hold what a run found: remove it, and run again"
-            } else {
-                "this is a defect of the pass; please report it with the model"
-            };
-            return Err(Failure::coded("NV604", message).with_hint(hint).ending(ExitStatus::Inconclusive));
-        }
+    if let Some(Established { certificate, bundle, checked: found }) = &sealed {
         let name = target.name();
-        checked = Some(CheckedFile::new(name.clone(), certificate, bundle, &found));
+        checked = Some(CheckedFile::new(name.clone(), certificate, bundle, found));
         // What was not written is not announced.
         match target.keep(certificate, bundle, output) {
             Ok(()) => kept = Some(name),
@@ -319,7 +306,7 @@ fn conclude(
     let lost = answers.iter_mut().flat_map(|answer| std::mem::take(&mut answer.failures));
     failures.extend(lost.map(|error| Failure::query(&subjects.path, &error)));
     let figures = answers.into_iter().map(|answer| answer.figures).collect();
-    let certificate = sealed.as_ref().map(|(certificate, _)| certificate);
+    let certificate = sealed.as_ref().map(|sealed| &sealed.certificate);
     let report =
         AnalysisReport::new(&subjects.path, &subjects.model, figures, certificate, checked.as_ref(), kept, start.elapsed());
     let text = match output.format {

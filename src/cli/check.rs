@@ -6,8 +6,7 @@ use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
 use crate::kernel::check::check;
 use crate::kernel::model::onnx::Model;
-use crate::kernel::proof::Files;
-use crate::kernel::proof::{Certificate, ReadError, read_file};
+use crate::kernel::proof::{Certificate, Files, ReadError, read_file};
 use crate::report::{CheckedFile, Refused};
 
 #[derive(clap::Args)]
@@ -45,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     output.results(&text)?;
     Ok(if files.iter().any(|file| file.refusal.is_some()) {
         ExitStatus::Refused
-    } else if files.iter().flat_map(|file| &file.claims).all(|claim| claim.established) {
+    } else if files.iter().flat_map(|file| &file.claims).all(|claim| claim.established && !claim.vacuous) {
         ExitStatus::Established
     } else {
         ExitStatus::Inconclusive

@@ -4,13 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::analysis::Told;
+use super::established::{DEFECT, Established, established};
 use super::output::Output;
 use super::progress::Progress;
 use super::{ExitStatus, Failure, OutputFormat};
-use crate::kernel::check::check;
-use crate::kernel::proof::Files;
 use crate::kernel::proof::Norm;
-use crate::query::{Limits, LipschitzQuery, Query, Subjects, answer, seal};
+use crate::query::{Limits, LipschitzQuery, Query, Subjects, answer};
 use crate::report::{AnalysisReport, CheckedFile, json, visible, visible_lines};
 
 /// The search takes no longer, unless a limit is given.
@@ -35,14 +34,7 @@ pub fn run(subjects: &Subjects, known: &Known, output: &Output) -> Result<ExitSt
         Ok(found) => {
             found.notes.iter().for_each(|note| output.note(note));
             let answers = [found];
-            if let Some((certificate, bundle)) = seal(subjects, &answers, &limits) {
-                let again =
-                    crate::kernel::model::onnx::load(&subjects.path).map_err(|error| Failure::model(&subjects.path, &error))?;
-                let checked = check(&certificate, &bundle, &again, &Files::default());
-                if let Some(refusal) = &checked.refusal {
-                    let message = format!("the checker refused what a pass found, so nothing is established: {refusal}");
-                    return Err(Failure::coded("NV604", message).ending(ExitStatus::Inconclusive));
-                }
+            if let Some(Established { certificate, bundle, checked }) = established(subjects, &answers, &limits, DEFECT)? {
                 let checked = CheckedFile::new(String::new(), &certificate, &bundle, &checked);
                 let [answer] = answers;
                 let (path, model) = (&subjects.path, &subjects.model);

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::established::{DEFECT, established};
 use super::output::{Output, apart, write};
 use super::{ExitStatus, Failure};
 use crate::kernel::model::onnx::Model;
 use crate::kernel::proof::{ClaimKind, Kept, Norm, Perturbation, Semantics};
 use crate::kernel::read::data::Dataset;
 use crate::kernel::read::vnnlib::Constant;
+use crate::kernel::sound::upper_decimal;
 use crate::policy::FILE_NAME;
 use crate::query::figures::Figures;
 use crate::query::{Limits, LipschitzQuery, Query, RobustnessQuery, Samples, Subjects, answer};
@@ -58,10 +60,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let query = Query::Lipschitz(LipschitzQuery::everywhere(Norm::L2));
     let limits = Limits { time: Some(arguments.timeout), ..Limits::default() };
     let bound = match answer(&subjects, &query, &limits, &()) {
-        Ok(found) => found.claims.iter().find_map(|claim| match &claim.kind {
-            ClaimKind::Lipschitz(claim) => Some(claim.bound.value()),
-            _ => None,
-        }),
+        Ok(found) => {
+            // A limit is taken from what the checker accepts.
+            let found = established(&subjects, &[found], &limits, DEFECT)?;
+            found.iter().flat_map(|found| &found.certificate.claims).find_map(|claim| match &claim.kind {
+                ClaimKind::Lipschitz(claim) => Some(claim.bound.value()),
+                _ => None,
+            })
+        }
         Err(error) => {
             output.note(&format!("no Lipschitz bound: {}", Failure::query(&arguments.model, &error)));
             None
@@ -130,6 +136,9 @@ fn robustness(arguments: &Arguments, data: &Path, subjects: &Subjects, output: &
         let samples = Samples { data: data.to_owned(), labels: None, count: Some(count) };
         let query = Query::Robustness(RobustnessQuery { samples, perturbation, kept: Kept::Class, semantics: Semantics::Real });
         let found = answer(subjects, &query, &limits, &()).map_err(|error| Failure::query(&arguments.model, &error))?;
+        let answers = [found];
+        established(subjects, &answers, &limits, DEFECT)?;
+        let [found] = answers;
         let Figures::Robustness(figures) = found.figures else { break };
         let share = (100 * figures.robust / figures.samples.max(1)) as f64 / 100.0;
         let right = figures.clean_accuracy.map_or(0, |clean| clean.right);
@@ -200,7 +209,10 @@ fn policy(path: &str, model: &Model, bound: Option<f64>, robust: Option<&Robust>
     let limit = bound.map_or_else(|| "1.0".to_owned(), |bound| format!("{:?}", above(bound)));
     let found = bound.map_or_else(
         || "# No bound was found; `verify MODEL --lipschitz l2` says why.".to_owned(),
-        |bound| format!("# The certified bound of the global Lipschitz constant is at most this; today it is {bound:.6}."),
+        |bound| {
+            let today = upper_decimal(bound, 9);
+            format!("# The certified bound of the global Lipschitz constant is at most this; today it is {today}.")
+        },
     );
     let _ = write!(
         text,
@@ -221,9 +233,12 @@ fn policy(path: &str, model: &Model, bound: Option<f64>, robust: Option<&Robust>
     text
 }
 
+/// A limit has to be positive, even where the network is constant.
+const LEAST: f64 = 1e-6;
+
 /// Ten per cent above, to two digits, upwards.
 fn above(bound: f64) -> f64 {
-    let wanted = bound * 1.1;
+    let wanted = bound.max(LEAST) * 1.1;
     let unit = 10_f64.powf(wanted.log10().floor() - 1.0);
     let rounded = (wanted / unit).ceil() * unit;
     // The digits of a decimal, not of its binary neighbour.
@@ -243,6 +258,7 @@ mod tests {
     fn limits_are_round_and_above() {
         assert_eq!(above(1.000_000_06), 1.2);
         assert_eq!(above(16.3), 18.0);
+        assert!(above(0.0) > 0.0);
         assert_eq!(above(0.001), 0.0011);
     }
 }

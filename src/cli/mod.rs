@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod constants;
 mod diff;
+mod established;
 mod explain;
 mod failure;
 mod first;

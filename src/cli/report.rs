@@ -12,8 +12,7 @@ use super::{ExitStatus, Failure, recheck, stated};
 use crate::files::Identity;
 use crate::kernel::check::check;
 use crate::kernel::model::onnx::Model;
-use crate::kernel::proof::Files;
-use crate::kernel::proof::{Bundle, Certificate, FileIdentity, ReadError};
+use crate::kernel::proof::{Bundle, Certificate, FileIdentity, Files, ReadError};
 use crate::kernel::read::data::Dataset;
 use crate::policy::{ModelPolicy, Status, Task};
 use crate::report::audit::{

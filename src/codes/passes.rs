@@ -13,8 +13,7 @@ use crate::pass::lipschitz::LipschitzError;
 use crate::pass::mfac::{CollectError, InverseError};
 use crate::pass::robustness::RobustnessError;
 use crate::policy::{LockError, PolicyError};
-use crate::query::PatchError;
-use crate::query::QueryError;
+use crate::query::{PatchError, QueryError};
 use crate::report::audit::ResultsError;
 
 /// Errors that are all of one kind.

@@ -11,8 +11,7 @@ use super::question::{HessianTraceQuery, InverseHessianQuery, Query};
 use super::subjects::Subjects;
 use super::{curvature, inverse, lipschitz, robustness, specification, tightness};
 use crate::kernel::check::identity;
-use crate::kernel::proof::Files;
-use crate::kernel::proof::{Bundle, Certificate, Claim, Run};
+use crate::kernel::proof::{Bundle, Certificate, Claim, Files, Run};
 use crate::kernel::read::data::DataError;
 
 /// What was found. Nothing of it is proved before the checker says so.

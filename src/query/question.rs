@@ -196,7 +196,7 @@ impl Query {
     }
 
     /// Returns the time that a search takes at most where nobody limits it; nothing for Lipschitz constants, each of whose
-    /// programs has a limit of its own.
+    /// programs has a limit of its own. Of robustness, splitting one sample takes ten seconds of it at most.
     #[must_use]
     pub const fn usual_time(&self) -> Option<Duration> {
         match self {

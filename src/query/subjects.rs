@@ -9,8 +9,7 @@ use super::perturbed::copies;
 use super::question::Samples;
 use crate::files;
 use crate::kernel::model::onnx::{LoadError, Model};
-use crate::kernel::proof::FILE_LIMIT;
-use crate::kernel::proof::Files;
+use crate::kernel::proof::{FILE_LIMIT, Files};
 use crate::kernel::read::data::{DataError, Dataset, Problem, Source};
 
 /// A model and the files beside it. What was given is used as it is; other files are read where they lie.

@@ -80,7 +80,7 @@ impl fmt::Display for LipschitzBound {
         }
         writeln!(f, "{}", super::screen::table(table))?;
         match self.bound.parse::<f64>() {
-            Ok(bound) if bound.is_finite() => writeln!(f, "{}", meaning(self.norm, bound.next_up())),
+            Ok(bound) if bound.is_finite() => writeln!(f, "{}", meaning(self.norm, bound.next_up(), &self.place)),
             _ => Ok(()),
         }
     }
@@ -90,14 +90,14 @@ impl fmt::Display for LipschitzBound {
 const CHANGE: f64 = 0.02;
 
 /// What a bound means for a change of the inputs, rounded up.
-fn meaning(norm: Norm, bound: f64) -> String {
+fn meaning(norm: Norm, bound: f64, place: &str) -> String {
     let moves = upper_decimal(mul_up(CHANGE.next_up(), bound), 3);
     let size = match norm {
         Norm::L1 => "absolute changes of the inputs that add up to",
         Norm::L2 => "a change of the inputs by a Euclidean distance of",
         Norm::Linf => "a change of every input by at most",
     };
-    format!("It means: {size} ε = {CHANGE} moves no output by more than {moves}.")
+    format!("It means{place}: {size} ε = {CHANGE} moves no output by more than {moves}.")
 }
 
 /// To nearest: an estimate has no safe side.

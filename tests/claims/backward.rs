@@ -5,10 +5,10 @@
 //! | `optimised_margins_are_at_least_those_of_every_method` | with searched slopes ≥ every column, and the checker's plain loops prove the same from the hints |
 //! | `margins_are_at_least_those_of_crown` | every margin with the usual slopes ≥ the CROWN column − 1e-4 relative; prints CPU seconds beside it |
 
-use crate::common;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::common;
 use ndarray_npy::ReadNpyExt;
 use nnverify::kernel::model::onnx::load;
 use nnverify::kernel::region::bounds::{

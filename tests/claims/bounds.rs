@@ -10,9 +10,9 @@
 //! | `what_float32_rounds_otherwise_is_refused` | constants that decide and are rounded, rewritings that round in another order: nothing is said about float32 |
 //! | `jumps_are_paid_for` | sign and floor beside a jump, in both semantics |
 
-use crate::common;
 use std::path::Path;
 
+use crate::common;
 use crate::common::tiny::{Tiny, tensor};
 use crate::common::zoo::{array, npz, zoo};
 use nnverify::kernel::model::ir::{Network, evaluate};

@@ -13,11 +13,11 @@
 //! | `certificates_are_proved_again_and_forgeries_refused` | the command line: traces, verdicts, products, pruned models; `verify check` |
 //! | `a_large_residual_network` | ResNet-20: trace, norm and eigenvalues, conditions, Fisher matrix (slow: ignored unless asked for) |
 
-use crate::common;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::common;
 use ndarray_npy::NpzReader;
 use nnverify::deadline::Deadline;
 use nnverify::kernel::model::onnx::{Model, load};

@@ -3,8 +3,7 @@
 
 use nnverify::kernel::check::check_claim;
 use nnverify::kernel::model::ir::{Binary, Network, NetworkBuilder, NodeId, Op, Source, Tensor};
-use nnverify::kernel::proof::{Assurance, Bundle, Claim, ClaimKind, Domain, Norm, Semantics};
-use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::proof::{Assurance, Bundle, Claim, ClaimKind, Domain, Evidence, Files, Norm, Semantics};
 use nnverify::pass::lipschitz::{EngineChoice, LipschitzOptions, Outcome, Question, certify};
 
 /// Uniform numbers in (−1, 1), the same everywhere.

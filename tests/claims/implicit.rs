@@ -12,10 +12,10 @@
 //!
 //! 20 random networks by default, as many as `NNVERIFY_CAMPAIGN` says otherwise.
 
-use crate::common;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common;
 use crate::common::{check, identity, repository};
 use nnverify::autodiff::Linearisation;
 use nnverify::kernel::model::implicit::SCHEMA;

@@ -10,9 +10,9 @@
 //! | `larger_sample_models_are_certified` | the same for those with more neurons |
 //! | `tiny_models_are_certified` | the models that other tests build on |
 
-use crate::common;
 use std::path::Path;
 
+use crate::common;
 use nnverify::kernel::proof::{LipschitzClaim, Number, Sorts};
 use nnverify::pass::lipschitz::{LipschitzOptions, Outcome};
 use serde_json::Value;

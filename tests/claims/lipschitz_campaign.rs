@@ -6,8 +6,7 @@
 use nnverify::autodiff::Linearisation;
 use nnverify::kernel::check::check_claim;
 use nnverify::kernel::model::ir::{Binary, Function, Network, NetworkBuilder, NodeId, Op, Reduction, Source, Tensor, Values};
-use nnverify::kernel::proof::{Assurance, Bundle, Claim, ClaimKind, Domain, Norm, Semantics, Vector};
-use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::proof::{Assurance, Bundle, Claim, ClaimKind, Domain, Evidence, Files, Norm, Semantics, Vector};
 use nnverify::kernel::region::bounds::BoxRegion;
 use nnverify::pass::lipschitz::{LipschitzOptions, Question, certify};
 

@@ -14,9 +14,8 @@ use nnverify::autodiff::Linearisation;
 use nnverify::kernel::check::check_claim;
 use nnverify::kernel::model::ir::{Binary, Function, Network, NetworkBuilder, Op, Source, Tensor, Values};
 use nnverify::kernel::proof::{
-    Assurance, Bundle, Claim, ClaimKind, Domain, Inequality, LipschitzClaim, Norm, Number, Semantics, Vector,
+    Assurance, Bundle, Claim, ClaimKind, Domain, Evidence, Files, Inequality, LipschitzClaim, Norm, Number, Semantics, Vector,
 };
-use nnverify::kernel::proof::{Evidence, Files};
 use nnverify::kernel::region::bounds::BoxRegion;
 use nnverify::pass::lipschitz::{EngineChoice, LipschitzOptions, Outcome, Question, certify};
 use serde_json::Value;

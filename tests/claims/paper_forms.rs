@@ -12,9 +12,9 @@
 //! | `references_with_s_and_p_zero_are_reproduced` | the shared cases' values for `S = P = 0`; ours is never above, and below on most |
 //! | `with_free_s_and_p_it_comes_down_to_ours` | random networks: with `S`, `P` free the value meets ours, in the limit of large multipliers |
 
-use crate::common;
 use std::path::Path;
 
+use crate::common;
 use nnverify::kernel::model::ir::{Function, Network, NetworkBuilder, NodeId, Op, Tensor, Values};
 use nnverify::kernel::model::onnx::load;
 use nnverify::kernel::proof::{Norm, Sorts};

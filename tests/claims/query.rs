@@ -8,9 +8,9 @@
 //! | `what_cannot_be_asked_is_said_by_type` | validation, before any work |
 //! | `files_that_were_given_are_not_read_again` | a question about bytes in memory |
 
-use crate::common;
 use std::path::{Path, PathBuf};
 
+use crate::common;
 use nnverify::kernel::check::check;
 use nnverify::kernel::proof::{
     Bundle, Certificate, Claim, ClaimKind, CurvatureMatrix, Kept, LossName, Norm, Perturbation, Semantics, Size,

@@ -11,9 +11,9 @@
 //! | `float32_is_another_question` | what is robust in real arithmetic but not in float32 is not called so; claims name the arithmetic, margins prove nothing there |
 //! | `usage_errors_say_what_is_wrong` | exit code 2 and a message |
 
-use crate::common;
 use std::path::Path;
 
+use crate::common;
 use nnverify::kernel::check::check_claim;
 use nnverify::kernel::proof::{Certificate, ClaimKind, Evidence, Files, Norm, Number, RobustnessClaim, Vector};
 use nnverify::kernel::read::data::{Dataset, write_npy};

@@ -12,10 +12,9 @@ use nnverify::kernel::curvature::{CurvatureRefusal, Objective, scope};
 use nnverify::kernel::model::onnx::proto::{AttributeProto, AttributeType, DataType, TensorProto};
 use nnverify::kernel::model::onnx::{Model, load_bytes};
 use nnverify::kernel::proof::{
-    Assurance, Bundle, Claim, ClaimKind, Domain, FileIdentity, LossName, Objective as Stated, Scope, Semantics,
-    SpecificationClaim, SpecificationWitness, Verdict, digest_of,
+    Assurance, Bundle, Claim, ClaimKind, Content, Domain, Evidence, FileIdentity, Files, LossName, Objective as Stated, Scope,
+    Semantics, SpecificationClaim, SpecificationWitness, Verdict, digest_of,
 };
-use nnverify::kernel::proof::{Content, Evidence, Files};
 use nnverify::kernel::read::data::{Array, Dataset, Values};
 use nnverify::kernel::region::RegionRefusal;
 

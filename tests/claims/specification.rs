@@ -9,15 +9,14 @@
 //! | `the_sample_specifications_are_answered` | those of `specs/`, one robust and one not |
 //! | `the_command_says_writes_and_exits_as_documented` | `--spec`, `-o`, `check`, `batch` |
 
-use crate::common;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::common;
 use nnverify::kernel::model::ir::{Binary, Function, Network, NetworkBuilder, Op, Tensor};
 use nnverify::kernel::model::onnx::load;
-use nnverify::kernel::proof::Content;
-use nnverify::kernel::proof::Semantics;
+use nnverify::kernel::proof::{Content, Semantics};
 use nnverify::kernel::read::vnnlib::Specification;
 use nnverify::kernel::region::bounds::{BoxRegion, Hints};
 use nnverify::kernel::region::{Refuter, RegionRefusal};
@@ -294,6 +293,12 @@ fn the_command_says_writes_and_exits_as_documented() {
     assert_eq!(std::fs::read_to_string(folder.join("r.txt")).unwrap(), "unsat\n");
     let (code, out, _) = run(&["check", "m.certificate.json", "--model", "m.onnx", "--file", "holds.vnnlib"]);
     assert!(code == 0 && out.contains("the property of `holds.vnnlib` (SHA-256 ") && out.contains("…) holds (unsat)"), "{out}");
+    // What holds of every network is accepted, and establishes nothing.
+    spec("vacuous.vnnlib", "(assert (<= X_0 0))(assert (>= Y_0 0))");
+    let (code, out, error) = run(&["m.onnx", "--spec", "vacuous.vnnlib", "--certificate", "v.json", "--allow-vacuous"]);
+    assert!(code == 0 && out.contains("vacuous"), "{out} {error}");
+    let (code, out, _) = run(&["check", "v.json", "--model", "m.onnx", "--file", "vacuous.vnnlib"]);
+    assert!(code == 3 && out.contains("vacuous"), "{out}");
     // The same bytes under another name are not the file that the claim, and the report, name.
     std::fs::copy(folder.join("holds.vnnlib"), folder.join("other.vnnlib")).unwrap();
     let (code, out, _) = run(&["check", "m.certificate.json", "--model", "m.onnx", "--file", "other.vnnlib"]);

@@ -16,10 +16,9 @@ use nnverify::kernel::check::check_claim;
 use nnverify::kernel::model::ir::{Function, Network, NetworkBuilder, Op, Source, evaluate};
 use nnverify::kernel::model::onnx::{Model, load_bytes};
 use nnverify::kernel::proof::{
-    Assurance, Bundle, Claim, ClaimKind, Domain, FileIdentity, Semantics, SpecificationClaim, SpecificationWitness, Splits,
-    Vector, Verdict, digest_of,
+    Assurance, Bundle, Claim, ClaimKind, Content, Domain, Evidence, FileIdentity, Files, Semantics, SpecificationClaim,
+    SpecificationWitness, Splits, Vector, Verdict, digest_of,
 };
-use nnverify::kernel::proof::{Content, Evidence, Files};
 use nnverify::kernel::read::vnnlib::{Clause, Specification};
 use nnverify::kernel::region::bounds::{BoxRegion, Hints, Loops};
 use nnverify::kernel::region::{ALTERNATIVES, COMBINED, LEAF, MULTIPLIERS, PHASE, Refuter, RegionRefusal, SLOPES};

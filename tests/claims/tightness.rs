@@ -10,9 +10,9 @@
 //! | `one_output_has_no_margins` | its outputs are looked at; a claim about margins is refused |
 //! | `the_program_claims_what_the_checker_proves` | `--tightness`, its certificate checked again, and refused where it states too much or its trees and points are changed |
 
-use crate::common;
 use std::path::Path;
 
+use crate::common;
 use nnverify::deadline::Deadline;
 use nnverify::kernel::model::onnx::load;
 use nnverify::kernel::proof::{Bits, ClaimKind, End, Number, Optimum, TightnessClaim, Vector};

@@ -5,8 +5,9 @@
 //! | `unsafe_code_is_in_one_place` | `unsafe` appears under `src/solver/blas` alone |
 //! | `every_file_says_what_it_is` | every source file opens with `//!` |
 
-use crate::common;
 use std::path::PathBuf;
+
+use crate::common;
 
 /// The source files of all packages, with their text.
 fn sources() -> Vec<(PathBuf, String)> {

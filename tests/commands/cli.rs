@@ -9,9 +9,9 @@
 //! | `check` | several certificates, JSON, exit codes |
 //! | `inspect`, `schema` | sample models; the schema that the repository holds |
 
-use crate::common;
 use std::path::{Path, PathBuf};
 
+use crate::common;
 use crate::common::tiny::{self, Tiny};
 use assert_cmd::Command;
 use nnverify::kernel::model::onnx::proto::NodeProto;
@@ -550,4 +550,15 @@ fn the_schema_is_the_one_in_the_repository() {
     for field in ["schema", "tool", "model", "claims", "bundle", "digest", "run"] {
         assert!(schema["properties"].get(field).is_some(), "{field}");
     }
+}
+
+#[test]
+fn what_a_bound_means_names_where_it_holds() {
+    let folder = folder();
+    let model = common::repository("models/digits_relu.onnx");
+    std::fs::copy(model, folder.path().join("m.onnx")).unwrap();
+    let (code, out, error) = run(folder.path(), &["m.onnx", "--lipschitz", "l2", "--region", "0,0.5", "--certificate", "c.json"]);
+    assert!(code == 0 && out.contains("It means on the box: a change"), "{out} {error}");
+    let (code, out, error) = run(folder.path(), &["m.onnx", "--lipschitz", "l2", "--certificate", "d.json"]);
+    assert!(code == 0 && out.contains("It means: a change"), "{out} {error}");
 }

@@ -1,10 +1,10 @@
 //! `--hessian-trace` and `--inverse-hessian` as their users meet them: what is certified through every activation, limits of
 //! time and memory, single precision, planted label noise.
 
-use crate::common;
 use std::fs::File;
 use std::path::Path;
 
+use crate::common;
 use crate::common::tiny::Tiny;
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzWriter;

@@ -8,11 +8,11 @@
 //! | `a_question_that_fails_takes_no_other_along` | the others' results are told and kept; what cannot be asked is told of before any work |
 //! | `an_interrupt_ends_the_search_and_keeps_what_was_found` | the first signal is a time limit |
 
-use crate::common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::common;
 use nnverify::kernel::proof::Certificate;
 
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {

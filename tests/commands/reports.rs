@@ -3,9 +3,9 @@
 //! The small inputs are read from `$NNVERIFY_SHARED/cases/reports` and `cases/false`; without it the tests say that they are
 //! skipped. A row is a case, the command's arguments, the exit code, and what the output must and must not say.
 
-use crate::common;
 use std::path::Path;
 
+use crate::common;
 use assert_cmd::Command;
 
 struct Row {

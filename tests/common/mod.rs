@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use nnverify::kernel::check::{Refusal, check_claim, check_identity};
 use nnverify::kernel::model::onnx::{Model, load};
 use nnverify::kernel::proof::{
-    Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, ExternalFile, LipschitzClaim, ModelIdentity, Norm, Semantics,
+    Assurance, Bundle, Certificate, Claim, ClaimKind, Domain, Evidence, ExternalFile, Files, LipschitzClaim, ModelIdentity, Norm,
+    Semantics,
 };
-use nnverify::kernel::proof::{Evidence, Files};
 use nnverify::pass::lipschitz::{self, LipschitzOptions, Outcome, Question};
 
 /// The folder that `NNVERIFY_SHARED` names, or `None`, said aloud. A folder that is named must exist.

@@ -2,10 +2,10 @@
 //!
 //! `zoo.csv` lists the files. What loads must evaluate as ONNX Runtime does, and no fewer files may load than did before.
 
-use crate::common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::common;
 use crate::common::zoo::{cases, npz};
 use nnverify::kernel::model::ir::evaluate;
 use nnverify::kernel::model::onnx::{load, load_bytes};

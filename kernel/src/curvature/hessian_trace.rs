@@ -2,9 +2,7 @@
 
 use super::objective::Objective;
 use super::refusal::CurvatureRefusal;
-use crate::proof::Content;
-use crate::proof::Evidence;
-use crate::proof::{Assurance, CurvatureMatrix, HessianTraceClaim, Rounding};
+use crate::proof::{Assurance, Content, CurvatureMatrix, Evidence, HessianTraceClaim, Rounding};
 use crate::sound::Enclosure;
 
 /// The assurance that a claim about a trace has. [`Assurance::Estimated`] says that nothing is established: the probes are not

@@ -2,9 +2,7 @@
 
 use super::objective::Objective;
 use super::refusal::CurvatureRefusal;
-use crate::proof::Content;
-use crate::proof::Evidence;
-use crate::proof::{Assurance, CurvatureMatrix, InverseHessianClaim, Rounding};
+use crate::proof::{Assurance, Content, CurvatureMatrix, Evidence, InverseHessianClaim, Rounding};
 use crate::sound::Enclosure;
 use crate::sound::round::{div_up, sqrt_down, sqrt_up};
 

@@ -1,16 +1,14 @@
 //! TRUSTED. A mean loss over a data set, rebuilt from the model and the data files: gradients and Jacobian rows in enclosures.
 
-use super::refusal::CurvatureRefusal;
-use crate::proof::Content;
 use std::collections::HashSet;
 use std::path::Path;
 
 use super::derivative::is_smooth;
+use super::refusal::CurvatureRefusal;
 use crate::curvature::{Reverse, Structure, Trainable, logits};
 use crate::model::ir::{Network, NodeId, Op, Reduction, Values};
 use crate::model::onnx::StoredTensor;
-use crate::proof::Evidence;
-use crate::proof::{self, LossName, Scope};
+use crate::proof::{self, Content, Evidence, LossName, Scope};
 use crate::read::data::{Dataset, Source};
 use crate::sound::Enclosure;
 

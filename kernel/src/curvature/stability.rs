@@ -18,9 +18,7 @@
 
 use super::objective::{MAX_ROOT_ENTRIES, Objective};
 use super::refusal::CurvatureRefusal;
-use crate::proof::Content;
-use crate::proof::Evidence;
-use crate::proof::{Assurance, Rounding, StabilityClaim, StabilityVerdict, StabilityWitness};
+use crate::proof::{Assurance, Content, Evidence, Rounding, StabilityClaim, StabilityVerdict, StabilityWitness};
 use crate::sound::Enclosure;
 use crate::sound::cholesky::{SymmetricMatrix, prove_positive_definite};
 use crate::sound::round::{add_up, sum_up};

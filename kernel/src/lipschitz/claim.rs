@@ -9,9 +9,9 @@ use super::parts::{product, prove_parts};
 use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::Segment;
 use crate::model::ir::{Intervals, Network};
-use crate::proof::Content;
-use crate::proof::Evidence;
-use crate::proof::{Assurance, Functional, FunctionalBound, LipschitzClaim, Norm, Number, Rounding, Semantics};
+use crate::proof::{
+    Assurance, Content, Evidence, Functional, FunctionalBound, LipschitzClaim, Norm, Number, Rounding, Semantics,
+};
 use crate::sound::round::{max_or_nan, mul_up, sqrt_up};
 
 /// A claim about more functionals is refused: each may cost minutes.

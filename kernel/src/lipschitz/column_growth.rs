@@ -3,13 +3,13 @@
 //! With weights `w` on the outputs, `Σ_k w_k |Δy_k| ≤ Σ_i g_i |Δx_i|`: `|W|ᵀ` through every linear layer, the steepest slope
 //! through every function. It bounds each input's column by `g_i`, and so `Σ_k w_k |Δy_k|` by `max g` from ℓ1.
 
-use super::refusal::LipschitzRefusal;
-use crate::proof::Content;
 use std::collections::HashMap;
 
 use super::growth::At;
+use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::FormError;
 use crate::model::ir::{Binary, Network, Node, Op, Reduction, Values};
+use crate::proof::Content;
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, div_up, max_or_nan, mul_up};
 

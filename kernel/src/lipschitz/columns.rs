@@ -14,10 +14,8 @@ use super::column_growth::column_growth;
 use super::inequality::{MatrixRefusal, Multipliers, form};
 use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::{MatrixError, QuadraticForm, Rows, Segment};
-use crate::model::ir::Intervals;
-use crate::model::ir::Network;
-use crate::proof::Content;
-use crate::proof::{Bundle, Functional, Inequality, Sorts};
+use crate::model::ir::{Intervals, Network};
+use crate::proof::{Bundle, Content, Functional, Inequality, Sorts};
 use crate::sound::round::{div_up, max_or_nan, mul_up, sqrt_up, sum_up};
 
 /// Proves for each input a constant from its absolute value into ℓ1 of the outputs; passes use it to find multipliers that

@@ -6,8 +6,7 @@
 use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::FormError;
 use crate::model::ir::{Binary, Function, Network, Node, NodeId, Op, Reduction, Values};
-use crate::proof::Content;
-use crate::proof::Functional;
+use crate::proof::{Content, Functional};
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, div_up, max_or_nan, mul_up};
 

@@ -2,10 +2,8 @@
 
 use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::{Form, FormError, MatrixError, QuadraticForm, Rows, Segment, SortForm, admit};
-use crate::model::ir::Intervals;
-use crate::model::ir::Network;
-use crate::proof::Content;
-use crate::proof::{Bundle, Functional, Inequality, Norm, Sorts};
+use crate::model::ir::{Intervals, Network};
+use crate::proof::{Bundle, Content, Functional, Inequality, Norm, Sorts};
 use crate::sound::cholesky::NotProved;
 use crate::sound::round::{sqrt_up, sum_up};
 

@@ -1,13 +1,11 @@
 //! Certified radii: how far an input may move before another output can reach its label's, by Lipschitz bounds of the
 //! differences of two outputs (Tsuzuku, Sato, Sugiyama, *Lipschitz-margin training*, 2018).
 
-use super::refusal::LipschitzRefusal;
-use crate::proof::Content;
 use std::collections::HashMap;
 
 use super::claim;
-use crate::proof::Evidence;
-use crate::proof::{LipschitzClaim, Norm, Semantics};
+use super::refusal::LipschitzRefusal;
+use crate::proof::{Content, Evidence, LipschitzClaim, Norm, Semantics};
 use crate::sound::round::{div_down, sub_down};
 
 /// Bounds of differences of two outputs, everywhere.

@@ -2,8 +2,7 @@
 
 use super::refusal::LipschitzRefusal;
 use crate::model::ir::{Network, Values};
-use crate::proof::Content;
-use crate::proof::Norm;
+use crate::proof::{Content, Norm};
 use crate::sound::Enclosure;
 use crate::sound::round::{add_down, div_down, max_or_nan, sqrt_down, sqrt_up, sum_up};
 

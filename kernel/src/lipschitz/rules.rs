@@ -1,14 +1,13 @@
 //! Norm rules: an upper bound of the ℓ2 Lipschitz constant of every node of a segment from those of its operands.
 
-use super::refusal::LipschitzRefusal;
-use crate::proof::Content;
 use std::collections::HashMap;
 
 use super::convolution::{by_sums_of_the_kernel, convolution_norm};
 use super::inequality::prove_matrix;
+use super::refusal::LipschitzRefusal;
 use crate::lipschitz::form::{Form, FormError, Rows, Segment, SortForm, operator_norm};
 use crate::model::ir::{Binary, Network, Node, NodeId, Op, Reduction, Source, Values};
-use crate::proof::Norm;
+use crate::proof::{Content, Norm};
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, div_up, max_or_nan, mul_up, sqrt_up};
 

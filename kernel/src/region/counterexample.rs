@@ -2,8 +2,7 @@
 
 use super::refusal::RegionRefusal;
 use crate::model::ir::{Network, Values};
-use crate::proof::Content;
-use crate::proof::Semantics;
+use crate::proof::{Content, Semantics};
 use crate::read::vnnlib::{Constant, InputBox, Specification};
 use crate::region::bounds::{BoxRegion, Propagator};
 use crate::sound::Enclosure;

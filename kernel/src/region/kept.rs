@@ -89,7 +89,7 @@ impl Keeping {
         Ok(Arc::new(Clause { alternatives }))
     }
 
-    /// Do Lipschitz bounds alone show that no perturbation of a sample loses it?
+    /// Whether Lipschitz bounds alone show that no perturbation of a sample loses it.
     #[must_use]
     pub fn is_within(
         &self,

@@ -2,8 +2,7 @@
 
 use super::refusal::RegionRefusal;
 use crate::files::token;
-use crate::proof::Content;
-use crate::proof::{Norm, Perturbation, Semantics, Size};
+use crate::proof::{Content, Norm, Perturbation, Semantics, Size};
 use crate::read::vnnlib::{Constant, InputBox};
 use crate::region::bounds::{BoxRegion, Region};
 use crate::sound::round::{add_down, add_up, div_down, div_up, max_or_nan, mul_down, mul_up, sqrt_up, sub_down, sub_up};

@@ -1,19 +1,17 @@
 //! Claims of kind `robustness`.
 
-use super::refusal::RegionRefusal;
-use crate::proof::Content;
 use std::collections::HashMap;
 use std::path::Path;
 
 use super::counterexample::{enclosed, outputs_at};
 use super::kept::Keeping;
 use super::neighbourhood::Neighbourhoods;
+use super::refusal::RegionRefusal;
 use super::refutation::Refuter;
 use super::specification::hints;
 use super::splits::LEAF;
 use crate::lipschitz::Margins;
-use crate::proof::Evidence;
-use crate::proof::{Assurance, CaseSlopes, Domain, Norm, RobustnessClaim, Semantics, Vector};
+use crate::proof::{Assurance, CaseSlopes, Content, Domain, Evidence, Norm, RobustnessClaim, Semantics, Vector};
 use crate::read::data::{Dataset, Source};
 use crate::read::vnnlib::Clause;
 use crate::region::bounds::{Hints, Propagator};

@@ -1,14 +1,14 @@
 //! Claims of kind `specification`.
 
-use super::refusal::RegionRefusal;
-use crate::proof::Content;
 use std::path::Path;
 
 use super::counterexample::prove_unsafe;
+use super::refusal::RegionRefusal;
 use super::refutation::Refuter;
 use super::splits::LEAF;
-use crate::proof::Evidence;
-use crate::proof::{Assurance, BUNDLE_LIMIT, CaseSlopes, Domain, Semantics, SlopesTarget, SpecificationClaim, Verdict};
+use crate::proof::{
+    Assurance, BUNDLE_LIMIT, CaseSlopes, Content, Domain, Evidence, Semantics, SlopesTarget, SpecificationClaim, Verdict,
+};
 use crate::read::data::Source;
 use crate::read::vnnlib::{ElementType, Specification};
 use crate::region::bounds::{BoxRegion, Hints, Propagator};

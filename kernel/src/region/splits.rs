@@ -15,13 +15,13 @@
 //!
 //! Leaves below splits of phases stand on the bounds of all nodes on their box without phases, which are computed once.
 
-use super::refusal::RegionRefusal;
-use crate::proof::Content;
 use std::slice::Iter;
 use std::sync::Arc;
 
+use super::refusal::RegionRefusal;
 use super::refutation::{Refuter, usable_rows};
 use crate::model::ir::{Function, NodeId, Op};
+use crate::proof::Content;
 use crate::read::vnnlib::Clause;
 use crate::region::bounds::{Analysis, BoxRegion, Hints, Phases, Vectorise};
 

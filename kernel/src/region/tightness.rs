@@ -1,13 +1,11 @@
 //! Claims of kind `tightness`.
 
-use super::refusal::RegionRefusal;
-use crate::proof::Content;
 use std::sync::Arc;
 
 use super::neighbourhood::Neighbourhoods;
+use super::refusal::RegionRefusal;
 use super::refutation::Refuter;
-use crate::proof::Evidence;
-use crate::proof::{Assurance, Domain, End, Norm, Optimum, Rounding, Semantics, TightnessClaim};
+use crate::proof::{Assurance, Content, Domain, End, Evidence, Norm, Optimum, Rounding, Semantics, TightnessClaim};
 use crate::read::vnnlib::{Atom, Clause, Constant, Term, Terms};
 use crate::region::bounds::{BoxRegion, Extent, Hints, Interval, LinearRows, Splits, attained, extents, mean_tightness};
 use crate::sound::round::{add_up, mul_down, sub_down};

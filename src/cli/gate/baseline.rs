@@ -10,8 +10,7 @@ use crate::codes::Coded;
 use crate::files::Identity;
 use crate::kernel::check::{Refusal, check_claim, check_identity, identity};
 use crate::kernel::model::onnx::Model;
-use crate::kernel::proof::Evidence;
-use crate::kernel::proof::{Bundle, Certificate, Claim, ClaimKind, Number};
+use crate::kernel::proof::{Bundle, Certificate, Claim, ClaimKind, Evidence, Number};
 use crate::policy::{Limit, ModelPolicy, Requirement, Status, Task, decisive, unlikely};
 
 /// A baseline that may be measured against.

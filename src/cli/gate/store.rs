@@ -9,8 +9,7 @@ use super::shown;
 use crate::files;
 use crate::kernel::check::{Refusal, check};
 use crate::kernel::model::onnx::Model;
-use crate::kernel::proof::Files;
-use crate::kernel::proof::{Bundle, Certificate};
+use crate::kernel::proof::{Bundle, Certificate, Files};
 use crate::report::{CheckedFile, Refused};
 
 /// A certificate that the checker accepted.

@@ -11,17 +11,15 @@ use super::blocks::{Blocks, Point};
 use super::certify::{INFLATIONS, grown};
 use super::elimination::feasible;
 use super::engine::{Engine, Found, Search};
-use super::minimax;
 use super::pencil::pencil;
-use super::{EngineChoice, affordable};
+use super::{EngineChoice, affordable, minimax};
 use crate::kernel::lipschitz::form::{Form, FormError, Rows, admit};
 use crate::kernel::lipschitz::prove_columns;
 use crate::kernel::model::ir::Network;
 use crate::kernel::proof::{Inequality, Vector};
 use crate::kernel::region::bounds::Intervals;
 use crate::kernel::sound::round::max_or_nan;
-use crate::solver::interior_point;
-use crate::solver::{Candidate, InputNorm, Pencil, Stretch};
+use crate::solver::{Candidate, InputNorm, Pencil, Stretch, interior_point};
 
 /// Seconds that the programs of all maxima together may be predicted to take where nobody limits them.
 const PATIENCE: f64 = 30.0;

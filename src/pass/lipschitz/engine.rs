@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::LipschitzOptions;
 use super::certify::certify;
-use super::elimination;
 use super::pencil::{pencil, transposed};
 use super::semidefinite::Program;
+use super::{LipschitzOptions, elimination};
 use crate::deadline::Deadline;
 use crate::kernel::lipschitz::form::{Form, Rows};
 use crate::kernel::proof::{Inequality, Sorts, Vector};

@@ -97,8 +97,8 @@ pub fn verify_dataset(
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
         deadline,
         seed: options.seed,
-        room: AtomicUsize::new(MOST_POSITIONS / 2),
-        checking: AtomicU64::new(0),
+        // Half of a bundle; points have a quarter.
+        room: AtomicUsize::new(MOST_POSITIONS),
     };
     let open = |&sample: &usize| {
         if run.late() {
@@ -135,10 +135,15 @@ pub fn verify_dataset(
         }
     }
     proofs.margins = claim.filter(|_| decided);
+    // What a checker takes for the parts of the samples that are done, about: it has to be done in time.
+    let mut checking = Duration::ZERO;
     for (position, &sample) in left.iter().enumerate() {
-        let share = deadline.share(1.0 / (left.len() - position) as f64);
+        let share = deadline.sooner(checking).share(1.0 / (left.len() - position) as f64);
         let until = share.or_earlier(Deadline::after(options.patience));
-        let outcome = match run.split(&data.input(sample), labels[sample] as usize, until)? {
+        let spent = AtomicU64::new(0);
+        let branched = run.split(&data.input(sample), labels[sample] as usize, until, &spent)?;
+        checking = checking.saturating_add(Duration::from_nanos(spent.into_inner()));
+        let outcome = match branched {
             Branched::Refuted((tree, slopes)) => {
                 proofs.slopes.extend(slopes.map(|slopes| (sample, slopes)));
                 proofs.trees.push((sample, tree));
@@ -164,10 +169,8 @@ struct Run<'a> {
     attack: Attack<'a>,
     deadline: Deadline,
     seed: u64,
-    /// Numbers that leaves may still put into a certificate.
+    /// Numbers that leaves and slopes may still put into a certificate.
     room: AtomicUsize,
-    /// What a checker takes for the leaves that are closed, about.
-    checking: AtomicU64,
 }
 
 impl Run<'_> {
@@ -186,12 +189,14 @@ impl Run<'_> {
         certify(self.network, &question, &options, &mut |_| ()).ok().map(|outcome| outcome.claim)
     }
 
-    /// Tries to close a sample that plain bounds leave open, by better slopes and by parts of its box. Balls are not split.
+    /// Tries to close a sample that plain bounds leave open, by better slopes and by parts of its box, and adds to `checking` what
+    /// a checker takes for it, in nanoseconds. Balls are not split.
     fn split(
         &self,
         sample: &[f64],
         label: usize,
         deadline: Deadline,
+        checking: &AtomicU64,
     ) -> Result<Branched<SampleOutcome, (Proof, Option<Hints>)>, RobustnessError> {
         if self.neighbourhoods.norm() != Norm::Linf || deadline.has_passed() {
             return Ok(Branched::Open);
@@ -212,7 +217,7 @@ impl Run<'_> {
             deadline,
             seed: self.seed,
             room: &self.room,
-            checking: &self.checking,
+            checking,
         };
         Ok(match parts.decide(&|| None) {
             (Branched::Refuted(tree), slopes) => Branched::Refuted((tree, slopes)),
@@ -264,7 +269,7 @@ impl Run<'_> {
         Some(SampleOutcome::Falsified { misclassified: self.is_wrong(problem), point })
     }
 
-    /// Is the sample itself given another class?
+    /// Whether the sample itself is given another class.
     fn is_wrong(&self, problem: &Problem) -> bool {
         if matches!(self.keeping, Keeping::MaxChange(..)) {
             return false;

@@ -55,7 +55,7 @@ pub struct Parts<'r, T> {
     pub accept: &'r (dyn Fn(&[f64]) -> Option<T> + Sync),
     pub deadline: Deadline,
     pub seed: u64,
-    /// Numbers that leaves may still put into a certificate.
+    /// Numbers that leaves and slopes may still put into a certificate.
     pub room: &'r AtomicUsize,
     /// What bounds of the closed leaves took, in nanoseconds: about what a checker takes for them, which has to be done in time.
     pub checking: &'r AtomicU64,
@@ -99,13 +99,22 @@ impl<T: Send> Parts<'_, T> {
             return (self.run(&Hints::default()), None);
         }
         let (closed, hints) = self.slopes();
-        if closed {
-            return (Branched::Refuted(Proof::leaf()), Some(hints));
+        let branched = if closed {
+            Branched::Refuted(Proof::leaf())
+        } else if let Some(found) = attack() {
+            Branched::Unsafe(found)
+        } else {
+            self.run(&hints)
+        };
+        match branched {
+            Branched::Refuted(_) if !self.takes(hints.len()) => (Branched::Open, None),
+            branched => (branched, Some(hints)),
         }
-        match attack() {
-            Some(found) => (Branched::Unsafe(found), None),
-            None => (self.run(&hints), Some(hints)),
-        }
+    }
+
+    /// Takes so many numbers from those that a certificate holds; false where they do not fit.
+    fn takes(&self, numbers: usize) -> bool {
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(numbers)).is_ok()
     }
 
     /// Looks for slopes with which bounds close the problem, or from which a search by parts starts.
@@ -296,8 +305,7 @@ impl<T: Send> Run<'_, '_, T> {
 
     /// Takes the numbers of a leaf from those that a certificate holds; false where they do not fit.
     fn has_room(&self, leaf: &Leaf) -> bool {
-        let numbers = leaf.numbers();
-        self.parts.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(numbers)).is_ok()
+        self.parts.takes(leaf.numbers())
     }
 
     fn try_point(&self, here: &Problem, point: &[f64]) -> Option<T> {

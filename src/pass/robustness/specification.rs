@@ -73,7 +73,7 @@ struct Search<'a> {
     semantics: Semantics,
     deadline: Deadline,
     seed: u64,
-    /// Numbers that leaves may still put into a certificate.
+    /// Numbers that leaves and slopes may still put into a certificate.
     room: AtomicUsize,
     /// What a checker takes for the leaves that are closed, about.
     checking: AtomicU64,
@@ -131,7 +131,8 @@ pub fn verify_specification(
         semantics,
         deadline,
         seed: options.seed,
-        room: AtomicUsize::new(MOST_POSITIONS / 2),
+        // Three quarters of a bundle: the slopes of one case and the leaves beside them.
+        room: AtomicUsize::new(MOST_POSITIONS / 2 * 3),
         checking: AtomicU64::new(0),
     };
     Ok(search.run(progress))

@@ -22,9 +22,12 @@ pub struct LipschitzFigures {
 pub struct LipschitzBound {
     /// What is bounded, in words.
     pub title: String,
+    /// Where it holds, after a space; nothing, where that is everywhere.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
     pub norm: Norm,
     pub bound: String,
-    /// Is it proved, too, that the network's implicit equations have exactly one solution for every input?
+    /// Whether it is proved, too, that the network's implicit equations have exactly one solution for every input.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub well_posed: bool,
     pub norm_product: Option<String>,
@@ -63,6 +66,7 @@ impl LipschitzBound {
         let of = |solved: usize| if outcome.engine == Engine::NormProduct { 0 } else { solved };
         Self {
             title: format!("{norm} Lipschitz constant{place}"),
+            place,
             norm: claim.norm,
             bound: claim.bound.to_string(),
             well_posed: claim.well_posed,

@@ -10,8 +10,9 @@ use super::example::{self, Example, Read};
 use super::figures::{FigureRow, descriptive, figures};
 use super::question::{Outcome, Part};
 use crate::kernel::model::onnx::Model;
-use crate::kernel::proof::Files;
-use crate::kernel::proof::{Assurance, Bundle, Certificate, ClaimKind, Domain, Kept, Norm, Run, Semantics, Size, Tool, Verdict};
+use crate::kernel::proof::{
+    Assurance, Bundle, Certificate, ClaimKind, Domain, Files, Kept, Norm, Run, Semantics, Size, Tool, Verdict,
+};
 use crate::kernel::read::vnnlib::Constant;
 use crate::policy::decisive;
 use crate::report::{CheckedFile, Refused};

@@ -1,8 +1,9 @@
 //! Links and names: files that the gate writes, files that it reads, and entries of a policy that stand in for others.
 
+use std::path::Path;
+
 use super::{CERTIFICATE, bound, certified, folder, forged, link, lipschitz, policy, put, run, small, text, tiny, worse};
 use nnverify::files::{Tree, TreeError};
-use std::path::Path;
 
 /// Two models, the second worse than its baseline.
 fn regressed() -> tempfile::TempDir {

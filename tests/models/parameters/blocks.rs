@@ -2,9 +2,8 @@
 
 use super::builder::{Builder, Id, float, int, ints, string};
 use super::constants::DEPTH;
-use super::gates;
-use super::newer;
 use super::value::Value;
+use super::{gates, newer};
 
 type Block = fn(&mut Builder, Id) -> Id;
 

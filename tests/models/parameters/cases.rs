@@ -6,8 +6,7 @@ use assert_cmd::Command;
 use nnverify::kernel::check::{ClaimRefusal, Refusal, check_claim};
 use nnverify::kernel::curvature::CurvatureRefusal;
 use nnverify::kernel::model::onnx::load;
-use nnverify::kernel::proof::{Certificate, ClaimKind, HessianTraceClaim, LossName};
-use nnverify::kernel::proof::{Evidence, Files};
+use nnverify::kernel::proof::{Certificate, ClaimKind, Evidence, Files, HessianTraceClaim, LossName};
 use nnverify::kernel::read::data::Dataset;
 use prost::Message;
 

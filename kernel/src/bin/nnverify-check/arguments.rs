@@ -21,7 +21,7 @@ Options:
 
 Exit codes:
   0  every claim is proved or checked
-  2  usage error, or a file that cannot be read
+  2  usage error, or a certificate that could not be checked: its model or a file cannot be read
   3  a claim is an estimate, which no check repeats, or is vacuous
   4  a certificate is refused
 ";

@@ -3,8 +3,10 @@
 //! No link is followed inside a folder. A file is read for its digest once, and again where a claim is about it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use nnverify_kernel::files::open;
 use nnverify_kernel::model::onnx::{Model, ModelSource, load};
 use nnverify_kernel::proof::{CERTIFICATE_LIMIT, Certificate, Files, digest_of, read_file};
 
@@ -106,11 +108,15 @@ impl Given {
     }
 }
 
-/// Whether a file says that it is a certificate. One that is damaged still says so, and is then refused.
+/// Whether a file says that it is a certificate. One that is damaged, or larger than any may be, still says so, and is then
+/// refused; one that cannot be read is told of where its digest is taken.
 fn is_certificate(path: &Path) -> bool {
     let json = path.extension().is_some_and(|extension| extension == "json");
-    let text = || nnverify_kernel::files::read(path, CERTIFICATE_LIMIT).unwrap_or_default();
-    json && text().windows(MARK.len()).any(|window| window == MARK)
+    let beginning = || {
+        let mut bytes = Vec::new();
+        open(path).and_then(|file| file.take(CERTIFICATE_LIMIT).read_to_end(&mut bytes)).map(|_| bytes).unwrap_or_default()
+    };
+    json && beginning().windows(MARK.len()).any(|window| window == MARK)
 }
 
 const MARK: &[u8] = b"\"nnverify-certificate/";

@@ -47,14 +47,14 @@ fn run(arguments: &Arguments) -> ExitCode {
     }
     let mut outcomes = Vec::new();
     for path in std::mem::take(&mut given.certificates) {
-        match examine(&path, &mut given) {
-            Ok(found) => outcomes.push(Outcome { path, found }),
-            Err(error) => return failed(&error),
-        }
+        let found = examine(&path, &mut given).unwrap_or_else(Found::Failed);
+        outcomes.push(Outcome { path, found });
     }
     let text = if arguments.json { verdicts::json(&outcomes) } else { verdicts::text(&outcomes) };
     let status = if outcomes.iter().any(|outcome| outcome.found.refusal().is_some()) {
         REFUSED
+    } else if outcomes.iter().any(|outcome| outcome.found.failure().is_some()) {
+        USAGE
     } else if outcomes.iter().all(|outcome| outcome.found.is_established()) {
         ESTABLISHED
     } else {

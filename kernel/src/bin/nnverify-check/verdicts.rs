@@ -20,8 +20,10 @@ pub enum Found {
         bundle: Bundle,
         checked: Checked,
     },
-    /// Nothing was checked, and why.
+    /// It is refused without being checked, and why.
     Unread(String),
+    /// It could not be checked, and why: that says nothing about it.
+    Failed(String),
 }
 
 impl Found {
@@ -29,6 +31,14 @@ impl Found {
         match self {
             Self::Checked { checked, .. } => checked.refusal.as_ref().map(ToString::to_string),
             Self::Unread(reason) => Some(reason.clone()),
+            Self::Failed(_) => None,
+        }
+    }
+
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed(reason) => Some(reason),
+            Self::Checked { .. } | Self::Unread(_) => None,
         }
     }
 
@@ -36,7 +46,7 @@ impl Found {
     fn claims(&self) -> impl Iterator<Item = (&Claim, &Bundle, &Verdict)> {
         let found = match self {
             Self::Checked { certificate, bundle, checked } => Some((certificate, bundle, checked)),
-            Self::Unread(_) => None,
+            Self::Unread(_) | Self::Failed(_) => None,
         };
         found.into_iter().flat_map(|(certificate, bundle, checked)| {
             certificate.claims.iter().zip(&checked.verdicts).map(move |(claim, verdict)| (claim, bundle, verdict))
@@ -45,7 +55,9 @@ impl Found {
 
     /// Whether every claim says something that was derived again.
     pub fn is_established(&self) -> bool {
-        self.refusal().is_none() && self.claims().all(|(claim, _, verdict)| is_established(claim, verdict))
+        self.refusal().is_none()
+            && self.failure().is_none()
+            && self.claims().all(|(claim, _, verdict)| is_established(claim, verdict))
     }
 }
 
@@ -73,6 +85,9 @@ pub fn text(outcomes: &[Outcome]) -> String {
         if let Some(reason) = found.refusal() {
             refused += 1;
             let _ = writeln!(text, "{}", visible(&format!("{name}: refused: {reason}")));
+        }
+        if let Some(reason) = found.failure() {
+            let _ = writeln!(text, "{}", visible(&format!("{name}: not checked: {reason}")));
         }
     }
     let _ = writeln!(
@@ -104,7 +119,7 @@ fn outcome(Outcome { path, found }: &Outcome) -> Value {
             })
         })
         .collect();
-    json!({ "certificate": path.display().to_string(), "claims": claims, "refusal": found.refusal() })
+    json!({ "certificate": path.display().to_string(), "claims": claims, "refusal": found.refusal(), "failure": found.failure() })
 }
 
 /// Returns a line in which every character is seen in its place: printable ASCII and the symbols of the program's own words stand as they

@@ -55,8 +55,7 @@ pub use layer::{LinearLayer, LinearMap, Weights};
 pub use matrix::{MatrixError, QuadraticForm, admit};
 pub use rows::{GroupRows, Rows, operator_norm};
 
-use crate::model::ir::Intervals;
-use crate::model::ir::{EvaluationError, Network};
+use crate::model::ir::{EvaluationError, Intervals, Network};
 
 /// How a sort is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

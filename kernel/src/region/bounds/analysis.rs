@@ -17,8 +17,7 @@ use super::region::Region;
 use super::relaxation::{Context, Relaxation, Relaxed, relax};
 use super::rounding::Rounding;
 use super::wanted::{Wanted, wanted};
-use crate::model::ir::NodeBounds;
-use crate::model::ir::{Function, Network, Node, NodeId, Op};
+use crate::model::ir::{Function, Network, Node, NodeBounds, NodeId, Op};
 use crate::sound::Interval;
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, mul_down, mul_up};
 

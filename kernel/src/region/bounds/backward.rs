@@ -17,8 +17,7 @@ use super::analysis::Analysis;
 use super::matrix::Vectorise;
 use super::relaxation::{Elementwise, Groups, Relaxation, Relaxed};
 use super::sums::{Losses, Multiplied, Selected, Substituted, Sum};
-use crate::model::ir::NodeBounds;
-use crate::model::ir::{NodeId, Op};
+use crate::model::ir::{NodeBounds, NodeId, Op};
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, gamma, mul_up, sqrt_up, sum_up};
 
 /// Where the lower lines of flexible elements (unstable ReLUs) lie: 0 is the least slope, 1 the slope 1. Hints are clamped

@@ -2,8 +2,7 @@
 
 use super::lines::{Line, relu_chord};
 use super::relaxation::{Context, Groups, Relaxation, Relaxed, centre_and_radius};
-use crate::model::ir::NodeBounds;
-use crate::model::ir::Reduction;
+use crate::model::ir::{NodeBounds, Reduction};
 use crate::sound::Interval;
 use crate::sound::round::{add_up, mul_up};
 

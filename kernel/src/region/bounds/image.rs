@@ -6,9 +6,8 @@
 use std::f64::consts::{FRAC_PI_2, PI};
 
 use crate::model::ir::{Arithmetic, Function, is_near_gelu};
-use crate::sound::Enclosure;
-use crate::sound::Interval;
 use crate::sound::round::{SMALLEST_SUBNORMAL, add_down, add_up, mul_up};
+use crate::sound::{Enclosure, Interval};
 
 /// Half the width of an interval around a turning point that is known to twelve digits.
 const LOCATED: f64 = 1e-10;

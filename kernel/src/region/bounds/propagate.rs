@@ -8,12 +8,10 @@ use super::image::image;
 use super::linear::Linear;
 use super::region::BoxRegion;
 use super::rounding::Rounding;
-use crate::model::ir::{Arithmetic, Binary, Function, Network, Node, NodeId, Op, Reduction};
-use crate::model::ir::{Intervals, NodeBounds};
+use crate::model::ir::{Arithmetic, Binary, Function, Intervals, Network, Node, NodeBounds, NodeId, Op, Reduction};
 use crate::proof::Semantics;
-use crate::sound::Enclosure;
-use crate::sound::Interval;
 use crate::sound::round::{add_down, add_up};
+use crate::sound::{Enclosure, Interval};
 
 /// A network whose constants are enclosed once, for bounds on many regions.
 #[derive(Clone, Debug)]

@@ -11,8 +11,7 @@ use super::groups::{reduction_of, sort};
 use super::linear::Linear;
 use super::lines::{Lines, lines, relu_chord};
 use super::rounding::Rounding;
-use crate::model::ir::NodeBounds;
-use crate::model::ir::{Binary, Function, Node, Op};
+use crate::model::ir::{Binary, Function, Node, NodeBounds, Op};
 use crate::sound::Interval;
 use crate::sound::round::{add_up, gamma, mul_up};
 

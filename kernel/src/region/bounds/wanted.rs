@@ -1,8 +1,7 @@
 //! Which elements of a node are worth a backward pass: what its users cannot do without.
 
 use super::image::kinks;
-use crate::model::ir::NodeBounds;
-use crate::model::ir::{Binary, Function, Network, Node, NodeId, Op, Reduction, Source};
+use crate::model::ir::{Binary, Function, Network, Node, NodeBounds, NodeId, Op, Reduction, Source};
 use crate::sound::Interval;
 
 /// Movements that are looked through for what a node's users want.

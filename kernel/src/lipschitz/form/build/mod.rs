@@ -14,8 +14,7 @@ use super::combination::{Atom, Combination};
 use super::group::Groups;
 use super::layer::{LinearLayer, LinearMap, Weights};
 use super::{Form, FormError, SortForm};
-use crate::model::ir::Intervals;
-use crate::model::ir::{EvaluationError, Network, Node, NodeId, Op, SlopeRange, Values};
+use crate::model::ir::{EvaluationError, Intervals, Network, Node, NodeId, Op, SlopeRange, Values};
 use crate::sound::Enclosure;
 
 /// Terms and elements of all signals together: 1 GiB.

@@ -9,8 +9,7 @@ use crate::lipschitz::form::layer::{LinearMap, Weights};
 use crate::lipschitz::form::slopes::slopes_within;
 use crate::lipschitz::form::{FormError, SortForm};
 use crate::model::ir::{Function, Node, NodeId, Reduction, comparators};
-use crate::sound::Enclosure;
-use crate::sound::Interval;
+use crate::sound::{Enclosure, Interval};
 
 /// Sorts of at most this many elements are written as comparators; beyond it the matrix grows faster than the bound falls.
 const COMPARATOR_LIMIT: usize = 8;

@@ -1,13 +1,12 @@
 //! The table of operators: what is supported, and why some others cannot be.
 
 use super::super::error::NodeError;
-use super::foreign;
 use super::graph::Slot;
 use super::site::Site;
 use super::versions::{NEWER_ATTRIBUTES, OLDER_ATTRIBUTES};
 use super::{
-    activation, cast, comparison, conv, einsum, elementwise, folding, grid, indexing, linear, movement, normalization, pooling,
-    quantization, recurrent, reduce, resize, scatter,
+    activation, cast, comparison, conv, einsum, elementwise, folding, foreign, grid, indexing, linear, movement, normalization,
+    pooling, quantization, recurrent, reduce, resize, scatter,
 };
 
 /// The operator sets of the default domain that are understood.
