@@ -185,7 +185,7 @@ fn pull_to<A: Differentiable>(
                 target.iter_mut().zip(p.iter().zip(a)).for_each(|(t, (p, a))| add_to(t, &p.mul(&a.sub(&mean))));
             }
         }
-        Op::Equilibrium(_) => return None,
+        Op::Equilibrium(_) | Op::Increment(_) => return None,
         Op::Sort { descending } => {
             let width = node.shape.last().copied().unwrap_or(1).max(1);
             // What a convention could choose for a place that is not certain.

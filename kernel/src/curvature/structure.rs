@@ -45,7 +45,7 @@ impl Structure {
             }
             let linear = match &node.op {
                 Op::Binary(Binary::Div) => sets[node.operands[1].index()].is_empty(),
-                Op::Function(function) => piecewise_linear(function),
+                Op::Function(function) | Op::Increment(function) => piecewise_linear(function),
                 Op::Softmax | Op::Equilibrium(_) => false,
                 _ => true,
             };

@@ -143,7 +143,9 @@ fn passed_back(at: &At, position: usize, own: &[f64], shares: &mut [f64]) -> Res
                 row.iter_mut().for_each(|share| add(share, largest));
             }
         }
-        Op::Binary(Binary::Div) | Op::PRelu | Op::Input | Op::Constant(_) | Op::Equilibrium(_) => return Err(at.no_rule()),
+        Op::Binary(Binary::Div) | Op::PRelu | Op::Input | Op::Constant(_) | Op::Equilibrium(_) | Op::Increment(_) => {
+            return Err(at.no_rule());
+        }
     }
     Ok(())
 }

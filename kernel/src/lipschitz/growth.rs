@@ -141,7 +141,7 @@ impl Operands<'_> {
             // Sorting is non-expansive in ℓ∞; a row of softmax's Jacobian has absolute values that sum to 2p(1 − p) ≤ ½.
             Op::Sort { .. } => self.of(0)?.chunks(size()).flat_map(|row| vec![largest(row); row.len()]).collect(),
             Op::Softmax => self.of(0)?.chunks(size()).flat_map(|row| vec![mul_up(0.5, largest(row)); row.len()]).collect(),
-            Op::Input | Op::Constant(_) | Op::Equilibrium(_) => return Err(self.at.no_rule()),
+            Op::Input | Op::Constant(_) | Op::Equilibrium(_) | Op::Increment(_) => return Err(self.at.no_rule()),
         })
     }
 

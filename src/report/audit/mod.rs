@@ -286,6 +286,7 @@ const fn operation(op: &Op) -> &'static str {
         Op::Conv(_) => "convolution",
         Op::Binary(_) => "binary operation",
         Op::Function(_) => "elementwise function",
+        Op::Increment(_) => "increment of a function",
         Op::PRelu => "PReLU",
         Op::Reduce(_) => "reduction",
         Op::Sort { .. } => "sort",

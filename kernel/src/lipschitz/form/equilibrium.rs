@@ -7,8 +7,7 @@
 //!
 //! The box then holds *a* solution. That there is no other is proved elsewhere: by the matrix inequality of the form.
 
-use super::slopes::slopes_within;
-use crate::model::ir::{Arithmetic, Function, Resolvent, SlopeRange, fixed_point};
+use crate::model::ir::{Arithmetic, Function, Resolvent, SlopeRange, fixed_point, slopes_within};
 use crate::sound::Enclosure;
 use crate::sound::round::{add_up, gamma, max_or_nan, mul_up, sub_up};
 

@@ -46,7 +46,6 @@ mod group;
 mod layer;
 mod matrix;
 mod rows;
-mod slopes;
 
 pub use build::Segment;
 pub use combination::{Atom, Combination};

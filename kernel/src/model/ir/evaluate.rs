@@ -161,6 +161,10 @@ fn apply<A: Arithmetic>(node: &Node, operands: &[&[A]]) -> Option<Vec<A>> {
             a.iter().zip(*b).map(|(a, b)| combine(a, b)).collect()
         }
         (Op::Function(function), [x]) => x.iter().map(|x| x.apply(function)).collect::<Option<_>>()?,
+        (Op::Increment(function), [z, _, sum]) => {
+            let increment = |(z, sum): (&A, &A)| Some(sum.apply(function)?.sub(&z.apply(function)?));
+            z.iter().zip(*sum).map(increment).collect::<Option<_>>()?
+        }
         (Op::PRelu, [x, slope]) => x.iter().zip(*slope).map(|(x, slope)| prelu(x, slope)).collect(),
         (Op::Reduce(reduction), [x]) => {
             let size = x.len() / node.size().max(1);

@@ -11,6 +11,7 @@ mod function;
 mod intervals;
 mod network;
 mod runs;
+mod slopes;
 mod sorting;
 mod tensor;
 
@@ -21,5 +22,6 @@ pub use function::{Function, SMALLEST_SLOPE, SlopeRange, is_near_gelu};
 pub use intervals::{Intervals, NodeBounds};
 pub use network::{Binary, MAX_ELEMENTS, MAX_NODES, Network, NetworkBuilder, Node, NodeId, Op, Reduction, ShapeError, Source};
 pub use runs::Run;
+pub use slopes::slopes_within;
 pub use sorting::comparators;
 pub use tensor::{Tensor, element_count};

@@ -63,6 +63,9 @@ pub enum Op {
     /// Two operands of the same shape.
     Binary(Binary),
     Function(Function),
+    /// `φ(z + δ) − φ(z)`, operands `z`, `δ` and their sum, a node of its own, all of the same shape: how far apart two copies of
+    /// a function are whose arguments are `δ` apart.
+    Increment(Function),
     /// Operands `x` and `slope` of the same shape: `x` for `x ≥ 0`, `slope·x` otherwise.
     PRelu,
     /// `[groups, size] → [groups]` over the last axis.
@@ -111,6 +114,8 @@ pub enum ShapeError {
     TooLarge(Vec<usize>),
     #[error("a network has exactly one input")]
     SecondInput,
+    #[error("the operands of an increment are two nodes and their sum")]
+    Increment,
     #[error("an implicit equation has constant weights and an argument that depends on the input")]
     Loop,
     #[error("more than {MAX_NODES} nodes")]
@@ -243,6 +248,12 @@ impl NetworkBuilder {
         if matches!(op, Op::Equilibrium(_)) && (!varies(0) || varies(1)) {
             return Err(ShapeError::Loop);
         }
+        if matches!(op, Op::Increment(_)) {
+            let sum = self.node(operands[2]);
+            if sum.op != Op::Binary(Binary::Add) || sum.operands != operands[..2] {
+                return Err(ShapeError::Increment);
+            }
+        }
         let is_input = op == Op::Input;
         if is_input && self.input.replace(id).is_some() {
             return Err(ShapeError::SecondInput);
@@ -300,6 +311,7 @@ impl Op {
             Self::Conv(_) => "Conv",
             Self::Binary(_) => "elementwise operation",
             Self::Function(function) => function.name(),
+            Self::Increment(_) => "increment",
             Self::PRelu => "PRelu",
             Self::Reduce(_) => "Reduce",
             Self::Sort { .. } => "Sort",
@@ -339,6 +351,7 @@ fn accepts(op: &Op, operands: &[&[usize]], result: &[usize]) -> bool {
         }
         (Op::Binary(_) | Op::PRelu, [a, b]) => *a == *b && *a == result,
         (Op::Function(_), [x]) => *x == result,
+        (Op::Increment(_), [z, delta, sum]) => *z == result && *delta == result && *sum == result,
         (Op::Reduce(_), [x]) => matches!((*x, result), (&[groups, size], &[r]) if groups == r && size > 0),
         (Op::Sort { .. } | Op::Softmax, [x]) => x.len() == 2 && *x == result,
         // A linear function leaves nothing to be bounded: its equation is a linear system.
@@ -374,6 +387,21 @@ mod tests {
         ] {
             assert!(builder.push("n", "", op.clone(), &operands, shape).is_err(), "{op:?}");
         }
+    }
+
+    #[test]
+    fn an_increment_is_one_between_a_node_and_its_sum_with_another() {
+        let mut builder = NetworkBuilder::new();
+        let z = builder.push("z", "", Op::Input, &[], vec![2]).unwrap();
+        let delta = builder.push("d", "", Op::Function(Function::Neg), &[z], vec![2]).unwrap();
+        let sum = builder.push("s", "", Op::Binary(Binary::Add), &[z, delta], vec![2]).unwrap();
+        let difference = builder.push("s", "", Op::Binary(Binary::Sub), &[z, delta], vec![2]).unwrap();
+        let mut push = |operands: &[NodeId]| builder.push("i", "", Op::Increment(Function::Relu), operands, vec![2]).map(|_| ());
+        assert_eq!(push(&[z, delta, sum]), Ok(()));
+        for wrong in [[delta, z, sum], [z, delta, difference], [z, delta, delta], [z, z, sum]] {
+            assert_eq!(push(&wrong), Err(ShapeError::Increment));
+        }
+        assert!(matches!(push(&[z, delta]), Err(ShapeError::Mismatch { .. })));
     }
 
     #[test]

@@ -57,14 +57,19 @@ impl<'a, 'n> Analysis<'a, 'n> {
             let Some(bounds) = narrower.variables[operand.index()].take() else { continue };
             let bounds = narrower.inside_phases(operand, bounds)?;
             narrower.settle(operand, bounds);
-            let image = narrower.interval(relu)?;
-            let both = |(x, y): (Interval, Interval)| Interval::new(x.lower.max(y.lower), x.upper.min(y.upper));
-            let image = NodeBounds::collect(image.iter().zip(self.node(relu).iter()).map(both));
-            if image.iter().any(|x| x.lower > x.upper) {
-                return Err(BoundsError::at(network.node(relu), Reason::Empty));
+            // How far apart two copies are depends on the argument of the first as well.
+            let increments = self.prepared.users[operand.index()].iter().copied();
+            let increments = increments.filter(|&user| matches!(network.node(user).op, Op::Increment(_)));
+            for user in std::iter::once(relu).chain(increments) {
+                let image = narrower.interval(user)?;
+                let both = |(x, y): (Interval, Interval)| Interval::new(x.lower.max(y.lower), x.upper.min(y.upper));
+                let image = NodeBounds::collect(image.iter().zip(self.node(user).iter()).map(both));
+                if image.iter().any(|x| x.lower > x.upper) {
+                    return Err(BoundsError::at(network.node(user), Reason::Empty));
+                }
+                narrower.settle(user, image);
+                narrower.relax(user);
             }
-            narrower.settle(relu, image);
-            narrower.relax(relu);
         }
         Ok(narrower)
     }
@@ -272,7 +277,8 @@ impl<'a, 'n> Analysis<'a, 'n> {
         if !self.prepared.mixed[id.index()] || matches!(self.network().node(id).op, Op::Reshape | Op::Rearrange(_)) {
             return Ok(());
         }
-        let wanted = wanted(self.network(), &self.prepared.users, id, self.node(id));
+        let settled = |id: NodeId| self.node(id);
+        let wanted = wanted(self.network(), &self.prepared.users, id, self.node(id), &settled);
         let mut chosen: Vec<usize> = (0..wanted.len()).filter(|&j| wanted[j] != Wanted::Nothing).collect();
         // The node's own relaxation is what its operands' bounds make of it.
         self.relax(id);

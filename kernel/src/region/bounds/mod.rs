@@ -17,6 +17,7 @@
 //! | `affine` | their images with rigorous error terms |
 //! | `propagate` | [`Propagator`]: node by node |
 //! | `lines` | [`Lines`] below and above a function on an interval |
+//! | `increment` | how far apart two copies of a function are: images, planes |
 //! | `relaxation`, `groups` | linear bounds of every node in terms of its operands, with deviations |
 //! | `matrix`, `adjoint` | transposed products of many rows at once; [`Vectorise`] says how their loops are compiled |
 //! | `lanes`, `sums` | loops over rows, and what they add up |
@@ -38,6 +39,7 @@ mod backward;
 mod error;
 mod groups;
 mod image;
+mod increment;
 mod lanes;
 mod linear;
 mod lines;

@@ -37,6 +37,7 @@ fn factors(node: &Node, left: usize) -> usize {
     match &node.op {
         Op::Reduce(_) => left.checked_div(node.size()).unwrap_or(0),
         Op::Sort { .. } | Op::Softmax => node.shape.last().copied().unwrap_or(1),
+        Op::Increment(_) => 2,
         _ => Linear::of(node, left).map_or(0, |linear| linear.terms()),
     }
 }

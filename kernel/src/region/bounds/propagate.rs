@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::affine;
 use super::error::{BoundsError, Reason};
 use super::image::image;
+use super::increment::Increment;
 use super::linear::Linear;
 use super::region::BoxRegion;
 use super::rounding::Rounding;
@@ -156,6 +157,12 @@ fn image_of(node: &Node, operands: &[&NodeBounds], rounding: Rounding) -> Result
             NodeBounds::collect(a.iter().zip(b.iter()).map(|(a, b)| combine(*binary, a, b, same, rounding)))
         }
         (Op::Function(function), [x]) => NodeBounds::collect(x.iter().map(|x| call(function, x, rounding))),
+        // What the deployed second copy rounds is not known from the increment.
+        (Op::Increment(_), _) if !rounding.is_exact() => return Err(Reason::Undefined),
+        (Op::Increment(function), [z, delta, sum]) => {
+            let arguments = z.iter().zip(delta.iter()).zip(sum.iter());
+            NodeBounds::collect(arguments.map(|((z, delta), sum)| Increment { function, z, delta, sum }.image()))
+        }
         (Op::PRelu, [x, slope]) => NodeBounds::collect(x.iter().zip(slope.iter()).map(|(x, slope)| prelu(x, slope, rounding))),
         (Op::Reduce(reduction), [x]) => {
             let size = x.len().checked_div(node.size()).unwrap_or(0).max(1);

@@ -8,12 +8,13 @@
 //! of a pass in any order (`γ_n` times their magnitudes), slopes that are only enclosed, and in [`crate::proof::Semantics::Float32`] what the deployed operator rounds.
 
 use super::groups::{reduction_of, sort};
+use super::increment::Increment;
 use super::linear::Linear;
 use super::lines::{Lines, lines, relu_chord};
 use super::rounding::Rounding;
 use crate::model::ir::{Binary, Function, Node, NodeBounds, Op};
 use crate::sound::Interval;
-use crate::sound::round::{add_up, gamma, mul_up};
+use crate::sound::round::{add_down, add_up, gamma, mul_up};
 
 /// What a backward pass puts in the place of a node.
 #[derive(Clone, Debug)]
@@ -128,6 +129,9 @@ pub(super) fn relax(node: &Node, operands: &[&NodeBounds], variable: &[bool], ow
         (Op::MatMul | Op::Conv(_), [a, b]) => product(node, [a, b], variable, context).unwrap_or_else(constant),
         (Op::Binary(binary), [a, b]) => pair(node, *binary, [a, b], variable, context).unwrap_or_else(constant),
         (Op::Function(function), [x]) => elementwise_function(function, x, own, context),
+        (Op::Increment(function), [z, delta, sum]) if context.rounding.is_exact() => {
+            increments(function, [z, delta, sum], variable, own, context)
+        }
         (Op::PRelu, [x, slope]) if !variable[1] => prelu(x, slope, context),
         (Op::Reduce(reduction), [x]) => reduction_of(*reduction, x, node.size(), context),
         (Op::Sort { descending }, [x]) => sort(x, node.shape.last().copied().unwrap_or(1).max(1), own, *descending, context),
@@ -252,6 +256,32 @@ fn elementwise_function(function: &Function, x: &NodeBounds, own: &NodeBounds, c
             builder.charge_hints(x);
             builder.result.least_slope.push(if x.lower < 0.0 && x.upper > 0.0 { least } else { f64::NAN });
         }
+    }
+    builder.finish()
+}
+
+/// Planes over the operands that vary; what is constant is part of the offsets.
+fn increments(function: &Function, operands: [&NodeBounds; 3], variable: &[bool], own: &NodeBounds, context: Context) -> Relaxed {
+    let positions: Vec<usize> = (0..3).filter(|&position| variable[position]).collect();
+    let mut builder = Builder::new(&positions, own.len(), context);
+    for (element, y) in own.iter().enumerate() {
+        let [z, delta, sum] = operands.map(|operand| operand.at(element));
+        let planes = Increment { function, z, delta, sum }.planes(y);
+        let at = |position: usize| [z, delta, sum][position];
+        let fixed = |slopes: &[f64; 3]| {
+            let constants = (0..3).filter(|&position| !variable[position]);
+            constants
+                .map(|position| at(position).mul(Interval::point(slopes[position])))
+                .fold(Interval::point(0.0), Interval::add)
+        };
+        let offsets = (
+            add_down(planes.lower.offset, fixed(&planes.lower.slopes).lower),
+            add_up(planes.upper.offset, fixed(&planes.upper.slopes).upper),
+        );
+        let slopes: Vec<(f64, f64)> =
+            positions.iter().map(|&position| (planes.lower.slopes[position], planes.upper.slopes[position])).collect();
+        let magnitudes: Vec<f64> = positions.iter().map(|&position| at(position).magnitude()).collect();
+        builder.push(&slopes, offsets, &magnitudes, 0.0);
     }
     builder.finish()
 }

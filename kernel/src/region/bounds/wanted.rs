@@ -15,14 +15,21 @@ pub(super) enum Wanted {
     Both,
 }
 
-/// What the users of a node ask of its elements, looking through movements.
-pub(super) fn wanted(network: &Network, users: &[Vec<NodeId>], id: NodeId, bounds: &NodeBounds) -> Vec<Wanted> {
-    Users { network, users }.want(id, bounds, &mut { MOST_MOVES })
+/// What the users of a node ask of its elements, looking through movements. `settled` has the bounds of the nodes before it.
+pub(super) fn wanted<'a>(
+    network: &'a Network,
+    users: &'a [Vec<NodeId>],
+    id: NodeId,
+    bounds: &NodeBounds,
+    settled: &'a dyn Fn(NodeId) -> &'a NodeBounds<'a>,
+) -> Vec<Wanted> {
+    Users { network, users, settled }.want(id, bounds, &mut { MOST_MOVES })
 }
 
 struct Users<'a> {
     network: &'a Network,
     users: &'a [Vec<NodeId>],
+    settled: &'a dyn Fn(NodeId) -> &'a NodeBounds<'a>,
 }
 
 impl Users<'_> {
@@ -49,6 +56,16 @@ impl Users<'_> {
                 }
                 Op::Function(function) => {
                     bounds.iter().enumerate().for_each(|(j, x)| raise(j, wanted_by(function, x)));
+                }
+                Op::Increment(function) if node.operands[1] == id => {
+                    let z = (self.settled)(node.operands[0]);
+                    let bent = |(z, x): (Interval, Interval)| wanted_by(function, z.hull(z.add(x))) != Wanted::Nothing;
+                    let all = z.iter().zip(bounds.iter()).enumerate().filter(|(_, (_, x))| x.lower < x.upper);
+                    all.filter(|(_, both)| bent(*both)).for_each(|(j, _)| raise(j, Wanted::Both));
+                }
+                Op::Increment(function) => {
+                    let bent = bounds.iter().map(|x| wanted_by(function, x) != Wanted::Nothing);
+                    bent.enumerate().filter(|(_, bent)| *bent).for_each(|(j, _)| raise(j, Wanted::Both));
                 }
                 Op::PRelu if node.operands[0] == id => {
                     bounds

@@ -6,9 +6,8 @@ use super::{Builder, ConstantKey, unsupported};
 use crate::lipschitz::form::combination::Combination;
 use crate::lipschitz::form::group::Kink;
 use crate::lipschitz::form::layer::{LinearMap, Weights};
-use crate::lipschitz::form::slopes::slopes_within;
 use crate::lipschitz::form::{FormError, SortForm};
-use crate::model::ir::{Function, Node, NodeId, Reduction, comparators};
+use crate::model::ir::{Function, Node, NodeId, Reduction, comparators, slopes_within};
 use crate::sound::{Enclosure, Interval};
 
 /// Sorts of at most this many elements are written as comparators; beyond it the matrix grows faster than the bound falls.

@@ -5,7 +5,7 @@
 
 use std::f64::consts::FRAC_2_SQRT_PI;
 
-use crate::model::ir::{Function, SlopeRange};
+use super::function::{Function, SlopeRange};
 use crate::sound::Enclosure;
 
 /// A range that contains every slope of `function` between points of `[lower, upper]`, or `None` where none is known. Its
