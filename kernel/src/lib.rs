@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`sound`] | error-free transformations, enclosures, verified Cholesky factorisation |
 //! | [`files`] | how files are read: regular ones alone, within limits |
-//! | [`model`] | ONNX files and implicit networks, decoded with limits and lowered to `Network`, a graph of a dozen operations |
+//! | [`model`] | ONNX files and implicit networks, decoded with limits and lowered to `Network`, a graph of a dozen operations; two networks as one |
 //! | [`read`] | arrays and data sets; VNN-LIB specifications |
 //! | [`proof`] | claims, their proofs, digests and versions; refusals; what claims are checked against |
 //! | [`lipschitz`] | the one exact form and the rules of Lipschitz bounds: what an auditor of such a bound reads ends here |

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::refusal::Refusal;
 use super::{check_claim, check_identity};
 use crate::model::onnx::Model;
-use crate::proof::{Assurance, Bundle, Certificate, Evidence, ExternalFile, Files, ModelIdentity};
+use crate::proof::{Assurance, Bundle, Certificate, Evidence, Files, identity};
 
 /// One claim that was accepted: the assurance that was found, which for an estimate is that nothing was repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +44,4 @@ pub fn check(certificate: &Certificate, bundle: &Bundle, model: &Model, files: &
         })
     });
     Checked { verdicts, refusal }
-}
-
-/// Returns the digests of a model and of its external data, as certificates name them.
-#[must_use]
-pub fn identity(model: &Model) -> ModelIdentity {
-    let external = model.external.iter();
-    let external = external.map(|file| ExternalFile { location: file.location.clone(), digest: file.digest.clone() });
-    ModelIdentity { digest: model.digest.clone(), external: external.collect() }
 }

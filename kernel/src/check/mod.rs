@@ -9,7 +9,8 @@ mod refusal;
 
 use std::collections::HashSet;
 
-pub use certificate::{Checked, Verdict, check, identity};
+pub use crate::proof::identity;
+pub use certificate::{Checked, Verdict, check};
 pub use refusal::{ClaimRefusal, Refusal};
 
 use crate::files::token;
@@ -62,6 +63,7 @@ fn check_kind(claim: &Claim, evidence: &Evidence) -> Result<Assurance, ClaimRefu
         ClaimKind::HessianTrace(claimed) => at_data().and_then(|()| Ok(curvature::check_trace(claimed, evidence)?))?,
         ClaimKind::Stability(claimed) => at_data().and_then(|()| Ok(curvature::check_stability(claimed, evidence)?))?,
         ClaimKind::InverseHessian(claimed) => at_data().and_then(|()| Ok(curvature::check_inverse(claimed, evidence)?))?,
+        ClaimKind::Deviation(claimed) => region::check_deviation(claimed, semantics, domain, evidence)?,
         ClaimKind::Tightness(claimed) => region::check_tightness(claimed, semantics, domain, evidence)?,
         ClaimKind::Specification(claimed) => region::check_specification(claimed, claim.vacuous, semantics, domain, evidence)?,
     })

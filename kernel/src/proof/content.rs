@@ -15,6 +15,8 @@ pub enum Content {
     MissingVector,
     #[error("it is about a file named `{name}` with SHA-256 {digest}, which was not given (`--file FILE`)")]
     MissingFile { name: String, digest: String },
+    #[error("it is about a second model with SHA-256 {digest}, which was not given (`--model FILE`)")]
+    MissingModel { digest: String },
     #[error("the data that it names: {0}")]
     Data(String),
     #[error("the file it is about cannot be used: {detail}")]

@@ -15,15 +15,15 @@ use std::path::{Path, PathBuf};
 
 pub use bundle::{BUNDLE_LIMIT, Bundle};
 pub use claim::{
-    Assurance, CaseSlopes, Claim, ClaimKind, CurvatureMatrix, Domain, End, FileIdentity, Functional, FunctionalBound,
-    HessianTraceClaim, Inequality, Interval, InverseHessianClaim, InverseHessianWitness, Kept, LipschitzClaim, LipschitzWitness,
-    LossName, NodeSlopes, Norm, Objective, Optimum, Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim,
-    RobustnessWitness, Scope, Semantics, Size, SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits,
-    StabilityClaim, StabilityVerdict, StabilityWitness, TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector,
-    Verdict,
+    Agreement, Around, Assurance, Attained, CaseSlopes, Claim, ClaimKind, CurvatureMatrix, DeviationClaim, Disagreement, Domain,
+    End, FileIdentity, Functional, FunctionalBound, HessianTraceClaim, Inequality, Interval, InverseHessianClaim,
+    InverseHessianWitness, Kept, LipschitzClaim, LipschitzWitness, LossName, NodePair, NodeSlopes, Norm, Objective, Optimum,
+    Pair, Part, PartProof, Perturbation, ProbeEstimate, RobustnessClaim, RobustnessWitness, Scope, Second, Semantics, Size,
+    SlopesTarget, Sorts, SpecificationClaim, SpecificationWitness, Splits, StabilityClaim, StabilityVerdict, StabilityWitness,
+    TightnessClaim, TightnessFigures, TightnessInterval, UnsafePoint, Vector, Verdict,
 };
 pub use content::Content;
-pub use evidence::{Evidence, Files};
+pub use evidence::{Evidence, Files, identity};
 pub use number::{Bits, Number, Rounding};
 pub use statement::EVERYWHERE;
 

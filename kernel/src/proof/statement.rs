@@ -2,8 +2,8 @@
 //! control characters escaped; nothing is said that the claim does not hold.
 
 use super::{
-    Bundle, Claim, ClaimKind, CurvatureMatrix, Domain, FileIdentity, Kept, LossName, Objective, Perturbation, Semantics,
-    StabilityVerdict, Verdict,
+    Bundle, Claim, ClaimKind, CurvatureMatrix, DeviationClaim, Domain, FileIdentity, Kept, LossName, Number, Objective,
+    Perturbation, Semantics, StabilityVerdict, Verdict,
 };
 use crate::sound::round::sub_up;
 use crate::sound::upper_decimal;
@@ -121,6 +121,7 @@ fn statement(kind: &ClaimKind) -> String {
                 kept => format!("of {samples}, {robust} {kept}, for {norm} {terms}; {falsified} do not"),
             }
         }
+        ClaimKind::Deviation(claim) => deviation(claim),
         ClaimKind::Tightness(claim) => {
             let terms = terms(&claim.perturbation, &claim.data);
             let rows = if claim.elided { "margins" } else { "outputs" };
@@ -193,6 +194,33 @@ fn statement(kind: &ClaimKind) -> String {
             format!("{well_posed}the {norm} Lipschitz constant is at most {}{lower}{functionals}", claim.bound)
         }
     }
+}
+
+/// How far two networks are apart; the limits of single outputs stand in the claim.
+fn deviation(claim: &DeviationClaim) -> String {
+    let largest = |numbers: &mut dyn Iterator<Item = &Number>| {
+        numbers.max_by(|a, b| a.value().total_cmp(&b.value())).map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    };
+    let digest: String = claim.baseline.model.digest.chars().take(12).collect();
+    let bound = largest(&mut claim.bounds.iter());
+    let attained = match claim.attained.len() {
+        0 => String::new(),
+        _ => format!(", and one differs by at least {}", largest(&mut claim.attained.iter().map(|attained| &attained.deviation))),
+    };
+    let samples = claim.around.as_ref().map_or_else(String::new, |around| {
+        let count = samples(around.samples, Some(around.available));
+        format!(", for ℓ∞ {} around {count}", terms(&around.perturbation, &around.data))
+    });
+    let (agreeing, disagreeing) = (claim.agreeing.len(), claim.disagreeing.len());
+    let classes = match (claim.around.is_some(), agreeing, disagreeing) {
+        (_, 0, 0) => String::new(),
+        (true, ..) => {
+            format!("; around {agreeing} samples both prefer one class, around {disagreeing} some input tells them apart")
+        }
+        (false, 0, _) => "; some input is of another class".to_owned(),
+        (false, ..) => "; both prefer one class".to_owned(),
+    };
+    format!("no output differs by more than {bound} from that of the model with SHA-256 {digest}…{attained}{samples}{classes}")
 }
 
 fn matrix(matrix: CurvatureMatrix) -> &'static str {

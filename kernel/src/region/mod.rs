@@ -9,11 +9,13 @@
 //! | `specification` | specifications |
 //! | `counterexample` | that a point is unsafe |
 //! | `robustness`, `neighbourhood`, `kept` | that no perturbation of a sample changes its class, or what else it is to keep |
+//! | `deviation` | how far the outputs of two networks are apart, and that both prefer one class |
 //! | `lipschitz` | Lipschitz bounds on a box |
 //! | `tightness` | how far interval propagation is from the truth |
 
 pub mod bounds;
 mod counterexample;
+mod deviation;
 mod kept;
 mod lipschitz;
 mod neighbourhood;
@@ -25,6 +27,8 @@ mod splits;
 mod tightness;
 
 pub use counterexample::{enclosed_outputs, outputs_at, prove_unsafe};
+pub(crate) use deviation::check as check_deviation;
+pub use deviation::{agreement, apart, classes, deviation_of, farther};
 pub use kept::{Keeping, misclassified};
 pub(crate) use lipschitz::check as check_lipschitz;
 pub use neighbourhood::{Neighbourhood, Neighbourhoods};

@@ -2,6 +2,7 @@
 
 use super::bounds::{BoundsError, RegionError};
 use crate::lipschitz::LipschitzRefusal;
+use crate::model::compose::ComposeError;
 use crate::model::ir::EvaluationError;
 use crate::proof::Content;
 
@@ -32,6 +33,10 @@ pub enum RegionRefusal {
     NotRefuted,
     #[error("the point lies outside the box")]
     Outside,
+    #[error("the two models are not compared: {0}")]
+    Compose(#[from] ComposeError),
+    #[error("the two networks are not proved to prefer different classes at the point")]
+    NotDisagreeing,
     #[error("the point is not proved to be unsafe")]
     NotUnsafe,
 }

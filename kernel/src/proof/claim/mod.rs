@@ -1,5 +1,6 @@
 //! Claims and their witnesses: what is said about a network, and what lets a checker prove it again.
 
+mod deviation;
 mod hessian_trace;
 mod inverse_hessian;
 mod lipschitz;
@@ -9,6 +10,7 @@ mod specification;
 mod stability;
 mod tightness;
 
+pub use deviation::{Agreement, Around, Attained, DeviationClaim, Disagreement, NodePair, Second};
 pub use hessian_trace::{HessianTraceClaim, Interval, ProbeEstimate};
 pub use inverse_hessian::{InverseHessianClaim, InverseHessianWitness};
 pub use lipschitz::{Functional, FunctionalBound, Inequality, LipschitzClaim, LipschitzWitness, Part, PartProof, Sorts};
@@ -135,6 +137,7 @@ pub enum ClaimKind {
     Stability(StabilityClaim),
     InverseHessian(InverseHessianClaim),
     Tightness(TightnessClaim),
+    Deviation(DeviationClaim),
 }
 
 impl ClaimKind {
@@ -149,6 +152,7 @@ impl ClaimKind {
             Self::Stability(_) => "stability",
             Self::InverseHessian(_) => "inverse-hessian",
             Self::Tightness(_) => "tightness",
+            Self::Deviation(_) => "deviation",
         }
     }
 
@@ -163,6 +167,16 @@ impl ClaimKind {
             Self::Stability(claim) => &claim.objective.data,
             Self::InverseHessian(claim) => &claim.objective.data,
             Self::Tightness(claim) => &claim.data,
+            Self::Deviation(claim) => claim.around.as_ref().map_or(&[], |around| &around.data),
+        }
+    }
+
+    /// Returns the model that the claim is about beside the certificate's own.
+    #[must_use]
+    pub const fn second(&self) -> Option<&Second> {
+        match self {
+            Self::Deviation(claim) => Some(&claim.baseline),
+            _ => None,
         }
     }
 }
@@ -179,6 +193,7 @@ impl Claim {
             ClaimKind::Stability(claim) => claim.vectors_mut(),
             ClaimKind::InverseHessian(claim) => claim.vectors_mut(),
             ClaimKind::Tightness(claim) => claim.vectors_mut(),
+            ClaimKind::Deviation(claim) => claim.vectors_mut(),
         });
         vectors
     }
