@@ -271,6 +271,7 @@ impl<'a> Linearisation<'a> {
             | Op::Reshape
             | Op::Binary(_)
             | Op::Function(_)
+            | Op::Increment(_)
             | Op::PRelu => {}
             Op::Rearrange(sources) => {
                 for (to, source) in sources.iter().enumerate() {

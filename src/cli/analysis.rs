@@ -115,6 +115,24 @@ impl CommonArguments {
         self.semantics.map(Semantics::from)
     }
 
+    pub const fn threads(&self) -> Option<u16> {
+        self.threads
+    }
+
+    /// Where the certificate is to be written.
+    pub fn certificate(&self) -> Option<&Path> {
+        self.certificate.as_deref()
+    }
+
+    /// Whether a certificate that lies there is replaced.
+    pub const fn fresh(&self) -> bool {
+        self.fresh
+    }
+
+    pub fn limits(&self, journal: Option<PathBuf>) -> Limits {
+        Limits { time: self.timeout, memory: (self.memory * 1e9) as u64, seed: self.seed, journal }
+    }
+
     /// The samples that were given.
     ///
     /// # Errors
@@ -234,12 +252,7 @@ impl Analysis {
     }
 
     fn limits(&self) -> Limits {
-        Limits {
-            time: self.common.timeout,
-            memory: (self.common.memory * 1e9) as u64,
-            seed: self.common.seed,
-            journal: self.robustness.journal(),
-        }
+        self.common.limits(self.robustness.journal())
     }
 
     /// Where the certificate is written.
@@ -381,7 +394,7 @@ impl From<Outcome> for ExitStatus {
 }
 
 /// `model.onnx` or `model.onnx.gz` → `model.certificate.json`.
-fn beside(model: &Path) -> PathBuf {
+pub fn beside(model: &Path) -> PathBuf {
     let name = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     let stem = stem.strip_suffix(".onnx").or_else(|| stem.strip_suffix(".json")).unwrap_or(stem);

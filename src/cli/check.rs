@@ -1,11 +1,12 @@
 //! `verify check CERTIFICATE… --model MODEL`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::output::Output;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat};
 use crate::kernel::check::check;
-use crate::kernel::model::onnx::Model;
+use crate::kernel::model::onnx::{Model, load};
 use crate::kernel::proof::{Certificate, Files, ReadError, read_file};
 use crate::report::{CheckedFile, Refused};
 
@@ -14,10 +15,10 @@ pub struct Arguments {
     /// Certificates to check
     #[arg(required = true, value_name = "CERTIFICATE")]
     certificates: Vec<PathBuf>,
-    /// The model that they are about
-    #[arg(long, value_name = "MODEL")]
-    model: PathBuf,
-    /// A data or specification file that claims are about; may be given several times
+    /// The model that they are about; where they compare two, both, in any order
+    #[arg(long = "model", value_name = "MODEL", required = true)]
+    models: Vec<PathBuf>,
+    /// A data or specification file that claims are about, or a model that they compare with; may be given several times
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -26,16 +27,18 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let output = Output::new(&arguments.output);
-    let named = arguments.certificates.iter().chain(&arguments.files).chain([&arguments.model]);
+    let named = arguments.certificates.iter().chain(&arguments.files).chain(&arguments.models);
     output.apart_from(named.map(PathBuf::as_path))?;
-    let model = super::load(&arguments.model, &output)?;
+    let models = arguments.models.iter().map(|path| super::load(path, &output).map(Arc::new));
+    let models: Vec<Arc<Model>> = models.collect::<Result<_, _>>()?;
     let mut evidence = Files::default();
     for path in &arguments.files {
         add_file(&mut evidence, path)?;
     }
+    models.iter().for_each(|model| evidence.add_model(Arc::clone(model)));
     let mut files = Vec::new();
     for path in &arguments.certificates {
-        files.push(check_file(path, &model, &evidence)?);
+        files.push(check_file(path, &models, &evidence)?);
     }
     let text = match output.format {
         OutputFormat::Text => files.iter().map(ToString::to_string).collect(),
@@ -52,10 +55,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
 }
 
 /// Checks one certificate. An unreadable file is a usage error; a malformed one is a refusal.
-fn check_file(path: &Path, model: &Model, files: &Files) -> Result<CheckedFile, Failure> {
+fn check_file(path: &Path, models: &[Arc<Model>], files: &Files) -> Result<CheckedFile, Failure> {
     let name = path.display().to_string();
     match Certificate::read(path) {
         Ok((certificate, bundle)) => {
+            // Where no model is the one that is meant, the refusal names what was given first.
+            let meant = models.iter().find(|model| model.digest == certificate.model.digest).or(models.first());
+            let Some(model) = meant else { return Err(Failure::error("`--model` is needed")) };
             Ok(CheckedFile::new(name, &certificate, &bundle, &check(&certificate, &bundle, model, files)))
         }
         Err(error @ ReadError::Io { .. }) => Err(Failure::error(error)),
@@ -63,9 +69,13 @@ fn check_file(path: &Path, model: &Model, files: &Files) -> Result<CheckedFile, 
     }
 }
 
-/// Adds a data or specification file to what claims can be checked against.
+/// Adds a data or specification file, or a model beside the certificate's own, to what claims can be checked against.
 pub fn add_file(files: &mut Files, path: &Path) -> Result<(), Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     files.add(&name, read_file(path).map_err(|error| Failure::coded("NV201", error))?);
+    // A model that claims compare with.
+    if name.ends_with(".onnx") || name.ends_with(".onnx.gz") {
+        files.add_model(Arc::new(load(path).map_err(|error| Failure::model(path, &error))?));
+    }
     Ok(())
 }

@@ -54,14 +54,16 @@ enum Norm {
 
 /// Where a constant is wanted.
 #[derive(Clone)]
-enum Region {
+pub enum Region {
     Interval(f64, f64),
     File(PathBuf),
     Around(f64),
 }
 
 impl Region {
-    fn parse(text: &str) -> Result<Self, String> {
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
         if let Some(radius) = text.strip_prefix("around:") {
             let radius = number(radius).filter(|radius| *radius >= 0.0);

@@ -5,6 +5,7 @@
 mod analysis;
 mod batch;
 mod check;
+mod compare;
 mod completions;
 mod constants;
 mod diff;
@@ -107,6 +108,7 @@ Examples:
   verify check model.certificate.json --model model.onnx
   verify model.onnx --spec property.vnnlib
   verify model.onnx --robust --data test.npz --eps 0.03 --clip 0,1
+  verify compare old.onnx new.onnx --data test.npz --eps 0.01 --max-deviation 0.1
   verify inspect model.onnx
   verify init model.onnx && verify gate
   verify report model.certificate.json --model model.onnx -o audit.html";
@@ -131,6 +133,8 @@ enum Command {
     Check(check::Arguments),
     /// Show a model's operators, shapes, activation groups, and what can be certified
     Inspect(inspect::Arguments),
+    /// Prove how far the outputs of two networks are apart
+    Compare(compare::Arguments),
     /// Decide every instance of a VNN-LIB benchmark
     Batch(batch::Arguments),
     /// Apply the policy of a repository to its models: the command for continuous integration
@@ -272,6 +276,7 @@ fn nearest_command(word: &str) -> Option<String> {
 fn dispatch(arguments: CommandLine) -> Result<ExitStatus, Failure> {
     match arguments.command {
         Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::Compare(arguments)) => compare::run(&arguments),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments),
         Some(Command::Batch(arguments)) => batch::run(&arguments),
         Some(Command::Schema(arguments)) => schema::run(&arguments),

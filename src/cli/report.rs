@@ -28,7 +28,7 @@ pub struct Arguments {
     /// The model that they are about
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
-    /// A data or specification file that claims are about; may be given several times
+    /// A data or specification file that claims are about, or a model that they compare with; may be given several times
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A policy: what its rules for the model make of these certificates; nothing is searched for

@@ -138,7 +138,7 @@ impl Coded for ClaimRefusal {
 impl Coded for Content {
     fn code(&self) -> &'static str {
         match self {
-            Self::MissingFile { .. } => "NV511",
+            Self::MissingFile { .. } | Self::MissingModel { .. } => "NV511",
             Self::File { .. } | Self::Data(_) => "NV512",
             Self::Number { .. } | Self::Scope { .. } | Self::Incomplete { .. } | Self::MissingVector | Self::Shape { .. } => {
                 "NV513"
@@ -166,8 +166,8 @@ impl Coded for RegionRefusal {
             Self::Content(content) => content.code(),
             Self::Lipschitz(refusal) => refusal.code(),
             Self::Channels { .. } | Self::Sizes { .. } | Self::Vacuity { .. } | Self::Region(_) => "NV513",
-            Self::Bounds(_) => "NV517",
-            Self::NotRefuted | Self::Outside | Self::NotUnsafe => "NV518",
+            Self::Bounds(_) | Self::Compose(_) => "NV517",
+            Self::NotRefuted | Self::Outside | Self::NotUnsafe | Self::NotDisagreeing => "NV518",
         }
     }
 }

@@ -63,7 +63,7 @@ impl Coded for QueryError {
             Self::Curvature(error) => error.code(),
             Self::Kernel(error) => error.code(),
             Self::Patch(error) => error.code(),
-            Self::Pruned(error) => error.code(),
+            Self::Pruned(error) | Self::Baseline { error, .. } => error.code(),
             Self::TemporaryFile(_) | Self::Journal { .. } => WRITE,
             Self::TooFewSamples { .. } | Self::RegionSize { .. } | Self::OutsideClip { .. } | Self::VectorSize { .. } => "NV202",
             Self::Implicit { .. }
@@ -73,6 +73,9 @@ impl Coded for QueryError {
             | Self::TooLargeToProve { .. }
             | Self::OneLogit
             | Self::NoTightness
+            | Self::Compose { .. }
+            | Self::OneClass
+            | Self::NoValues
             | Self::CompressedModel => QUESTION,
             Self::TooManyClaims { .. }
             | Self::NotABox
@@ -80,6 +83,9 @@ impl Coded for QueryError {
             | Self::TooManySplits { .. }
             | Self::TooFewGradients { .. }
             | Self::NoRows
+            | Self::Limit { .. }
+            | Self::NoRegion
+            | Self::NotABoxAround
             | Self::AnotherJournal { .. } => USAGE,
             Self::OutOfTime { .. } => NOTHING,
         }

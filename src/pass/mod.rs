@@ -3,6 +3,7 @@
 
 pub mod bounds;
 pub mod derivatives;
+pub mod deviation;
 pub mod hessian;
 pub mod ibp;
 pub mod lipschitz;

@@ -69,6 +69,18 @@ pub fn decisive(claim: &ClaimKind) -> Decisive {
             StabilityVerdict::Stable => word("stable", "stable"),
             StabilityVerdict::Unstable => word("unstable", "stable"),
         },
+        ClaimKind::Deviation(claim) => {
+            let largest = |numbers: &mut dyn Iterator<Item = &'_ Number>| {
+                numbers.max_by(|a, b| a.value().total_cmp(&b.value())).map(Reading::from)
+            };
+            Decisive {
+                name: "deviation",
+                reading: largest(&mut claim.bounds.iter()),
+                best: largest(&mut claim.attained.iter().map(|attained| &attained.deviation)),
+                better: Better::Smaller,
+                good: None,
+            }
+        }
         ClaimKind::InverseHessian(claim) => number("residual", &claim.residual, None, Better::Smaller),
     }
 }

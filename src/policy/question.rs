@@ -38,6 +38,8 @@ pub enum Part {
     Gradients(u32),
     Damping(Bits),
     Vector(Option<Values>),
+    /// SHA-256 of the model that is compared with.
+    Baseline(String),
 }
 
 /// Where a claim holds.
@@ -83,6 +85,7 @@ impl Part {
             Self::Gradients(_) => "gradients",
             Self::Damping(_) => "damping",
             Self::Vector(_) => "vector",
+            Self::Baseline(_) => "baseline",
         }
     }
 }
@@ -106,6 +109,10 @@ pub fn question(claim: &Claim, bundle: &Bundle) -> Vec<Part> {
         ClaimKind::Tightness(claim) => {
             parts.extend(around(&claim.data, claim.samples, &claim.perturbation));
             parts.push(Part::Rows { margins: claim.elided });
+        }
+        ClaimKind::Deviation(claim) => {
+            parts.push(Part::Baseline(claim.baseline.model.digest.clone()));
+            parts.extend(claim.around.iter().flat_map(|found| around(&found.data, found.samples, &found.perturbation)));
         }
         ClaimKind::HessianTrace(claim) => {
             parts.extend(objective(&claim.objective));

@@ -67,6 +67,19 @@ fn of_kind(kind: &ClaimKind) -> Option<&'static str> {
                 ])
             })
         }
+        ClaimKind::Deviation(claim) => {
+            let attained = || claim.attained.iter().map(|attained| &attained.deviation);
+            let beyond = |attained: &crate::kernel::proof::Attained| {
+                let bound = claim.bounds.get(attained.output as usize);
+                bound.is_none_or(|bound| attained.deviation.value() > bound.value())
+            };
+            first(&[
+                (claim.bounds.is_empty() || !claim.bounds.iter().all(up) || !attained().all(down), NUMBER),
+                (!claim.bounds.iter().all(sane), SIZE),
+                (claim.attained.iter().any(beyond), ORDER),
+                (claim.around.as_ref().is_some_and(|around| around.samples == 0 || around.samples > around.available), SAMPLES),
+            ])
+        }
         ClaimKind::HessianTrace(claim) => interval(&claim.trace.lower, &claim.trace.upper).or_else(|| {
             let confidence = claim.estimate.as_ref().map(|estimate| estimate.confidence.value());
             first(&[

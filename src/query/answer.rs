@@ -1,6 +1,7 @@
 //! What a question comes to: claims, figures beside them, and the certificate that joins the claims of several answers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::QueryError;
@@ -9,10 +10,10 @@ use super::limits::{Limits, Watch};
 use super::objective::Setting;
 use super::question::{HessianTraceQuery, InverseHessianQuery, Query};
 use super::subjects::Subjects;
-use super::{curvature, inverse, lipschitz, robustness, specification, tightness};
+use super::{curvature, deviation, inverse, lipschitz, robustness, specification, tightness};
 use crate::kernel::check::identity;
+use crate::kernel::model::onnx::load;
 use crate::kernel::proof::{Bundle, Certificate, Claim, Files, Run};
-use crate::kernel::read::data::DataError;
 
 /// What was found. Nothing of it is proved before the checker says so.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Answer {
     pub engine: String,
     /// The data and specification files that the claims name.
     pub files: Vec<PathBuf>,
+    /// The models that the claims are about beside the subjects' own.
+    pub models: Vec<PathBuf>,
     pub products: Vec<Product>,
     /// Whether more memory would have let something be tried.
     pub short_of_memory: bool,
@@ -80,6 +83,7 @@ pub fn answer(subjects: &Subjects, query: &Query, limits: &Limits, watch: &dyn W
             curvature::answer(subjects, &query.objective, None, Some(query.sgd), limits, watch)?
         }
         Query::InverseHessian(query) => inverse::answer(subjects, query, limits, watch)?,
+        Query::Deviation(query) => deviation::answer(subjects, query, limits, watch)?,
     };
     found.spent = start.elapsed();
     Ok(found)
@@ -103,6 +107,7 @@ pub fn validate(subjects: &Subjects, query: &Query) -> Result<(), QueryError> {
         Query::InverseHessian(InverseHessianQuery { objective, .. }) => {
             Setting::new(subjects, objective, &mut Vec::new()).map(drop)
         }
+        Query::Deviation(query) => deviation::open(subjects, query).map(drop),
     }
 }
 
@@ -129,6 +134,7 @@ impl Answer {
             outcome,
             engine: engine.into(),
             files: Vec::new(),
+            models: Vec::new(),
             products: Vec::new(),
             short_of_memory: false,
             spent: Duration::ZERO,
@@ -164,10 +170,15 @@ pub fn seal(subjects: &Subjects, answers: &[Answer], limits: &Limits) -> Option<
     (!claims.is_empty()).then(|| Certificate::new(identity(&subjects.model), claims, Some(run)).seal())
 }
 
-/// Reads the files that the claims of answers name, for the checker.
+/// Reads the files and models that the claims of answers name, for the checker: not what the passes were given.
 ///
 /// # Errors
-/// A file that cannot be read.
-pub fn evidence(subjects: &Subjects, answers: &[Answer]) -> Result<Files, DataError> {
-    subjects.evidence(answers.iter().flat_map(|answer| &answer.files))
+/// A file that cannot be read, or a model that cannot be used.
+pub fn evidence(subjects: &Subjects, answers: &[Answer]) -> Result<Files, QueryError> {
+    let mut files = subjects.evidence(answers.iter().flat_map(|answer| &answer.files))?;
+    for path in answers.iter().flat_map(|answer| &answer.models) {
+        let model = load(path).map_err(|error| QueryError::Baseline { path: path.clone(), error })?;
+        files.add_model(Arc::new(model));
+    }
+    Ok(files)
 }

@@ -6,6 +6,7 @@ use super::answer::Outcome;
 use super::patch::PatchError;
 use crate::kernel::check::MAX_CLAIMS;
 use crate::kernel::curvature::{CurvatureRefusal, MAX_ORDER};
+use crate::kernel::model::compose::ComposeError;
 use crate::kernel::model::ir::EvaluationError;
 use crate::kernel::model::onnx::LoadError;
 use crate::kernel::read::data::DataError;
@@ -60,6 +61,20 @@ pub enum QueryError {
     #[error("a temporary file: {0}")]
     TemporaryFile(#[from] std::io::Error),
 
+    #[error("`{}`: {error}", path.display())]
+    Baseline { path: PathBuf, error: LoadError },
+    #[error("`{}` computes another function: {error}", path.display())]
+    Compose { path: PathBuf, error: ComposeError },
+    #[error("one output has no classes: `--min-agreement` compares the largest of several")]
+    OneClass,
+    #[error("`--max-deviation {text}` is not a number from zero up")]
+    Limit { text: String },
+    #[error("two networks are compared on a box: `LOW,HIGH` or a .npz file with `lower` and `upper`, or around samples")]
+    NoRegion,
+    #[error("two networks are compared on boxes around samples: perturbations are those of ℓ∞")]
+    NotABoxAround,
+    #[error("a network cannot be evaluated")]
+    NoValues,
     #[error("`--samples {asked}`: `{}` holds {found} samples", path.display())]
     TooFewSamples { asked: usize, path: PathBuf, found: usize },
     #[error("`{question}` cannot treat node `{node}` ({operator}), an implicit equation")]

@@ -112,9 +112,11 @@ fn certified_radii(
 }
 
 /// What the ids of claims end in, and the regions that they are about; none is everywhere.
-type Regions = Vec<(String, Option<BoxRegion>)>;
+pub(super) type Regions = Vec<(String, Option<BoxRegion>)>;
 
-fn regions(subjects: &Subjects, region: &Region, notes: &mut Vec<String>) -> Result<Regions, QueryError> {
+/// # Errors
+/// Regions that do not fit the model.
+pub(super) fn regions(subjects: &Subjects, region: &Region, notes: &mut Vec<String>) -> Result<Regions, QueryError> {
     let inputs = subjects.model.network.input_size();
     let one = |lower: Vec<f64>, upper: Vec<f64>| Ok(vec![("-box".to_owned(), Some(BoxRegion::new(lower, upper)?))]);
     match region {

@@ -10,6 +10,7 @@ mod abilities;
 mod about;
 mod answer;
 mod curvature;
+mod deviation;
 mod error;
 pub mod figures;
 mod inverse;
@@ -35,8 +36,8 @@ pub use limits::{Limits, Watch};
 pub use patch::{PatchError, patch_initializer};
 pub use perturbed::copies;
 pub use question::{
-    HessianTraceQuery, InverseHessianQuery, LipschitzQuery, ObjectiveQuery, Query, Region, RobustnessQuery, Samples, Sgd,
-    SpecificationQuery, StabilityQuery, TightnessQuery,
+    DeviationQuery, HessianTraceQuery, Inputs, InverseHessianQuery, LipschitzQuery, ObjectiveQuery, Query, Region,
+    RobustnessQuery, Samples, Sgd, SpecificationQuery, StabilityQuery, TightnessQuery,
 };
 pub use saved::{WriteError, write_certificate};
 pub use subjects::Subjects;

@@ -22,6 +22,7 @@ pub enum Query {
     HessianTrace(HessianTraceQuery),
     Stability(StabilityQuery),
     InverseHessian(InverseHessianQuery),
+    Deviation(DeviationQuery),
 }
 
 /// How much do the outputs change for each unit that the input changes?
@@ -99,6 +100,31 @@ pub struct RobustnessQuery {
     pub perturbation: Perturbation,
     pub kept: Kept,
     pub semantics: Semantics,
+}
+
+/// How far are the outputs from those of another network, and where do both prefer one class?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviationQuery {
+    /// The model that is compared with.
+    pub baseline: PathBuf,
+    pub inputs: Inputs,
+    /// No output is to differ by more: a decimal or a quotient. Without it, bounds are made as tight as time allows.
+    pub max_deviation: Option<String>,
+    /// Whether classes are compared.
+    pub agreement: bool,
+    /// The share of the samples around which both are to prefer one class; needs `agreement`.
+    pub min_agreement: Option<f64>,
+    pub semantics: Semantics,
+}
+
+/// For which inputs two networks are compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "inputs", rename_all = "kebab-case")]
+pub enum Inputs {
+    /// Those of one box: an interval, bounds, or a file with them.
+    Region { region: Region },
+    /// Those around samples, in ℓ∞; labels do not enter.
+    Samples { samples: Samples, perturbation: Perturbation },
 }
 
 /// How much wider does interval propagation make the boxes around the samples than they need be?
@@ -192,6 +218,7 @@ impl Query {
             Self::Tightness(_) => "--tightness",
             Self::HessianTrace(_) | Self::Stability(_) => "--hessian-trace",
             Self::InverseHessian(_) => "--inverse-hessian",
+            Self::Deviation(_) => "compare",
         }
     }
 
@@ -201,7 +228,7 @@ impl Query {
     pub const fn usual_time(&self) -> Option<Duration> {
         match self {
             Self::Lipschitz(_) => None,
-            Self::Specification(_) => Some(Duration::from_secs(300)),
+            Self::Specification(_) | Self::Deviation(_) => Some(Duration::from_secs(300)),
             Self::Robustness(_) | Self::Tightness(_) | Self::HessianTrace(_) | Self::Stability(_) | Self::InverseHessian(_) => {
                 Some(Duration::from_secs(3600))
             }
@@ -214,7 +241,8 @@ impl Query {
         match self {
             Self::Lipschitz(LipschitzQuery { region: Region::Around { samples, .. }, .. }) => Some(samples),
             Self::Lipschitz(query) => query.radii.as_ref(),
-            Self::Specification(_) => None,
+            Self::Deviation(DeviationQuery { inputs: Inputs::Samples { samples, .. }, .. }) => Some(samples),
+            Self::Specification(_) | Self::Deviation(_) => None,
             Self::Robustness(query) => Some(&query.samples),
             Self::Tightness(query) => Some(&query.samples),
             Self::HessianTrace(HessianTraceQuery { objective, .. })
@@ -230,9 +258,11 @@ impl Query {
             Self::Lipschitz(LipschitzQuery { region: Region::File { path }, .. }) => Some(path),
             Self::Specification(query) => Some(&query.file),
             Self::InverseHessian(query) => query.vector.as_ref(),
+            Self::Deviation(DeviationQuery { inputs: Inputs::Region { region: Region::File { path } }, .. }) => Some(path),
             _ => None,
         };
-        let samples = self.samples().into_iter().flat_map(Samples::files);
+        let baseline = if let Self::Deviation(query) = self { Some(query.baseline.as_path()) } else { None };
+        let samples = self.samples().into_iter().flat_map(Samples::files).chain(baseline);
         samples.chain(own.map(PathBuf::as_path)).collect()
     }
 }

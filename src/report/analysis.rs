@@ -86,6 +86,7 @@ impl fmt::Display for Figures {
             Self::Specification(section) => section.fmt(f),
             Self::Hessian(section) => section.fmt(f),
             Self::Inverse(section) => section.fmt(f),
+            Self::Deviation(section) => section.fmt(f),
         }
     }
 }

@@ -7,6 +7,7 @@ mod attestation;
 pub mod audit;
 mod batch;
 mod check;
+mod deviation;
 mod diff;
 mod format;
 mod hessian;

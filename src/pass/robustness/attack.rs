@@ -201,7 +201,7 @@ impl Random {
     }
 
     /// A point of the box, or a corner of it.
-    fn point(&mut self, lattice: &Lattice, corner: bool) -> Vec<f64> {
+    pub fn point(&mut self, lattice: &Lattice, corner: bool) -> Vec<f64> {
         let coordinate = |i| {
             let (lower, upper) = lattice.bounds(i);
             let share = if corner { (self.next() & 1) as f64 } else { self.unit() };

@@ -26,9 +26,12 @@ mod proof;
 mod specification;
 mod together;
 
+pub use attack::{Attack, Effort, Random};
 pub use dataset::{DatasetOptions, RobustnessProofs, SampleOutcome, verify_dataset};
 pub use float32::{Deployed, Single};
+pub use parts::Parts;
 pub use problem::{Ball, Lattice, Problem};
+pub use proof::Branched;
 pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
 
 use crate::kernel::region::RegionRefusal;

@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod computed;
+mod deviation;
 mod hessian;
 mod inverse;
 mod lipschitz;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accuracy::CleanAccuracy;
 pub use computed::Computed;
+pub use deviation::{CaseFigures, DeviationFigures, OutputFigures};
 pub use hessian::{ExcludedTensor, HessianFigure, HessianFigures, KinkHits, ParameterFigures, StabilityFigures};
 pub use inverse::{InverseFigures, NoPoint, PrunedTensor, PruningFigures, PruningPoint, Suspect};
 pub use lipschitz::{LipschitzBound, LipschitzFigures};
@@ -33,6 +35,7 @@ pub enum Figures {
     Specification(SpecificationFigures),
     Hessian(Box<HessianFigures>),
     Inverse(Box<InverseFigures>),
+    Deviation(Box<DeviationFigures>),
 }
 
 impl Figures {
@@ -41,7 +44,7 @@ impl Figures {
     pub const fn is_descriptive(&self) -> bool {
         match self {
             Self::Tightness(_) | Self::Hessian(_) | Self::Inverse(_) => true,
-            Self::Lipschitz(_) | Self::Robustness(_) | Self::Specification(_) => false,
+            Self::Lipschitz(_) | Self::Robustness(_) | Self::Specification(_) | Self::Deviation(_) => false,
         }
     }
 }

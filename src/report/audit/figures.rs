@@ -87,6 +87,25 @@ pub fn figures(claim: &ClaimKind) -> Vec<FigureRow> {
             rows.bound("tightness.lower", Some(&claim.tightness.lower));
             rows.bound("tightness.upper", Some(&claim.tightness.upper));
         }
+        ClaimKind::Deviation(claim) => {
+            for (output, bound) in claim.bounds.iter().enumerate() {
+                rows.bound(&format!("bounds.{output}"), Some(bound));
+            }
+            for attained in &claim.attained {
+                rows.bound(&format!("attained.{}", attained.output), Some(&attained.deviation));
+            }
+            rows.text("baseline", claim.baseline.model.digest.clone());
+            if let Some(around) = &claim.around {
+                rows.count("available", Some(around.available));
+                rows.files("data", &around.data);
+                rows.perturbation(&around.perturbation);
+                rows.count("samples", Some(around.samples));
+            }
+            if !(claim.agreeing.is_empty() && claim.disagreeing.is_empty()) {
+                rows.indices("agreeing", &claim.agreeing.iter().map(|agreeing| agreeing.case).collect::<Vec<u32>>());
+                rows.indices("disagreeing", &claim.disagreeing.iter().map(|other| other.case).collect::<Vec<u32>>());
+            }
+        }
         ClaimKind::HessianTrace(claim) => {
             if let Some(estimate) = &claim.estimate {
                 rows.bound("estimate.confidence", Some(&estimate.confidence));
@@ -143,12 +162,15 @@ fn decisive_word(claim: &ClaimKind) -> String {
 /// What a figure is, in words.
 fn words(name: &str) -> &str {
     match name {
+        "agreeing" => "samples around which both prefer one class",
         "available" => "samples in the data",
+        "baseline" => "model that is compared with",
         "batch_size" => "batch size",
         "bound" => "upper bound",
         "certified" => "samples that interval propagation proves",
         "certified_accuracy" => "share of samples proved robust",
         "critical_learning_rate" => "learning rate above which it is unstable",
+        "disagreeing" => "samples near which they prefer different classes",
         "elided" => "last layer merged with the comparison of classes",
         "empty_cases" => "cases that no input satisfies",
         "estimate.confidence" => "confidence of the estimate",

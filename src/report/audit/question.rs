@@ -105,6 +105,37 @@ impl Part {
                 let question = "How tight is interval propagation?".to_owned();
                 Self::alone(claim, question, Outcome::NoLimit, (&value, "mean tightness; 1 is the smallest box"), &sentence)
             }
+            ClaimKind::Deviation(found) => {
+                let decisive = crate::policy::decisive(&claim.kind);
+                let text = |reading: &Option<crate::policy::Reading>| {
+                    reading.as_ref().map_or_else(|| "nothing".to_owned(), |reading| reading.text().to_owned())
+                };
+                let (most, met) = (text(&decisive.reading), text(&decisive.best));
+                let classes = match (&found.around, found.agreeing.len(), found.disagreeing.len()) {
+                    (_, 0, 0) => String::new(),
+                    (Some(around), same, others) => {
+                        format!(
+                            " Around {same} of {} samples both prefer one class; near {others} some input tells them apart.",
+                            around.samples
+                        )
+                    }
+                    (None, _, 0) => " Both prefer one class for every input.".to_owned(),
+                    (None, ..) => " For some input they prefer different classes.".to_owned(),
+                };
+                let digest: String = found.baseline.model.digest.chars().take(12).collect();
+                let sentence = format!(
+                    "No output differs by more than {most} from that of the model with SHA-256 {digest}…, {domain}; an input is known \
+                     where one differs by {met}.{classes}"
+                );
+                let question = "How far are the outputs from those of the other model?".to_owned();
+                Self::alone(
+                    claim,
+                    question,
+                    Outcome::NoLimit,
+                    (&format!("≤ {most}"), "largest difference of an output"),
+                    &sentence,
+                )
+            }
             ClaimKind::HessianTrace(found) => {
                 let matrix = match found.matrix {
                     CurvatureMatrix::Hessian => "Hessian",

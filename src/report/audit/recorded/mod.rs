@@ -109,7 +109,7 @@ impl Results {
             Figures::Hessian(hessian) => Some(hessian.data.as_slice()),
             Figures::Inverse(inverse) => Some(inverse.data.as_slice()),
             Figures::Tightness(tightness) => Some(tightness.data.as_slice()),
-            Figures::Lipschitz(_) | Figures::Robustness(_) | Figures::Specification(_) => None,
+            Figures::Lipschitz(_) | Figures::Robustness(_) | Figures::Specification(_) | Figures::Deviation(_) => None,
         })
     }
 
@@ -147,7 +147,9 @@ impl Results {
                     Vec::new(),
                     shown::charts_of_tightness(tightness),
                 ),
-                Figures::Lipschitz(_) | Figures::Robustness(_) | Figures::Specification(_) => return None,
+                Figures::Lipschitz(_) | Figures::Robustness(_) | Figures::Specification(_) | Figures::Deviation(_) => {
+                    return None;
+                }
             };
             let (path, digest) = (path.to_owned(), self.digest.clone());
             let data = data.clone();
