@@ -74,7 +74,8 @@ pub fn add_file(files: &mut Files, path: &Path) -> Result<(), Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     files.add(&name, read_file(path).map_err(|error| Failure::coded("NV201", error))?);
     // A model that claims compare with.
-    if name.ends_with(".onnx") || name.ends_with(".onnx.gz") {
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    if Path::new(plain).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
         files.add_model(Arc::new(load(path).map_err(|error| Failure::model(path, &error))?));
     }
     Ok(())

@@ -297,7 +297,7 @@ fn outcome(figures: &DeviationFigures, query: &DeviationQuery, limit: Option<Con
         let share = |count: usize| count as f64 / found.len().max(1) as f64;
         if share(found.len() - figures.count("different")) < least {
             outcome = outcome.worse(Outcome::Violated);
-        } else if !(share(figures.count("same")) >= least) {
+        } else if share(figures.count("same")) < least {
             outcome = outcome.worse(Outcome::Inconclusive);
         }
     }

@@ -239,9 +239,9 @@ impl Query {
     #[must_use]
     pub const fn samples(&self) -> Option<&Samples> {
         match self {
-            Self::Lipschitz(LipschitzQuery { region: Region::Around { samples, .. }, .. }) => Some(samples),
+            Self::Lipschitz(LipschitzQuery { region: Region::Around { samples, .. }, .. })
+            | Self::Deviation(DeviationQuery { inputs: Inputs::Samples { samples, .. }, .. }) => Some(samples),
             Self::Lipschitz(query) => query.radii.as_ref(),
-            Self::Deviation(DeviationQuery { inputs: Inputs::Samples { samples, .. }, .. }) => Some(samples),
             Self::Specification(_) | Self::Deviation(_) => None,
             Self::Robustness(query) => Some(&query.samples),
             Self::Tightness(query) => Some(&query.samples),
@@ -255,10 +255,10 @@ impl Query {
     #[must_use]
     pub fn files(&self) -> Vec<&Path> {
         let own = match self {
-            Self::Lipschitz(LipschitzQuery { region: Region::File { path }, .. }) => Some(path),
+            Self::Lipschitz(LipschitzQuery { region: Region::File { path }, .. })
+            | Self::Deviation(DeviationQuery { inputs: Inputs::Region { region: Region::File { path } }, .. }) => Some(path),
             Self::Specification(query) => Some(&query.file),
             Self::InverseHessian(query) => query.vector.as_ref(),
-            Self::Deviation(DeviationQuery { inputs: Inputs::Region { region: Region::File { path } }, .. }) => Some(path),
             _ => None,
         };
         let baseline = if let Self::Deviation(query) = self { Some(query.baseline.as_path()) } else { None };

@@ -8,6 +8,7 @@
 //! | `curvature` | Curvature against independent references |
 //! | `deep` | Deep MaxMin networks, in parts |
 //! | `derivatives` | Derivatives by parameters, for every operation of the IR and every function, against central differences of the loss that are computed in double-double enclosures |
+//! | `deviation` | How far two networks are apart, against sampling of both, and claims that were changed |
 //! | `implicit` | Implicit networks `z = φ(W z + U x + b)`, `y = C z + d` |
 //! | `keeping` | What robust samples keep: their class, their side of a threshold, their outputs up to a change; sizes of every value by itself; the rules of a policy about these |
 //! | `lipschitz` | Certified ℓ2 Lipschitz bounds against independent references; every certificate goes through a file and is proved again |
@@ -32,6 +33,7 @@ mod branch;
 mod curvature;
 mod deep;
 mod derivatives;
+mod deviation;
 mod implicit;
 mod keeping;
 mod lipschitz;

@@ -7,6 +7,7 @@
 //! | unsupported operators | the message names node, operator, opset and a remedy |
 //! | `--lipschitz` | text, JSON, files, quiet, one thread twice, a place that cannot be written |
 //! | `check` | several certificates, JSON, exit codes |
+//! | `compare` | verdicts by exit code, both models for the checker, errors that say what differs |
 //! | `inspect`, `schema` | sample models; the schema that the repository holds |
 
 use std::path::{Path, PathBuf};
@@ -561,4 +562,47 @@ fn what_a_bound_means_names_where_it_holds() {
     assert!(code == 0 && out.contains("It means on the box: a change"), "{out} {error}");
     let (code, out, error) = run(folder.path(), &["m.onnx", "--lipschitz", "l2", "--certificate", "d.json"]);
     assert!(code == 0 && out.contains("It means: a change"), "{out} {error}");
+}
+
+/// Two networks: verdicts by exit code, both models for both checkers, errors that say what differs.
+#[test]
+fn two_networks_are_compared_and_checked_with_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = folder.path().join("pruned.certificate.json");
+    let (old, new) = (common::repository("models/digits_relu.onnx"), common::repository("models/digits_pruned.onnx"));
+    let data = common::repository("models/digits_test.npz");
+    let compare = |limit: &str| {
+        let mut command = Command::cargo_bin("verify").unwrap();
+        command.arg("compare").args([&old, &new]).arg("--data").arg(&data).args(["--samples", "5", "--eps", "0.01", "-q"]);
+        command.args(["--max-deviation", limit, "--fresh", "--certificate"]).arg(&certificate).assert()
+    };
+    compare("0.2").code(0);
+    compare("0.01").code(1);
+    let check = |models: &[&PathBuf]| {
+        let mut command = Command::cargo_bin("verify").unwrap();
+        command.arg("check").arg(&certificate).arg("--file").arg(&data);
+        models.iter().for_each(|model| {
+            command.arg("--model").arg(model);
+        });
+        command.assert()
+    };
+    check(&[&old, &new]).code(0);
+    check(&[&new, &old]).code(0);
+    let alone = check(&[&new]).code(4);
+    let told = String::from_utf8_lossy(&alone.get_output().stdout).into_owned();
+    assert!(told.contains("second model") && told.contains("--model FILE"), "{told}");
+    check(&[&new, &common::repository("models/digits_maxmin.onnx")]).code(4);
+    let mut other = Command::cargo_bin("verify").unwrap();
+    let other = other
+        .arg("compare")
+        .args([&old, &common::repository("models/digits_cnn.onnx")])
+        .args(["--region", "0,1"])
+        .assert()
+        .code(2);
+    let told = String::from_utf8_lossy(&other.get_output().stderr).into_owned();
+    assert!(told.contains("digits_relu.onnx") && told.contains("inputs have the shapes"), "{told}");
+    for wrong in [&["--max-deviation", "-1"][..], &["--eps", "0.1"], &["--region", "around:0.1"], &[]] {
+        let mut command = Command::cargo_bin("verify").unwrap();
+        command.arg("compare").args([&old, &new]).args(wrong).assert().code(2);
+    }
 }

@@ -131,12 +131,11 @@ impl<'n> Composer<'n> {
             self.compute(id)?;
             return Ok(());
         };
-        let difference = match self.difference(partner, id)? {
-            Some(difference) => difference,
-            None => {
-                let (value, other) = (self.compute(id)?, self.shaped(self.firsts[partner.index()], &node.shape, node)?);
-                self.push(node, Op::Binary(Binary::Sub), &[value, other], &node.shape)?
-            }
+        let difference = if let Some(difference) = self.difference(partner, id)? {
+            difference
+        } else {
+            let (value, other) = (self.compute(id)?, self.shaped(self.firsts[partner.index()], &node.shape, node)?);
+            self.push(node, Op::Binary(Binary::Sub), &[value, other], &node.shape)?
         };
         self.differences[id.index()] = Some((partner, difference));
         Ok(())

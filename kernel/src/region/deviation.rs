@@ -45,7 +45,8 @@ pub fn check(
             return Err(Content::Number { field: "deviation" }.into());
         }
         // Written so that a NaN proves nothing.
-        if !(deviation.value() <= proved) {
+        let reached = deviation.value() <= proved;
+        if !reached {
             return Err(Content::NotReached { field: "deviation", claimed: deviation.value(), proved }.into());
         }
     }
@@ -97,7 +98,8 @@ fn bounded(
     for (case, (region, most)) in cases.regions.iter().zip(stated.chunks_exact(outputs)).enumerate() {
         for (bound, &most) in claim.bounds.iter().zip(most) {
             // Written so that a NaN is not within anything.
-            if !(most <= bound.value()) {
+            let within = most <= bound.value();
+            if !within {
                 return Err(Content::NotReached { field: "bounds", claimed: bound.value(), proved: most }.into());
             }
         }

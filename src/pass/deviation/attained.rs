@@ -34,12 +34,6 @@ impl<'n> Searcher<'n> {
         Values::constants(network).ok().map(|constants| Self { network, both, constants })
     }
 
-    /// Returns the two networks as they are.
-    #[must_use]
-    pub const fn both(&self) -> &[Propagator<'n>; 2] {
-        self.both
-    }
-
     /// Looks for the largest deviation of every output on the points of a lattice, starting from one of them.
     #[must_use]
     pub fn search(&self, lattice: &Lattice, start: &[f64], seed: u64, deadline: Deadline) -> Vec<Option<Attained>> {
@@ -54,7 +48,7 @@ impl<'n> Searcher<'n> {
                 }
                 let start = if restart == 0 { start.to_vec() } else { random.point(lattice, restart % 2 == 0) };
                 if let Some(point) = self.climb(lattice, start, (output, sign), deadline) {
-                    self.keep(&mut best, point);
+                    self.keep(&mut best, &point);
                 }
             }
         }
@@ -94,12 +88,12 @@ impl<'n> Searcher<'n> {
     }
 
     /// Keeps a point for the outputs that are farther apart there than before, for sure.
-    pub fn keep(&self, best: &mut [Option<Attained>], point: Vec<f64>) {
-        let Ok(at) = BoxRegion::new(point.clone(), point.clone()) else { return };
+    fn keep(&self, best: &mut [Option<Attained>], point: &[f64]) {
+        let Ok(at) = BoxRegion::new(point.to_vec(), point.to_vec()) else { return };
         let Ok(found) = deviation_of(self.both, &at) else { return };
         for (best, deviation) in best.iter_mut().zip(found) {
             if deviation.is_finite() && best.as_ref().is_none_or(|best| deviation > best.deviation) {
-                *best = Some(Attained { deviation, input: point.clone() });
+                *best = Some(Attained { deviation, input: point.to_vec() });
             }
         }
     }

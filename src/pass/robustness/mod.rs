@@ -26,7 +26,8 @@ mod proof;
 mod specification;
 mod together;
 
-pub use attack::{Attack, Effort, Random};
+pub(crate) use attack::Random;
+pub use attack::{Attack, Effort};
 pub use dataset::{DatasetOptions, RobustnessProofs, SampleOutcome, verify_dataset};
 pub use float32::{Deployed, Single};
 pub use parts::Parts;

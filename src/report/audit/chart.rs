@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::claims::{AccuracyPoint, ClaimSection};
 use crate::kernel::lipschitz::prove_parts;
 use crate::kernel::model::onnx::Model;
-use crate::kernel::proof::{Bundle, Claim, ClaimKind, LipschitzClaim, PartProof, RobustnessClaim};
+use crate::kernel::proof::{Bundle, Claim, ClaimKind, DeviationClaim, LipschitzClaim, Number, PartProof, RobustnessClaim};
 
 /// A picture's data.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -81,8 +81,24 @@ pub fn of_claim(claim: &Claim, bundle: &Bundle, model: &Model) -> Vec<Chart> {
     match &claim.kind {
         ClaimKind::Lipschitz(lipschitz) => of_lipschitz(lipschitz, bundle, model),
         ClaimKind::Robustness(robustness) => of_robustness(robustness),
+        ClaimKind::Deviation(deviation) => of_deviation(deviation),
         _ => Vec::new(),
     }
+}
+
+/// For every output how far it can be off, and how far it is somewhere.
+fn of_deviation(claim: &DeviationClaim) -> Vec<Chart> {
+    let of = |(output, bound): (usize, &Number)| {
+        let met = claim.attained.iter().find(|attained| attained.output as usize == output);
+        let proved = Bar { label: format!("output {output}: at most"), value: bound.value() };
+        let attained = met.map(|met| Bar { label: format!("output {output}: attained"), value: met.deviation.value() });
+        std::iter::once(proved).chain(attained)
+    };
+    let bars = claim.bounds.iter().enumerate().take(MOST_BARS / 2).flat_map(of).collect();
+    let left = claim.bounds.len().saturating_sub(MOST_BARS / 2);
+    let rest = if left > 0 { format!(" ({left} more outputs are left out)") } else { String::new() };
+    let title = format!("How far the outputs of both models are apart{rest}");
+    vec![Chart::Bars { title, unit: "difference of an output".to_owned(), bars }]
 }
 
 /// Pictures that take all claims that answer one question: bounds of one constant, and accuracy against the size of changes.

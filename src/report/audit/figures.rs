@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::kernel::proof::{
-    Bits, ClaimKind, CurvatureMatrix, FileIdentity, Kept, LossName, Number, Objective, Perturbation, Rounding, Size,
-    TightnessFigures,
+    Bits, ClaimKind, CurvatureMatrix, DeviationClaim, FileIdentity, Kept, LossName, Number, Objective, Perturbation, Rounding,
+    Size, TightnessFigures,
 };
 use crate::policy::decisive;
 
@@ -87,25 +87,7 @@ pub fn figures(claim: &ClaimKind) -> Vec<FigureRow> {
             rows.bound("tightness.lower", Some(&claim.tightness.lower));
             rows.bound("tightness.upper", Some(&claim.tightness.upper));
         }
-        ClaimKind::Deviation(claim) => {
-            for (output, bound) in claim.bounds.iter().enumerate() {
-                rows.bound(&format!("bounds.{output}"), Some(bound));
-            }
-            for attained in &claim.attained {
-                rows.bound(&format!("attained.{}", attained.output), Some(&attained.deviation));
-            }
-            rows.text("baseline", claim.baseline.model.digest.clone());
-            if let Some(around) = &claim.around {
-                rows.count("available", Some(around.available));
-                rows.files("data", &around.data);
-                rows.perturbation(&around.perturbation);
-                rows.count("samples", Some(around.samples));
-            }
-            if !(claim.agreeing.is_empty() && claim.disagreeing.is_empty()) {
-                rows.indices("agreeing", &claim.agreeing.iter().map(|agreeing| agreeing.case).collect::<Vec<u32>>());
-                rows.indices("disagreeing", &claim.disagreeing.iter().map(|other| other.case).collect::<Vec<u32>>());
-            }
-        }
+        ClaimKind::Deviation(claim) => rows.deviation(claim),
         ClaimKind::HessianTrace(claim) => {
             if let Some(estimate) = &claim.estimate {
                 rows.bound("estimate.confidence", Some(&estimate.confidence));
@@ -222,6 +204,26 @@ fn words(name: &str) -> &str {
 struct Rows(Vec<FigureRow>);
 
 impl Rows {
+    fn deviation(&mut self, claim: &DeviationClaim) {
+        for (output, bound) in claim.bounds.iter().enumerate() {
+            self.bound(&format!("bounds.{output}"), Some(bound));
+        }
+        for attained in &claim.attained {
+            self.bound(&format!("attained.{}", attained.output), Some(&attained.deviation));
+        }
+        self.text("baseline", claim.baseline.model.digest.clone());
+        if let Some(around) = &claim.around {
+            self.count("available", Some(around.available));
+            self.files("data", &around.data);
+            self.perturbation(&around.perturbation);
+            self.count("samples", Some(around.samples));
+        }
+        if !(claim.agreeing.is_empty() && claim.disagreeing.is_empty()) {
+            self.indices("agreeing", &claim.agreeing.iter().map(|agreeing| agreeing.case).collect::<Vec<u32>>());
+            self.indices("disagreeing", &claim.disagreeing.iter().map(|other| other.case).collect::<Vec<u32>>());
+        }
+    }
+
     fn push(&mut self, name: &str, relation: &str, value: String, number: Option<f64>) {
         let label = words(name).to_owned();
         self.0.push(FigureRow { name: name.to_owned(), label, relation: relation.to_owned(), value, number });

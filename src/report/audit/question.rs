@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{CertificateSection, Chart, ClaimSection, RuleOutcome};
 use crate::kernel::proof::{
-    Assurance, Claim, ClaimKind, CurvatureMatrix, LipschitzClaim, Norm, RobustnessClaim, Size, StabilityVerdict, Verdict,
+    Assurance, Claim, ClaimKind, CurvatureMatrix, DeviationClaim, LipschitzClaim, Norm, RobustnessClaim, Size, StabilityVerdict,
+    Verdict,
 };
 use crate::kernel::read::vnnlib::Constant;
 use crate::kernel::sound::round::mul_up;
@@ -105,37 +106,7 @@ impl Part {
                 let question = "How tight is interval propagation?".to_owned();
                 Self::alone(claim, question, Outcome::NoLimit, (&value, "mean tightness; 1 is the smallest box"), &sentence)
             }
-            ClaimKind::Deviation(found) => {
-                let decisive = crate::policy::decisive(&claim.kind);
-                let text = |reading: &Option<crate::policy::Reading>| {
-                    reading.as_ref().map_or_else(|| "nothing".to_owned(), |reading| reading.text().to_owned())
-                };
-                let (most, met) = (text(&decisive.reading), text(&decisive.best));
-                let classes = match (&found.around, found.agreeing.len(), found.disagreeing.len()) {
-                    (_, 0, 0) => String::new(),
-                    (Some(around), same, others) => {
-                        format!(
-                            " Around {same} of {} samples both prefer one class; near {others} some input tells them apart.",
-                            around.samples
-                        )
-                    }
-                    (None, _, 0) => " Both prefer one class for every input.".to_owned(),
-                    (None, ..) => " For some input they prefer different classes.".to_owned(),
-                };
-                let digest: String = found.baseline.model.digest.chars().take(12).collect();
-                let sentence = format!(
-                    "No output differs by more than {most} from that of the model with SHA-256 {digest}…, {domain}; an input is known \
-                     where one differs by {met}.{classes}"
-                );
-                let question = "How far are the outputs from those of the other model?".to_owned();
-                Self::alone(
-                    claim,
-                    question,
-                    Outcome::NoLimit,
-                    (&format!("≤ {most}"), "largest difference of an output"),
-                    &sentence,
-                )
-            }
+            ClaimKind::Deviation(found) => deviation(found, claim, domain),
             ClaimKind::HessianTrace(found) => {
                 let matrix = match found.matrix {
                     CurvatureMatrix::Hessian => "Hessian",
@@ -199,6 +170,32 @@ impl Part {
         let headline = Headline { value: value.to_owned(), unit: unit.to_owned() };
         Self { key, question, outcome, headline, sentence: sentence.to_owned(), rank: 0.0 }
     }
+}
+
+fn deviation(found: &DeviationClaim, claim: &Claim, domain: &str) -> Part {
+    let decisive = crate::policy::decisive(&claim.kind);
+    let text = |reading: &Option<crate::policy::Reading>| {
+        reading.as_ref().map_or_else(|| "nothing".to_owned(), |reading| reading.text().to_owned())
+    };
+    let (most, met) = (text(&decisive.reading), text(&decisive.best));
+    let classes = match (&found.around, found.agreeing.len(), found.disagreeing.len()) {
+        (_, 0, 0) => String::new(),
+        (Some(around), same, others) => {
+            format!(
+                " Around {same} of {} samples both prefer one class; near {others} some input tells them apart.",
+                around.samples
+            )
+        }
+        (None, _, 0) => " Both prefer one class for every input.".to_owned(),
+        (None, ..) => " For some input they prefer different classes.".to_owned(),
+    };
+    let digest: String = found.baseline.model.digest.chars().take(12).collect();
+    let sentence = format!(
+        "No output differs by more than {most} from that of the model with SHA-256 {digest}…, {domain}; an input is known \
+         where one differs by {met}.{classes}"
+    );
+    let question = "How far are the outputs from those of the other model?".to_owned();
+    Part::alone(claim, question, Outcome::NoLimit, (&format!("≤ {most}"), "largest difference of an output"), &sentence)
 }
 
 fn lipschitz(found: &LipschitzClaim, domain: &str) -> Part {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nnverify_kernel::files::open;
 use nnverify_kernel::model::onnx::{Model, ModelSource, load};
@@ -92,7 +93,7 @@ impl Given {
         Ok(self.loaded.as_ref().map(|(_, model)| model))
     }
 
-    /// Returns the files that the claims of a certificate are about, as far as they were given.
+    /// Returns the files that the claims of a certificate are about, and the models that they compare with, as far as they were given.
     ///
     /// # Errors
     /// When one cannot be read again.
@@ -103,6 +104,16 @@ impl Given {
         for path in about.iter().filter_map(|digest| self.files.get(*digest)).flatten() {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             evidence.add(&name, read_file(path).map_err(|error| error.to_string())?);
+        }
+        let compared: BTreeSet<&str> = certificate
+            .claims
+            .iter()
+            .filter_map(|claim| claim.kind.second())
+            .map(|second| second.model.digest.as_str())
+            .collect();
+        for path in compared.iter().filter_map(|digest| self.models.get(*digest)) {
+            let model = load(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            evidence.add_model(Arc::new(model));
         }
         Ok(evidence)
     }

@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn increments_lie_in_their_images_and_between_their_planes() {
         let mut rng = Rng::new(5);
-        let mut unit = || (rng.uniform() + 1.0) / 2.0;
+        let mut unit = || f64::midpoint(rng.uniform(), 1.0);
         for function in functions() {
             for round in 0..400 {
                 let width = [1e-9, 1e-3, 0.3, 2.0, 7.0][round % 5];

@@ -26,6 +26,7 @@ pub(super) fn wanted<'a>(
     Users { network, users, settled }.want(id, bounds, &mut { MOST_MOVES })
 }
 
+#[allow(clippy::struct_field_names)] // the graph's word
 struct Users<'a> {
     network: &'a Network,
     users: &'a [Vec<NodeId>],
