@@ -149,6 +149,7 @@ fn decide(row: &Row, folder: &Path, last: &mut Option<(String, Subjects)>, argum
         semantics: arguments.semantics.map(Semantics::from),
         // A benchmark's verdict is what the standard says of contradictory assertions.
         allow_vacuous: true,
+        first: None,
     });
     let failed = |error| Failure::query(&subjects.path, &error);
     let found = answer(subjects, &query, &limits, &()).map_err(failed)?;

@@ -83,6 +83,8 @@ impl Coded for QueryError {
             | Self::TooManySplits { .. }
             | Self::TooFewGradients { .. }
             | Self::NoRows
+            | Self::NoFirstNetwork { .. }
+            | Self::AnotherNetwork { .. }
             | Self::Limit { .. }
             | Self::NoRegion
             | Self::NotABoxAround

@@ -101,7 +101,10 @@ pub fn question(claim: &Claim, bundle: &Bundle) -> Vec<Part> {
     ];
     match &claim.kind {
         ClaimKind::Lipschitz(claim) => parts.push(Part::Norm(claim.norm)),
-        ClaimKind::Specification(claim) => parts.push(Part::Specification(claim.file.digest.clone())),
+        ClaimKind::Specification(claim) => {
+            parts.push(Part::Specification(claim.file.digest.clone()));
+            parts.extend(claim.first.as_ref().map(|first| Part::Baseline(first.model.digest.clone())));
+        }
         ClaimKind::Robustness(claim) => {
             parts.extend(around(&claim.data, claim.samples, &claim.perturbation));
             parts.push(Part::Kept(claim.kept.clone()));

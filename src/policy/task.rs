@@ -118,6 +118,7 @@ impl Task {
                 file: wanted.file.clone(),
                 semantics: wanted.semantics,
                 allow_vacuous: wanted.allow_vacuous,
+                first: None,
             }),
             assurance: wanted.assurance,
             allow_vacuous: wanted.allow_vacuous,

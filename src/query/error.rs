@@ -65,6 +65,10 @@ pub enum QueryError {
     Baseline { path: PathBuf, error: LoadError },
     #[error("`{}` computes another function: {error}", path.display())]
     Compose { path: PathBuf, error: ComposeError },
+    #[error("`{}` is about two networks: the first, `{name}`, is given with `--network {name}=FILE`", path.display())]
+    NoFirstNetwork { path: PathBuf, name: String },
+    #[error("`--network {found}=…`: `{}` does not declare a network of that name first{}", path.display(), expected.as_ref().map_or_else(|| ": it is about one network alone".to_owned(), |name| format!(", but `{name}`")))]
+    AnotherNetwork { path: PathBuf, found: String, expected: Option<String> },
     #[error("one output has no classes: `--min-agreement` compares the largest of several")]
     OneClass,
     #[error("`--max-deviation {text}` is not a number from zero up")]

@@ -36,7 +36,7 @@ pub use limits::{Limits, Watch};
 pub use patch::{PatchError, patch_initializer};
 pub use perturbed::copies;
 pub use question::{
-    DeviationQuery, HessianTraceQuery, Inputs, InverseHessianQuery, LipschitzQuery, ObjectiveQuery, Query, Region,
+    DeviationQuery, FirstNetwork, HessianTraceQuery, Inputs, InverseHessianQuery, LipschitzQuery, ObjectiveQuery, Query, Region,
     RobustnessQuery, Samples, Sgd, SpecificationQuery, StabilityQuery, TightnessQuery,
 };
 pub use saved::{WriteError, write_certificate};

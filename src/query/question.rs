@@ -90,6 +90,15 @@ pub struct SpecificationQuery {
     pub semantics: Option<Semantics>,
     /// Whether a property that no input is asked about counts as established.
     pub allow_vacuous: bool,
+    /// Where the file is about two networks: the first that it declares. The model is the second.
+    pub first: Option<FirstNetwork>,
+}
+
+/// A network by the name that a specification gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstNetwork {
+    pub name: String,
+    pub model: PathBuf,
 }
 
 /// Which samples keep their class, or what else is asked, under every perturbation?
@@ -261,7 +270,11 @@ impl Query {
             Self::InverseHessian(query) => query.vector.as_ref(),
             _ => None,
         };
-        let baseline = if let Self::Deviation(query) = self { Some(query.baseline.as_path()) } else { None };
+        let baseline = match self {
+            Self::Deviation(query) => Some(query.baseline.as_path()),
+            Self::Specification(query) => query.first.as_ref().map(|first| first.model.as_path()),
+            _ => None,
+        };
         let samples = self.samples().into_iter().flat_map(Samples::files).chain(baseline);
         samples.chain(own.map(PathBuf::as_path)).collect()
     }

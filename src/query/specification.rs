@@ -8,30 +8,36 @@ use super::figures::{Figures, SpecificationFigures, result_file};
 use super::limits::{Limits, Watch};
 use super::question::SpecificationQuery;
 use super::subjects::Subjects;
+use crate::kernel::model::compose::compose;
+use crate::kernel::model::ir::Network;
+use crate::kernel::model::onnx::{Model, load};
 use crate::kernel::proof::{
-    Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, Semantics, SlopesTarget, SpecificationClaim,
-    SpecificationWitness, Splits, UnsafePoint, Vector, Verdict,
+    Assurance, CaseSlopes, Claim, ClaimKind, Domain, FileIdentity, NodeSlopes, Second, Semantics, SlopesTarget,
+    SpecificationClaim, SpecificationWitness, Splits, UnsafePoint, Vector, Verdict, identity,
 };
 use crate::kernel::read::vnnlib::{InputBox, Specification, SpecificationError};
 use crate::kernel::region::bounds::{Hints, Slopes};
-use crate::pass::robustness::{Deployed, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
+use crate::pass::deviation::pairing;
+use crate::pass::robustness::{Deployed, SpecificationOptions, SpecificationVerdict, semantics, verify_composed};
 use crate::search::branch::Proof;
 
 pub fn answer(subjects: &Subjects, query: &SpecificationQuery, limits: &Limits, watch: &dyn Watch) -> Result<Answer, QueryError> {
     let start = Instant::now();
-    let specification = open(subjects, query)?;
+    let (specification, first) = open(subjects, query)?;
     // Reading is part of what the time is for.
     let timeout = limits.time.map(|time| time.saturating_sub(start.elapsed()));
     let options = SpecificationOptions { semantics: query.semantics, timeout, seed: limits.seed };
     let network = &subjects.model.network;
-    let verdict = verify_specification(network, &specification, &options, &mut |step| watch.step(step))?;
+    let networks = first.map(|first| Composed::new(&first, network, query, &specification)).transpose()?;
+    let (bounded, apart) = networks.as_ref().map_or((network, network), |networks| (&networks.bounded, &networks.apart));
+    let verdict = verify_composed(bounded, apart, &specification, &options, &mut |step| watch.step(step))?;
     let mut outcome = match verdict {
         SpecificationVerdict::Holds { .. } => Outcome::Established,
         SpecificationVerdict::Violated(_) => Outcome::Violated,
         SpecificationVerdict::Unknown { .. } => Outcome::Inconclusive,
     };
     let semantics = query.semantics.unwrap_or_else(|| semantics(&specification));
-    let mut warnings: Vec<String> = overflow(subjects, &specification, semantics, &verdict).into_iter().collect();
+    let mut warnings: Vec<String> = overflow(apart, &specification, semantics, &verdict).into_iter().collect();
     if let Some(warning) = emptiness(&specification) {
         warnings.push(warning);
         if specification.is_vacuous() && !query.allow_vacuous {
@@ -39,34 +45,77 @@ pub fn answer(subjects: &Subjects, query: &SpecificationQuery, limits: &Limits, 
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    let claims = claim(&specification, semantics, &verdict).into_iter().collect();
+    let models = query.first.iter().map(|first| first.model.clone()).collect();
+    let first = networks.map(|networks| networks.first);
+    let claims = claim(&specification, first, semantics, &verdict).into_iter().collect();
     let products = vec![Product::ResultFile(result_file(&specification, &verdict))];
     let figures = SpecificationFigures::new(&specification, semantics, &verdict, warnings, seconds);
     let engine = "attacks, bounds, splits of inputs and of ReLU phases";
     let files = vec![query.file.clone()];
-    Ok(Answer { claims, files, products, ..Answer::new(Figures::Specification(figures), outcome, engine) })
+    Ok(Answer { claims, files, models, products, ..Answer::new(Figures::Specification(figures), outcome, engine) })
 }
 
-/// Reads a specification, which must be about the model.
+/// Two networks as one.
+struct Composed {
+    first: Second,
+    bounded: Network,
+    /// As they are.
+    apart: Network,
+}
+
+impl Composed {
+    fn new(
+        first: &Model,
+        second: &Network,
+        query: &SpecificationQuery,
+        specification: &Specification,
+    ) -> Result<Self, QueryError> {
+        let asked = query.semantics.unwrap_or_else(|| semantics(specification));
+        // What the second network rounds is not known from differences.
+        let pairing = if asked == Semantics::Real { pairing(&first.network, second) } else { Vec::new() };
+        let found = Second { model: identity(first), pairing };
+        let of = |pairs: &[(usize, usize)]| {
+            let path = query.first.as_ref().map(|first| first.model.clone()).unwrap_or_default();
+            compose(&first.network, second, pairs).map_err(|error| QueryError::Compose { path, error })
+        };
+        Ok(Self { bounded: of(&found.pairs())?, apart: of(&[])?, first: found })
+    }
+}
+
+/// Reads a specification, which must be about the model and, where it is about two, another one.
 ///
 /// # Errors
-/// A file that is no specification, or one of another network.
-pub fn open(subjects: &Subjects, query: &SpecificationQuery) -> Result<Specification, QueryError> {
+/// A file that is no specification, or one of other networks.
+pub fn open(subjects: &Subjects, query: &SpecificationQuery) -> Result<(Specification, Option<Model>), QueryError> {
     let source = subjects.source(&query.file, Specification::LIMIT).map_err(SpecificationError::from)?;
     let specification = Specification::from_source(&source)?;
     specification.check_network(&subjects.model.input.shape, &subjects.model.output.shape)?;
-    Ok(specification)
+    let path = || query.file.clone();
+    let expected = specification.second.as_ref().and(specification.names.network.clone());
+    let first = match (expected, &query.first) {
+        (None, None) => None,
+        (Some(name), None) => return Err(QueryError::NoFirstNetwork { path: path(), name }),
+        (expected, Some(given)) if expected.as_ref() != Some(&given.name) => {
+            return Err(QueryError::AnotherNetwork { path: path(), found: given.name.clone(), expected });
+        }
+        (_, Some(given)) => {
+            let model = load(&given.model).map_err(|error| QueryError::Baseline { path: given.model.clone(), error })?;
+            specification.check_network(&model.input.shape, &model.output.shape)?;
+            Some(model)
+        }
+    };
+    Ok((specification, first))
 }
 
 /// What must be said where a verdict about real arithmetic does not describe the deployed network, which overflows: at the
 /// unsafe input or, where the property holds, in the middle of one of its boxes.
 fn overflow(
-    subjects: &Subjects,
+    network: &Network,
     specification: &Specification,
     semantics: Semantics,
     verdict: &SpecificationVerdict,
 ) -> Option<String> {
-    let deployed = Deployed::new(&subjects.model.network).ok()?;
+    let deployed = Deployed::new(network).ok()?;
     let overflows = |point: &[f64]| deployed.output(point).is_ok_and(|outputs| !outputs.iter().all(|y| y.is_finite()));
     let middle = |region: &InputBox| -> Vec<f64> {
         region.lower.iter().zip(&region.upper).map(|(lower, upper)| f64::midpoint(lower.nearest, upper.nearest)).collect()
@@ -102,7 +151,12 @@ fn emptiness(specification: &Specification) -> Option<String> {
 }
 
 /// The claim that a verdict makes; what is unknown claims nothing.
-fn claim(specification: &Specification, semantics: Semantics, verdict: &SpecificationVerdict) -> Option<Claim> {
+fn claim(
+    specification: &Specification,
+    first: Option<Second>,
+    semantics: Semantics,
+    verdict: &SpecificationVerdict,
+) -> Option<Claim> {
     let name = specification.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let file = FileIdentity { name, digest: specification.digest.clone() };
     let (verdict, witness) = match verdict {
@@ -124,7 +178,7 @@ fn claim(specification: &Specification, semantics: Semantics, verdict: &Specific
         semantics,
         domain: Domain::Specification,
         vacuous: specification.is_vacuous(),
-        kind: ClaimKind::Specification(SpecificationClaim { file, verdict, empty_cases, witness }),
+        kind: ClaimKind::Specification(SpecificationClaim { file, verdict, first, empty_cases, witness }),
     })
 }
 

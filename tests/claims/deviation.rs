@@ -7,6 +7,7 @@
 //! | `a_limit_is_proved_or_refuted` | verdicts, each with the number that decides |
 //! | `changed_claims_are_refused` | other numbers, points, classes, pairs, a third network |
 //! | `other_interfaces_and_questions_are_refused` | an error that names the file and what differs |
+//! | `specifications_about_two_networks` | VNN-LIB 2.0 with two networks: verdicts, certificates, what is not supported |
 //! | `pruned_aircraft_networks` | `corpus/vnnlib2`: what is violated is found, nothing is proved below what sampling attains |
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ use nnverify::kernel::proof::{
 };
 use nnverify::kernel::read::data::Dataset;
 use nnverify::query::{
-    Answer, DeviationQuery, Inputs, Limits, Outcome, Query, QueryError, Region, Samples, Subjects, answer, evidence, seal,
+    Answer, DeviationQuery, FirstNetwork, Inputs, Limits, Outcome, Query, QueryError, Region, Samples, SpecificationQuery,
+    Subjects, answer, evidence, seal,
 };
 
 fn model(name: &str) -> PathBuf {
@@ -301,5 +303,76 @@ fn pruned_aircraft_networks() {
         assert!(largest >= sampled - 1e-5, "{name}: {largest} where sampling attains {sampled}");
         let outcome = if expected == "sat" { Outcome::Violated } else { Outcome::Established };
         assert_eq!(answer.outcome, outcome, "{name}: {largest}");
+    }
+}
+
+/// `f` and its pruned version differ by at most so much on a box.
+fn specification(most: &str, ties: usize) -> String {
+    use std::fmt::Write as _;
+    let mut text = "(vnnlib-version <2.0>)\n\
+        (declare-network f (declare-input X_f real [1,64]) (declare-output Y_f real [1,10]))\n\
+        (declare-network g (isomorphic-to f) (declare-input X_g real [1,64]) (declare-output Y_g real [1,10]))\n"
+        .to_owned();
+    for input in 0..64 {
+        writeln!(text, "(assert (and (>= X_f[0,{input}] 0.4) (<= X_g[0,{input}] 0.42)))").unwrap();
+    }
+    for input in 0..ties {
+        writeln!(text, "(assert (== X_g[0,{input}] X_f[0,{input}]))").unwrap();
+    }
+    let sides = (0..10).map(|i| format!("(> (- Y_f[0,{i}] Y_g[0,{i}]) {most}) (> (- Y_g[0,{i}] Y_f[0,{i}]) {most})"));
+    writeln!(text, "(assert (or {}))", sides.collect::<Vec<_>>().join(" ")).unwrap();
+    text
+}
+
+#[test]
+fn specifications_about_two_networks() {
+    let (f, g) = (model("digits_relu.onnx"), model("digits_pruned.onnx"));
+    let ask = |second: &Path, text: String, first: Option<(&str, &Path)>| {
+        let mut subjects = Subjects::open(second).unwrap();
+        subjects.give("two.vnnlib".into(), text.clone().into_bytes());
+        let first = first.map(|(name, model)| FirstNetwork { name: name.to_owned(), model: model.to_owned() });
+        let query = SpecificationQuery { file: "two.vnnlib".into(), semantics: None, allow_vacuous: false, first };
+        let found = answer(&subjects, &Query::Specification(query), &limits(20), &()).map_err(|error| error.to_string())?;
+        let found = [found];
+        let (certificate, bundle) = seal(&subjects, &found, &limits(20)).ok_or("nothing is claimed")?;
+        let files = evidence(&subjects, &found).unwrap();
+        let check = |second: &Path, files: &Files| check(&certificate, &bundle, &load(second).unwrap(), files).refusal;
+        assert_eq!(check(second, &files), None);
+        // Neither network stands for the other, and one alone proves nothing.
+        assert!(check(&f, &files).is_some());
+        let mut alone = Files::default();
+        alone.add("two.vnnlib", text.into_bytes());
+        assert!(check(second, &alone).is_some());
+        Ok::<_, String>(found[0].outcome)
+    };
+    // The deviation of the box, by the other command.
+    let region = Region::Interval { low: 0.4, high: 0.42 };
+    let asked = DeviationQuery { agreement: false, ..query(&f, Inputs::Region { region }) };
+    let (_, _, certificate, ..) = self::ask(&g, asked, 20);
+    let claim = claimed(&certificate);
+    let proved = claim.bounds.iter().map(Number::value).fold(0.0, f64::max);
+    let attained = claim.attained.iter().map(|attained| attained.deviation.value()).fold(0.0, f64::max);
+    let first = Some(("f", f.as_path()));
+    assert_eq!(ask(&g, specification(&format!("{:.6}", proved * 1.01), 64), first), Ok(Outcome::Established));
+    assert_eq!(ask(&g, specification(&format!("{:.6}", attained * 0.95), 64), first), Ok(Outcome::Violated));
+    let refused = |told: &str, found: Result<Outcome, String>| {
+        let error = found.unwrap_err();
+        assert!(error.contains(told), "{error}");
+    };
+    refused("input 63 of `g`", ask(&g, specification("1", 63), first));
+    refused("`--network f=FILE`", ask(&g, specification("1", 64), None));
+    refused("but `f`", ask(&g, specification("1", 64), Some(("g", f.as_path()))));
+    refused("declares an input", ask(&g, specification("1", 64), Some(("f", &model("digits_cnn.onnx")))));
+    let text = specification("1", 64);
+    for (from, to, told) in [
+        ("isomorphic-to f", "equal-to f", "`equal-to` is not supported"),
+        ("isomorphic-to f", "isomorphic-to h", "not declared"),
+        ("Y_g real [1,10]", "Y_g real [1,9]", "different shapes"),
+        ("(assert (== X_g[0,0] X_f[0,0]))", "(assert (or (== X_g[0,0] X_f[0,0])))", "at the top level alone"),
+        ("(assert (== X_g[0,0] X_f[0,0]))", "(assert (== X_g[0,0] X_f[0,1]))", "input 0 of `g`"),
+        ("(assert (== X_g[0,0] X_f[0,0]))", "(assert (== X_g[0,0] (* 2 X_f[0,0])))", "input 0 of `g`"),
+        ("(assert (== X_g[0,0] X_f[0,0]))", "(assert (== X_g[0,0] X_g[0,0]))", "input 0 of `g`"),
+    ] {
+        refused(told, ask(&g, text.replace(from, to), first));
     }
 }

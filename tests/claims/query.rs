@@ -113,7 +113,12 @@ fn a_question_is_plain_data() {
     ];
     let lipschitz = |region| Query::Lipschitz(LipschitzQuery { region, ..LipschitzQuery::everywhere(Norm::L1) });
     let queries = regions.into_iter().map(lipschitz).chain([
-        Query::Specification(SpecificationQuery { file: path, semantics: Some(Semantics::Float32), allow_vacuous: true }),
+        Query::Specification(SpecificationQuery {
+            file: path,
+            semantics: Some(Semantics::Float32),
+            allow_vacuous: true,
+            first: None,
+        }),
         Query::Robustness(robustness()),
         Query::Tightness(tightness),
         Query::HessianTrace(HessianTraceQuery { objective: objective(), matrix: None, sgd: Some(sgd) }),
@@ -191,7 +196,7 @@ fn what_cannot_be_asked_is_said_by_type() {
     let unknown = Selection { only: vec!["nothing".into()], ..Selection::default() };
     let trace = HessianTraceQuery { objective: ObjectiveQuery { parameters: unknown, ..objective() }, matrix: None, sgd: None };
     assert!(matches!(refused(Query::HessianTrace(trace)), QueryError::Parameters(_)));
-    let nowhere = SpecificationQuery { file: "nowhere.vnnlib".into(), semantics: None, allow_vacuous: false };
+    let nowhere = SpecificationQuery { file: "nowhere.vnnlib".into(), semantics: None, allow_vacuous: false, first: None };
     assert!(matches!(refused(Query::Specification(nowhere)), QueryError::Specification(_)));
 
     let implicit = Subjects::open(&model("digits_equilibrium.json")).unwrap();

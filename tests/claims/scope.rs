@@ -120,7 +120,13 @@ fn a_specification_is_vacuous_exactly_where_the_claim_says_so() {
             semantics: Semantics::Real,
             domain: Domain::Specification,
             vacuous,
-            kind: ClaimKind::Specification(SpecificationClaim { file, verdict: Verdict::Holds, empty_cases, witness }),
+            kind: ClaimKind::Specification(SpecificationClaim {
+                file,
+                first: None,
+                verdict: Verdict::Holds,
+                empty_cases,
+                witness,
+            }),
         };
         match check_claim(&claim, &evidence) {
             Ok(assurance) => Ok(assurance),

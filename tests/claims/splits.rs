@@ -347,6 +347,7 @@ fn a_false_claim_is_refused() {
         domain: Domain::Specification,
         vacuous: false,
         kind: ClaimKind::Specification(SpecificationClaim {
+            first: None,
             file: FileIdentity { name: "s.vnnlib".to_owned(), digest: digest_of(text.as_bytes()) },
             verdict: Verdict::Holds,
             empty_cases: 0,

@@ -177,9 +177,13 @@ fn statement(kind: &ClaimKind) -> String {
                 0 => String::new(),
                 count => format!("; no input satisfies {count} of its disjuncts"),
             };
+            let of = claim.first.as_ref().map_or_else(String::new, |first| {
+                let digest: String = first.model.digest.chars().take(12).collect();
+                format!(", of the model with SHA-256 {digest}… and this one,")
+            });
             match claim.verdict {
-                Verdict::Holds => format!("the property of `{name}` (SHA-256 {digest}…) holds (unsat){empty}"),
-                Verdict::Violated => format!("the property of `{name}` (SHA-256 {digest}…) is violated (sat)"),
+                Verdict::Holds => format!("the property of `{name}` (SHA-256 {digest}…){of} holds (unsat){empty}"),
+                Verdict::Violated => format!("the property of `{name}` (SHA-256 {digest}…){of} is violated (sat)"),
             }
         }
         ClaimKind::Lipschitz(claim) => {

@@ -6,6 +6,7 @@ use super::counterexample::prove_unsafe;
 use super::refusal::RegionRefusal;
 use super::refutation::Refuter;
 use super::splits::LEAF;
+use crate::model::compose::compose;
 use crate::proof::{
     Assurance, BUNDLE_LIMIT, CaseSlopes, Content, Domain, Evidence, Semantics, SlopesTarget, SpecificationClaim, Verdict,
 };
@@ -34,9 +35,22 @@ pub fn check(
     if vacuous != specification.is_vacuous() || u64::from(claim.empty_cases) != specification.empty_cases() as u64 {
         return Err(RegionRefusal::Vacuity { empty: specification.empty_cases(), vacuous: specification.is_vacuous() });
     }
-    let network = evidence.network;
-    let shape = |id| &network.node(id).shape;
-    specification.check_network(shape(network.input()), shape(network.output())).map_err(|error| file(&error))?;
+    let networks = match (&claim.first, &specification.second) {
+        (None, None) => None,
+        (Some(first), Some(_)) => {
+            let other = evidence.model(&first.model)?;
+            let composed = compose(other, evidence.network, &first.pairs())?;
+            // Counterexamples are those of both networks as they are.
+            Some((other, composed, compose(other, evidence.network, &[])?))
+        }
+        _ => return Err(Content::Shape { what: "it is about another number of networks than the specification" }.into()),
+    };
+    for network in [Some(evidence.network), networks.as_ref().map(|networks| networks.0)].into_iter().flatten() {
+        let shape = |id| &network.node(id).shape;
+        specification.check_network(shape(network.input()), shape(network.output())).map_err(|error| file(&error))?;
+    }
+    let (bounded, apart) = networks.as_ref().map_or((evidence.network, evidence.network), |(_, bounded, apart)| (bounded, apart));
+    let evidence = &Evidence { network: bounded, ..*evidence };
     // A query about float32 networks is not answered by exact arithmetic. One that names no element type may be asked about either.
     match (specification.element, semantics) {
         (ElementType::Real, _) | (ElementType::Float32, Semantics::Float32) => {}
@@ -49,7 +63,7 @@ pub fn check(
             if semantics == Semantics::Float32 && input.iter().any(|&x| f64::from(x as f32) != x) {
                 return Err(RegionRefusal::Outside);
             }
-            let propagator = Propagator::new(network, semantics)?;
+            let propagator = Propagator::new(apart, semantics)?;
             prove_unsafe(&propagator, &specification, point.case as usize, &input)?;
         }
         _ => return Err(Content::Incomplete { field: "counterexample" }.into()),

@@ -33,7 +33,9 @@ pub use float32::{Deployed, Single};
 pub use parts::Parts;
 pub use problem::{Ball, Lattice, Problem};
 pub use proof::Branched;
-pub use specification::{Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_specification};
+pub use specification::{
+    Counterexample, SpecificationOptions, SpecificationVerdict, semantics, verify_composed, verify_specification,
+};
 
 use crate::kernel::region::RegionRefusal;
 use crate::kernel::region::bounds::BoundsError;

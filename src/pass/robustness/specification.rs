@@ -110,6 +110,20 @@ pub fn verify_specification(
     options: &SpecificationOptions,
     progress: &mut dyn FnMut(&str),
 ) -> Result<SpecificationVerdict, RobustnessError> {
+    verify_composed(network, network, specification, options, progress)
+}
+
+/// The same for a network that computes two, given twice: as bounds are best of it, and as both are by themselves.
+///
+/// # Errors
+/// As there.
+pub fn verify_composed(
+    bounded: &Network,
+    network: &Network,
+    specification: &Specification,
+    options: &SpecificationOptions,
+    progress: &mut dyn FnMut(&str),
+) -> Result<SpecificationVerdict, RobustnessError> {
     if specification.element == ElementType::Float64 {
         return Err(RobustnessError::Float64);
     }
@@ -123,7 +137,7 @@ pub fn verify_specification(
     };
     let search = Search {
         specification,
-        refuter: Refuter::with_vectors(network, semantics, Wide::until(deadline))?,
+        refuter: Refuter::with_vectors(bounded, semantics, Wide::until(deadline))?,
         attack: Attack::new(network).ok_or(RobustnessError::Evaluation)?,
         deployed: Deployed::new(network).map_err(|_| RobustnessError::Evaluation)?,
         real: Propagator::new(network, Semantics::Real)?,

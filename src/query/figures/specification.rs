@@ -148,7 +148,11 @@ fn tensors(specification: &Specification, found: &Counterexample) -> String {
             let _ = writeln!(text, "{value:?}");
         });
     };
-    tensor(&specification.names.input, &specification.input_shape, &mut found.point.iter().copied());
-    tensor(&specification.names.output, &specification.output_shape, &mut found.outputs.iter().copied());
+    let one = specification.output_shape.iter().product::<usize>().max(1);
+    let networks = std::iter::once(&specification.names).chain(&specification.second);
+    for (names, outputs) in networks.zip(found.outputs.chunks(one)) {
+        tensor(&names.input, &specification.input_shape, &mut found.point.iter().copied());
+        tensor(&names.output, &specification.output_shape, &mut outputs.iter().copied());
+    }
     text
 }

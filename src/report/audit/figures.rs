@@ -72,6 +72,9 @@ pub fn figures(claim: &ClaimKind) -> Vec<FigureRow> {
         ClaimKind::Specification(claim) => {
             rows.count("empty_cases", Some(claim.empty_cases).filter(|&count| count > 0));
             rows.files("file", std::slice::from_ref(&claim.file));
+            if let Some(first) = &claim.first {
+                rows.text("first", first.model.digest.clone());
+            }
             rows.text("verdict", decisive_word(&ClaimKind::Specification(claim.clone())));
         }
         ClaimKind::Tightness(claim) => {
@@ -163,6 +166,7 @@ fn words(name: &str) -> &str {
         "exact_samples" => "samples whose smallest boxes are known",
         "falsified" => "samples with a counterexample",
         "file" => "specification",
+        "first" => "first of its two networks",
         "functionals" => "bounds of outputs and differences",
         "gradients" => "gradients",
         "learning_rate" => "learning rate",

@@ -176,6 +176,7 @@ impl ClaimKind {
     pub const fn second(&self) -> Option<&Second> {
         match self {
             Self::Deviation(claim) => Some(&claim.baseline),
+            Self::Specification(claim) => claim.first.as_ref(),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileIdentity, Vector};
+use super::{FileIdentity, Second, Vector};
 
 /// No input of the network is unsafe, or one is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ pub struct SpecificationClaim {
     /// The VNN-LIB file.
     pub file: FileIdentity,
     pub verdict: Verdict,
+    /// Where it is about two networks: the first that it declares; the certificate's is the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Second>,
     /// How many of the property's disjuncts no input satisfies. Where it is all of them, the claim is vacuous.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub empty_cases: u32,

@@ -27,6 +27,8 @@ pub(super) struct Query {
     pub input_shape: Vec<usize>,
     pub output_shape: Vec<usize>,
     pub names: Names,
+    /// Of the second network, where there is one.
+    pub second: Option<Names>,
     pub asserts: Vec<Formula>,
 }
 
@@ -39,11 +41,22 @@ type Result<T> = std::result::Result<T, ParseError>;
 
 /// A tensor of version 2.0.
 struct Declared {
+    /// The first or the second.
+    network: usize,
     is_input: bool,
     shape: Vec<usize>,
     /// Elements after which each index steps.
     strides: Vec<usize>,
 }
+
+/// The names of a network of version 2.0, and of its input and output.
+struct Declaration<'a> {
+    name: &'a str,
+    tensors: [Option<&'a str>; 2],
+}
+
+/// Networks that a file may declare.
+const MOST_NETWORKS: usize = 2;
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
@@ -52,9 +65,12 @@ struct Parser<'a> {
     flat: [Vec<bool>; 2],
     /// Version 2.0.
     tensors: HashMap<&'a str, Declared>,
-    network: Option<&'a str>,
+    networks: Vec<Declaration<'a>>,
     element: Option<ElementType>,
-    names: [Option<&'a str>; 2],
+    /// The variable that was read last: the network, and which.
+    last: Option<(usize, Variable)>,
+    /// Which inputs of the second network are said to be those of the first.
+    tied: Vec<bool>,
     asserts: Vec<Formula>,
 }
 
@@ -64,9 +80,10 @@ pub(super) fn parse(text: &str) -> Result<Query> {
         version: (1, 0),
         flat: [Vec::new(), Vec::new()],
         tensors: HashMap::new(),
-        network: None,
+        networks: Vec::new(),
         element: None,
-        names: [None, None],
+        last: None,
+        tied: Vec::new(),
         asserts: Vec::new(),
     };
     while let Some(token) = parser.lexer.next() {
@@ -85,7 +102,7 @@ fn error<T>(at: usize, detail: impl Into<String>) -> Result<T> {
 impl<'a> Parser<'a> {
     /// Whether the text is a specification at all: something was declared. Before that nothing of it is quoted.
     fn is_recognised(&self) -> bool {
-        self.network.is_some() || self.flat.iter().any(|declared| !declared.is_empty())
+        !self.networks.is_empty() || self.flat.iter().any(|declared| !declared.is_empty())
     }
 
     fn unexpected(&self, token: Token<'_>, expected: &str) -> ParseError {
@@ -100,12 +117,24 @@ impl<'a> Parser<'a> {
 
     fn finish(self) -> Result<Query> {
         let end = self.lexer.end();
-        let [input, output] = self.names;
         let mut shapes = self.flat.map(|declared| vec![declared.len()]);
-        for tensor in self.tensors.into_values() {
+        for tensor in self.tensors.into_values().filter(|tensor| tensor.network == 0) {
             shapes[usize::from(!tensor.is_input)] = tensor.shape;
         }
         let [input_shape, output_shape] = shapes;
+        if let [first, second] = &self.networks[..]
+            && let Some(left) = self.tied.iter().position(|tied| !tied)
+        {
+            let detail = format!(
+                "input {left} of `{}` is not said to be that of `{}`: two networks of the same inputs are supported, each tied by an assertion \
+                 of its own such as `(== {}[{left}] {}[{left}])`",
+                token_of(second.name),
+                token_of(first.name),
+                token_of(first.tensors[0].unwrap_or("X_f")),
+                token_of(second.tensors[0].unwrap_or("X_g")),
+            );
+            return error(end, detail);
+        }
         if input_shape == [0] || output_shape == [0] {
             return error(end, "no inputs or no outputs are declared");
         }
@@ -113,12 +142,19 @@ impl<'a> Parser<'a> {
             return error(end, "nothing is asserted");
         }
         let name = |name: Option<&str>, otherwise: &str| name.unwrap_or(otherwise).to_owned();
+        let names = |declared: &Declaration| Names {
+            network: Some(declared.name.to_owned()),
+            input: name(declared.tensors[0], "X"),
+            output: name(declared.tensors[1], "Y"),
+        };
+        let flat = || Names { network: None, input: name(None, "X"), output: name(None, "Y") };
         Ok(Query {
             version: self.version,
             element: self.element.unwrap_or(ElementType::Real),
             input_shape,
             output_shape,
-            names: Names { network: self.network.map(str::to_owned), input: name(input, "X"), output: name(output, "Y") },
+            names: self.networks.first().map_or_else(flat, names),
+            second: self.networks.get(1).map(names),
             asserts: self.asserts,
         })
     }
@@ -145,7 +181,8 @@ impl<'a> Parser<'a> {
         match keyword.text {
             "assert" => {
                 let formula = self.formula(0)?;
-                self.asserts.push(formula);
+                // What only says that both networks have one input holds of every input there is.
+                self.asserts.extend(formula);
                 self.expect(")").map(drop)
             }
             "declare-const" | "declare-fun" if self.version.0 == 1 => self.declare_variable(keyword),
@@ -192,7 +229,7 @@ impl<'a> Parser<'a> {
             Some((major, minor)) => return error(token.at, format!("version {major}.{minor} is not known: 1.0 and 2.0 are")),
             None => return Err(self.unexpected(token, "a version such as `<2.0>`")),
         };
-        if !self.asserts.is_empty() || self.network.is_some() || self.flat.iter().any(|declared| !declared.is_empty()) {
+        if !self.asserts.is_empty() || self.is_recognised() || self.flat.iter().any(|declared| !declared.is_empty()) {
             return error(keyword.at, "the version must come first");
         }
         self.expect(")").map(drop)
@@ -201,10 +238,17 @@ impl<'a> Parser<'a> {
     fn declare_network(&mut self, keyword: Token<'a>) -> Result<()> {
         // A file without a version that declares a network is of version 2.0.
         self.version = self.version.max((2, 0));
-        if self.network.is_some() {
-            return error(keyword.at, "a second network: queries about one network are supported");
+        if self.networks.len() == MOST_NETWORKS {
+            return error(keyword.at, "a third network: queries about one or two networks are supported");
         }
-        self.network = Some(self.name()?);
+        if !self.asserts.is_empty() {
+            return error(keyword.at, "a network is declared after an assertion: declarations come first");
+        }
+        let name = self.name()?;
+        if self.networks.iter().any(|network| network.name == name) {
+            return error(keyword.at, "two networks have one name");
+        }
+        self.networks.push(Declaration { name, tensors: [None, None] });
         loop {
             let token = self.token()?;
             if token.text == ")" {
@@ -217,23 +261,43 @@ impl<'a> Parser<'a> {
             match keyword.text {
                 "declare-input" => self.declare_tensor(keyword, true)?,
                 "declare-output" => self.declare_tensor(keyword, false)?,
+                "isomorphic-to" if self.networks.len() == MOST_NETWORKS => {
+                    let other = self.token()?;
+                    if other.text != self.networks[0].name {
+                        return Err(self.undeclared(other.at, other.text));
+                    }
+                    self.expect(")")?;
+                }
                 "declare-hidden" | "equal-to" | "isomorphic-to" => {
                     return error(keyword.at, format!("`{}` is not supported", keyword.text));
                 }
                 _ => return Err(self.unexpected(keyword, "`declare-input` or `declare-output`")),
             }
         }
-        if self.names.iter().any(Option::is_none) {
-            return error(keyword.at, "a network needs an input and an output");
+        let declared = self.networks.iter().flat_map(|network| network.tensors);
+        let tensors: Vec<&Declared> = declared.filter_map(|name| self.tensors.get(name?)).collect();
+        match tensors[..] {
+            [_, _] if self.networks.len() == 1 => Ok(()),
+            [a, b, c, d] if (&a.shape, &b.shape) != (&c.shape, &d.shape) => {
+                error(keyword.at, "the two networks have inputs or outputs of different shapes: two of the same are supported")
+            }
+            [first, _, _, _] => {
+                self.tied = vec![false; first.shape.iter().product()];
+                Ok(())
+            }
+            _ => error(keyword.at, "a network needs an input and an output"),
         }
-        Ok(())
     }
 
     /// `X float32 [1,5] "name in the model")`.
     fn declare_tensor(&mut self, keyword: Token<'a>, is_input: bool) -> Result<()> {
         let name = self.name()?;
-        let slot = &mut self.names[usize::from(!is_input)];
-        if slot.replace(name).is_some() || self.tensors.contains_key(name) {
+        let network = self.networks.len().saturating_sub(1);
+        let taken = match self.networks.last_mut() {
+            Some(declared) => declared.tensors[usize::from(!is_input)].replace(name).is_some(),
+            None => true,
+        };
+        if taken || self.tensors.contains_key(name) {
             return error(keyword.at, "networks with one input and one output of different names are supported");
         }
         let kind = self.token()?;
@@ -244,7 +308,7 @@ impl<'a> Parser<'a> {
             _ => return Err(self.unexpected(kind, "an element type among `Real`, `float32`, `float64`")),
         };
         if self.element.replace(element).is_some_and(|other| other != element) {
-            return error(kind.at, "input and output have different element types");
+            return error(kind.at, "inputs and outputs have different element types");
         }
         let (at, indices) = self.indices()?;
         let shape = indices.ok_or_else(|| ParseError { at, detail: "expected a shape such as `[1,5]`".to_owned() })?;
@@ -260,7 +324,7 @@ impl<'a> Parser<'a> {
         if self.peek()?.text.starts_with('"') {
             self.token()?;
         }
-        self.tensors.insert(name, Declared { is_input, shape, strides });
+        self.tensors.insert(name, Declared { network, is_input, shape, strides });
         self.expect(")").map(drop)
     }
 
@@ -292,8 +356,8 @@ impl<'a> Parser<'a> {
             .map_or_else(|| Err(self.unexpected(first, "a list of numbers such as `[0,3]`")), |list| Ok((first.at, Some(list))))
     }
 
-    /// A formula; the depth is that of the parentheses around it.
-    fn formula(&mut self, depth: usize) -> Result<Formula> {
+    /// What is asserted: a formula, or nothing where it ties an input of the second network to that of the first.
+    fn formula(&mut self, depth: usize) -> Result<Option<Formula>> {
         let open = self.expect("(")?;
         if depth >= DEEPEST {
             return error(open.at, format!("more than {DEEPEST} nested expressions"));
@@ -302,10 +366,15 @@ impl<'a> Parser<'a> {
         if let "and" | "or" = keyword.text {
             let mut parts = Vec::new();
             while self.peek()?.text != ")" {
-                parts.push(self.formula(depth + 1)?);
+                // In a disjunction an input would be tied in one case alone.
+                match self.formula(depth + 1)? {
+                    Some(part) => parts.push(part),
+                    None if keyword.text == "and" && depth == 0 => {}
+                    None => return error(keyword.at, "inputs of two networks are tied at the top level alone"),
+                }
             }
             self.token()?;
-            return Ok(if keyword.text == "and" { Formula::And(parts) } else { Formula::Or(parts) });
+            return Ok(Some(if keyword.text == "and" { Formula::And(parts) } else { Formula::Or(parts) }));
         }
         let comparison = match keyword.text {
             "<=" => Comparison::LessOrEqual,
@@ -316,10 +385,21 @@ impl<'a> Parser<'a> {
             "!=" => Comparison::NotEqual,
             _ => return Err(self.unexpected(keyword, "`and`, `or` or a comparison")),
         };
-        let (left, right) = (self.expression(depth + 1)?, self.expression(depth + 1)?);
+        let (left, one) = (self.expression(depth + 1)?, self.last.take());
+        let (right, other) = (self.expression(depth + 1)?, self.last.take());
         self.expect(")")?;
+        // An input of the second network is read as that of the first: all of them have to be tied.
+        if let (Comparison::Equal, Some((a, Variable::Input(i))), Some((b, Variable::Input(j)))) = (&comparison, one, other)
+            && a != b
+            && i == j
+            && left.is_variable()
+            && right.is_variable()
+        {
+            self.tied[i as usize] = true;
+            return Ok(None);
+        }
         let overflow = || ParseError { at: keyword.at, detail: "a number is out of range".to_owned() };
-        Formula::compare(comparison, left, right).ok_or_else(overflow)
+        Formula::compare(comparison, left, right).map(Some).ok_or_else(overflow)
     }
 
     fn expression(&mut self, depth: usize) -> Result<Expression> {
@@ -391,7 +471,11 @@ impl<'a> Parser<'a> {
             return error(token.at, detail);
         }
         let flat = indices.iter().zip(&tensor.strides).map(|(index, stride)| index * stride).sum::<usize>() as u32;
-        Ok(Expression::variable(if tensor.is_input { Variable::Input(flat) } else { Variable::Output(flat) }))
+        // Outputs of the second network follow those of the first.
+        let before = (tensor.network * tensor.shape.iter().product::<usize>()) as u32;
+        let variable = if tensor.is_input { Variable::Input(flat) } else { Variable::Output(before + flat) };
+        self.last = Some((tensor.network, variable));
+        Ok(Expression::variable(variable))
     }
 }
 

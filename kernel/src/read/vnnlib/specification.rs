@@ -30,6 +30,9 @@ pub struct Specification {
     pub output_shape: Vec<usize>,
     /// Names of the network (version 2.0), the input and the output, for what is printed.
     pub names: Names,
+    /// Where it is about two networks whose inputs are the same: the names of the second. Outputs are those of the first, then those of
+    /// the second.
+    pub second: Option<Names>,
     /// The distinct boxes.
     pub boxes: Vec<InputBox>,
     pub cases: Vec<Case>,
@@ -174,12 +177,14 @@ impl Specification {
         self.input_shape.iter().product()
     }
 
+    /// Returns how many outputs atoms are about: those of one network, or of two.
     #[must_use]
     pub fn outputs(&self) -> usize {
-        self.output_shape.iter().product()
+        let one: usize = self.output_shape.iter().product();
+        if self.second.is_some() { 2 * one } else { one }
     }
 
-    /// Whether the specification is about a network of these shapes.
+    /// Whether the specification is about a network of these shapes; of two, each.
     ///
     /// # Errors
     /// Says what was expected.
