@@ -34,8 +34,10 @@ use crate::pass::robustness::{Attack, Lattice, Problem};
 const CLOSE: f64 = 0.05;
 /// Of the time that is left, what the search for large deviations may take.
 const ATTACK: f64 = 0.2;
-/// Of what then is left, what bounds may take; the rest is for classes.
-const BOUNDS: f64 = 0.7;
+/// Of what then is left, what bounds may take: about as much goes to the check of what they found.
+const BOUNDS: f64 = 0.6;
+/// The same where classes are compared after them.
+const BOUNDS_BEFORE_CLASSES: f64 = 0.4;
 
 /// What a question is about, read and compared with the model.
 pub struct Opened {
@@ -149,7 +151,7 @@ pub fn answer(subjects: &Subjects, query: &DeviationQuery, limits: &Limits, watc
     };
     let refuted = attained.iter().any(|attained| exceeded(attained));
     let finished = AtomicUsize::new(0);
-    let until = deadline.share(if query.agreement { BOUNDS } else { 0.95 });
+    let until = deadline.share(if query.agreement { BOUNDS_BEFORE_CLASSES } else { BOUNDS });
     let of_case = |(problem, attained): (&Problem, Vec<Option<Attained>>)| {
         let values: Vec<f64> =
             attained.iter().map(|attained| attained.as_ref().map_or(0.0, |attained| attained.deviation.max(0.0))).collect();
@@ -168,7 +170,7 @@ pub fn answer(subjects: &Subjects, query: &DeviationQuery, limits: &Limits, watc
         let finished = AtomicUsize::new(0);
         cases.par_iter().zip(&mut found).for_each(|(problem, found)| {
             let done = finished.fetch_add(1, Ordering::Relaxed);
-            let share = deadline.share(0.9 * rayon::current_num_threads() as f64 / (cases.len() - done) as f64);
+            let share = deadline.share(BOUNDS * rayon::current_num_threads() as f64 / (cases.len() - done) as f64);
             found.agreed = Some(classes.decide(problem.clone(), share));
         });
     }

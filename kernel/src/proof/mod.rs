@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{self, json_problem};
 
 /// The schema that this version writes, and its major version.
-pub const SCHEMA: &str = "nnverify-certificate/1.4";
+pub const SCHEMA: &str = "nnverify-certificate/1.5";
 const MAJOR: &str = "nnverify-certificate/1.";
 /// A certificate larger than this is refused unread.
 pub const CERTIFICATE_LIMIT: u64 = 1 << 24;

@@ -132,6 +132,9 @@ fn errors_name_line_and_column() {
     let two = |rest: &str| {
         format!("(vnnlib-version <2.0>)\n(declare-network f (declare-input X Real [2]) (declare-output Y Real [1]))\n{rest}")
     };
+    let second = |name: &str, input: &str, shape: &str| {
+        format!("(declare-network {name} (declare-input {input} Real {shape}) (declare-output V{input} Real [1]))")
+    };
     for (text, expected) in [
         ("(assert (<= X_0 1))".to_owned(), "`s.vnnlib`:1:13: what is named is not declared"),
         (flat(1, 1, "(assert\n (<= Y_0 1.2.3))"), "`s.vnnlib`:4:10: expected a number"),
@@ -153,7 +156,11 @@ fn errors_name_line_and_column() {
         (two("(assert (<= X[2] 1))"), "3:13: `X` has the shape [2]: the indices [2] are not in it"),
         (two("(assert (<= X 1))"), "the indices [] are not in it"),
         (two("(assert (<= (* X[0] Y[0]) 1))"), "3:14: a product of two variables"),
-        (two("(declare-network g (declare-input Z Real [2]) (declare-output V Real [1]))"), "3:2: a second network"),
+        (two(&second("g", "Z", "[2]")), "input 0 of `g` is not said to be that of `f`"),
+        (two(&second("g", "Z", "[3]")), "3:2: the two networks have inputs or outputs of different shapes"),
+        (two(&second("f", "Z", "[2]")), "two networks have one name"),
+        (two(&(second("g", "Z", "[2]") + &second("h", "W", "[2]"))), "a third network"),
+        (two(&("(assert (<= Y[0] 1))".to_owned() + &second("g", "Z", "[2]"))), "declarations come first"),
         ("(vnnlib-version <3.0>)".to_owned(), "version 3.0 is not known"),
         ("(declare-network f (declare-input X int8 [1])".to_owned(), "expected an element type"),
         ("(declare-network f (declare-input X Real [4294967296,4294967296])".to_owned(), "or too many"),
@@ -256,4 +263,22 @@ fn contradictory_atoms_are_seen_for_what_they_are() {
     assert!(!vacuous("(assert (or (and (> Y_0 Y_1) (> Y_1 Y_0)) (>= Y_0 0)))"));
     // Two decimals with one nearest number: which is larger is not decided here.
     assert!(!vacuous("(assert (>= Y_0 0.1))(assert (<= Y_0 0.1000000000000000001))"));
+}
+
+/// Inputs of the second network are those of the first, its outputs follow; nothing is left of what ties them.
+#[test]
+fn two_networks_have_one_input_and_both_outputs() {
+    let declared = "(vnnlib-version <2.0>)(declare-network f (declare-input X Real [2]) (declare-output Y Real [3]))\
+        (declare-network g (isomorphic-to f) (declare-input Z Real [2]) (declare-output V Real [3]))\
+        (assert (and (>= X[0] 0) (<= Z[0] 1) (>= Z[1] 2) (<= X[1] 3)))";
+    let rest = "(assert (and (== X[0] Z[0]) (== Z[1] X[1])))(assert (<= (- Y[1] V[2]) 0.5))";
+    let s = Specification::parse(&format!("{declared}{rest}"), Path::new("s.vnnlib"), "").unwrap();
+    assert_eq!((s.inputs(), s.outputs(), s.cases.len(), s.boxes.len()), (2, 6, 1, 1));
+    let names = s.second.as_ref().unwrap();
+    assert_eq!((names.network.as_deref(), names.input.as_str(), names.output.as_str()), (Some("g"), "Z", "V"));
+    let [clause] = &s.cases[0].clauses[..] else { panic!("{:?}", s.cases) };
+    let atom = &clause.alternatives[0][0];
+    let terms: Vec<(usize, f64)> = atom.outputs.iter().map(|term| (term.index, term.coefficient.lower)).collect();
+    assert_eq!((terms, atom.inputs.len()), (vec![(1, 1.0), (5, -1.0)], 0));
+    assert!(Specification::parse(declared, Path::new("s.vnnlib"), "").is_err());
 }
