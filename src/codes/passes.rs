@@ -86,6 +86,7 @@ impl Coded for QueryError {
             | Self::NoFirstNetwork { .. }
             | Self::AnotherNetwork { .. }
             | Self::Limit { .. }
+            | Self::Share { .. }
             | Self::NoRegion
             | Self::NotABoxAround
             | Self::AnotherJournal { .. } => USAGE,

@@ -61,6 +61,9 @@ pub fn open(subjects: &Subjects, query: &DeviationQuery) -> Result<Opened, Query
     if query.agreement && network.output_size() < 2 {
         return Err(QueryError::OneClass);
     }
+    if let Some(least) = query.min_agreement.filter(|least| !(0.0..=1.0).contains(least)) {
+        return Err(QueryError::Share { least });
+    }
     let limit = match &query.max_deviation {
         None => None,
         Some(text) => {
@@ -146,10 +149,7 @@ pub fn answer(subjects: &Subjects, query: &DeviationQuery, limits: &Limits, watc
         .collect();
     watch.step("bounding how far the outputs are apart");
     let goal = limit.map_or(Goal::Close(CLOSE), |limit| Goal::Limit(limit.lower));
-    let exceeded = |attained: &[Option<Attained>]| {
-        limit.is_some_and(|limit| attained.iter().flatten().any(|attained| attained.deviation > limit.upper))
-    };
-    let refuted = attained.iter().any(|attained| exceeded(attained));
+    let refuted = limit.is_some_and(|limit| attained.iter().flatten().flatten().any(|met| met.deviation > limit.upper));
     let finished = AtomicUsize::new(0);
     let until = deadline.share(if query.agreement { BOUNDS_BEFORE_CLASSES } else { BOUNDS });
     let of_case = |(problem, attained): (&Problem, Vec<Option<Attained>>)| {
@@ -174,14 +174,17 @@ pub fn answer(subjects: &Subjects, query: &DeviationQuery, limits: &Limits, watc
             found.agreed = Some(classes.decide(problem.clone(), share));
         });
     }
+    let samples = around.as_ref().map(|around| around.samples);
+    let epsilon = around.as_ref().map(|around| around.perturbation.epsilon.to_string());
+    let paired = !baseline_claim.pairing.is_empty();
     let claim = claim(baseline_claim, around, &found, second.output_size());
     let figures = DeviationFigures {
         baseline: query.baseline.display().to_string(),
         baseline_digest: baseline.digest.clone(),
         semantics,
-        paired: composed.float32_obstacle().is_some(),
-        samples: claim.as_ref().and_then(|claim| claim.around.as_ref()).map(|around| around.samples),
-        epsilon: claim.as_ref().and_then(|claim| claim.around.as_ref()).map(|around| around.perturbation.epsilon.to_string()),
+        paired,
+        samples,
+        epsilon,
         max_deviation: query.max_deviation.clone(),
         min_agreement: query.min_agreement,
         agreement: query.agreement,

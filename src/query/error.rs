@@ -73,6 +73,8 @@ pub enum QueryError {
     OneClass,
     #[error("`--max-deviation {text}` is not a number from zero up")]
     Limit { text: String },
+    #[error("`--min-agreement {least}` is not a share between 0 and 1")]
+    Share { least: f64 },
     #[error("two networks are compared on a box: `LOW,HIGH` or a .npz file with `lower` and `upper`, or around samples")]
     NoRegion,
     #[error("two networks are compared on boxes around samples: perturbations are those of ℓ∞")]

@@ -268,6 +268,10 @@ fn other_interfaces_and_questions_are_refused() {
         let error = asked(DeviationQuery { max_deviation: Some(wrong.to_owned()), ..own() });
         assert!(matches!(error, QueryError::Limit { .. }), "{error}");
     }
+    for wrong in [f64::NAN, -0.1, 1.5] {
+        let error = asked(DeviationQuery { min_agreement: Some(wrong), ..own() });
+        assert!(matches!(error, QueryError::Share { .. }), "{error}");
+    }
     let everywhere = Inputs::Region { region: Region::Everywhere };
     assert!(matches!(asked(query(&model("digits_relu.onnx"), everywhere)), QueryError::NoRegion));
 }
