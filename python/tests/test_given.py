@@ -165,7 +165,8 @@ def test_a_module_is_replayed():
 
 
 def test_torch_is_not_imported():
-    line = "import sys, nnverify; nnverify.load('models/digits_relu.onnx').lipschitz(engine='product'); print('torch' in sys.modules, 'scipy' in sys.modules)"
+    ask = "import sys, nnverify; nnverify.load('models/digits_relu.onnx').lipschitz(engine='product')"
+    line = ask + "; print('torch' in sys.modules, 'scipy' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, cwd=ROOT, check=True)
     assert told.stdout == "False False\n"
 
