@@ -41,7 +41,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::codes;
 use crate::kernel::model::onnx::Model;
+pub use analysis::set_threads;
 pub use failure::Failure;
+pub use gate::{Settings, audit};
 use output::Output;
 
 /// How a run ended. The numbers are part of the interface.
@@ -215,6 +217,11 @@ pub struct OutputArguments {
 
 /// Runs the command line and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ended(arguments).into()
+}
+
+/// Runs the command line and returns how it ended, for programs that are no process of their own.
+pub fn ended(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let first = arguments.get(1).and_then(|argument| argument.to_str()).unwrap_or_default().to_owned();
     let arguments = match CommandLine::try_parse_from(arguments) {
@@ -224,9 +231,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             if !error.use_stderr() {
                 // Nothing can be done about a closed stream.
                 let _ = error.print();
-                return ExitStatus::Established.into();
+                return ExitStatus::Established;
             }
-            return usage(&error, &first).into();
+            return usage(&error, &first);
         }
     };
     arguments.color.apply();
@@ -240,7 +247,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(meaning) = status.meaning() {
         eprintln!("exit code {}: {meaning}", status as u8);
     }
-    status.into()
+    status
 }
 
 /// The parser's own message, its first paragraph ending with the code. `first` stands where a command may.
@@ -297,8 +304,8 @@ fn load(path: &Path, output: &Output) -> Result<Model, Failure> {
     Ok(model)
 }
 
-/// The command that checks a certificate again, as a shell takes it.
-fn recheck(certificate: &Path, model: &Path, files: impl Iterator<Item = PathBuf>) -> String {
+/// Returns the command that checks a certificate again, as a shell takes it.
+pub fn recheck(certificate: &Path, model: &Path, files: impl Iterator<Item = PathBuf>) -> String {
     let quoted = |path: &Path| {
         let text = gate::shown(path);
         let plain = !text.is_empty()

@@ -33,6 +33,7 @@ pub use batch::{BatchReport, Instance};
 pub use check::{CheckedClaim, CheckedFile, Refused};
 pub use diff::DiffReport;
 pub use format::ReportFormat;
+pub use html::cards;
 pub use inspect::InspectReport;
 pub use policy::PolicyReport;
 pub use robustness::csv as robustness_csv;

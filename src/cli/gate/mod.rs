@@ -99,38 +99,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         Ok((path, ReportFormat::of_path(path).ok_or_else(unknown)?))
     });
     let formats: Vec<(&PathBuf, ReportFormat)> = formats.collect::<Result<_, Failure>>()?;
-    let repository = Repository::open(&file, arguments.allow_outside)?;
-    repository.tree.directory(repository.store()).map_err(failed)?;
-    let baselines = baselines(&repository);
     super::analysis::set_threads(arguments.threads)?;
     super::interrupt::listen();
-    let judge = Judge {
-        file: &file,
-        repository: &repository,
-        baselines: &baselines,
+    let settings = Settings {
         fresh: arguments.fresh,
         check_only: arguments.check_only,
+        allow_outside: arguments.allow_outside,
         pictures: !formats.is_empty() || matches!(arguments.output_format, ReportFormat::Html | ReportFormat::Json),
-        output: &output,
     };
-    let mut rules = Vec::new();
-    let mut models = Vec::new();
-    let mut notes = repository.notes();
-    notes.extend(selected.clone());
-    let start = std::time::Instant::now();
-    for (name, tasks) in &file.tasks {
-        let judged = judge.model(name, tasks);
-        rules.extend(judged.rules);
-        models.extend(judged.section);
-        notes.extend(judged.notes);
-    }
-    super::interrupt::tell(&output);
-    output.detail(&format!("all rules: {}", crate::report::duration(start.elapsed())));
-    if let Some(idle) = repository.idle_pins().filter(|_| selected.is_none() && models.len() == file.tasks.len()) {
-        return Err(Failure::coded("NV403", format_args!("`{}`: {idle}", shown(&file.path))));
-    }
-    let policy = PolicySection { path: shown(&file.path), digest: file.digest.clone(), rules, notes };
-    let audit = Audit::new(models, Some(policy));
+    let audit = judged(&file, settings, selected, &output)?;
     for (path, format) in formats {
         let text = format.render(&audit).map_err(Failure::error)?;
         write(path, text.as_bytes())?;
@@ -141,6 +118,64 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         _ => output.results(&text)?,
     }
     Ok(status(audit.verdict.status))
+}
+
+/// How a policy is applied.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // flags
+pub struct Settings {
+    /// Whether certificates at hand are made anew.
+    pub fresh: bool,
+    /// Whether nothing is searched for.
+    pub check_only: bool,
+    /// Whether files outside the policy's folder and behind links may be named.
+    pub allow_outside: bool,
+    /// Whether a report shows pictures: their data take work.
+    pub pictures: bool,
+}
+
+/// Applies a policy, or the nearest `verify.toml`, as `verify gate` does, and prints nothing. Threads and signals are the
+/// caller's business.
+///
+/// # Errors
+/// A policy that cannot be used.
+pub fn audit(policy: Option<&Path>, settings: Settings) -> Result<Audit, Failure> {
+    judged(&open(policy)?, settings, None, &Output::to(None, true, false))
+}
+
+/// Applies the rules of a policy. `selected` says that they are not all of them.
+fn judged(file: &PolicyFile, settings: Settings, selected: Option<String>, output: &Output) -> Result<Audit, Failure> {
+    let repository = Repository::open(file, settings.allow_outside)?;
+    repository.tree.directory(repository.store()).map_err(failed)?;
+    let baselines = baselines(&repository);
+    let judge = Judge {
+        file,
+        repository: &repository,
+        baselines: &baselines,
+        fresh: settings.fresh,
+        check_only: settings.check_only,
+        pictures: settings.pictures,
+        output,
+    };
+    let mut rules = Vec::new();
+    let mut models = Vec::new();
+    let mut notes = repository.notes();
+    let whole = selected.is_none();
+    notes.extend(selected);
+    let start = std::time::Instant::now();
+    for (name, tasks) in &file.tasks {
+        let judged = judge.model(name, tasks);
+        rules.extend(judged.rules);
+        models.extend(judged.section);
+        notes.extend(judged.notes);
+    }
+    super::interrupt::tell(output);
+    output.detail(&format!("all rules: {}", crate::report::duration(start.elapsed())));
+    if let Some(idle) = repository.idle_pins().filter(|_| whole && models.len() == file.tasks.len()) {
+        return Err(Failure::coded("NV403", format_args!("`{}`: {idle}", shown(&file.path))));
+    }
+    let policy = PolicySection { path: shown(&file.path), digest: file.digest.clone(), rules, notes };
+    Ok(Audit::new(models, Some(policy)))
 }
 
 /// Leaves the rules that `--model` and `--rule` choose, and tells what was left out.

@@ -66,6 +66,25 @@ pub fn render(audit: &Audit) -> String {
     format!("<!DOCTYPE html>\n{}\n", page.into_string())
 }
 
+/// The questions of an audit as cards on a page of their own: what a notebook shows.
+#[must_use]
+pub fn cards(audit: &Audit) -> String {
+    let head = [
+        element("meta", &[("charset", "utf-8")], Markup::default()),
+        element("meta", &[("name", "color-scheme"), ("content", "light dark")], Markup::default()),
+        tag("title", &audit.verdict.title),
+        plain("style", Markup::fixed(STYLE)),
+    ];
+    let models = audit.models.iter().enumerate();
+    let cards = models.flat_map(|(at, of)| {
+        let card = move |(number, question)| card::card(&model::place(at, number), question, of);
+        of.questions.iter().enumerate().map(card)
+    });
+    let body = plain("body", element("main", &[("id", "main")], Markup::join(cards)));
+    let page = element("html", &[("lang", "en")], Markup::join([plain("head", Markup::join(head)), body]));
+    format!("<!DOCTYPE html>\n{}\n", page.into_string())
+}
+
 /// A section with a heading that names it.
 fn section(id: &str, title: &str, contents: Markup) -> Markup {
     let heading = element("h2", &[("id", id)], Markup::text(title));

@@ -93,14 +93,22 @@ impl Results {
             Err(files::ReadError::Io(source)) => return Err(ResultsError::Io { path, source }),
             Err(files::ReadError::TooLarge { .. }) => return Err(ResultsError::TooLarge { path }),
         };
-        let recorded: AnalysisReport = match serde_json::from_slice(&bytes) {
+        Self::from_json(&bytes, path, model)
+    }
+
+    /// Reads results that are no file, or were read. `path` is what messages call them.
+    ///
+    /// # Errors
+    /// [`ResultsError`].
+    pub fn from_json(bytes: &[u8], path: PathBuf, model: &str) -> Result<Self, ResultsError> {
+        let recorded: AnalysisReport = match serde_json::from_slice(bytes) {
             Ok(recorded) => recorded,
-            Err(error) => return Err(ResultsError::Format { path, detail: json_problem(&bytes, &error, "nnverify-") }),
+            Err(error) => return Err(ResultsError::Format { path, detail: json_problem(bytes, &error, "nnverify-") }),
         };
         if recorded.digest != model {
             return Err(ResultsError::AnotherModel { path });
         }
-        Ok(Self { digest: digest_of(&bytes), recorded })
+        Ok(Self { digest: digest_of(bytes), recorded })
     }
 
     /// The data files that each pass read.
