@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::established::{DEFECT, Established, established};
 use super::kept::Target;
-use super::output::{Output, apart};
+use super::output::{Output, apart, print};
 use super::progress::Progress;
 use super::{
     ExitStatus, Failure, OutputArguments, OutputFormat, first, hessian, interrupt, inverse, lipschitz, objective, robustness,
@@ -334,9 +334,9 @@ fn conclude(
         eprint!("{text}");
         Ok(())
     } else if output.format == OutputFormat::Text {
-        output.standard(&painted(&text))
+        print(&painted(&text))
     } else {
-        output.standard(&text)
+        print(&text)
     };
     failures.extend(in_place.and_then(|(file, path)| super::output::write(path, &file).err()));
     failures.extend(told.err());

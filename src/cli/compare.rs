@@ -7,7 +7,7 @@ use super::analysis::{CommonArguments, Told, beside, set_threads};
 use super::established::{DEFECT, Established, established};
 use super::kept::Target;
 use super::lipschitz;
-use super::output::{Output, apart};
+use super::output::{Output, apart, print};
 use super::progress::Progress;
 use super::{ExitStatus, Failure, OutputArguments, OutputFormat, interrupt, units};
 use crate::kernel::check::identity;
@@ -155,7 +155,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     if standard && output.file().is_none() {
         eprint!("{text}");
     } else if output.file().is_none() && output.format == OutputFormat::Text {
-        output.standard(&painted(&text))?;
+        print(&painted(&text))?;
     } else {
         output.results(&text)?;
     }

@@ -1,5 +1,6 @@
 //! `verify explain CODE`.
 
+use super::output::print;
 use super::{ExitStatus, Failure};
 use crate::codes::{ALL, find};
 
@@ -12,12 +13,13 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
     let Some(code) = &arguments.code else {
-        ALL.iter().for_each(|diagnostic| println!("{}  {}", diagnostic.code, diagnostic.title));
+        let all = ALL.iter().map(|diagnostic| format!("{}  {}\n", diagnostic.code, diagnostic.title));
+        print(&all.collect::<String>())?;
         return Ok(ExitStatus::Established);
     };
     let diagnostic = find(code).ok_or_else(|| {
         Failure::error(format!("there is no code `{}`", code.escape_debug())).with_hint("`verify explain` lists them")
     })?;
-    println!("{}: {}\n\n{}\n\n{}", diagnostic.code, diagnostic.title, diagnostic.explanation, diagnostic.remedy);
+    print(&format!("{}: {}\n\n{}\n\n{}\n", diagnostic.code, diagnostic.title, diagnostic.explanation, diagnostic.remedy))?;
     Ok(ExitStatus::Established)
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::output::{Output, saved_elsewhere};
+use super::output::{Output, print, saved_elsewhere};
 use crate::codes::{Coded, WRITE};
 use crate::kernel::check::{MAX_CLAIMS, check_identity};
 use crate::kernel::proof::{Bundle, Certificate, ModelIdentity, ReadError};
@@ -85,7 +85,7 @@ impl Target {
             Self::Standard => {
                 let alone = certificate.clone().inlined(bundle).map(Certificate::seal_alone);
                 let alone = alone.ok_or_else(|| Failure::internal("a vector of the certificate is not in its bundle"))?;
-                return output.standard(&crate::report::json(&alone).map_err(Failure::error)?);
+                return print(&crate::report::json(&alone).map_err(Failure::error)?);
             }
             Self::File { path, earlier } => (path, earlier),
         };

@@ -63,7 +63,7 @@ impl Output {
     pub fn results(&self, text: &str) -> Result<(), Failure> {
         match &self.file {
             Some(path) => write(path, text.as_bytes()),
-            None => self.standard(text),
+            None => print(text),
         }
     }
 
@@ -75,20 +75,19 @@ impl Output {
     pub fn text(&self, text: &str) -> Result<(), Failure> {
         match &self.file {
             Some(path) => write(path, text.as_bytes()),
-            None => self.standard(&crate::report::screen::painted(text)),
+            None => print(&crate::report::screen::painted(text)),
         }
     }
+}
 
-    /// Writes to standard output.
-    #[allow(clippy::unused_self)] // the stream is this one's
-    pub fn standard(&self, text: &str) -> Result<(), Failure> {
-        let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Failure::coded(crate::codes::WRITE, format_args!("cannot write to standard output: {error}")))
-            }
-            _ => Ok(()),
+/// Writes to standard output. A reader that went away is no error.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::coded(crate::codes::WRITE, format_args!("cannot write to standard output: {error}")))
         }
+        _ => Ok(()),
     }
 }
 

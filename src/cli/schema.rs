@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::output::print;
 use super::{ExitStatus, Failure};
 
 #[derive(clap::Args)]
@@ -30,6 +31,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitStatus, Failure> {
         Kind::Policy => schemars::schema_for!(crate::policy::Policy),
         Kind::Report => schemars::schema_for!(crate::report::audit::Audit),
     };
-    println!("{}", serde_json::to_string_pretty(&schema).map_err(Failure::error)?);
+    print(&format!("{}\n", serde_json::to_string_pretty(&schema).map_err(Failure::error)?))?;
     Ok(ExitStatus::Established)
 }

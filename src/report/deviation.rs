@@ -18,11 +18,15 @@ impl fmt::Display for DeviationFigures {
             _ => "on a box".to_owned(),
         };
         table.push_record([format!("compared with {}", visible(&self.baseline)), place, self.semantics.words().to_owned()]);
-        let number = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+        let number = |text: &Option<String>, none: &str| text.clone().unwrap_or_else(|| none.to_owned());
         table.push_record(["output", "differs by at most (proved)", "and somewhere by at least (attained)"]);
         let listed = if f.alternate() { self.outputs.len() } else { LISTED };
         for output in self.outputs.iter().take(listed) {
-            table.push_record([output.output.to_string(), number(&output.proved), number(&output.attained)]);
+            table.push_record([
+                output.output.to_string(),
+                number(&output.proved, "unknown"),
+                number(&output.attained, "no difference found"),
+            ]);
         }
         if self.outputs.len() > listed {
             table.push_record([

@@ -165,6 +165,8 @@ fn a_network_is_no_distance_from_itself() {
         DeviationQuery { agreement: false, max_deviation: Some("1e-9".into()), ..query(&model("digits_cnn.onnx"), everywhere) };
     let (_, answer, certificate, ..) = ask(&path, asked, 10);
     assert!(claimed(&certificate).bounds.iter().all(|bound| bound.value() <= 1e-9));
+    // Nothing is attained, rather than less than nothing.
+    assert_eq!(claimed(&certificate).attained, []);
     assert_eq!(answer.outcome, Outcome::Established);
 }
 

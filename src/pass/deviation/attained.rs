@@ -87,12 +87,13 @@ impl<'n> Searcher<'n> {
         best.map(|(_, point)| point)
     }
 
-    /// Keeps a point for the outputs that are farther apart there than before, for sure.
+    /// Keeps a point for the outputs that are apart there, farther than before, for sure.
     fn keep(&self, best: &mut [Option<Attained>], point: &[f64]) {
         let Ok(at) = BoxRegion::new(point.to_vec(), point.to_vec()) else { return };
         let Ok(found) = deviation_of(self.both, &at) else { return };
         for (best, deviation) in best.iter_mut().zip(found) {
-            if deviation.is_finite() && best.as_ref().is_none_or(|best| deviation > best.deviation) {
+            let least = best.as_ref().map_or(0.0, |best| best.deviation);
+            if deviation.is_finite() && deviation > least {
                 *best = Some(Attained { deviation, input: point.to_vec() });
             }
         }
