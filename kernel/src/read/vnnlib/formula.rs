@@ -57,11 +57,6 @@ impl Expression {
         Self { terms: vec![(variable, Constant::exact(1.0))], constant: Constant::ZERO }
     }
 
-    /// Whether it is a variable and nothing else.
-    pub(super) fn is_variable(&self) -> bool {
-        matches!(&self.terms[..], [(_, one)] if *one == Constant::exact(1.0)) && self.constant == Constant::ZERO
-    }
-
     pub(super) fn negated(mut self) -> Self {
         self.terms.iter_mut().for_each(|(_, coefficient)| *coefficient = coefficient.negated());
         self.constant = self.constant.negated();

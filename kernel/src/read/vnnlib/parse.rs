@@ -385,21 +385,27 @@ impl<'a> Parser<'a> {
             "!=" => Comparison::NotEqual,
             _ => return Err(self.unexpected(keyword, "`and`, `or` or a comparison")),
         };
-        let (left, one) = (self.expression(depth + 1)?, self.last.take());
-        let (right, other) = (self.expression(depth + 1)?, self.last.take());
+        let (left, one) = self.side(depth + 1)?;
+        let (right, other) = self.side(depth + 1)?;
         self.expect(")")?;
         // An input of the second network is read as that of the first: all of them have to be tied.
         if let (Comparison::Equal, Some((a, Variable::Input(i))), Some((b, Variable::Input(j)))) = (&comparison, one, other)
             && a != b
             && i == j
-            && left.is_variable()
-            && right.is_variable()
         {
             self.tied[i as usize] = true;
             return Ok(None);
         }
         let overflow = || ParseError { at: keyword.at, detail: "a number is out of range".to_owned() };
         Formula::compare(comparison, left, right).map(Some).ok_or_else(overflow)
+    }
+
+    /// One side of a comparison, and the variable that it is, written as it stands. What only comes to a variable once inputs are read
+    /// as those of the other network ties nothing.
+    fn side(&mut self, depth: usize) -> Result<(Expression, Option<(usize, Variable)>)> {
+        let stands_alone = self.peek()?.text != "(";
+        let expression = self.expression(depth)?;
+        Ok((expression, self.last.take().filter(|_| stands_alone)))
     }
 
     fn expression(&mut self, depth: usize) -> Result<Expression> {

@@ -281,4 +281,11 @@ fn two_networks_have_one_input_and_both_outputs() {
     let terms: Vec<(usize, f64)> = atom.outputs.iter().map(|term| (term.index, term.coefficient.lower)).collect();
     assert_eq!((terms, atom.inputs.len()), (vec![(1, 1.0), (5, -1.0)], 0));
     assert!(Specification::parse(declared, Path::new("s.vnnlib"), "").is_err());
+    // Each of these follows from the other; together they leave both inputs as far apart as one likes.
+    let moved = "(assert (== (+ (- Z[0] X[0]) X[1]) Z[1]))(assert (== (+ (- Z[1] X[1]) X[0]) Z[0]))";
+    let alone = "(assert (== X[0] Z[0]))(assert (== (+ X[1] 0) Z[1]))";
+    for untied in [moved, alone] {
+        let error = Specification::parse(&format!("{declared}{untied}"), Path::new("s.vnnlib"), "").unwrap_err().to_string();
+        assert!(error.contains("is not said to be that of"), "{error}");
+    }
 }
